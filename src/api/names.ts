@@ -1,0 +1,63 @@
+/** Every name that users, manifests or other programs rely on. */
+
+export const group = 'ci-identity.dev';
+export const version = 'v1alpha1';
+export const apiVersion = `${group}/${version}`;
+
+export const operatorNamespace = 'ci-identity-system';
+export const operatorServiceAccount = 'controller';
+export const leaseName = 'ci-identity-controller';
+export const fieldManager = 'ci-identity';
+export const emergencyStopConfigMap = 'emergency-stop';
+
+export const labels = {
+  /** On a Namespace: `enabled` opts its agent pods in. */
+  inject: `${group}/inject`,
+  /** On a record Secret: `client` or `session`. */
+  kind: `${group}/kind`,
+} as const;
+
+export const annotations = {
+  requester: `${group}/requester`,
+  defaultIdentity: `${group}/default`,
+  identities: `${group}/identities`,
+  emergencyStop: `${group}/emergency-stop`,
+  rotate: `${group}/rotate`,
+  revoke: `${group}/revoke`,
+  acknowledge: `${group}/acknowledge`,
+} as const;
+
+/** Claim annotations are `identity.ci-identity.dev/<identity>: <uid of the CiIdentity>`. */
+export const claimPrefix = `identity.${group}/`;
+
+export const poolFinalizer = `${group}/clients`;
+
+export const secretTypes = {
+  token: `${group}/token`,
+  clientRecord: `${group}/client-record`,
+  sessionRecord: `${group}/session-record`,
+} as const;
+
+/** The one key of a record Secret. */
+export const recordKey = 'record.json';
+
+export const agentLabel = 'jenkins/label';
+
+/** Where a pod finds the files of one identity. */
+export function mountPath(identity: string): string {
+  return `/var/run/secrets/ci-identity/${identity}`;
+}
+
+export function volumeName(identity: string): string {
+  return `ci-identity-${identity}`;
+}
+
+/** The first dot ends the identity, whose name has none. */
+export function deliverySecretName(identity: string, pod: string): string {
+  return `ci-identity-${identity}.${pod}`;
+}
+
+/** `<podUID>.<identity>`: the one id of a session that everybody sees. */
+export function sessionId(podUid: string, identity: string): string {
+  return `${podUid}.${identity}`;
+}

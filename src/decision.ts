@@ -1,0 +1,40 @@
+import type { Instant } from './clock.ts';
+import type { Reason } from './api/reasons.ts';
+
+/** What memory knows about a thing. `Unknown` (not synced, right withdrawn) never ends and never denies anything. */
+export type Known<T> = { readonly is: 'Seen'; readonly value: T } | { readonly is: 'Gone' } | { readonly is: 'Unknown' };
+
+/** How urgent a piece of work is and whose means it spends. */
+export interface Work {
+  /** Smaller is more urgent; the program's lanes are named in `domain/lanes.ts`. */
+  readonly lane: number;
+  /** Order inside a lane: earlier first. */
+  readonly by: Instant;
+  /** Fair share inside a lane goes round-robin over groups (the namespace). */
+  readonly group: string;
+  /** The budget that the work spends, `<issuer URL>/tokens` or `<issuer URL>/clients`; absent: the API server only. */
+  readonly resource?: string;
+}
+
+/** What a machine wants to happen next. No `action`: nothing to do until something changes or `recheckAt`. */
+export interface Decision<A> {
+  /** The name of the row that matched: tests, kill points and logs use it. */
+  readonly row: string;
+  readonly action?: A;
+  readonly work?: Work;
+  readonly recheckAt?: Instant;
+  readonly reason: Reason;
+}
+
+/** One line of a decision table. `when` and `then` are pure. */
+export interface Row<S, A> {
+  readonly name: string;
+  when(s: S, now: Instant): boolean;
+  then(s: S, now: Instant): Omit<Decision<A>, 'row'>;
+}
+
+/** The first row that matches decides. A table must end with a row that always matches; running off its end is a bug. */
+export function firstRow<S, A>(rows: readonly Row<S, A>[], s: S, now: Instant): Decision<A> {
+  for (const row of rows) if (row.when(s, now)) return { row: row.name, ...row.then(s, now) };
+  throw new Error('no row of the table matches');
+}
