@@ -18,7 +18,10 @@ export interface Clock {
   now(): Instant;
   /** Milliseconds that never go back; for measuring how long something took. */
   monotonic(): Milliseconds;
-  /** Resolves at `t`, or as soon as `signal` aborts (it never rejects). */
+  /**
+   * Resolves at `t`, or as soon as `signal` aborts (it never rejects). A wall clock that is set back does not make it longer than it was
+   * at the call, so whoever waits for a wall-clock deadline looks at the clock again.
+   */
   sleepUntil(t: Instant, signal: AbortSignal): Promise<void>;
 }
 
@@ -83,8 +86,9 @@ export const systemClock: Clock = {
   now: () => instant(Date.now()),
   monotonic: () => performance.now(),
   async sleepUntil(t, signal) {
+    const end = performance.now() + (t - Date.now());
     while (!signal.aborted) {
-      const left = t - Date.now();
+      const left = Math.min(t - Date.now(), Math.ceil(end - performance.now()));
       if (left <= 0) return;
       await new Promise<void>((resolve) => {
         const done = (): void => {

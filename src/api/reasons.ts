@@ -42,13 +42,17 @@ export const reasons = {
   AudiencesDiffer: 'Several audiences with different grants cannot share one token.',
   NothingGranted: 'Nothing is left of what the identity asks for.',
   Authorized: 'The policies grant everything that is asked for.',
+  PartlyGranted: 'The policies grant some of what is asked for; the denials say what is missing.',
   RuleInvalid: 'A rule refers to something that does not exist or exceeds a ceiling.',
+  MatchesNothing: 'No namespace that exists now is covered by the rule.',
 
   Registered: 'The client exists at the provider.',
   Registering: 'The client is being registered.',
   RegistrationRefused: 'The provider refuses to register or change the client.',
   RegistrationCredentialMissing: 'The operator has no credential for registering clients at this issuer.',
   RegistrationCredentialRefused: 'The provider refuses the credential with which clients are registered.',
+  RegistrationCredentialValid: 'Nothing speaks against the credential with which clients are registered.',
+  NotNeeded: 'The object does not need this.',
   RegistrationAccessTokenLost: 'The token that manages one client was lost together with an answer; minting goes on.',
   RestoredState: 'The provider knows a later generation than our record: the cluster was restored from a backup.',
   ClientDrifted: 'The client at the provider differs from what the pool asks for.',
@@ -118,6 +122,7 @@ export const reasons = {
   ApiConflict: 'Somebody else changed the object first.',
   QuotaExceeded: 'A resource quota of the namespace is used up.',
   NamespaceTerminating: 'The namespace is being deleted.',
+  TimedOut: 'A call took longer than its deadline.',
   ConfigurationInvalid: 'The configuration cannot be used.',
 } as const;
 

@@ -1,0 +1,156 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { plus, systemClock } from '../clock.ts';
+import { type Configuration, type LogLevel, parseConfiguration } from '../config.ts';
+import { Operator } from '../controllers/operator.ts';
+import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
+import { connect } from '../kube/connection.ts';
+import { AuditLog } from '../telemetry/audit.ts';
+import { serveHealth, serveMetrics } from '../telemetry/health.ts';
+import { type Logger, createLogger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { operatorNamespace } from '../api/names.ts';
+
+const levels = ['error', 'warn', 'info', 'debug'];
+const address = (value: string): string | undefined =>
+  parseAddress(value) === undefined ? `must be a port or host:port, not ${value}` : undefined;
+
+export const controllerFlags: readonly Flag[] = [
+  { name: 'kubeconfig', placeholder: 'FILE', help: 'How to reach the API server; absent: the pod’s own service account.' },
+  { name: 'config', placeholder: 'FILE', help: 'The ControllerConfiguration; read again whenever it changes.' },
+  { name: 'namespace', placeholder: 'NAME', help: 'The namespace of records and lease.', default: operatorNamespace },
+  { name: 'id', placeholder: 'TEXT', help: 'Name of this replica in the lease; absent: a random one.' },
+  { name: 'metrics-address', placeholder: '[HOST:]PORT', help: 'Where /metrics is served.', default: '8080', check: address },
+  { name: 'health-address', placeholder: '[HOST:]PORT', help: 'Where /healthz and /readyz are served.', default: '8081', check: address },
+  {
+    name: 'log-level',
+    placeholder: 'LEVEL',
+    help: `One of ${levels.join(', ')}; overrides log.level of the configuration.`,
+    check: (value) => (levels.includes(value) ? undefined : `must be one of ${levels.join(', ')}, not ${value}`),
+  },
+  { name: 'audit-path', placeholder: 'FILE', help: 'Where audit lines are appended; absent: audit.path of the configuration, else standard output.' },
+  { name: 'crash-at', placeholder: 'EFFECT:before|after', help: 'For tests: the process kills itself at this effect.' },
+];
+
+/** What the program may do with the process it runs in. */
+export interface ProcessSurface {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stop: AbortSignal;
+  print(text: string): void;
+  complain(text: string): void;
+  kill(): void;
+}
+
+const refused = 2;
+
+/** The long-running role. Resolves with the exit code: 0 after a graceful stop, 1 when the lease was lost, 2 for unusable settings. */
+export async function runController(argv: readonly string[], surface: ProcessSurface): Promise<number> {
+  const flags = parseFlags('controller', controllerFlags, argv, surface.environment);
+  if (flags.is === 'Help') return (surface.print(helpText('controller', controllerFlags)), 0);
+  const problems = flags.is === 'Problems' ? [...flags.problems] : [];
+  const values = flags.is === 'Flags' ? flags.values : {};
+  if (surface.environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    problems.push('NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off; unset it and give issuers a caBundleRef instead');
+  }
+  if (values['config'] === undefined && flags.is === 'Flags') problems.push('--config FILE is needed; see manifests/controller/configuration.yaml');
+  const file = values['config'];
+  const read = file === undefined ? undefined : readConfiguration(file);
+  if (read?.is === 'Problems') problems.push(...read.problems.map((problem) => `${file ?? ''}: ${problem}`));
+  if (problems.length > 0 || read?.is !== 'Configuration' || file === undefined) {
+    surface.complain(problems.map((problem) => `ci-identity-operator: ${problem}\n`).join(''));
+    return refused;
+  }
+  const level = values['log-level'] as LogLevel | undefined;
+  const logger = createLogger(level ?? read.configuration.log.level, { replica: values['id'] ?? randomUUID() });
+  return run({ values, file, configuration: read.configuration, logger, surface });
+}
+
+interface Start {
+  readonly values: Readonly<Record<string, string>>;
+  readonly file: string;
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  readonly surface: ProcessSurface;
+}
+
+async function run({ values, file, configuration, logger, surface }: Start): Promise<number> {
+  const namespace = values['namespace'] ?? operatorNamespace;
+  const metrics = new Metrics();
+  const audit = openAudit(values['audit-path'] ?? configuration.audit.path, surface);
+  const connection = await connect({
+    clock: systemClock,
+    ...(values['kubeconfig'] === undefined ? {} : { kubeconfig: values['kubeconfig'] }),
+  });
+  const operator = new Operator({
+    connection,
+    namespace,
+    id: values['id'] ?? randomUUID(),
+    clock: systemClock,
+    random: Math.random,
+    configuration,
+    logger,
+    metrics,
+    audit: new AuditLog({ write: audit.write, clock: systemClock }),
+    ...(values['crash-at'] === undefined ? {} : { crash: crashPoint(values['crash-at'], surface) }),
+  });
+  const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, operator.health());
+  const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () => operator.collect());
+  logger.info('listening', { healthPort: health.port, metricsPort: scrape.port });
+  const watching = watchConfiguration(file, values['log-level'] === undefined, operator, logger, surface.stop);
+  try {
+    const ended = await operator.run(surface.stop);
+    if (ended === 'LostLease') logger.error('lost the lease: exiting, another replica leads');
+    return ended === 'LostLease' ? 1 : 0;
+  } finally {
+    await Promise.allSettled([watching, health.close(), scrape.close(), connection.close()]);
+    audit.close();
+  }
+}
+
+function crashPoint(at: string, surface: ProcessSurface): (name: string, moment: 'before' | 'after') => void {
+  return (name, moment) => {
+    if (`${name}:${moment}` === at) surface.kill();
+  };
+}
+
+/** Lines are written synchronously: what was recorded survives the process that recorded it. */
+function openAudit(path: string | undefined, surface: ProcessSurface): { write: (line: string) => void; close: () => void } {
+  if (path === undefined) return { write: (line) => surface.print(line), close: () => undefined };
+  const fd = openSync(path, 'a', 0o600);
+  return { write: (line) => void writeSync(fd, line), close: () => closeSync(fd) };
+}
+
+function readConfiguration(file: string): ReturnType<typeof parseConfiguration> {
+  try {
+    return parseConfiguration(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return { is: 'Problems', problems: [`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`] };
+  }
+}
+
+/** A mounted ConfigMap changes by swapping a symbolic link, which file watches miss; reading a few kilobytes costs nothing. */
+const configurationPoll = 2_000;
+
+async function watchConfiguration(
+  file: string,
+  followLogLevel: boolean,
+  operator: Operator,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  let last = JSON.stringify(readConfiguration(file));
+  while (!stop.aborted) {
+    await systemClock.sleepUntil(plus(systemClock.now(), configurationPoll), stop);
+    const read = readConfiguration(file);
+    const text = JSON.stringify(read);
+    if (text === last) continue;
+    last = text;
+    if (read.is === 'Problems') {
+      logger.error('the changed configuration cannot be used; the old one stays in force', { problems: read.problems });
+      continue;
+    }
+    if (followLogLevel) logger.setLevel(read.configuration.log.level);
+    await operator.configure(read.configuration);
+    logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
+  }
+}

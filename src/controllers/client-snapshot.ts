@@ -1,0 +1,100 @@
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import { type Instant, type Milliseconds, second } from '../clock.ts';
+import type { Known } from '../decision.ts';
+import type { Ask } from '../domain/access/access.ts';
+import { stopOf } from '../domain/access/stops.ts';
+import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
+import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
+import type { FailureNote } from '../runtime/machine.ts';
+import type { AccessCache } from './access-cache.ts';
+import type { ClientTargets } from './client-targets.ts';
+import { type Memory, indexes } from './memory.ts';
+import type { PoolProviders } from './pool-providers.ts';
+import { failureOf, jitterOf, poolStopSources } from './session-snapshot.ts';
+
+/** More than this between two clocks, and nothing is retired. */
+const clocksAgreeWithin: Milliseconds = 60 * second;
+
+export interface ClientSources {
+  readonly memory: Memory;
+  readonly access: AccessCache;
+  readonly targets: ClientTargets;
+  readonly providers: PoolProviders;
+  readonly installation: () => string;
+  readonly epoch: () => number;
+  /** How far the API server's clock is ahead of ours; `undefined`: not seen yet. */
+  readonly apiServerOffset: () => Milliseconds | undefined;
+}
+
+/** Reads memory only. `undefined`: nobody wants this client and no record of it is left. */
+export function snapshotClient(sources: ClientSources, key: string, note: FailureNote | undefined): ClientSnapshot | undefined {
+  const { memory, providers } = sources;
+  const stored = memory.clients.get(key);
+  const target = sources.targets.find(key);
+  if (target === undefined) return undefined;
+  const pool = memory.pool(target.pool.name);
+  const wanted = wantedOf(sources, key, target, pool);
+  if (stored === undefined && wanted.is === 'Gone') return undefined;
+  const record = stored?.record;
+  const issuer = record?.issuer ?? (pool.is === 'Seen' ? pool.value.spec.provider.issuer : '');
+  const stop = stopOf(poolStopSources(memory, pool));
+  const tokens = tokensOf(memory, key);
+  const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
+  const capabilities = providers.providerAt(issuer, audience)?.capabilities;
+  return {
+    wanted,
+    ...(stop === undefined ? {} : { stop }),
+    ...(record === undefined ? {} : { record }),
+    ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
+    synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
+    issuerConfigured: providers.isConfigured(issuer),
+    asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],
+    ...tokens,
+    ...(capabilities === undefined ? {} : { capabilities }),
+    clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
+    ...(note === undefined ? {} : { failure: failureOf(note) }),
+    epoch: sources.epoch(),
+    retain: pool.is === 'Seen' && pool.value.spec.deletionPolicy === 'Retain',
+    managementFallback: providers.managementCredentialKnown(issuer),
+    jitter: jitterOf(key),
+  };
+}
+
+function wantedOf(sources: ClientSources, key: string, target: ClientTarget, pool: Known<IdentityPool>): Known<Desired> {
+  if (pool.is !== 'Seen') return pool;
+  const { metadata } = pool.value;
+  if (metadata.uid !== target.pool.uid || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
+  if (!sources.memory.identities.synced) return { is: 'Unknown' };
+  if (!sources.targets.isWanted(key, target)) return { is: 'Gone' };
+  return { is: 'Seen', value: desiredOf(pool.value, target, sources.installation()) };
+}
+
+/** The distinct asks of the identities that this client serves and that are granted now. */
+function asksOf(sources: ClientSources, key: string, pool: IdentityPool): ClientSnapshot['asks'] {
+  const asks = new Map<string, Ask>();
+  for (const [, identity] of sources.memory.identities.byIndex(indexes.pool, pool.metadata.name)) {
+    const { namespace = '', name, uid = '' } = identity.metadata;
+    if (targetOf(pool, { namespace, name, uid })?.recordName !== key) continue;
+    const access = sources.access.of(identity);
+    if (access.is === 'Seen' && access.value.is === 'Granted') asks.set(access.value.hash, access.value.ask);
+  }
+  return [...asks].map(([hash, ask]) => ({ hash, ask }));
+}
+
+function tokensOf(memory: Memory, key: string): { lastExp: ReadonlyMap<number, Instant>; liveTokens: number } {
+  const lastExp = new Map<number, Instant>();
+  let liveTokens = 0;
+  for (const [, { record }] of memory.sessions.byIndex(indexes.client, key)) {
+    for (const { generation, exp } of record?.tokens ?? []) {
+      liveTokens += 1;
+      const last = lastExp.get(generation);
+      if (last === undefined || last < exp) lastExp.set(generation, exp);
+    }
+  }
+  return { lastExp, liveTokens };
+}
+
+/** A witness that was not seen yet does not agree: retiring waits, nothing else does. */
+function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
+  return [apiServer, provider].every((offset) => offset !== undefined && Math.abs(offset) <= clocksAgreeWithin);
+}

@@ -1,0 +1,132 @@
+import type { Clock, Instant } from '../clock.ts';
+import type { Configuration } from '../config.ts';
+import { clientCodec } from '../domain/client/record-codec.ts';
+import type { Credential } from '../domain/client/credential.ts';
+import { sessionCodec } from '../domain/session/record-codec.ts';
+import type { ApiConnection } from '../kube/connection.ts';
+import { Deliveries } from '../kube/deliveries.ts';
+import { RecordStore } from '../kube/records.ts';
+import type { Effects } from '../runtime/effect.ts';
+import type { Loop } from '../runtime/loop.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { AccessCache } from './access-cache.ts';
+import type { ClientTargets } from './client-targets.ts';
+import { ClientMachine } from './client.ts';
+import type { Creators } from './creators.ts';
+import type { GuardKeeper } from './guard.ts';
+import type { Memory } from './memory.ts';
+import type { PoolProviders } from './pool-providers.ts';
+import type { Reporter } from './reporter.ts';
+import type { Reviews } from './reviews.ts';
+import { SessionAudit } from './session-audit.ts';
+import { Minter } from './session-mint.ts';
+import { type DeliveredState, SessionMachine } from './session.ts';
+import { identityMachine, policyMachine, poolMachine } from './status.ts';
+
+/** Everything that the machines share. */
+export interface MachineParts {
+  readonly connection: ApiConnection;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  readonly audit: AuditLog;
+  readonly memory: Memory;
+  readonly providers: PoolProviders;
+  readonly access: AccessCache;
+  readonly targets: ClientTargets;
+  readonly creators: Creators;
+  readonly reviews: Reviews;
+  readonly guard: GuardKeeper;
+  readonly effects: Effects;
+  readonly reporter: Reporter;
+  readonly epoch: () => number;
+  readonly installation: () => string;
+  readonly configuration: () => Configuration;
+}
+
+/** The two machines that act on the outside world and the three projections that write status. */
+export function registerMachines(loop: Loop, parts: MachineParts): void {
+  const { connection, namespace, memory, epoch, providers, effects, metrics, clock } = parts;
+  const common = { connection, namespace, epoch };
+  const clients = new RecordStore({ ...common, store: memory.clients, codec: clientCodec, kind: 'client' });
+  const sessions = new RecordStore({ ...common, store: memory.sessions, codec: sessionCodec, kind: 'session' });
+  const audit = new SessionAudit(parts.audit);
+  const delivered = new Map<string, DeliveredState>();
+  const seen = new Map<string, Instant>();
+  const credentialOf = (client: string, generation: number): Credential | undefined =>
+    memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;
+  const minter = new Minter({
+    memory,
+    reviews: parts.reviews,
+    records: sessions,
+    effects,
+    audit,
+    metrics,
+    clock,
+    epoch,
+    providerOf: (pool) => providers.providerOf(pool),
+    credentialOf,
+  });
+  const session = new SessionMachine({
+    sources: {
+      memory,
+      access: parts.access,
+      reviews: parts.reviews,
+      delivered,
+      guard: () => parts.guard.current(),
+      capabilities: (issuer) => providers.capabilities(issuer),
+      deliveryLag: () => parts.configuration().limits.deliveryLag,
+      now: () => clock.now(),
+      epoch,
+      seenSince: (key) => {
+        const since = seen.get(key) ?? clock.now();
+        seen.set(key, since);
+        return since;
+      },
+    },
+    delivered,
+    minter,
+    records: sessions,
+    deliveries: new Deliveries(connection),
+    effects,
+    audit,
+    metrics,
+    clock,
+    forget: (key) => void seen.delete(key),
+    denied: (key, reason, message) => parts.reporter.denied(key, reason, message),
+    tokensOf: (_pool, issuer) => providers.providerAt(issuer, undefined)?.tokens,
+    credentialOf,
+  });
+  const { access, targets, installation, creators, reporter } = parts;
+  const client = new ClientMachine({
+    sources: { memory, access, targets, providers, installation, epoch, apiServerOffset: () => connection.serverTime()?.offset },
+    records: clients,
+    effects,
+    audit: parts.audit,
+    clock,
+  });
+  const projection = {
+    connection,
+    effects,
+    reporter,
+    clock,
+    sources: {
+      memory,
+      access,
+      targets,
+      providers,
+      creators,
+      installation,
+      guard: () => parts.guard.current(),
+      deliveryLag: () => parts.configuration().limits.deliveryLag,
+      clientFailure: (record: string) => loop.failure(client.name, record),
+    },
+  };
+  loop.register(client);
+  loop.register(session);
+  loop.register(poolMachine(projection));
+  loop.register(policyMachine(projection));
+  loop.register(identityMachine(projection));
+}

@@ -1,0 +1,112 @@
+import { emergencyStopConfigMap, labels } from '../api/names.ts';
+import type { CiIdentity, CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool, IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy, ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
+import type { Known } from '../decision.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
+import type { StoredRecord } from '../kube/records.ts';
+import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
+import { type Kept, Store } from '../runtime/store.ts';
+
+/** Indexes of the stores; a name for each, so that a misspelt one does not compile. */
+export const indexes = {
+  /** Identities by the pool they name; session records by the name of their pool. */
+  pool: 'pool',
+  /** Session records by `<pod uid>.<identity>`. */
+  session: 'session',
+  /** Session records by the client record that minted. */
+  client: 'client',
+  /** Identities, session records and pods by namespace. */
+  namespace: 'namespace',
+  /** Session records by `<namespace>/<identity>`. */
+  identity: 'identity',
+} as const;
+
+/**
+ * Everything that is known of the cluster: a cache of the API server, read synchronously. Pods have a store per opted-in namespace, because
+ * each is a watch of its own that can fail on its own.
+ */
+export class Memory {
+  readonly pools = new Store<Resource<IdentityPoolSpec, IdentityPoolStatus>>('identitypools');
+  readonly policies = new Store<Resource<ScopePolicySpec, ScopePolicyStatus>>('scopepolicies');
+  readonly identities = new Store<Resource<CiIdentitySpec, CiIdentityStatus>>('ciidentities');
+  readonly namespaces = new Store<NamespaceFacts>('namespaces');
+  readonly nodes = new Store<NodeFacts>('nodes');
+  readonly configMaps = new Store<ConfigMapFacts>('configmaps');
+  readonly clients = new Store<StoredRecord<ClientRecord>>('client-records');
+  readonly sessions = new Store<StoredRecord<SessionRecord>>('session-records');
+  readonly pods = new Map<string, Store<PodFacts>>();
+
+  readonly #namespace: string;
+
+  constructor(operatorNamespace: string) {
+    this.#namespace = operatorNamespace;
+    this.identities.addIndex(indexes.pool, ({ spec }) => [spec.pool]);
+    this.identities.addIndex(indexes.namespace, ({ metadata }) => [metadata.namespace ?? '']);
+    this.sessions.addIndex(indexes.session, ({ record }) => (record === undefined ? [] : [`${record.pod.uid}.${record.identity.name}`]));
+    this.sessions.addIndex(indexes.client, ({ record }) => (record === undefined ? [] : [record.client]));
+    this.sessions.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
+    this.sessions.addIndex(indexes.namespace, ({ record }) => (record === undefined ? [] : [record.pod.namespace]));
+    this.sessions.addIndex(indexes.identity, ({ record }) =>
+      record === undefined ? [] : [`${record.pod.namespace}/${record.identity.name}`],
+    );
+  }
+
+  pool(name: string): Known<IdentityPool> {
+    return objectIn(this.pools, name);
+  }
+
+  identity(namespace: string, name: string): Known<CiIdentity> {
+    return objectIn(this.identities, `${namespace}/${name}`);
+  }
+
+  allPolicies(): Known<readonly ScopePolicy[]> {
+    if (!this.policies.synced) return { is: 'Unknown' };
+    return { is: 'Seen', value: [...this.policies.entries()].map(([, policy]) => policy) };
+  }
+
+  namespace(name: string): Known<NamespaceFacts> {
+    const facts = this.namespaces.get(name);
+    if (facts !== undefined) return { is: 'Seen', value: facts };
+    return { is: this.namespaces.synced ? 'Gone' : 'Unknown' };
+  }
+
+  /** Whether agent pods of this namespace are served. */
+  namespaceState(name: string): Known<'Active' | 'Leaving'> {
+    const known = this.namespace(name);
+    if (known.is === 'Unknown') return known;
+    const active = known.is === 'Seen' && !known.value.terminating && known.value.labels[labels.inject] === 'enabled';
+    return { is: 'Seen', value: active ? 'Active' : 'Leaving' };
+  }
+
+  /** `Gone` only after a full list of its namespace. A namespace that is not watched says nothing about its pods. */
+  pod(namespace: string, name: string, uid: string): Known<PodFacts> {
+    const store = this.pods.get(namespace);
+    const pod = store?.get(`${namespace}/${name}`);
+    if (pod?.uid === uid) return { is: 'Seen', value: pod };
+    return { is: store?.synced === true ? 'Gone' : 'Unknown' };
+  }
+
+  /** The ConfigMap that stops everything, if it is there. */
+  emergencyStop(): { readonly namespace: string; readonly data: Readonly<Record<string, string>> } | undefined {
+    const found = this.configMaps.get(emergencyStopConfigMap);
+    return found === undefined ? undefined : { namespace: this.#namespace, data: found.data };
+  }
+
+  sessionRecord(podUid: string, identity: string): StoredRecord<SessionRecord> | undefined {
+    return this.sessions.byIndex(indexes.session, `${podUid}.${identity}`)[0]?.[1];
+  }
+
+  nodeLost(name: string | undefined, notReadyFor: (since: number) => boolean): boolean {
+    const node = name === undefined ? undefined : this.nodes.get(name);
+    return node !== undefined && !node.ready && node.notReadySince !== undefined && notReadyFor(node.notReadySince);
+  }
+}
+
+function objectIn<T extends Kept>(store: Store<T>, key: string): Known<T> {
+  const object = store.get(key);
+  if (object !== undefined) return { is: 'Seen', value: object };
+  return { is: store.synced ? 'Gone' : 'Unknown' };
+}

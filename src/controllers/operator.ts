@@ -1,0 +1,288 @@
+import { leaseName } from '../api/names.ts';
+import { type Clock, type Instant, instant, minute, plus, second } from '../clock.ts';
+import type { Configuration } from '../config.ts';
+import { installationId } from '../domain/client/target.ts';
+import { LostLeaseError, OperatorError } from '../errors.ts';
+import type { ApiConnection } from '../kube/connection.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { leaseAccess } from '../kube/leases.ts';
+import { type Kind, get, kinds } from '../kube/resources.ts';
+import { mayUse } from '../kube/reviews.ts';
+import { Budgets } from '../runtime/budget.ts';
+import { Effects } from '../runtime/effect.ts';
+import { Leader } from '../runtime/leader.ts';
+import { Loop } from '../runtime/loop.ts';
+import { type Part, loopLag, manage } from '../runtime/manager.ts';
+import type { AuditLog } from '../telemetry/audit.ts';
+import type { Check, Health } from '../telemetry/health.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { AccessCache } from './access-cache.ts';
+import { ClientTargets } from './client-targets.ts';
+import { Creators } from './creators.ts';
+import { startGuard } from './guard-part.ts';
+import type { GuardKeeper } from './guard.ts';
+import { registerMachines } from './machines.ts';
+import { Memory } from './memory.ts';
+import { collectMetrics } from './metrics.ts';
+import { PoolProviders } from './pool-providers.ts';
+import { ReferencedKeys } from './referenced-keys.ts';
+import { Reporter } from './reporter.ts';
+import { Reviews } from './reviews.ts';
+import { Watches } from './watches.ts';
+import { Wiring } from './wiring.ts';
+
+export interface OperatorOptions {
+  readonly connection: ApiConnection;
+  readonly namespace: string;
+  /** Name of this process in the lease; unique per process. */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly audit: AuditLog;
+  readonly crash?: (name: string, moment: 'before' | 'after') => void;
+}
+
+/** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
+const keysEvery = 30 * second;
+const probeEvery = 5 * minute;
+const loopLagLimit = 10 * second;
+
+/** The whole long-running role: builds memory, machines and loop, and runs them in order. */
+export class Operator {
+  readonly #o: OperatorOptions;
+  readonly #memory: Memory;
+  readonly #keys: ReferencedKeys;
+  readonly #providers: PoolProviders;
+  readonly #access: AccessCache;
+  readonly #targets: ClientTargets;
+  readonly #watches: Watches;
+  readonly #leader: Leader;
+  readonly #loop: Loop;
+  readonly #wiring: Wiring;
+  readonly #guard: GuardKeeper;
+  readonly #reporter: Reporter;
+  readonly #effects: Effects;
+  readonly #budgets: Budgets;
+  #configuration: Configuration;
+  #installation = '';
+
+  constructor(options: OperatorOptions) {
+    const { connection, namespace, clock, random, logger, metrics, configuration } = options;
+    this.#o = options;
+    this.#memory = new Memory(namespace);
+    this.#configuration = configuration;
+    this.#keys = new ReferencedKeys({
+      readSecret: (name, signal) => this.#readKeys(kinds.secrets, name, signal),
+      readConfigMap: (name, signal) => this.#readKeys(kinds.configMaps, name, signal),
+    });
+    this.#providers = new PoolProviders({ memory: this.#memory, keys: this.#keys, clock, random, configuration });
+    this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
+    this.#targets = new ClientTargets(this.#memory);
+    this.#leader = new Leader({
+      id: options.id,
+      lease: leaseAccess(connection, { namespace, name: leaseName }),
+      clock,
+      random,
+      onFailure: (error) => logger.warn('lease', { error }),
+    });
+    this.#effects = new Effects({
+      clock,
+      held: () => this.#leader.held(),
+      lost: this.#leader.lost,
+      onEffect: (operation, outcome, took) => metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
+      ...(options.crash === undefined ? {} : { crash: options.crash }),
+    });
+    this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer) });
+    const events = new EventRecorder({
+      connection,
+      instance: options.id,
+      signal: AbortSignal.any([]),
+      onFailure: (error) => logger.debug('an event could not be written', { error }),
+    });
+    this.#reporter = new Reporter({ memory: this.#memory, events, logger, metrics });
+    this.#loop = new Loop({
+      clock,
+      random,
+      budgets: this.#budgets,
+      workers: 32,
+      onDecision: (...report) => this.#reporter.decision(...report),
+      onFailure: (...report) => this.#reporter.failure(...report),
+      onWork: (machine, _row, outcome) => metrics.count('ci_identity_decisions_total', { machine, outcome }),
+    });
+    this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => this.#loop.wake(machine, key));
+    const creators = new Creators();
+    this.#watches = new Watches({
+      connection,
+      memory: this.#memory,
+      namespace,
+      clock,
+      random,
+      onFailure: (watch, error) => logger.warn('watch', { watch, error }),
+      onPodStore: (store) => {
+        creators.connect(store);
+        this.#wiring.podsOf(store);
+      },
+    });
+    this.#guard = startGuard({ connection, memory: this.#memory, namespace, watches: this.#watches, now: () => this.#apiServerTime() });
+    registerMachines(this.#loop, {
+      ...options,
+      memory: this.#memory,
+      providers: this.#providers,
+      access: this.#access,
+      targets: this.#targets,
+      creators,
+      reviews: new Reviews({ ask: (o, signal) => mayUse(connection, o, signal), clock }),
+      guard: this.#guard,
+      effects: this.#effects,
+      reporter: this.#reporter,
+      epoch: () => this.#leader.epoch,
+      installation: () => this.#installation,
+      configuration: () => this.#configuration,
+    });
+  }
+
+  /** Runs until `stop` aborts (`Stopped`, the lease is released) or another process leads (`LostLease`: exit, never come back). */
+  async run(stop: AbortSignal): Promise<'Stopped' | 'LostLease'> {
+    const { clock, logger } = this.#o;
+    this.#wiring.connect();
+    this.#installation = installationId(await this.#kubeSystemUid(stop), this.#o.namespace);
+    const parts: readonly Part[] = [
+      { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
+      { name: 'keys', run: (signal) => this.#repeat(keysEvery, signal, () => this.#refreshKeys(signal)), ready: (signal) => this.#firstKeys(signal) },
+      { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
+      loopLag({ clock, limit: loopLagLimit }),
+      { name: 'guard', run: (signal) => this.#guardPart(signal) },
+      { name: 'loop', run: (signal) => this.#lead(signal) },
+    ];
+    try {
+      await manage(parts, { clock, stop });
+      return 'Stopped';
+    } catch (error) {
+      if (error instanceof LostLeaseError) {
+        logger.error('this process no longer leads', { error });
+        return 'LostLease';
+      }
+      throw error;
+    } finally {
+      await this.#providers.close();
+    }
+  }
+
+  /** A new configuration takes force at once; sessions and clients look again. */
+  async configure(configuration: Configuration): Promise<void> {
+    this.#configuration = configuration;
+    this.#providers.configure(configuration);
+    this.#access.configurationChanged();
+    await this.#refreshKeys(AbortSignal.timeout(15 * second));
+    this.#wiring.everything();
+  }
+
+  collect(): void {
+    collectMetrics({
+      metrics: this.#o.metrics,
+      memory: this.#memory,
+      watches: this.#watches,
+      depth: this.#loop.depth(),
+      guard: this.#guard.current(),
+      leads: this.#leader.held(),
+      now: this.#o.clock.now(),
+    });
+  }
+
+  health(): Health {
+    return {
+      live: () => [{ name: 'process', ok: true }],
+      ready: () => this.#watches.health().map(([name, health]): Check => ({
+        name: `watch ${name}`,
+        ok: health.synced,
+        message: health.message ?? 'not read completely yet',
+      })),
+    };
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    this.#o.logger.info('leading', { epoch: this.#leader.epoch });
+    this.#o.audit.record({ event: 'Started', outcome: 'Success', reason: 'Ready', message: `epoch ${this.#leader.epoch}` });
+    this.#wiring.everything();
+    await this.#loop.run(signal);
+  }
+
+  async #guardPart(signal: AbortSignal): Promise<void> {
+    const look = async (): Promise<void> => {
+      await this.#guard.refresh(signal).catch((error: unknown) => this.#o.logger.warn('guard', { error }));
+      this.#wiring.everything();
+    };
+    for (const store of this.#watches.admission.values()) store.onChange(() => void look());
+    await this.#repeat(probeEvery, signal, async () => {
+      await this.#guard.probe(signal);
+      if (this.#guard.unclearProbe !== undefined) this.#o.logger.warn('guard probe', { message: this.#guard.unclearProbe });
+      this.#wiring.everything();
+    });
+  }
+
+  async #refreshKeys(signal: AbortSignal): Promise<void> {
+    const changed = await this.#keys.refresh(this.#configuration, signal);
+    if (!changed) return;
+    this.#providers.configure(this.#configuration);
+    this.#wiring.everything();
+  }
+
+  async #firstKeys(signal: AbortSignal): Promise<void> {
+    await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
+  }
+
+  /** Runs `work` now and then every `period`; a failure is logged and tried again sooner. */
+  async #repeat(period: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      let next = period;
+      try {
+        await work();
+      } catch (error) {
+        if (signal.aborted) return;
+        next = Math.min(period, 2 * second);
+        this.#o.logger.warn('periodic work', { error });
+      }
+      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), next), signal);
+    }
+  }
+
+  async #untilSynced(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#watches.synced()) {
+      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), 20), signal);
+    }
+  }
+
+  async #kubeSystemUid(stop: AbortSignal): Promise<string> {
+    for (;;) {
+      try {
+        const found = await get(this.#o.connection, kinds.namespaces, { name: 'kube-system' }, { signal: stop });
+        if (found?.metadata.uid !== undefined) return found.metadata.uid;
+      } catch (error) {
+        if (stop.aborted || !(error instanceof OperatorError)) throw error;
+        this.#o.logger.warn('namespace kube-system cannot be read; its uid names this installation', { error });
+      }
+      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), second), stop);
+    }
+  }
+
+  async #readKeys(kind: Kind, name: string, signal: AbortSignal): Promise<Readonly<Record<string, string>> | undefined> {
+    const found = await get<{ readonly data?: Readonly<Record<string, string>> }>(
+      this.#o.connection,
+      kind,
+      { namespace: this.#o.namespace, name },
+      { signal },
+    );
+    const data = found?.data ?? {};
+    if (found === undefined) return undefined;
+    if (kind !== kinds.secrets) return data;
+    return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+  }
+
+  #apiServerTime(): Instant {
+    return instant(this.#o.clock.now() + (this.#o.connection.serverTime()?.offset ?? 0));
+  }
+}

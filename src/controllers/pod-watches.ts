@@ -1,0 +1,56 @@
+import type { PodFacts } from '../domain/session/machine.ts';
+import type { Reflector, ReflectorHealth } from '../runtime/reflector.ts';
+import { Store } from '../runtime/store.ts';
+
+interface Watched {
+  readonly reflector: Reflector<PodFacts>;
+  readonly stop: AbortController;
+}
+
+export interface PodWatchesOptions {
+  /** One store per namespace; what is unsynced or missing here is unknown. */
+  readonly stores: Map<string, Store<PodFacts>>;
+  readonly reflector: (namespace: string, store: Store<PodFacts>) => Reflector<PodFacts>;
+  /** Called for each new store, before anything is in it. */
+  readonly prepare: (namespace: string, store: Store<PodFacts>) => void;
+}
+
+/**
+ * Watches the pods of opted-in namespaces, each by itself: never cluster-wide, because pods carry JENKINS_SECRET, and so that a missing
+ * RoleBinding in one of 200 namespaces leaves the others alone.
+ */
+export class PodWatches {
+  readonly #o: PodWatchesOptions;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(options: PodWatchesOptions) {
+    this.#o = options;
+  }
+
+  /** Idempotent. */
+  start(namespace: string): void {
+    if (this.#watched.has(namespace)) return;
+    const store = new Store<PodFacts>(`pods/${namespace}`);
+    this.#o.prepare(namespace, store);
+    this.#o.stores.set(namespace, store);
+    const reflector = this.#o.reflector(namespace, store);
+    const stop = new AbortController();
+    this.#watched.set(namespace, { reflector, stop });
+    void reflector.run(stop.signal);
+  }
+
+  /** The namespace is gone or opted out: what was known of its pods is no longer knowledge. */
+  end(namespace: string): void {
+    this.#watched.get(namespace)?.stop.abort();
+    this.#watched.delete(namespace);
+    this.#o.stores.delete(namespace);
+  }
+
+  endAll(): void {
+    for (const namespace of [...this.#watched.keys()]) this.end(namespace);
+  }
+
+  health(): readonly (readonly [string, ReflectorHealth])[] {
+    return [...this.#watched].map(([namespace, { reflector }]) => [`pods/${namespace}`, reflector.health()] as const);
+  }
+}

@@ -1,0 +1,95 @@
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import type { Clock } from '../clock.ts';
+import type { Configuration, IssuerConfiguration } from '../config.ts';
+import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
+import type { Capabilities, IdentityProvider } from '../providers/port.ts';
+import type { Rate } from '../runtime/budget.ts';
+import type { Memory } from './memory.ts';
+import type { ReferencedKeys } from './referenced-keys.ts';
+
+/** Where the configuration sets no limit: more than one machine can do. */
+const unlimited: Rate = { perSecond: 10_000, burst: 10_000, parallel: 32 };
+
+/** From pool to provider: only issuers that the configuration lists exist here, whatever a resource says. */
+export class PoolProviders {
+  readonly #memory: Memory;
+  readonly #keys: ReferencedKeys;
+  readonly #issuers: Issuers;
+  #configuration: Configuration;
+
+  constructor(o: { memory: Memory; keys: ReferencedKeys; clock: Clock; random: () => number; configuration: Configuration }) {
+    this.#memory = o.memory;
+    this.#keys = o.keys;
+    this.#issuers = new Issuers({ clock: o.clock, random: o.random });
+    this.#configuration = o.configuration;
+    this.configure(o.configuration);
+  }
+
+  configure(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.#issuers.configure(configuration.issuers.map((issuer) => this.#settings(issuer)));
+  }
+
+  isConfigured(issuer: string): boolean {
+    return this.#configuration.issuers.some(({ url }) => url === issuer);
+  }
+
+  issuer(url: string): Issuer | undefined {
+    return this.#issuers.get(url);
+  }
+
+  /** What is known of the provider so far: its metadata may not have been read yet. */
+  capabilities(issuer: string): Capabilities | undefined {
+    return this.#issuers.get(issuer)?.capabilities();
+  }
+
+  providerOf(pool: string): IdentityProvider | undefined {
+    const known = this.#memory.pool(pool);
+    return known.is === 'Seen' ? this.providerFor(known.value) : undefined;
+  }
+
+  providerFor(pool: IdentityPool): IdentityProvider | undefined {
+    return this.providerAt(pool.spec.provider.issuer, pool.spec.provider.audience);
+  }
+
+  /** Also for clients whose pool is gone: revoking and deleting need no audience. */
+  providerAt(issuer: string, audience: IdentityPool['spec']['provider']['audience']): IdentityProvider | undefined {
+    return this.#issuers.get(issuer)?.provider({
+      audienceBy: audience?.by ?? 'Profile',
+      ...(audience?.scopes === undefined ? {} : { audienceScopes: audience.scopes }),
+    });
+  }
+
+  registrationCredential(issuer: string): 'Present' | 'Missing' | 'NotNeeded' {
+    const ref = this.#configuration.issuers.find(({ url }) => url === issuer)?.registrationTokenRef;
+    if (ref === undefined) return 'NotNeeded';
+    return this.#keys.secret(ref) === undefined ? 'Missing' : 'Present';
+  }
+
+  /** A credential that does not rotate and manages every client of the issuer. */
+  managementCredentialKnown(issuer: string): boolean {
+    const found = this.#configuration.issuers.find(({ url }) => url === issuer);
+    return this.#keys.secret(found?.managementTokenRef) !== undefined;
+  }
+
+  /** The budget of an issuer is named by its URL. */
+  rateOf(issuer: string): Rate {
+    return this.#configuration.issuers.find(({ url }) => url === issuer)?.rateLimit ?? unlimited;
+  }
+
+  close(): Promise<void> {
+    return this.#issuers.close();
+  }
+
+  #settings(issuer: IssuerConfiguration): IssuerSettings {
+    return {
+      url: issuer.url,
+      profile: issuer.profile,
+      registrationToken: () => this.#keys.secret(issuer.registrationTokenRef),
+      managementToken: () => this.#keys.secret(issuer.managementTokenRef),
+      caBundle: () => this.#keys.bundle(issuer.caBundleRef),
+      allowPrivateNetwork: issuer.allowPrivateNetwork,
+      ...(issuer.rateLimit === undefined ? {} : { rateLimit: issuer.rateLimit }),
+    };
+  }
+}

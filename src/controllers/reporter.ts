@@ -1,0 +1,68 @@
+import { apiVersion } from '../api/names.ts';
+import type { Decision } from '../decision.ts';
+import { LostLeaseError, OperatorError } from '../errors.ts';
+import type { EventRecorder, Regarding } from '../kube/events.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Memory } from './memory.ts';
+import { parseSessionKey } from './session-snapshot.ts';
+
+/** Tells people: log lines for what the loop does, events on the objects that people look at. Never blocks, never throws. */
+export class Reporter {
+  readonly #o: { readonly memory: Memory; readonly events: EventRecorder; readonly logger: Logger; readonly metrics: Metrics };
+
+  constructor(options: { memory: Memory; events: EventRecorder; logger: Logger; metrics: Metrics }) {
+    this.#o = options;
+  }
+
+  decision(machine: string, key: string, decision: Decision<unknown>, previousRow?: string): void {
+    const { row, reason } = decision;
+    this.#o.logger.debug('decided', { machine, key, row, reason, previousRow });
+  }
+
+  /** The class decides how loud it is: a conflict is nobody's business, a bug is everybody's. */
+  failure(machine: string, key: string, row: string, error: unknown, attempts: number): void {
+    const { logger, metrics } = this.#o;
+    if (error instanceof LostLeaseError) return;
+    const known = error instanceof OperatorError ? error : undefined;
+    const reason = known?.reason ?? 'InternalError';
+    metrics.count('ci_identity_failures_total', { machine, reason });
+    const fields = { machine, key, row, attempts, reason, error };
+    if (known === undefined) logger.error('bug', fields);
+    else if (known.class === 'Conflict') logger.debug('conflict', fields);
+    else if (known.class === 'Waiting') logger.info('waits', fields);
+    else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
+    if (machine === 'session' && known !== undefined && known.class !== 'Conflict') this.#onPod(key, known.reason, known.message);
+  }
+
+  /** An object's summary changed: the event carries the sentence of the condition. */
+  readyChanged(regarding: Regarding, ready: boolean, reason: string, message: string): void {
+    this.#o.events.record({ regarding, type: ready ? 'Normal' : 'Warning', reason, message });
+  }
+
+  /** A pod got `error.json` instead of a token. */
+  denied(key: string, reason: string, message: string): void {
+    this.#o.metrics.count('ci_identity_denials_total', { reason });
+    this.#onPod(key, reason, message);
+    const { namespace, identity } = parseSessionKey(key);
+    const known = this.#o.memory.identity(namespace, identity);
+    if (known.is !== 'Seen') return;
+    const { uid = '' } = known.value.metadata;
+    this.#o.events.record({
+      regarding: { apiVersion, kind: 'CiIdentity', name: identity, namespace, uid },
+      type: 'Warning',
+      reason,
+      message: message.slice(0, 1_000),
+    });
+  }
+
+  #onPod(key: string, reason: string, message: string): void {
+    const { namespace, pod, podUid } = parseSessionKey(key);
+    this.#o.events.record({
+      regarding: { apiVersion: 'v1', kind: 'Pod', name: pod, namespace, uid: podUid },
+      type: 'Warning',
+      reason,
+      message: message.slice(0, 1_000),
+    });
+  }
+}

@@ -1,0 +1,175 @@
+import { type Clock, type Instant, second, toRfc3339 } from '../clock.ts';
+import type { Credential } from '../domain/client/credential.ts';
+import { maxTokenLifetime } from '../domain/client/target.ts';
+import type { ClientFacts, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
+import { minted } from '../domain/session/transitions.ts';
+import { type Minted, type Token, checkMinted } from '../domain/token.ts';
+import { OperatorError } from '../errors.ts';
+import type { IdentityProvider, TokenSource } from '../providers/port.ts';
+import type { RecordStore } from '../kube/records.ts';
+import type { Effects } from '../runtime/effect.ts';
+import type { AuditFacts } from "../telemetry/audit.ts";
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Memory } from './memory.ts';
+import type { Reviews } from './reviews.ts';
+import { recordNameOf } from './session-snapshot.ts';
+import type { SessionAudit } from './session-audit.ts';
+
+/** A token request may take this long in all, the answer included. */
+const tokenDeadline = 20 * second;
+
+export interface MinterOptions {
+  readonly memory: Memory;
+  readonly reviews: Reviews;
+  readonly records: RecordStore<SessionRecord>;
+  readonly effects: Effects;
+  readonly audit: SessionAudit;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly epoch: () => number;
+  /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
+  providerOf(pool: string): IdentityProvider | undefined;
+  credentialOf(client: string, generation: number): Credential | undefined;
+}
+
+type MintAction = Extract<SessionAction, { readonly type: 'Mint' }>;
+
+/** Everything that one Mint works with; gathered before the first call leaves. */
+interface Minting {
+  readonly key: string;
+  readonly s: SessionSnapshot;
+  readonly action: MintAction;
+  readonly client: ClientFacts & { readonly current: NonNullable<ClientFacts['current']> };
+  readonly credential: Credential;
+  readonly provider: IdentityProvider;
+  readonly tokens: TokenSource;
+  readonly facts: Parameters<typeof minted>[2];
+}
+
+/** The action Mint: review, token request, check, record. What it may not keep it revokes. */
+export class Minter {
+  readonly #o: MinterOptions;
+
+  constructor(options: MinterOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Asks for one token and stores it. Returns without a token when the creator may not use the identity (memory then knows, and the table
+   * decides anew) or when the snapshot is no longer true. Throws what the provider or the API server yields.
+   */
+  async mint(key: string, s: SessionSnapshot, action: MintAction, reason: string, signal: AbortSignal): Promise<void> {
+    const minting = this.#gather(key, s, action);
+    if (minting === undefined) return;
+    const { facts, client, tokens, credential } = minting;
+    const { namespace } = facts.pod;
+    const allowed = await this.#o.effects.run('session.Mint.review', { deadline: tokenDeadline, signal }, (bounded) =>
+      this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
+    );
+    if (!allowed) return;
+    this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...this.#what(minting) });
+    const started = this.#o.clock.now();
+    const answer = await this.#request(minting, signal);
+    const token = await this.#checked(minting, answer, started, signal);
+    const next = minted(s.record, token, { ...facts, ...subjectOf(answer) }, action.predecessor, this.#o.clock.now(), this.#o.epoch());
+    try {
+      await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
+        this.#o.records.write(recordNameOf(s) ?? '', next, bounded),
+      );
+    } catch (error) {
+      await tokens.revoke(answer.value, client.current.clientId, credential, signal).catch(() => undefined);
+      throw error;
+    }
+    this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Success', reason });
+    this.#o.audit.record(key, s, {
+      event: 'Minted',
+      outcome: 'Success',
+      reason,
+      ...this.#what(minting),
+      expires_at: toRfc3339(token.exp),
+      token_sha256: token.sha256,
+    });
+  }
+
+  #gather(key: string, s: SessionSnapshot, action: MintAction): Minting | undefined {
+    if (s.pod.is !== 'Seen' || s.client.is !== 'Seen' || s.identity.is !== 'Seen') return undefined;
+    const { namespace, name, uid, requester, claims } = s.pod.value;
+    const identity = this.#o.memory.identity(namespace, s.identityName);
+    const pool = identity.is === 'Seen' ? this.#o.memory.pool(identity.value.spec.pool) : identity;
+    const client = s.client.value;
+    const { current } = client;
+    if (pool.is !== 'Seen' || current === undefined || requester === undefined) return undefined;
+    const poolName = pool.value.metadata.name;
+    const provider = this.#o.providerOf(poolName);
+    const credential = this.#o.credentialOf(client.name, current.generation);
+    if (provider?.tokens === undefined || credential === undefined) return undefined;
+    const facts = {
+      pod: { namespace, name, uid },
+      identity: { name: s.identityName, uid: claims[s.identityName] ?? '' },
+      pool: { name: poolName, uid: pool.value.metadata.uid ?? '' },
+      client: client.name,
+      requester,
+      issuer: client.issuer,
+      revocation: client.revocation,
+    };
+    return { key, s, action, client: { ...client, current }, credential, provider, tokens: provider.tokens, facts };
+  }
+
+  async #request({ tokens, action, client, credential, facts }: Minting, signal: AbortSignal): Promise<Minted> {
+    try {
+      return await this.#o.effects.run('session.Mint.call', { deadline: tokenDeadline, signal }, (bounded) =>
+        tokens.mint(action.ask, client.current.clientId, credential, bounded),
+      );
+    } catch (error) {
+      const reason = error instanceof OperatorError ? error.reason : 'InternalError';
+      this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Failure', reason });
+      throw error;
+    }
+  }
+
+  /** The answer judged against what was asked; an unusable token is revoked here, because nobody else will know it. */
+  async #checked(minting: Minting, answer: Minted, started: Instant, signal: AbortSignal): Promise<Token> {
+    const { key, s, action, client, credential, provider, tokens, facts } = minting;
+    const pool = this.#o.memory.pool(facts.pool.name);
+    const verdict = checkMinted(
+      action.ask,
+      answer,
+      {
+        ignoredScopes: provider.capabilities.ignoredScopes,
+        carrierScopes: provider.capabilities.carrierScopes,
+        maxLifetime: pool.is === 'Seen' ? maxTokenLifetime(pool.value) : action.ask.maxLifetime,
+        onExceed: pool.is === 'Seen' ? (pool.value.spec.ceiling.onExceed ?? 'Refuse') : 'Refuse',
+      },
+      started,
+    );
+    const { generation, clientId } = client.current;
+    if (verdict.is === 'Usable') {
+      const { sha256, value } = answer;
+      return { sha256, value, ask: action.ask, minted: started, exp: verdict.exp, generation, clientId };
+    }
+    const { reason, message } = verdict;
+    this.#o.audit.record(key, s, { event: 'Discarded', outcome: 'Failure', reason, message, token_sha256: answer.sha256, ...this.#what(minting) });
+    this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
+    if (verdict.revoke) await tokens.revoke(answer.value, clientId, credential, signal).catch(() => undefined);
+    throw new OperatorError({ class: 'Terminal', reason, message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}` });
+  }
+
+  #what({ action, client, facts, s }: Minting): Partial<AuditFacts> {
+    const by = s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
+    return {
+      scopes: action.ask.scopes,
+      audiences: action.ask.audiences,
+      generation: client.current.generation,
+      client: client.name,
+      client_id: client.current.clientId,
+      pool: facts.pool.name,
+      issuer: facts.issuer,
+      by,
+    };
+  }
+}
+
+function subjectOf(answer: Minted): { readonly subject?: string } {
+  return answer.subject === undefined ? {} : { subject: answer.subject };
+}

@@ -1,0 +1,163 @@
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import { type Instant, type Milliseconds, instant, minute } from '../clock.ts';
+import type { Known } from '../decision.ts';
+import { sha256 } from '../digest.ts';
+import type { Access, Guard } from '../domain/access/access.ts';
+import { type StopSources, stopOf } from '../domain/access/stops.ts';
+import type { Failure } from '../domain/client/machine.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
+import { maxSessionAge, sessionRecordName, targetOf } from '../domain/client/target.ts';
+import { renderToken } from '../domain/delivery/render.ts';
+import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
+import type { FailureNote } from '../runtime/machine.ts';
+import type { AccessCache } from './access-cache.ts';
+import type { Memory } from './memory.ts';
+import type { Reviews } from './reviews.ts';
+import type { Capabilities } from '../providers/port.ts';
+
+/** Names one session; everything needed to find its pod and record is in it. */
+export interface SessionKey {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly podUid: string;
+  readonly identity: string;
+}
+
+export function sessionKey({ namespace, pod, podUid, identity }: SessionKey): string {
+  return `${namespace}/${pod}/${podUid}/${identity}`;
+}
+
+export function parseSessionKey(key: string): SessionKey {
+  const [namespace = '', pod = '', podUid = '', identity = ''] = key.split('/');
+  return { namespace, pod, podUid, identity };
+}
+
+/** A node that has been NotReady for this long is lost: nobody reads the file any more. */
+const lostAfter: Milliseconds = 5 * minute;
+
+export interface SessionSources {
+  readonly memory: Memory;
+  readonly access: AccessCache;
+  readonly reviews: Reviews;
+  readonly delivered: ReadonlyMap<string, Delivered & { readonly resourceVersion: string }>;
+  guard(): Guard;
+  capabilities(issuer: string): Capabilities | undefined;
+  deliveryLag(): Milliseconds;
+  now(): Instant;
+  epoch(): number;
+  /** When this process saw the pod of this session first. */
+  seenSince(key: string): Instant;
+}
+
+/** Reads memory only. `undefined`: neither pod nor record is left, the session is over and forgotten. */
+export function snapshotSession(sources: SessionSources, key: string, note: FailureNote | undefined): SessionSnapshot | undefined {
+  const { memory } = sources;
+  const { namespace, pod: podName, podUid, identity: identityName } = parseSessionKey(key);
+  const stored = memory.sessionRecord(podUid, identityName);
+  const pod = memory.pod(namespace, podName, podUid);
+  const namespaceState = memory.namespaceState(namespace);
+  if (stored === undefined && memory.sessions.synced && (pod.is === 'Gone' || namespaceState.is !== 'Unknown' && pod.is === 'Unknown' && namespaceState.is === 'Seen' && namespaceState.value === 'Leaving')) {
+    return undefined;
+  }
+  const identity = memory.identity(namespace, identityName);
+  const pool = identity.is === 'Seen' ? memory.pool(identity.value.spec.pool) : identity;
+  const record = stored?.record;
+  const requester = pod.is === 'Seen' ? pod.value.requester : record?.requester;
+  const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
+  const stop = identity.is === 'Seen' ? stopOf(stopSources(memory, identity.value, pool, namespace)) : undefined;
+  const delivered = sources.delivered.get(key);
+  const lag = sources.deliveryLag();
+  return {
+    pod,
+    identityName,
+    identity: identityFacts(identity),
+    namespace: namespaceState,
+    guard: sources.guard(),
+    mayUse: requester === undefined ? { is: 'Unknown' } : sources.reviews.known(requester, namespace, identityName),
+    access,
+    ...(stop === undefined ? {} : { stop }),
+    ...(record === undefined ? {} : { record, wantedDigest: renderToken(record, lag, jitterOf(key)).digest }),
+    ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
+    synced: memory.sessions.synced,
+    epoch: sources.epoch(),
+    seenSince: sources.seenSince(key),
+    ...(delivered === undefined ? {} : { delivered }),
+    client: clientFacts(sources, pool, identity, access),
+    nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
+    ...(note === undefined ? {} : { failure: failureOf(note) }),
+    deliveryLag: lag,
+    maxSessionAge: pool.is === 'Seen' ? maxSessionAge(pool.value) : Number.MAX_SAFE_INTEGER,
+    jitter: jitterOf(key),
+  };
+}
+
+/** Name of the record that a session of this pod and identity has or would have. The claim never changes, so neither does the name. */
+export function recordNameOf(snapshot: SessionSnapshot): string | undefined {
+  if (snapshot.record !== undefined) return sessionRecordName(snapshot.record.pod.uid, snapshot.record.identity.uid);
+  if (snapshot.pod.is !== 'Seen') return undefined;
+  const claimed = snapshot.pod.value.claims[snapshot.identityName];
+  return claimed === undefined ? undefined : sessionRecordName(snapshot.pod.value.uid, claimed);
+}
+
+/** In [-1, 1], the same for the same session, so that renewals of pods that were created together spread out. */
+export function jitterOf(key: string): number {
+  return (Number.parseInt(sha256(key).slice(0, 8), 16) / 0xffff_ffff) * 2 - 1;
+}
+
+export function failureOf(note: FailureNote): Failure {
+  const { error, row, at } = note;
+  return { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal' };
+}
+
+/** What may stop this identity, as far as memory knows. */
+export function stopSources(memory: Memory, identity: CiIdentity, pool: Known<IdentityPool>, namespaceName: string): StopSources {
+  const namespace = memory.namespace(namespaceName);
+  return { identity, ...poolStopSources(memory, pool), ...(namespace.is === 'Seen' ? { namespace: namespace.value } : {}) };
+}
+
+export function poolStopSources(memory: Memory, pool: Known<IdentityPool>): StopSources {
+  const configMap = memory.emergencyStop();
+  return { ...(pool.is === 'Seen' ? { pool: pool.value } : {}), ...(configMap === undefined ? {} : { configMap }) };
+}
+
+function identityFacts(identity: Known<CiIdentity>): SessionSnapshot['identity'] {
+  if (identity.is !== 'Seen') return identity;
+  const { metadata } = identity.value;
+  if (metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
+  return { is: 'Seen', value: { uid: metadata.uid ?? '', generation: metadata.generation ?? 0 } };
+}
+
+function clientFacts(
+  sources: SessionSources,
+  pool: Known<IdentityPool>,
+  identity: Known<CiIdentity>,
+  access: Known<Access>,
+): Known<ClientFacts> {
+  if (pool.is !== 'Seen') return pool;
+  if (identity.is !== 'Seen') return identity;
+  if (!sources.memory.clients.synced) return { is: 'Unknown' };
+  const { metadata } = identity.value;
+  const target = targetOf(pool.value, { namespace: metadata.namespace ?? '', name: metadata.name, uid: metadata.uid ?? '' });
+  const stored = target === undefined ? undefined : sources.memory.clients.get(target.recordName);
+  const record = stored?.record;
+  const issuer = pool.value.spec.provider.issuer;
+  const proof = access.is === 'Seen' && access.value.is === 'Granted' ? record?.proofs[access.value.hash] : undefined;
+  const current = currentOf(record);
+  return {
+    is: 'Seen',
+    value: {
+      name: target?.recordName ?? '',
+      issuer,
+      ...(current === undefined ? {} : { current }),
+      revocation: sources.capabilities(issuer)?.revocation ?? 'Immediate',
+      ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
+      ...(proof?.outcome === 'Refused' && proof.lasting === true ? { refusal: proof.message ?? '' } : {}),
+    },
+  };
+}
+
+function currentOf(record: ClientRecord | undefined): ClientFacts['current'] {
+  const generation = record?.generations.find((g) => g.state === 'Current');
+  return generation?.clientId === undefined ? undefined : { generation: generation.n, clientId: generation.clientId };
+}

@@ -1,0 +1,183 @@
+import { deliverySecretName } from '../api/names.ts';
+import { type Clock, type Instant, second } from '../clock.ts';
+import type { Decision } from '../decision.ts';
+import type { Credential } from '../domain/client/credential.ts';
+import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
+import { decideSession } from '../domain/session/decide.ts';
+import type { Delivered, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
+import { dropped, forbidden, unrevocable } from '../domain/session/transitions.ts';
+import type { Token } from '../domain/token.ts';
+import { assertNever } from '../errors.ts';
+import type { Deliveries } from '../kube/deliveries.ts';
+import type { RecordStore } from '../kube/records.ts';
+import type { TokenSource } from '../providers/port.ts';
+import type { Effects } from '../runtime/effect.ts';
+import type { FailureNote, Machine } from '../runtime/machine.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { SessionAudit } from './session-audit.ts';
+import type { Minter } from './session-mint.ts';
+import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
+
+type Taken = Decision<SessionAction> & { readonly action: SessionAction };
+
+/** What this process wrote last into a delivery Secret, and the version that it got. */
+export type DeliveredState = Delivered & { readonly resourceVersion: string };
+
+export interface SessionMachineOptions {
+  readonly sources: SessionSources;
+  readonly delivered: Map<string, DeliveredState>;
+  readonly minter: Minter;
+  readonly records: RecordStore<SessionRecord>;
+  readonly effects: Effects;
+  readonly audit: SessionAudit;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly deliveries: Deliveries;
+  /** The session is over: what is remembered of it goes. */
+  forget(key: string): void;
+  /** Somebody should hear that a pod got an error instead of a token. */
+  denied(key: string, reason: string, message: string): void;
+  tokensOf(pool: string, issuer: string): TokenSource | undefined;
+  credentialOf(client: string, generation: number): Credential | undefined;
+}
+
+const callDeadline = 20 * second;
+
+/** Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. */
+export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
+  readonly name = 'session';
+  readonly #o: SessionMachineOptions;
+
+  constructor(options: SessionMachineOptions) {
+    this.#o = options;
+  }
+
+  snapshot(key: string, failure: FailureNote | undefined): SessionSnapshot | undefined {
+    const snapshot = snapshotSession(this.#o.sources, key, failure);
+    if (snapshot === undefined) {
+      this.#o.delivered.delete(key);
+      this.#o.forget(key);
+    }
+    return snapshot;
+  }
+
+  decide(snapshot: SessionSnapshot, now: Instant): Decision<SessionAction> {
+    return decideSession(snapshot, now);
+  }
+
+  async apply(key: string, s: SessionSnapshot, { action, reason }: Taken, signal: AbortSignal): Promise<void> {
+    switch (action.type) {
+      case 'Mint':
+        return this.#o.minter.mint(key, s, action, reason, signal);
+      case 'Deliver':
+        return this.#deliver(key, s, action, reason, signal);
+      case 'Revoke':
+        return this.#revoke(key, s, action.token, reason, signal);
+      case 'Forbid':
+        return this.#forbid(key, s, action.tokens, reason, signal);
+      case 'Drop':
+        return this.#drop(key, s, action.tokens, reason, signal);
+      default:
+        return assertNever(action);
+    }
+  }
+
+  async #deliver(
+    key: string,
+    s: SessionSnapshot,
+    action: Extract<SessionAction, { type: 'Deliver' }>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const rendered = this.#render(key, s, action);
+    if (rendered === undefined) return;
+    const { namespace, pod, podUid, identity } = parseSessionKey(key);
+    const delivery = {
+      namespace,
+      name: deliverySecretName(identity, pod),
+      data: Object.fromEntries(Object.entries(rendered.data).map(([file, text]) => [file, text.reveal()])),
+      pod: { name: pod, uid: podUid },
+    };
+    const before = this.#o.delivered.get(key);
+    const { resourceVersion } = await this.#o.effects.run(
+      'session.Deliver.write',
+      { deadline: callDeadline, signal },
+      (bounded) => this.#o.deliveries.put(delivery, before?.resourceVersion, bounded),
+    ).catch((error: unknown) => {
+      // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
+      this.#o.delivered.delete(key);
+      throw error;
+    });
+    const at = this.#o.clock.now();
+    this.#o.delivered.set(key, { digest: rendered.digest, content: action.content, at, resourceVersion });
+    const newest = s.record?.tokens.at(-1);
+    if (action.content === 'Error') this.#o.denied(key, action.error.reason, action.error.message);
+    this.#o.audit.record(key, s, {
+      event: 'Delivered',
+      outcome: action.content === 'Token' ? 'Success' : 'Failure',
+      reason,
+      ...(action.content === 'Error' ? { message: action.error.message } : {}),
+      ...(action.content === 'Token' && newest !== undefined ? { token_sha256: newest.sha256 } : {}),
+    });
+    const first = action.content === 'Token' && s.record?.tokens.length === 1 && before?.content !== 'Token';
+    if (first && s.pod.is === 'Seen' && s.record !== undefined) {
+      this.#o.metrics.observe('ci_identity_delivery_seconds', { pool: s.record.pool.name }, (at - s.pod.value.created) / second);
+    }
+  }
+
+  #render(key: string, s: SessionSnapshot, action: Extract<SessionAction, { type: 'Deliver' }>): Rendered | undefined {
+    if (action.content === 'Error') return renderError(action.error);
+    if (action.content === 'Empty') return renderEmpty();
+    return s.record === undefined ? undefined : renderToken(s.record, s.deliveryLag, jitterOf(key));
+  }
+
+  async #forbid(key: string, s: SessionSnapshot, tokens: readonly string[], reason: string, signal: AbortSignal): Promise<void> {
+    if (s.record === undefined) return;
+    const revocation = s.client.is === 'Seen' ? s.client.value.revocation : 'Immediate';
+    await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
+    for (const token of tokens) this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, token_sha256: token });
+  }
+
+  /** RFC 7009, as the client and generation that minted it; then the token leaves the record. A provider that cannot: it stays until `exp`. */
+  async #revoke(key: string, s: SessionSnapshot, sha256: string, reason: string, signal: AbortSignal): Promise<void> {
+    const token = s.record?.tokens.find((held) => held.sha256 === sha256);
+    if (s.record === undefined || token === undefined) return;
+    const outcome = await this.#askForRevocation(s.record, token, signal);
+    const next = outcome === 'NotSupported' ? unrevocable(s.record, sha256) : dropped(s.record, [sha256]);
+    await this.#write('session.Revoke.record', s, next, signal);
+    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
+    this.#o.audit.record(key, s, {
+      event: 'Revoked',
+      outcome: outcome === 'NotSupported' ? 'Failure' : 'Success',
+      reason,
+      message: outcome,
+      token_sha256: sha256,
+      generation: token.generation,
+    });
+  }
+
+  async #askForRevocation(record: SessionRecord, token: Token, signal: AbortSignal): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
+    const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
+    const credential = this.#o.credentialOf(record.client, token.generation);
+    const { value } = token;
+    if (tokens === undefined || credential === undefined || value === undefined) return 'NotSupported';
+    return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal }, (bounded) =>
+      tokens.revoke(value, token.clientId, credential, bounded),
+    );
+  }
+
+  async #drop(key: string, s: SessionSnapshot, tokens: readonly string[], reason: string, signal: AbortSignal): Promise<void> {
+    if (s.record === undefined) return;
+    await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
+    for (const token of tokens) this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
+  }
+
+  async #write(effect: string, s: SessionSnapshot, next: SessionRecord | undefined, signal: AbortSignal): Promise<void> {
+    const name = recordNameOf(s);
+    if (name === undefined) return;
+    await this.#o.effects.run(effect, { deadline: callDeadline, signal }, (bounded) =>
+      next === undefined ? this.#o.records.remove(name, bounded) : this.#o.records.write(name, next, bounded),
+    );
+  }
+}

@@ -1,0 +1,126 @@
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import { type Instant, type Milliseconds, minute } from '../clock.ts';
+import type { Known } from '../decision.ts';
+import type { Guard } from '../domain/access/access.ts';
+import { stopOf } from '../domain/access/stops.ts';
+import { currentOf } from '../domain/client/generations.ts';
+import { dueAt } from '../domain/client/schedule.ts';
+import { desiredOf, targetOf } from '../domain/client/target.ts';
+import type { IdentityFacts } from '../domain/status/identity-facts.ts';
+import type { PolicyFacts } from '../domain/status/policy.ts';
+import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
+import { usableLife } from '../domain/token.ts';
+import type { FailureNote } from '../runtime/machine.ts';
+import type { AccessCache } from './access-cache.ts';
+import type { ClientTargets } from './client-targets.ts';
+import type { Creators } from './creators.ts';
+import { type Memory, indexes } from './memory.ts';
+import type { PoolProviders } from './pool-providers.ts';
+import { jitterOf, poolStopSources, stopSources } from './session-snapshot.ts';
+
+export interface StatusSources {
+  readonly memory: Memory;
+  readonly access: AccessCache;
+  readonly targets: ClientTargets;
+  readonly providers: PoolProviders;
+  readonly creators: Creators;
+  readonly guard: () => Guard;
+  readonly installation: () => string;
+  readonly deliveryLag: () => Milliseconds;
+  readonly clientFailure: (record: string) => FailureNote | undefined;
+}
+
+/** Facts for the status of one pool, from memory. `undefined`: there is no such pool. */
+export function poolFacts(sources: StatusSources, name: string, writtenAt: Instant | undefined): PoolFacts | undefined {
+  const { memory, providers } = sources;
+  const pool = memory.pools.get(name);
+  if (pool === undefined) return undefined;
+  const { issuer } = pool.spec.provider;
+  const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
+  const capabilities = providers.capabilities(issuer);
+  return {
+    pool,
+    synced: memory.identities.synced && memory.clients.synced,
+    issuerConfigured: providers.isConfigured(issuer),
+    registrationCredential: pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
+    ...(stop === undefined ? {} : { stop }),
+    guard: sources.guard(),
+    clients: sources.targets.ofPool(name).map((record) => clientView(sources, pool, record)),
+    ...(capabilities === undefined ? {} : { capabilities }),
+    ...(writtenAt === undefined ? {} : { writtenAt }),
+  };
+}
+
+export function policyFacts(sources: StatusSources, name: string, writtenAt: Instant | undefined): PolicyFacts | undefined {
+  const { memory } = sources;
+  const policy = memory.policies.get(name);
+  if (policy === undefined) return undefined;
+  let identities = 0;
+  for (const [, identity] of memory.identities.entries()) {
+    const access = sources.access.of(identity);
+    if (access.is === 'Seen' && access.value.is === 'Granted' && access.value.by.some(({ by }) => by.policy === name)) identities += 1;
+  }
+  return {
+    policy,
+    pools: all(memory.pools),
+    namespaces: all(memory.namespaces),
+    identities,
+    ...(writtenAt === undefined ? {} : { writtenAt }),
+  };
+}
+
+export function identityFacts(sources: StatusSources, key: string, writtenAt: Instant | undefined): IdentityFacts | undefined {
+  const { memory } = sources;
+  const identity = memory.identities.get(key);
+  if (identity === undefined) return undefined;
+  const namespace = identity.metadata.namespace ?? '';
+  const pool = memory.pool(identity.spec.pool);
+  const stop = stopOf(stopSources(memory, identity, pool, namespace));
+  const lives = memory.sessions.byIndex(indexes.identity, key).flatMap(([, { record }]) => {
+    const newest = record?.tokens.at(-1);
+    return newest === undefined || newest.end !== undefined ? [] : [usableLife(newest)];
+  });
+  const short = lives.find((life) => life < 2 * sources.deliveryLag() + minute);
+  return {
+    identity,
+    access: sources.access.of(identity),
+    ...(stop === undefined ? {} : { stop }),
+    guard: sources.guard(),
+    client: clientOf(sources, identity, pool),
+    ...(short === undefined ? {} : { shortLifetime: short }),
+    sessions: lives.length,
+    sharedCreators: sources.creators.sharedIn(namespace),
+    ...(writtenAt === undefined ? {} : { writtenAt }),
+  };
+}
+
+function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<IdentityPool>): Known<ClientView> {
+  if (pool.is !== 'Seen') return pool;
+  if (!sources.memory.clients.synced) return { is: 'Unknown' };
+  const { namespace = '', name, uid = '' } = identity.metadata;
+  const target = targetOf(pool.value, { namespace, name, uid });
+  return target === undefined ? { is: 'Gone' } : { is: 'Seen', value: clientView(sources, pool.value, target.recordName) };
+}
+
+function clientView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
+  const record = sources.memory.clients.get(recordName)?.record;
+  const note = sources.clientFailure(recordName);
+  const target = sources.targets.find(recordName);
+  const current = currentOf(record);
+  const every = target === undefined ? undefined : desiredOf(pool, target, sources.installation()).rotateEvery;
+  const owner = target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
+  return {
+    wanted: pool.metadata.deletionTimestamp === undefined && target !== undefined && sources.targets.isWanted(recordName, target),
+    ...(owner === undefined ? {} : { owner: target?.identity === undefined ? `namespace ${owner}` : owner }),
+    ...(record === undefined ? {} : { record }),
+    ...(note === undefined
+      ? {}
+      : { failure: { reason: note.error.reason, message: note.error.message, terminal: note.error.class === 'Terminal' } }),
+    ...(current === undefined || every === undefined ? {} : { nextRotation: dueAt(current, every, jitterOf(recordName)) }),
+  };
+}
+
+function all<T>(store: { readonly synced: boolean; entries(): Iterable<readonly [string, T]> }): Known<readonly T[]> {
+  return store.synced ? { is: 'Seen', value: [...store.entries()].map(([, value]) => value) } : { is: 'Unknown' };
+}

@@ -1,0 +1,88 @@
+import { labels } from '../api/names.ts';
+import type { Clock } from '../clock.ts';
+import { clientCodec } from '../domain/client/record-codec.ts';
+import { sessionCodec } from '../domain/session/record-codec.ts';
+import type { ApiConnection } from '../kube/connection.ts';
+import type { AdmissionObject } from '../kube/trim.ts';
+import { admissionKinds, admissionObjects, ciIdentities, emergencyStops, identityPools, namespaces, nodes, pods, records, scopePolicies } from '../kube/watches.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
+import { Reflector, type ReflectorHealth, type Source } from '../runtime/reflector.ts';
+import { type Kept, Store } from '../runtime/store.ts';
+import type { Memory } from './memory.ts';
+import { PodWatches } from './pod-watches.ts';
+import { indexPods } from './wiring.ts';
+
+export interface WatchesOptions {
+  readonly connection: ApiConnection;
+  readonly memory: Memory;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onFailure: (watch: string, error: unknown) => void;
+  /** A pod store begins: connect whoever wants to know of its changes. */
+  readonly onPodStore: (store: Store<PodFacts>) => void;
+}
+
+/** Every watch of the program: starts them, and says how they are. */
+export class Watches {
+  readonly admission = new Map<keyof typeof admissionKinds, Store<AdmissionObject>>();
+  readonly pods: PodWatches;
+  readonly #o: WatchesOptions;
+  readonly #reflectors: { readonly name: string; readonly run: (signal: AbortSignal) => Promise<void>; health(): ReflectorHealth }[] = [];
+
+  constructor(options: WatchesOptions) {
+    this.#o = options;
+    const { connection, memory, namespace } = options;
+    this.#add('identitypools', identityPools(connection), memory.pools);
+    this.#add('scopepolicies', scopePolicies(connection), memory.policies);
+    this.#add('ciidentities', ciIdentities(connection), memory.identities);
+    this.#add('namespaces', namespaces(connection), memory.namespaces);
+    this.#add('nodes', nodes(connection), memory.nodes);
+    this.#add('emergency-stop', emergencyStops(connection, namespace), memory.configMaps);
+    this.#add('client-records', records(connection, { kind: 'client', namespace, codec: clientCodec }), memory.clients);
+    this.#add('session-records', records(connection, { kind: 'session', namespace, codec: sessionCodec }), memory.sessions);
+    for (const kind of Object.keys(admissionKinds) as (keyof typeof admissionKinds)[]) {
+      const store = new Store<AdmissionObject>(kind);
+      this.admission.set(kind, store);
+      this.#add(kind, admissionObjects(connection, kind), store);
+    }
+    this.pods = new PodWatches({
+      stores: memory.pods,
+      reflector: (name, store) => this.#reflector(`pods/${name}`, pods(connection, name), store),
+      prepare: (_name, store) => {
+        indexPods(store);
+        options.onPodStore(store);
+      },
+    });
+    memory.namespaces.onChange((name, next) => {
+      const served = next !== undefined && !next.terminating && next.labels[labels.inject] === 'enabled';
+      if (served) this.pods.start(name);
+      else this.pods.end(name);
+    });
+  }
+
+  /** Runs until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#reflectors.map(({ run }) => run(signal)));
+    this.pods.endAll();
+  }
+
+  health(): readonly (readonly [string, ReflectorHealth])[] {
+    return [...this.#reflectors.map(({ name, health }) => [name, health()] as const), ...this.pods.health()];
+  }
+
+  /** Everything but pods has been read completely once. */
+  synced(): boolean {
+    return this.#reflectors.every(({ health }) => health().synced);
+  }
+
+  #add<T extends Kept>(name: string, source: Source<T>, store: Store<T>): void {
+    const reflector = this.#reflector(name, source, store);
+    this.#reflectors.push({ name, run: (signal) => reflector.run(signal), health: () => reflector.health() });
+  }
+
+  #reflector<T extends Kept>(name: string, source: Source<T>, store: Store<T>): Reflector<T> {
+    const { clock, random, onFailure } = this.#o;
+    return new Reflector({ name, source, store, clock, random, onFailure: (error) => onFailure(name, error) });
+  }
+}

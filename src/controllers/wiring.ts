@@ -1,0 +1,135 @@
+import { claimPrefix } from '../api/names.ts';
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
+import type { Store } from '../runtime/store.ts';
+import type { ClientTargets } from './client-targets.ts';
+import { type Memory, indexes } from './memory.ts';
+import { sessionKey } from './session-snapshot.ts';
+
+/** The names of the machines, as the loop knows them. */
+export const machines = { client: 'client', session: 'session', pool: 'pool', policy: 'policy', identity: 'identity' } as const;
+
+export type Wake = (machine: (typeof machines)[keyof typeof machines], key: string) => void;
+
+/**
+ * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and
+ * waking too little is the only mistake.
+ */
+export class Wiring {
+  readonly #memory: Memory;
+  readonly #targets: ClientTargets;
+  readonly #wake: Wake;
+
+  constructor(memory: Memory, targets: ClientTargets, wake: Wake) {
+    this.#memory = memory;
+    this.#targets = targets;
+    this.#wake = wake;
+  }
+
+  /** Connects the stores. Pod stores are connected one by one as they appear, by {@link Wiring.podsOf}. */
+  connect(): void {
+    const { pools, policies, identities, namespaces, nodes, configMaps, clients, sessions } = this.#memory;
+    pools.onChange((name) => this.pool(name));
+    policies.onChange((name) => this.policy(name));
+    identities.onChange((key, next, previous) => this.identity(key, next, previous));
+    namespaces.onChange((name) => this.namespace(name));
+    nodes.onChange(() => this.sessions());
+    configMaps.onChange(() => this.everything());
+    clients.onChange((name, next, previous) => this.client(name, (next ?? previous)?.record?.pool.name));
+    sessions.onChange((_name, next, previous) => this.sessionRecord((next ?? previous)?.record));
+    for (const store of [pools, policies, identities, namespaces, clients, sessions]) store.onSynced(() => this.everything());
+  }
+
+  podsOf(store: Store<PodFacts>): void {
+    store.onChange((_key, next, previous) => this.pod(next ?? previous));
+    store.onSynced(() => this.sessions());
+  }
+
+  pool(name: string): void {
+    this.#wake(machines.pool, name);
+    for (const target of this.#targets.ofPool(name)) this.#wake(machines.client, target);
+    for (const [key] of this.#memory.identities.byIndex(indexes.pool, name)) this.identityAndSessions(key);
+    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.pool, name)) this.sessionRecord(record);
+    for (const [policy] of this.#memory.policies.entries()) this.#wake(machines.policy, policy);
+  }
+
+  policy(name: string): void {
+    this.#wake(machines.policy, name);
+    for (const [key] of this.#memory.identities.entries()) this.identityAndSessions(key);
+    this.clients();
+  }
+
+  identity(key: string, next: CiIdentity | undefined, previous: CiIdentity | undefined): void {
+    this.identityAndSessions(key);
+    for (const pool of new Set([next?.spec.pool, previous?.spec.pool])) {
+      if (pool === undefined) continue;
+      this.#wake(machines.pool, pool);
+      for (const target of this.#targets.ofPool(pool)) this.#wake(machines.client, target);
+    }
+  }
+
+  namespace(name: string): void {
+    for (const [key] of this.#memory.identities.byIndex(indexes.namespace, name)) this.identityAndSessions(key);
+    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.namespace, name)) this.sessionRecord(record);
+    for (const [, pod] of this.#memory.pods.get(name)?.entries() ?? []) this.pod(pod);
+  }
+
+  pod(pod: PodFacts | undefined): void {
+    if (pod === undefined) return;
+    for (const identity of Object.keys(pod.claims)) {
+      this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity }));
+      this.#wake(machines.identity, `${pod.namespace}/${identity}`);
+    }
+  }
+
+  client(name: string, pool: string | undefined): void {
+    this.#wake(machines.client, name);
+    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.client, name)) this.sessionRecord(record);
+    if (pool === undefined) return;
+    this.#wake(machines.pool, pool);
+    for (const [key] of this.#memory.identities.byIndex(indexes.pool, pool)) this.identityAndSessions(key);
+  }
+
+  sessionRecord(record: SessionRecord | undefined): void {
+    if (record === undefined) return;
+    const { pod, identity } = record;
+    this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }));
+    this.#wake(machines.identity, `${pod.namespace}/${identity.name}`);
+    this.#wake(machines.client, record.client);
+  }
+
+  /** The guard changed: every session looks again. */
+  sessions(): void {
+    for (const store of this.#memory.pods.values()) for (const [, pod] of store.entries()) this.pod(pod);
+    for (const [, { record }] of this.#memory.sessions.entries()) this.sessionRecord(record);
+  }
+
+  clients(): void {
+    for (const name of this.#targets.all()) this.#wake(machines.client, name);
+  }
+
+  /** Start, configuration, emergency stop, guard. */
+  everything(): void {
+    for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
+    for (const [name] of this.#memory.policies.entries()) this.#wake(machines.policy, name);
+    for (const [key] of this.#memory.identities.entries()) this.#wake(machines.identity, key);
+    this.clients();
+    this.sessions();
+  }
+
+  /** An identity's own projection, and the sessions of pods that claim it. */
+  identityAndSessions(key: string): void {
+    this.#wake(machines.identity, key);
+    const [namespace = '', name = ''] = key.split('/');
+    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.identity, key)) this.sessionRecord(record);
+    for (const [, pod] of this.#memory.pods.get(namespace)?.byIndex(claimPrefix, name) ?? []) {
+      this.#wake(machines.session, sessionKey({ namespace, pod: pod.name, podUid: pod.uid, identity: name }));
+    }
+  }
+}
+
+/** Pods by the identities that they claim; to be added to each pod store. */
+export function indexPods(store: Store<PodFacts>): void {
+  store.addIndex(claimPrefix, (pod) => Object.keys(pod.claims));
+}

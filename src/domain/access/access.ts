@@ -1,0 +1,61 @@
+import type { Instant, Milliseconds } from '../../clock.ts';
+import type { Reason } from '../../api/reasons.ts';
+
+/** Scopes, audiences and lifetime that are requested together. Scopes and audiences are sorted and without duplicates. */
+export interface Ask {
+  readonly scopes: readonly string[];
+  readonly audiences: readonly string[];
+  readonly maxLifetime: Milliseconds;
+}
+
+/** Which rule granted something. */
+export interface RuleRef {
+  readonly policy: string;
+  /** Index in `spec.rules`. */
+  readonly rule: number;
+  readonly generation: number;
+}
+
+/** One scope at one audience that is granted, with the rule that a reviewer should look at. */
+export interface GrantedScope {
+  readonly audience: string;
+  readonly scope: string;
+  readonly by: RuleRef;
+}
+
+/** One scope (or, without `scope`, the whole audience or identity) that is not granted, and the whole sentence why. */
+export interface Denial {
+  readonly audience?: string;
+  readonly scope?: string;
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+/** What an identity may have now. `hash` identifies the ask (see `askHash`). */
+export type Access =
+  | {
+      readonly is: 'Granted';
+      readonly ask: Ask;
+      readonly hash: string;
+      readonly by: readonly GrantedScope[];
+      /** Parts of what was asked that are not granted (status shows them); with `enforcement: Audit`, what would be denied. */
+      readonly denials: readonly Denial[];
+      readonly wouldDeny: readonly Denial[];
+    }
+  | {
+      readonly is: 'Denied';
+      /** `true`: only an edit of an object changes it. */
+      readonly lasting: boolean;
+      readonly denials: readonly Denial[];
+    };
+
+/** Somebody stopped it on purpose; `sources` are the sentences' subjects, e.g. `IdentityPool ci-bots (spec.suspend)`. */
+export interface Stop {
+  readonly sources: readonly string[];
+}
+
+/** Whether the admission policies are what this version ships (DESIGN §5 Guard). */
+export type Guard =
+  | { readonly is: 'Intact'; readonly since: Instant }
+  | { readonly is: 'Missing'; readonly objects: readonly string[] }
+  | { readonly is: 'Unknown' };

@@ -1,0 +1,75 @@
+import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy } from '../../api/v1alpha1/scope-policy.ts';
+import type { Reason } from '../../api/reasons.ts';
+import type { Known } from '../../decision.ts';
+import type { Access, Denial } from './access.ts';
+import { askHash } from './ask.ts';
+import * as explain from './explain.ts';
+import { judge, type Verdict } from './judge.ts';
+import type { NamespaceFacts } from './rules.ts';
+
+export interface AuthorizeInput {
+  readonly identity: CiIdentity;
+  /** The pool that `identity.spec.pool` names. */
+  readonly pool: Known<IdentityPool>;
+  /** All of them. */
+  readonly policies: Known<readonly ScopePolicy[]>;
+  /** The identity's namespace. */
+  readonly namespace: Known<NamespaceFacts>;
+  /** Whether the operator configuration lists the pool's issuer. */
+  readonly issuerConfigured: boolean;
+}
+
+/**
+ * What the identity may have now. Default deny. Equal input gives an equal answer in the same order, so it can be kept per identity
+ * until one of the objects changes. `Unknown` as long as one of them has not been read: nobody is denied for that.
+ */
+export function authorize(input: AuthorizeInput): Known<Access> {
+  const { identity, pool, policies, namespace } = input;
+  const name = identity.spec.pool;
+  if (pool.is === 'Unknown' || policies.is === 'Unknown' || namespace.is === 'Unknown') return { is: 'Unknown' };
+  if (namespace.is === 'Gone')
+    return refuse('NamespaceLeaving', explain.namespaceGone(identity.metadata.namespace ?? ''));
+  if (pool.is === 'Gone') return refuse('PoolMissing', explain.poolMissing(name));
+  const { metadata, spec } = pool.value;
+  if (metadata.deletionTimestamp !== undefined) return refuse('PoolMissing', explain.poolLeaving(name));
+  if (spec.purpose === 'Interactive') return refuse('PurposeMismatch', explain.wrongPurpose(name));
+  if (!input.issuerConfigured) {
+    return refuse('IssuerNotConfigured', explain.issuerNotConfigured(name, spec.provider.issuer));
+  }
+  const rules = policies.is === 'Seen' ? policies.value : [];
+  const { verdicts, ask } = judge({ identity, pool: pool.value, policies: rules, namespace: namespace.value });
+  const denials = verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf);
+  if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials });
+  return seen({
+    is: 'Granted',
+    ask,
+    hash: askHash(ask),
+    by: verdicts.flatMap(({ outcome, audience, scope, by }) =>
+      outcome === 'Granted' && audience !== undefined && scope !== undefined && by !== undefined
+        ? [{ audience, scope, by }]
+        : [],
+    ),
+    denials,
+    wouldDeny: verdicts.filter((verdict) => verdict.outcome === 'WouldDeny').map(denialOf),
+  });
+}
+
+function seen(access: Access): Known<Access> {
+  return { is: 'Seen', value: access };
+}
+
+/** Nothing at all is granted, and only an edit of an object changes that. */
+function refuse(reason: Reason, message: string): Known<Access> {
+  return seen({ is: 'Denied', lasting: true, denials: [{ reason, message }] });
+}
+
+function denialOf({ audience, scope, reason, message }: Verdict): Denial {
+  return {
+    ...(audience === undefined ? {} : { audience }),
+    ...(scope === undefined ? {} : { scope }),
+    reason,
+    message,
+  };
+}

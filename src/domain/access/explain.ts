@@ -1,0 +1,134 @@
+import type { RuleRef } from './access.ts';
+import { placedRules, coversNamespace, type Question } from './rules.ts';
+
+/**
+ * The sentences about scopes: what – why – what to do. Status, event, admission and command line show the same text; the object that it
+ * is about (`CiIdentity publisher: `) is put in front by whoever prints it outside of that object.
+ */
+
+export function ruleName(ref: RuleRef): string {
+  return `ScopePolicy ${ref.policy} (spec.rules[${ref.rule}])`;
+}
+
+export function granted(audience: string, scope: string, by: RuleRef): string {
+  return `${pair(audience, scope)} is granted by ${ruleName(by)}.`;
+}
+
+export function noRule(question: Question, audience: string | undefined, scope: string | undefined): string {
+  const what =
+    scope !== undefined
+      ? `${pair(audience, scope)} is denied`
+      : audience !== undefined
+        ? `audience ${audience} is denied`
+        : 'nothing is granted';
+  const remedy =
+    scope !== undefined
+      ? 'Ask the owner of the policies to add it to a rule, or leave it out of spec.scopes'
+      : audience !== undefined
+        ? 'Ask the owner of the policies for a rule with this audience, or leave it out of spec.audiences'
+        : 'Ask the owner of the policies for a rule, or correct spec.roles';
+  return `${what}: no rule of any ScopePolicy gives ${scope === undefined ? 'anything' : 'it'} to ${who(question)}${nearMiss(question, audience, scope)}. ${remedy}.`;
+}
+
+export function outsideCeiling(question: Question, audience: string, scope: string, by: RuleRef): string {
+  const { ceiling } = question.pool.spec;
+  const missing = [
+    ...(ceiling.scopes.includes(scope) ? [] : ['scope']),
+    ...(ceiling.audiences.includes(audience) ? [] : ['audience']),
+  ].join(' and the ');
+  return `${pair(audience, scope)} is denied: ${ruleName(by)} gives it, but the ceiling of ${poolName(question)} does not contain the ${missing}. Ask the owner of the pool to add it to spec.ceiling, or take it out of the rule.`;
+}
+
+export function ruleWithoutAudience(
+  question: Question,
+  audience: string | undefined,
+  scope: string,
+  by: RuleRef,
+): string {
+  return `${pair(audience, scope)} is denied: ${ruleName(by)} gives scope ${scope} without naming an audience, and the ceiling of ${poolName(question)} has ${question.pool.spec.ceiling.audiences.length} of them. Ask the owner of the policy to name the audience in the rule.`;
+}
+
+export function identityWithoutAudience(question: Question, scope: string): string {
+  return `scope ${scope} is denied: no rule and not the identity says for which audience, and the ceiling of ${poolName(question)} has ${question.pool.spec.ceiling.audiences.length} of them. Name one in spec.audiences.`;
+}
+
+export function audiencesDiffer(
+  audience: string,
+  scope: string,
+  table: ReadonlyMap<string, readonly string[]>,
+): string {
+  const rows = [...table].map(([name, scopes]) => `${name}: ${scopes.length === 0 ? 'nothing' : scopes.join(' ')}`);
+  return `${pair(audience, scope)} is denied: an identity has one token for all its audiences, and these grant different scopes (${cut(rows.join('; '), 600)}). Split it into two identities with one entry in spec.audiences each.`;
+}
+
+export function onlyAudited(question: Question, why: string): string {
+  return `granted only because ${poolName(question)} has enforcement Audit; with Enforce, ${why}`;
+}
+
+export function leftOut(audience: string, scope: string, by: RuleRef): string {
+  return `${pair(audience, scope)} is given by ${ruleName(by)}, but the identity does not ask for it in spec.scopes or spec.audiences.`;
+}
+
+export function poolMissing(pool: string): string {
+  return `IdentityPool ${pool} does not exist. Create it, or correct spec.pool.`;
+}
+
+export function poolLeaving(pool: string): string {
+  return `IdentityPool ${pool} is being deleted, so it serves nothing any more. Name another pool in spec.pool.`;
+}
+
+export function wrongPurpose(pool: string): string {
+  return `IdentityPool ${pool} has purpose Interactive: it serves people who log in, never builds. Name a pool with purpose Automation in spec.pool.`;
+}
+
+export function issuerNotConfigured(pool: string, issuer: string): string {
+  return `IdentityPool ${pool}: issuer ${issuer} is not listed in the configuration of the operator, so it is never called. Ask the operator's administrator to add it under issuers, or correct the pool.`;
+}
+
+export function namespaceGone(namespace: string): string {
+  return `namespace ${namespace} is gone, so nothing is granted in it.`;
+}
+
+/** At most `length` characters, with an ellipsis where something is missing. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** As many whole sentences as fit into `length` characters; how many are left is said. */
+export function joinSentences(sentences: readonly string[], length: number, rest: string): string {
+  const all = sentences.join(' ');
+  if (all.length <= length) return all;
+  for (let kept = sentences.length - 1; kept > 0; kept--) {
+    const text = `${sentences.slice(0, kept).join(' ')} ${sentences.length - kept} more: ${rest}.`;
+    if (text.length <= length) return text;
+  }
+  return cut(all, length);
+}
+
+function pair(audience: string | undefined, scope: string): string {
+  return audience === undefined ? `scope ${scope}` : `scope ${scope} at ${audience}`;
+}
+
+function poolName({ pool }: Question): string {
+  return `IdentityPool ${pool.metadata.name}`;
+}
+
+function who({ identity, pool, namespace }: Question): string {
+  const { roles } = identity.spec;
+  return `${roles.length === 1 ? 'role' : 'roles'} ${cut(roles.join(', '), 300)} of IdentityPool ${pool.metadata.name} in namespace ${namespace.name}`;
+}
+
+/** The rule that comes closest, because a wrong namespace or pool is the usual mistake. */
+function nearMiss(question: Question, audience: string | undefined, scope: string | undefined): string {
+  const { identity, pool, policies, namespace } = question;
+  const close = placedRules(policies).filter(
+    ({ rule }) => identity.spec.roles.includes(rule.role) && (scope === undefined || rule.scopes.includes(scope)),
+  );
+  const samePool = close.filter(({ rule }) => rule.pool === pool.metadata.name);
+  const sameNamespace = samePool.filter(({ rule }) => coversNamespace(rule, namespace));
+  const [here, elsewhere, otherPool] = [sameNamespace[0], samePool[0], close[0]];
+  if (here !== undefined && audience !== undefined) return ` at this audience (${ruleName(here.ref)} does at another)`;
+  if (elsewhere !== undefined) return ` (${ruleName(elsewhere.ref)} does in other namespaces)`;
+  if (otherPool !== undefined) return ` (${ruleName(otherPool.ref)} does for pool ${otherPool.rule.pool})`;
+  return '';
+}

@@ -1,0 +1,95 @@
+import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy } from '../../api/v1alpha1/scope-policy.ts';
+import { parseDuration, type Milliseconds } from '../../clock.ts';
+import { maxTokenLifetime } from '../client/target.ts';
+import type { RuleRef } from './access.ts';
+import { isAudience, isScope, setOf, type TextSet } from './scopes.ts';
+import { isEmptySelector, matches, type Labels } from './selectors.ts';
+
+export type Rule = ScopePolicy['spec']['rules'][number];
+
+export interface NamespaceFacts {
+  readonly name: string;
+  readonly labels: Labels;
+}
+
+/** Whose access is asked about, and all objects that decide it. */
+export interface Question {
+  readonly identity: CiIdentity;
+  readonly pool: IdentityPool;
+  readonly policies: readonly ScopePolicy[];
+  readonly namespace: NamespaceFacts;
+}
+
+/** A rule in its policy. */
+export interface PlacedRule {
+  readonly rule: Rule;
+  readonly ref: RuleRef;
+}
+
+/** What one rule gives: each of `scopes` at each of `audiences`. No audiences: it is unclear which one is meant. */
+export interface Gift {
+  readonly ref: RuleRef;
+  readonly scopes: TextSet;
+  readonly audiences: TextSet;
+  readonly maxLifetime: Milliseconds;
+}
+
+/** Every rule of every policy that is not being deleted, in a stable order: by policy name, then as written. */
+export function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
+  return policies
+    .filter((policy) => policy.metadata.deletionTimestamp === undefined)
+    .toSorted((a, b) => compareText(a.metadata.name, b.metadata.name))
+    .flatMap(({ metadata, spec }) =>
+      spec.rules.map((rule, index) => ({
+        rule,
+        ref: { policy: metadata.name, rule: index, generation: metadata.generation ?? 0 },
+      })),
+    );
+}
+
+/** Whether the rule is for this namespace: it is listed, or the selector matches its labels. An empty selector matches none: default deny. */
+export function coversNamespace(rule: Rule, namespace: NamespaceFacts): boolean {
+  if (rule.namespaces?.includes(namespace.name) === true) return true;
+  const selector = rule.namespaceSelector;
+  return selector !== undefined && !isEmptySelector(selector) && matches(selector, namespace.labels);
+}
+
+/** The audiences that a rule is about: its own, or the ceiling's when that has exactly one; none: unclear. */
+export function audiencesOf(rule: Rule, pool: IdentityPool): TextSet {
+  const ceiling = setOf(pool.spec.ceiling.audiences);
+  const audiences = rule.audiences ?? (ceiling.length === 1 ? ceiling : []);
+  return setOf(audiences.filter(isAudience));
+}
+
+/** What the rules that name this pool, one of the identity's roles and its namespace give; the ceiling is not applied yet. */
+export function giftsOf({ identity, pool, policies, namespace }: Question): readonly Gift[] {
+  const ceilingLifetime = maxTokenLifetime(pool);
+  return placedRules(policies)
+    .filter(
+      ({ rule }) =>
+        rule.pool === pool.metadata.name && identity.spec.roles.includes(rule.role) && coversNamespace(rule, namespace),
+    )
+    .map(({ rule, ref }) => ({
+      ref,
+      scopes: setOf(rule.scopes.filter(isScope)),
+      audiences: audiencesOf(rule, pool),
+      maxLifetime: Math.min(ceilingLifetime, parseDuration(rule.maxTokenLifetime ?? '') ?? ceilingLifetime),
+    }));
+}
+
+/**
+ * The rule that gives this scope at this audience. Of several the one with the longest lifetime, so that a further rule never takes
+ * anything away; then the first.
+ */
+export function giverOf(gifts: readonly Gift[], audience: string, scope: string): Gift | undefined {
+  return gifts
+    .filter((gift) => gift.audiences.includes(audience) && gift.scopes.includes(scope))
+    .toSorted((a, b) => b.maxLifetime - a.maxLifetime)[0];
+}
+
+/** By code unit, the same on every machine. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,25 @@
+import type { Instant } from '../../clock.ts';
+import type { Redacted } from '../../redacted.ts';
+
+export type AuthenticationMethod = 'PrivateKeyJwt' | 'ClientSecretBasic' | 'ClientSecretPost';
+
+/** Public half of a key, as it goes into a client's JWKS (RFC 7517). */
+export type PublicJwk = Readonly<Record<string, string>>;
+
+/** How a client proves itself to the token endpoint. */
+export type Credential =
+  | {
+      readonly type: 'PrivateKeyJwt';
+      readonly kid: string;
+      readonly alg: string;
+      readonly publicJwk: PublicJwk;
+      /** Private JWK as JSON text. */
+      readonly privateJwk: Redacted<string>;
+    }
+  | {
+      readonly type: 'ClientSecretBasic' | 'ClientSecretPost';
+      /** Absent until the provider has answered with one. */
+      readonly secret?: Redacted<string>;
+      /** RFC 7591 `client_secret_expires_at`; absent: never. */
+      readonly expiresAt?: Instant;
+    };

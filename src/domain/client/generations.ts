@@ -1,0 +1,90 @@
+/** Questions about a client record. */
+import type { Instant } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
+import type { Desired } from './machine.ts';
+import type { ClientRecord, Generation } from './record.ts';
+
+/** Newest last, as in the record. */
+export function inState(record: ClientRecord, ...states: readonly Generation['state'][]): readonly Generation[] {
+  return record.generations.filter((generation) => states.includes(generation.state));
+}
+
+/** The one that mints. */
+export function currentOf(record: ClientRecord | undefined): Generation | undefined {
+  return record?.generations.find((generation) => generation.state === 'Current');
+}
+
+/** The credential that is on its way to become Current. */
+export function inWork(record: ClientRecord | undefined): Generation | undefined {
+  return record?.generations.findLast(({ state }) => state === 'Planned' || state === 'Created');
+}
+
+export function generation(record: ClientRecord, n: number): Generation | undefined {
+  return record.generations.find((one) => one.n === n);
+}
+
+export function nextGeneration(record: ClientRecord | undefined): number {
+  return Math.max(0, ...(record?.generations ?? []).map(({ n }) => n)) + 1;
+}
+
+/** The provider knows this credential, or may. */
+export function isLive({ state, n }: Generation, record: ClientRecord): boolean {
+  return state !== 'Planned' || record.intent?.generation === n;
+}
+
+/**
+ * Which generations shall authenticate once this call has taken effect: every live one, the one that is being created, and not the one that
+ * is taken out. Oldest first, as an Update sends them.
+ */
+export function liveAfter(
+  record: ClientRecord,
+  call: { readonly generation: number; readonly without?: number },
+): readonly Generation[] {
+  const subject = generation(record, call.generation);
+  return record.generations.filter(
+    (one) =>
+      one.n !== call.without &&
+      one.removedAt === undefined &&
+      (one.n === call.generation || one.state !== 'Planned') &&
+      (one.clientId === undefined || subject?.clientId === undefined || one.clientId === subject.clientId),
+  );
+}
+
+/** Registration access token for the client of this generation; absent: it cannot be managed without another credential. */
+export function managementOf(record: ClientRecord, of: Generation): ClientRecord['management'] {
+  return of.management ?? record.management;
+}
+
+/** Other generations of the same client at the provider. */
+export function siblings(record: ClientRecord, of: Generation): readonly Generation[] {
+  return record.generations.filter(
+    (one) => one.n !== of.n && one.clientId !== undefined && one.clientId === of.clientId,
+  );
+}
+
+/** What goes into `software_id`: installation and owner, so that nobody deletes another one's client. */
+export function tagText(tag: ClientRecord['tag']): string {
+  return `${tag.installation}/${tag.owner}`;
+}
+
+/** The client at the provider carries somebody else's tag, so it is left alone. */
+export function isForeign(record: ClientRecord): boolean {
+  const { observed } = record;
+  return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
+}
+
+/** Digest of everything in the client's metadata that follows from the spec; credentials are not in it. */
+export function metadataDigest(desired: Desired): string {
+  const { name, authentication, scopes, audiences, maxTokenLifetime } = desired;
+  return sha256(name, authentication, JSON.stringify(scopes), JSON.stringify(audiences), String(maxTokenLifetime));
+}
+
+/** The request ids of the objects that were not carried out yet. */
+export function openRequests(record: ClientRecord | undefined, desired: Desired): readonly string[] {
+  const asked = [desired.rotateRequest, desired.revokeRequest].filter((id) => id !== undefined);
+  return [...new Set(asked)].filter((id) => record?.handled.includes(id) !== true);
+}
+
+export function removedLately(of: Generation, within: number, now: Instant): boolean {
+  return of.removedAt !== undefined && now < of.removedAt + within;
+}

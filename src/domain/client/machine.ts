@@ -1,0 +1,115 @@
+import type { Instant, Milliseconds } from '../../clock.ts';
+import type { Known } from '../../decision.ts';
+import type { Reason } from '../../api/reasons.ts';
+import type { Ask, Stop } from '../access/access.ts';
+import type { AuthenticationMethod } from './credential.ts';
+import type { ClientRecord, Variant } from './record.ts';
+
+/** What the pool (and, with `client.per`, the namespace or identity) wants of one client. */
+export interface Desired {
+  readonly issuer: string;
+  readonly pool: { readonly name: string; readonly uid: string };
+  readonly namespace?: string;
+  readonly identity?: { readonly name: string; readonly uid: string };
+  /** UID of the object that owns the client: pool, or identity with `per: Identity`. */
+  readonly owner: string;
+  readonly installation: string;
+  /** The deterministic id for providers that let us choose (DESIGN §10). */
+  readonly clientId: string;
+  /** The client's name at the provider without the generation. */
+  readonly name: string;
+  readonly authentication: AuthenticationMethod;
+  readonly scopes: readonly string[];
+  readonly audiences: readonly string[];
+  readonly maxTokenLifetime: Milliseconds;
+  readonly rotateEvery: Milliseconds;
+  readonly overlap: Milliseconds;
+  readonly allowSubjectChange: boolean;
+  readonly deletionPolicy: 'Delete' | 'Retain';
+  /** Request ids that are on the objects now. */
+  readonly rotateRequest?: string;
+  readonly revokeRequest?: string;
+}
+
+/** What the last attempt of this machine's work failed with, as far as a row may care. */
+export interface Failure {
+  readonly reason: Reason;
+  readonly message: string;
+  readonly at: Instant;
+  /** The row whose action failed. */
+  readonly row: string;
+  readonly terminal: boolean;
+}
+
+/** What decisions need of a provider's capabilities. */
+export interface ClientCapabilities {
+  readonly variants: readonly Variant[];
+  readonly clientIdBy: 'Us' | 'Provider';
+  readonly findByTag: boolean;
+  readonly credentialPropagation: Milliseconds;
+}
+
+/** Everything that the client table may see. Frozen, from memory, without a secret value in the open. */
+export interface ClientSnapshot {
+  /** `Gone`: pool (or identity) deleted, or `deletionTimestamp` set. */
+  readonly wanted: Known<Desired>;
+  readonly stop?: Stop;
+  readonly record?: ClientRecord;
+  /** The stored record has a newer `formatVersion` than this program knows. */
+  readonly newerFormat?: boolean;
+  /** The store of records is complete. */
+  readonly synced: boolean;
+  readonly issuerConfigured: boolean;
+  /** Distinct asks of the identities that use this client and that are granted now, by hash. */
+  readonly asks: readonly { readonly hash: string; readonly ask: Ask }[];
+  /** The latest `exp` per generation of tokens that are unexpired and unrevoked. */
+  readonly lastExp: ReadonlyMap<number, Instant>;
+  /** How many unexpired tokens are still recorded for this client. */
+  readonly liveTokens: number;
+  readonly capabilities?: ClientCapabilities;
+  /** Controller, API server and provider agree on the time. */
+  readonly clockAgrees: boolean;
+  readonly failure?: Failure;
+  /** The brake holds back deregistration (DESIGN §6). */
+  readonly brake?: boolean;
+  /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
+  readonly epoch?: number;
+  /** `deletionPolicy: Retain` of the pool that goes; read only while `wanted` is `Gone`. */
+  readonly retain?: boolean;
+  /** A management credential that does not rotate is configured, so a lost registration access token stops nothing. */
+  readonly managementFallback?: boolean;
+  /** `rotation.window`: scheduled rotations may begin now; absent: any time. */
+  readonly windowOpen?: boolean;
+  /** In [-1, 1], fixed per client: spreads rotations and drift checks. */
+  readonly jitter?: number;
+}
+
+/** One effect each. */
+export type ClientAction =
+  /** Makes the credential of generation `generation` and stores it `Planned`: one compare-and-set, no outside call. */
+  | {
+      readonly type: 'Plan';
+      readonly generation: number;
+      readonly variant: Variant;
+      readonly handles: readonly string[];
+    }
+  | { readonly type: 'Register'; readonly generation: number; readonly orphanPossible?: boolean }
+  | { readonly type: 'Update'; readonly generation: number; readonly without?: number }
+  | { readonly type: 'Deregister'; readonly generation: number }
+  /** A real token request with this generation's credential alone; the outcome goes to the record by `settles`. `hash` is empty for an ask of nobody. */
+  | {
+      readonly type: 'Prove';
+      readonly generation: number;
+      readonly hash: string;
+      readonly ask: Ask;
+      readonly settles: ProofUse;
+    }
+  | { readonly type: 'Observe' }
+  /** Record-only change: what to write; `undefined` deletes the record. */
+  | { readonly type: 'Record'; readonly next: ClientRecord | undefined };
+
+/**
+ * What a proof decides: `OpenIntent` – whether a lost register answer took effect; `Verify` – whether a created credential works;
+ * `Ask` – whether the provider really gives an ask (the outcome goes into `proofs`); `Retired` – whether an old credential is refused.
+ */
+export type ProofUse = 'OpenIntent' | 'Verify' | 'Ask' | 'Retired';

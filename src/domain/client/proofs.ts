@@ -1,0 +1,113 @@
+/** What a real token request showed, written into the client record. */
+import { minute } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import { assertNever } from '../../errors.ts';
+import { generation } from './generations.ts';
+import { mostProofs } from './invariants.ts';
+import type { ProofUse } from './machine.ts';
+import type { ClientRecord, Proof } from './record.ts';
+import { retireAfter } from './schedule.ts';
+import { checked, countRollback, notRemoved, replaced, without } from './transitions.ts';
+
+/**
+ * `Accepted`: a usable token came; the caller revokes it. `CredentialRefused`: `invalid_client`. `AskRefused`: the credential authenticates,
+ * but the provider does not give the ask, or gives something else. Anything else (an outage) is no outcome and is thrown.
+ */
+export type ProofOutcome =
+  | { readonly is: 'Accepted' }
+  | { readonly is: 'CredentialRefused'; readonly message: string }
+  | { readonly is: 'AskRefused'; readonly message: string; readonly lasting: boolean };
+
+export interface ProofResult {
+  readonly use: ProofUse;
+  readonly generation: number;
+  /** Of the ask; empty: an ask of nobody, which is not remembered. */
+  readonly hash: string;
+  readonly outcome: ProofOutcome;
+  /** `rotation.overlap` of the pool. */
+  readonly overlap: Milliseconds;
+  /** Last `exp` of the tokens that the Current generation minted, if any is left. */
+  readonly lastExp: Instant | undefined;
+}
+
+/** An old credential that still authenticates is taken out again after this long. */
+const retirePause: Milliseconds = 5 * minute;
+
+export function proved(record: ClientRecord, result: ProofResult, now: Instant): ClientRecord {
+  const subject = generation(record, result.generation);
+  if (subject === undefined) return record;
+  const authenticates = result.outcome.is !== 'CredentialRefused';
+  const known = remembered(record, result, now);
+  switch (result.use) {
+    case 'OpenIntent':
+      return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);
+    case 'Verify':
+      if (!authenticates) return refused(known, result.generation, now);
+      return subject.state === 'Created' ? switched(known, result, now) : accepted(known, result.generation);
+    case 'Ask':
+      return authenticates ? accepted(known, result.generation) : refused(known, result.generation, now);
+    case 'Retired':
+      return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
+    default:
+      return assertNever(result.use);
+  }
+}
+
+function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
+  const { intent, ...rest } = record;
+  const lost = intent?.call === 'Register' && record.management === undefined;
+  const generations = rest.generations.map((one) => {
+    if (one.n !== n || one.state !== 'Planned') return one;
+    return { ...one, state: 'Created' as const, since: now };
+  });
+  return checked({ ...rest, generations, updatedAt: now, ...(lost ? { managementLost: true } : {}) });
+}
+
+/** Without a management token nothing can be sent again, so this credential will never be known. */
+function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
+  if (record.managementLost === true && record.intent === undefined) return countRollback(without(record, n), now);
+  const { intent: _, ...rest } = record;
+  return checked(rest);
+}
+
+/** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */
+function switched(record: ClientRecord, { generation: n, overlap, lastExp }: ProofResult, now: Instant): ClientRecord {
+  const { rollbacks: _, ...rest } = record;
+  const generations = rest.generations.map((one) => {
+    if (one.n === n) {
+      const { refusedAt: _refusal, ...fresh } = one;
+      return { ...fresh, state: 'Current' as const, since: now };
+    }
+    if (one.state !== 'Current') return one;
+    return { ...one, state: 'Draining' as const, since: now, retireAfter: retireAfter(now, overlap, lastExp) };
+  });
+  return checked({ ...rest, generations, ...(record.emergency === n ? { revokeBefore: now } : {}) });
+}
+
+function accepted(record: ClientRecord, n: number): ClientRecord {
+  return replaced(record, n, (one) => {
+    const { refusedAt: _, ...rest } = one;
+    return rest;
+  });
+}
+
+function refused(record: ClientRecord, n: number, now: Instant): ClientRecord {
+  return replaced(record, n, (one) => ({ ...one, refusedAt: now }));
+}
+
+function remembered(
+  record: ClientRecord,
+  { hash, outcome, generation: n, use }: ProofResult,
+  now: Instant,
+): ClientRecord {
+  if (hash === '' || outcome.is === 'CredentialRefused' || use === 'Retired') return record;
+  const proof: Proof =
+    outcome.is === 'Accepted'
+      ? { outcome: 'Accepted', at: now, generation: n }
+      : { outcome: 'Refused', at: now, generation: n, message: outcome.message, lasting: outcome.lasting };
+  const { [hash]: _, ...others } = record.proofs;
+  const kept = Object.entries(others)
+    .toSorted(([, a], [, b]) => a.at - b.at)
+    .slice(-(mostProofs - 1));
+  return checked({ ...record, proofs: { ...Object.fromEntries(kept), [hash]: proof } });
+}

@@ -1,0 +1,134 @@
+/** Client records as JSON, with keys, secrets and management tokens in the open: for record Secrets only. */
+import { decodeRecord } from '../record-json.ts';
+import type { Decoded, Place } from '../record-json.ts';
+import type { Credential } from './credential.ts';
+import { assertClientInvariants } from './invariants.ts';
+import type { ClientObservation, ClientRecord, Generation, Intent, Proof } from './record.ts';
+
+function encode(record: ClientRecord): string {
+  const generations = record.generations.map((one) => ({
+    ...one,
+    credential: openCredential(one.credential),
+    ...(one.management === undefined ? {} : { management: openManagement(one.management) }),
+  }));
+  return JSON.stringify({
+    ...record,
+    generations,
+    ...(record.management === undefined ? {} : { management: openManagement(record.management) }),
+  });
+}
+
+function decode(text: string): Decoded<ClientRecord> {
+  return decodeRecord(text, readRecord);
+}
+
+export const clientCodec = { encode, decode } as const;
+
+type Management = NonNullable<ClientRecord['management']>;
+
+function openCredential(credential: Credential): unknown {
+  if (credential.type === 'PrivateKeyJwt') return { ...credential, privateJwk: credential.privateJwk.reveal() };
+  return credential.secret === undefined ? credential : { ...credential, secret: credential.secret.reveal() };
+}
+
+function openManagement({ token, uri }: Management): unknown {
+  return { token: token.reveal(), uri };
+}
+
+function readRecord(root: Place): ClientRecord {
+  const tag = root.at('tag');
+  const record: ClientRecord = {
+    formatVersion: 1,
+    epoch: root.at('epoch').integer(),
+    tag: { installation: tag.at('installation').text(), owner: tag.at('owner').text() },
+    issuer: root.at('issuer').text(),
+    pool: readRef(root.at('pool')),
+    ...root.optional('namespace', (value) => value.text()),
+    ...root.optional('identity', readRef),
+    variant: root.at('variant').oneOf('TwoKeys', 'TwoSecrets', 'NewClient', 'InPlace', 'External', 'None'),
+    generations: root.at('generations').list(readGeneration),
+    ...root.optional('management', readManagement),
+    ...root.optional('managementLost', (value) => value.boolean()),
+    ...root.optional('intent', readIntent),
+    ...root.optional('observed', readObservation),
+    proofs: root.at('proofs').map(readProof),
+    handled: root.at('handled').texts(),
+    ...root.optional('revokeBefore', (value) => value.instant()),
+    ...root.optional('possibleOrphans', (value) => value.integer()),
+    ...root.optional('updatedAt', (value) => value.instant()),
+    ...root.optional('sent', (value) => value.text()),
+    ...root.optional('rollbacks', (value) => ({ count: value.at('count').integer(), at: value.at('at').instant() })),
+    ...root.optional('emergency', (value) => value.integer()),
+  };
+  assertClientInvariants(record);
+  return record;
+}
+
+function readRef(place: Place): { readonly name: string; readonly uid: string } {
+  return { name: place.at('name').text(), uid: place.at('uid').text() };
+}
+
+function readManagement(place: Place): Management {
+  return { token: place.at('token').secret(), uri: place.at('uri').text() };
+}
+
+function readGeneration(place: Place): Generation {
+  return {
+    n: place.at('n').integer(),
+    state: place.at('state').oneOf('Planned', 'Created', 'Current', 'Draining', 'Retiring'),
+    since: place.at('since').instant(),
+    ...place.optional('clientId', (value) => value.text()),
+    credential: readCredential(place.at('credential')),
+    ...place.optional('retireAfter', (value) => value.instant()),
+    ...place.optional('management', readManagement),
+    ...place.optional('refusedAt', (value) => value.instant()),
+    ...place.optional('removedAt', (value) => value.instant()),
+  };
+}
+
+function readCredential(place: Place): Credential {
+  const type = place.at('type').oneOf('PrivateKeyJwt', 'ClientSecretBasic', 'ClientSecretPost');
+  if (type !== 'PrivateKeyJwt') {
+    return {
+      type,
+      ...place.optional('secret', (value) => value.secret()),
+      ...place.optional('expiresAt', (value) => value.instant()),
+    };
+  }
+  return {
+    type,
+    kid: place.at('kid').text(),
+    alg: place.at('alg').text(),
+    publicJwk: place.at('publicJwk').map((value) => value.text()),
+    privateJwk: place.at('privateJwk').secret(),
+  };
+}
+
+function readIntent(place: Place): Intent {
+  return {
+    call: place.at('call').oneOf('Register', 'Update', 'Deregister'),
+    generation: place.at('generation').integer(),
+    at: place.at('at').instant(),
+  };
+}
+
+function readObservation(place: Place): ClientObservation {
+  return {
+    is: place.at('is').oneOf('Present', 'Gone', 'Unknowable'),
+    at: place.at('at').instant(),
+    drift: place.at('drift').texts(),
+    ...place.optional('tag', (value) => value.text()),
+    ...place.optional('clientId', (value) => value.text()),
+    ...place.optional('generation', (value) => value.integer()),
+  };
+}
+
+function readProof(place: Place): Proof {
+  return {
+    outcome: place.at('outcome').oneOf('Accepted', 'Refused'),
+    at: place.at('at').instant(),
+    generation: place.at('generation').integer(),
+    ...place.optional('message', (value) => value.text()),
+    ...place.optional('lasting', (value) => value.boolean()),
+  };
+}

@@ -1,0 +1,96 @@
+import type { Instant } from '../../clock.ts';
+import type { Redacted } from '../../redacted.ts';
+import type { Credential } from './credential.ts';
+
+/** How a credential is replaced; chosen by capability (DESIGN §6). */
+export type Variant = 'TwoKeys' | 'TwoSecrets' | 'NewClient' | 'InPlace' | 'External' | 'None';
+
+export type GenerationState = 'Planned' | 'Created' | 'Current' | 'Draining' | 'Retiring';
+
+/** One credential in its life `Planned → Created → Current → Draining → Retiring → dropped`. */
+export interface Generation {
+  /** 1, 2, 3 …; each token knows which generation minted it. */
+  readonly n: number;
+  readonly state: GenerationState;
+  /** When it entered `state`. */
+  readonly since: Instant;
+  /** At the provider; known from the plan where we choose it. */
+  readonly clientId?: string;
+  readonly credential: Credential;
+  readonly retireAfter?: Instant;
+  /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */
+  readonly management?: { readonly token: Redacted<string>; readonly uri: string };
+  /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted. */
+  readonly refusedAt?: Instant;
+  /** While Retiring: when the provider said that it no longer lists the credential (or the client); not proven yet. */
+  readonly removedAt?: Instant;
+}
+
+/** What one real token request showed. Kept per ask hash, not per identity. */
+export interface Proof {
+  readonly outcome: 'Accepted' | 'Refused';
+  readonly at: Instant;
+  readonly generation: number;
+  /** Why it was refused: the sentence for status. */
+  readonly message?: string;
+  /** `false`: trying again makes sense (it is tried when the ask, the client or a day has changed). */
+  readonly lasting?: boolean;
+}
+
+/** What the provider says about the client (RFC 7592 §2.1). */
+export interface ClientObservation {
+  readonly is: 'Present' | 'Gone' | 'Unknowable';
+  readonly at: Instant;
+  /** Members that differ from what is desired; empty: none. */
+  readonly drift: readonly string[];
+  /** `software_id` at the provider. */
+  readonly tag?: string;
+  /** Found by its tag, where the provider chose the id and its answer was lost. */
+  readonly clientId?: string;
+  /** The generation in `client_name` at the provider. */
+  readonly generation?: number;
+}
+
+/** The write-ahead note of a call that changes something at the provider. Open for at most one call. */
+export interface Intent {
+  readonly call: 'Register' | 'Update' | 'Deregister';
+  readonly generation: number;
+  readonly at: Instant;
+}
+
+/** The durable truth about one OAuth client. */
+export interface ClientRecord {
+  readonly formatVersion: 1;
+  readonly epoch: number;
+  /** Whose client it is, also written into the client's metadata at the provider. */
+  readonly tag: { readonly installation: string; readonly owner: string };
+  readonly issuer: string;
+  readonly pool: { readonly name: string; readonly uid: string };
+  readonly namespace?: string;
+  readonly identity?: { readonly name: string; readonly uid: string };
+  readonly variant: Variant;
+  /** Oldest first. */
+  readonly generations: readonly Generation[];
+  /** Registration access token and its URI (RFC 7592 §3); one per client, replaced by whatever an answer holds. */
+  readonly management?: { readonly token: Redacted<string>; readonly uri: string };
+  /** The management token was refused after a lost answer: rotation and deletion wait, minting goes on. */
+  readonly managementLost?: boolean;
+  readonly intent?: Intent;
+  readonly observed?: ClientObservation;
+  /** By ask hash; at most 256. */
+  readonly proofs: Readonly<Record<string, Proof>>;
+  /** Request ids (`rotation.request`, `revokeRequest`) that were carried out; the last few. */
+  readonly handled: readonly string[];
+  /** Tokens minted before this are no longer allowed. */
+  readonly revokeBefore?: Instant;
+  /** Registrations whose outcome was never learnt where the provider chooses the client id. */
+  readonly possibleOrphans?: number;
+  /** When the provider last answered a Register or Update. */
+  readonly updatedAt?: Instant;
+  /** Digest of the client metadata that was sent then (see `metadataDigest`). */
+  readonly sent?: string;
+  /** New credentials in a row that never came to work, and when the last one was given up. */
+  readonly rollbacks?: { readonly count: number; readonly at: Instant };
+  /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
+  readonly emergency?: number;
+}

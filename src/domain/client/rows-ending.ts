@@ -1,0 +1,140 @@
+/** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
+import type { Instant } from '../../clock.ts';
+import { lanes } from '../lanes.ts';
+import { currentOf, inState, inWork, isForeign, openRequests, siblings } from './generations.ts';
+import type { ClientSnapshot } from './machine.ts';
+import type { ClientRecord, Generation } from './record.ts';
+import { isDrained } from './schedule.ts';
+import { act, create, desiredOf, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
+import type { ClientRow, Step } from './steps.ts';
+import { drainedFrom, handled, moved, notRemoved, without } from './transitions.ts';
+import { drainable, retirable, retirePause } from './rows-rotation.ts';
+
+/** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
+const unwanted: ClientRow = {
+  name: 'unwanted',
+  when: (s) => s.wanted.is === 'Gone',
+  then: (s, now) => {
+    const { record } = s;
+    if (record === undefined) return { reason: 'Deregistered' };
+    if (record.generations.length === 0) return write(s, now, 'Deregistered', undefined);
+    for (const one of record.generations.toReversed()) {
+      const step = leave(s, now, record, one);
+      if (step?.action !== undefined) return step;
+    }
+    return wait(s, now, waitingFor(s, record));
+  },
+};
+
+function leave(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
+  switch (one.state) {
+    case 'Planned':
+      return write(s, now, 'Deregistering', emptied(without(record, one.n)));
+    case 'Created':
+      return write(s, now, 'Deregistering', moved(record, one.n, 'Retiring', now));
+    case 'Current':
+      return write(s, now, 'Deregistering', drainedFrom(record, one.n, now));
+    case 'Draining':
+      return isDrained(s, one, now) ? write(s, now, 'Draining', moved(record, one.n, 'Retiring', now)) : undefined;
+    case 'Retiring':
+      return remove(s, now, record, one);
+  }
+}
+
+function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
+  const leaves = s.retain === true || record.variant === 'External' || one.clientId === undefined || isForeign(record);
+  if (leaves) return write(s, now, s.retain === true ? 'Retained' : 'Deregistered', emptied(without(record, one.n)));
+  if (one.removedAt !== undefined) return confirm(s, now, record, one);
+  if (one.retireAfter !== undefined && now < one.retireAfter) return undefined;
+  if (siblings(record, one).some(({ state }) => state !== 'Retiring')) return undefined;
+  if (s.brake === true || isUnmanageable(s, record, one)) return undefined;
+  return act(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
+}
+
+/** Many providers answer for a deleted client only that the token is unknown; then its own credential must be refused. */
+function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step {
+  switch (record.observed?.is) {
+    case undefined:
+      return act(s, now, 'Deregistering', { type: 'Observe' });
+    case 'Gone':
+      return write(s, now, 'Deregistered', emptied(without(record, one.n)));
+    case 'Present':
+      return write(s, now, 'Deregistering', notRemoved(record, one.n, now, retirePause));
+    case 'Unknowable':
+      return canProve(one)
+        ? prove(s, now, 'Deregistering', one, 'Retired')
+        : write(s, now, 'Deregistered', emptied(without(record, one.n)));
+  }
+}
+
+function canProve({ credential }: Generation): boolean {
+  return credential.type === 'PrivateKeyJwt' || credential.secret !== undefined;
+}
+
+function emptied(record: ClientRecord): ClientRecord | undefined {
+  return record.generations.length === 0 ? undefined : record;
+}
+
+function waitingFor(s: ClientSnapshot, record: ClientRecord): Step['reason'] {
+  if (inState(record, 'Draining').length > 0) return 'Draining';
+  if (s.brake === true) return 'BrakeHolds';
+  return isUnmanageable(s, record) ? 'RegistrationAccessTokenLost' : 'Deregistering';
+}
+
+/** A `revokeRequest`, and with the same id in `rotation.request` a rotation that does not wait; both go on while stopped. */
+const emergency: ClientRow = {
+  name: 'emergency',
+  when: (s, now) => emergencyStep(s, now) !== undefined,
+  then: (s, now) => emergencyStep(s, now) ?? wait(s, now, 'RevokeRequested'),
+};
+
+function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
+  const { record } = s;
+  const desired = desiredOf(s);
+  if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;
+  const request = openRequests(record, desired).find((id) => id === desired.revokeRequest);
+  return request === undefined
+    ? continueEmergency(s, now, record)
+    : beginEmergency(s, now, record, request, request === desired.rotateRequest);
+}
+
+function beginEmergency(
+  s: ClientSnapshot,
+  now: Instant,
+  record: ClientRecord,
+  request: string,
+  rotate: boolean,
+): Step | undefined {
+  const onItsWay = inWork(record);
+  if (rotate && onItsWay !== undefined) {
+    return write(s, now, 'RevokeRequested', handled(record, [request], { emergency: onItsWay.n }), lanes.Stop);
+  }
+  const variant = rotate ? variantNow(s) : undefined;
+  if (variant === undefined) {
+    const reason = rotate ? 'RotationUnsupported' : 'RevokeRequested';
+    return write(s, now, reason, handled(record, [request], { revokeBefore: now }), lanes.Stop);
+  }
+  const old = inState(record, 'Draining', 'Retiring').length;
+  return old > 1 ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+}
+
+function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
+  const next = inWork(record);
+  if (record.emergency === undefined) return undefined;
+  if (next?.n === record.emergency && s.failure?.row !== 'emergency') {
+    if (next.state === 'Planned') return create(s, now, record, next, lanes.Stop);
+    return next.refusedAt === undefined ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop) : undefined;
+  }
+  if (currentOf(record)?.n !== record.emergency) return undefined;
+  const revoked = inState(record, 'Draining').find((one) => s.lastExp.get(one.n) === undefined);
+  return revoked && write(s, now, 'Draining', moved(record, revoked.n, 'Retiring', now), lanes.Stop);
+}
+
+/** Stopped on purpose: nothing new begins, what is on its way out goes on. */
+const stopped: ClientRow = {
+  name: 'stopped',
+  when: (s, now) => s.stop !== undefined && drainable(s, now) === undefined && retirable(s, now) === undefined,
+  then: (s, now) => wait(s, now, 'Suspended'),
+};
+
+export const endingRows: readonly ClientRow[] = [unwanted, emergency, stopped];

@@ -1,0 +1,91 @@
+/** When a new credential is made: the first one, and every reason for a rotation. */
+import type { Reason } from '../../api/reasons.ts';
+import type { Instant } from '../../clock.ts';
+import { lanes } from '../lanes.ts';
+import { currentOf, openRequests } from './generations.ts';
+import type { ClientSnapshot, Desired } from './machine.ts';
+import type { Generation } from './record.ts';
+import { dueAt, expiringAt, planAgainAt } from './schedule.ts';
+import { desiredOf, gaveWay, isAtRest, plan, variantNow, wait } from './steps.ts';
+import type { ClientRow } from './steps.ts';
+import { firstVariant } from './variants.ts';
+
+const first: ClientRow = {
+  name: 'first',
+  when: (s) => (s.record?.generations.length ?? 0) === 0 && variantOfFirst(s) !== 'None',
+  then: (s, now) =>
+    isPaused(s, now) ? wait(s, now, 'CredentialRefused') : plan(s, now, 'Planned', variantOfFirst(s), lanes.NewPod),
+};
+
+function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {
+  const desired = desiredOf(s);
+  return s.capabilities === undefined || desired === undefined ? 'None' : firstVariant(s.capabilities, desired);
+}
+
+interface Trigger {
+  readonly name: string;
+  readonly reason: Reason;
+  /** At once: neither the window nor the pause after a failed rotation holds it back. */
+  readonly atOnce: boolean;
+  readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
+}
+
+/** In the table one row: "due / asked / key expires soon / method changed / Current refused by the provider". */
+const triggers: readonly Trigger[] = [
+  {
+    name: 'asked',
+    reason: 'RotationRequested',
+    atOnce: true,
+    holds: (_, desired, s) => openRequests(s.record, desired).some((id) => id === desired.rotateRequest),
+  },
+  {
+    name: 'due',
+    reason: 'RotationDue',
+    atOnce: false,
+    holds: (current, desired, s, now) => now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0),
+  },
+  {
+    name: 'expiring',
+    reason: 'RotationDue',
+    atOnce: false,
+    holds: (current, _desired, _s, now) => now >= (expiringAt(current) ?? Number.POSITIVE_INFINITY),
+  },
+  {
+    name: 'method-changed',
+    reason: 'RotationDue',
+    atOnce: false,
+    holds: (current, desired) => current.credential.type !== desired.authentication,
+  },
+  {
+    name: 'refused',
+    reason: 'CredentialRefused',
+    atOnce: false,
+    holds: (current, _desired, { record }) =>
+      current.refusedAt !== undefined && record?.observed?.is === 'Present' && record.observed.at >= current.refusedAt,
+  },
+];
+
+function rotation({ name, reason, atOnce, holds }: Trigger): ClientRow {
+  return {
+    name,
+    when: (s, now) => {
+      const current = currentOf(s.record);
+      const desired = desiredOf(s);
+      if (current === undefined || desired === undefined || !isAtRest(s.record) || gaveWay(s, name)) return false;
+      const windowIsOpen = atOnce || name === 'refused' || s.windowOpen !== false;
+      if (!windowIsOpen || (!atOnce && isPaused(s, now)) || variantNow(s) === undefined) return false;
+      return holds(current, desired, s, now);
+    },
+    then: (s, now) => {
+      const variant = variantNow(s);
+      return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant);
+    },
+  };
+}
+
+function isPaused(s: ClientSnapshot, now: Instant): boolean {
+  const again = s.record === undefined ? undefined : planAgainAt(s.record);
+  return again !== undefined && now < again;
+}
+
+export const planningRows: readonly ClientRow[] = [first, ...triggers.map(rotation)];

@@ -1,0 +1,132 @@
+/** Rows that come first: may we act at all, and what became of a call whose answer was lost. */
+import type { Reason } from '../../api/reasons.ts';
+import { plus } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
+import { generation, inState, isForeign, isLive, openRequests } from './generations.ts';
+import type { ClientSnapshot } from './machine.ts';
+import type { ClientRecord, Generation, Intent } from './record.ts';
+import { staleAt } from './schedule.ts';
+import { act, desiredOf, isUnmanageable, prove, wait, write } from './steps.ts';
+import type { ClientRow, Step } from './steps.ts';
+import { countRollback, handled, without, withoutIntent } from './transitions.ts';
+
+const lostLease: ClientRow = {
+  name: 'lost-lease',
+  when: (s) => s.record !== undefined && s.epoch !== undefined && s.record.epoch > s.epoch,
+  then: () => ({ reason: 'LostLease' }),
+};
+
+const unknown: ClientRow = {
+  name: 'unknown',
+  when: (s) => unknownReason(s) !== undefined,
+  then: (s) => ({ reason: unknownReason(s) ?? 'NotSynced' }),
+};
+
+/** The cluster was restored from a backup: the provider is ahead of us. Nothing is changed there, what works goes on working. */
+const restored: ClientRow = {
+  name: 'restored',
+  when: ({ record }) => {
+    const there = record?.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
+    return there !== undefined && record !== undefined && there > Math.max(0, ...record.generations.map(({ n }) => n));
+  },
+  then: (s, now) => {
+    const stale = s.record === undefined ? undefined : staleAt(s.record, s.jitter ?? 0);
+    return stale !== undefined && now >= stale
+      ? act(s, now, 'RestoredState', { type: 'Observe' })
+      : wait(s, now, 'RestoredState');
+  },
+};
+
+const openIntent: ClientRow = {
+  name: 'open-intent',
+  when: ({ record }) => record?.intent !== undefined,
+  then: (s, now) => {
+    const { record } = s;
+    const intent = record?.intent;
+    const of = record === undefined || intent === undefined ? undefined : generation(record, intent.generation);
+    if (record === undefined || intent === undefined || of === undefined) return wait(s, now, 'InProgress');
+    switch (intent.call) {
+      case 'Deregister':
+        return act(s, now, 'Deregistering', { type: 'Deregister', generation: of.n });
+      case 'Update':
+        return reopenUpdate(s, now, of, intent);
+      case 'Register':
+        return reopenRegister(s, now, record, of, intent);
+    }
+  },
+};
+
+/** A credential on its way shows by itself whether the provider knows it; anything else is sent again, which changes nothing twice. */
+function reopenUpdate(s: ClientSnapshot, now: Instant, of: Generation, intent: Intent): Step {
+  if (of.state === 'Planned' && of.credential.type === 'PrivateKeyJwt') return proveWhenTaken(s, now, of, intent);
+  const without = of.state === 'Retiring' ? { without: of.n } : {};
+  return act(s, now, 'InProgress', { type: 'Update', generation: of.n, ...without });
+}
+
+function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, intent: Intent): Step {
+  const isKey = of.credential.type === 'PrivateKeyJwt';
+  if (isKey && of.clientId !== undefined) return proveWhenTaken(s, now, of, intent);
+  if (s.capabilities?.findByTag === true) {
+    const seen = record.observed !== undefined && record.observed.at >= intent.at ? record.observed.is : undefined;
+    if (seen === undefined) return act(s, now, 'Registering', { type: 'Observe' });
+    if (seen === 'Gone') return write(s, now, 'Registering', withoutIntent(record));
+    if (seen === 'Present') return waitForPerson(s, now, record);
+  }
+  if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record, true));
+  if (s.capabilities?.clientIdBy === 'Us') return act(s, now, 'Registering', { type: 'Register', generation: of.n });
+  return isKey
+    ? act(s, now, 'Registering', { type: 'Register', generation: of.n, orphanPossible: true })
+    : waitForPerson(s, now, record);
+}
+
+/** A secret that was lost with its answer: only a new registration helps, and a rotation request is the word of a person for it. */
+function waitForPerson(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
+  const desired = desiredOf(s);
+  const asked = desired?.rotateRequest;
+  if (desired !== undefined && asked !== undefined && openRequests(record, desired).includes(asked)) {
+    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), [asked]));
+  }
+  if (desired === undefined) return write(s, now, 'Deregistering', withoutIntent(record, true));
+  return wait(s, now, 'CredentialUnverified');
+}
+
+function proveWhenTaken(s: ClientSnapshot, now: Instant, of: Generation, intent: Intent): Step {
+  const taken = plus(intent.at, s.capabilities?.credentialPropagation ?? 0);
+  return now < taken ? wait(s, now, 'InProgress') : prove(s, now, 'InProgress', of, 'OpenIntent');
+}
+
+/** The new credential cannot be sent again, so a proof says whether it arrived. Everything else that needs the token waits in its own row. */
+const answerTooLate: ClientRow = {
+  name: 'answer-too-late',
+  when: (s) => lateGeneration(s) !== undefined,
+  then: (s, now) => {
+    const of = lateGeneration(s);
+    if (s.record === undefined || of === undefined) return wait(s, now, 'RegistrationAccessTokenLost');
+    return of.credential.type === 'PrivateKeyJwt'
+      ? prove(s, now, 'RegistrationAccessTokenLost', of, 'OpenIntent')
+      : write(s, now, 'RegistrationAccessTokenLost', countRollback(without(s.record, of.n), now));
+  },
+};
+
+function lateGeneration(s: ClientSnapshot): Generation | undefined {
+  const { record } = s;
+  if (record?.managementLost !== true || !isUnmanageable(s, record)) return undefined;
+  const others = inState(record, 'Created', 'Current', 'Draining', 'Retiring').map((one) => one.clientId);
+  return inState(record, 'Planned').find((one) => one.clientId !== undefined && others.includes(one.clientId));
+}
+
+function unknownReason(s: ClientSnapshot): Reason | undefined {
+  if (s.newerFormat === true) return 'NewerFormat';
+  if (!s.synced || s.wanted.is === 'Unknown') return 'NotSynced';
+  if (!needsProvider(s)) return undefined;
+  if (!s.issuerConfigured) return 'IssuerNotConfigured';
+  return s.capabilities === undefined ? 'ProviderUnavailable' : undefined;
+}
+
+/** What is not wanted and exists nowhere but here needs no provider to go. */
+function needsProvider({ wanted, record, retain }: ClientSnapshot): boolean {
+  if (wanted.is !== 'Gone') return true;
+  return record !== undefined && retain !== true && record.generations.some((one) => isLive(one, record));
+}
+
+export const recoveryRows: readonly ClientRow[] = [lostLease, unknown, restored, openIntent, answerTooLate];

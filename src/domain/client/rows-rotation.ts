@@ -1,0 +1,145 @@
+/** A generation on its way: create, verify, and in the end drain and retire. */
+import { minute, plus } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import { lanes } from '../lanes.ts';
+import { currentOf, inState, inWork, isForeign, removedLately, siblings } from './generations.ts';
+import type { ClientSnapshot } from './machine.ts';
+import type { Generation } from './record.ts';
+import { isDrained, proofPause, refusedPause } from './schedule.ts';
+import { act, create, gaveWay, isAtRest, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
+import type { ClientRow, Step } from './steps.ts';
+import { moved, replaced, rolledBack, without } from './transitions.ts';
+
+/** An old credential or client that is still there is taken out again after this long. */
+export const retirePause: Milliseconds = 5 * minute;
+
+const createRow: ClientRow = {
+  name: 'create',
+  when: (s) => inWork(s.record)?.state === 'Planned' && !gaveWay(s, 'create'),
+  then: (s, now) => {
+    const of = inWork(s.record);
+    if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
+    if (s.record.variant === 'External') return write(s, now, 'Planned', moved(s.record, of.n, 'Created', now));
+    return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
+  },
+};
+
+const verify: ClientRow = {
+  name: 'verify',
+  when: (s, now) => {
+    const of = inWork(s.record);
+    return of?.state === 'Created' && mayProve(s, of, now) && !gaveWay(s, 'verify');
+  },
+  then: (s, now) => {
+    const of = inWork(s.record);
+    if (of === undefined) return wait(s, now, 'CredentialUnverified');
+    return prove(
+      s,
+      now,
+      'CredentialUnverified',
+      of,
+      'Verify',
+      currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine,
+    );
+  },
+};
+
+/** A refusal counts once the provider had its time; until then it is asked again. */
+function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
+  return of.refusedAt === undefined || (of.refusedAt < takenBy(s, of) && now >= plus(of.refusedAt, proofPause));
+}
+
+function takenBy(s: ClientSnapshot, of: Generation): Instant {
+  return plus(of.since, s.capabilities?.credentialPropagation ?? 0);
+}
+
+const notAccepted: ClientRow = {
+  name: 'not-accepted',
+  when: (s, now) => notAcceptedStep(s, now) !== undefined && !gaveWay(s, 'not-accepted'),
+  then: (s, now) => notAcceptedStep(s, now) ?? wait(s, now, 'CredentialRefused'),
+};
+
+function notAcceptedStep(s: ClientSnapshot, now: Instant): Step | undefined {
+  const of = inWork(s.record);
+  if (s.record !== undefined && of?.state === 'Created' && of.refusedAt !== undefined) {
+    if (of.refusedAt < takenBy(s, of)) return wait(s, now, 'CredentialUnverified');
+    return write(s, now, 'CredentialRefused', rolledBack(s.record, of.n, now));
+  }
+  const current = currentOf(s.record);
+  return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
+}
+
+/** Is the client still there? Gone: only a new client helps, where that is allowed. There: row *refused* plans. And it is tried again. */
+function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, refusedAt: Instant): Step | undefined {
+  const { record } = s;
+  if (record === undefined) return undefined;
+  const { observed } = record;
+  const isSeen = observed !== undefined && observed.at >= refusedAt;
+  if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
+  const isGone = isSeen && observed.is === 'Gone';
+  if (isGone && variantNow(s) === 'NewClient' && isAtRest(record)) return plan(s, now, 'ClientGone', 'NewClient');
+  if (now < plus(refusedAt, refusedPause)) return undefined;
+  return prove(s, now, isGone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
+}
+
+/** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
+export function drainable(s: ClientSnapshot, now: Instant): Generation | undefined {
+  if (s.record === undefined || !s.clockAgrees) return undefined;
+  return inState(s.record, 'Draining').find(
+    (one) => one.retireAfter !== undefined && now >= one.retireAfter && isDrained(s, one, now),
+  );
+}
+
+const drained: ClientRow = {
+  name: 'drained',
+  when: (s, now) => drainable(s, now) !== undefined,
+  then: (s, now) => {
+    const one = drainable(s, now);
+    if (s.record === undefined || one === undefined) return wait(s, now, 'Draining');
+    return write(s, now, 'Draining', moved(s.record, one.n, 'Retiring', now));
+  },
+};
+
+/** The step that takes an old credential out, or proves that it is out. */
+export function retirable(s: ClientSnapshot, now: Instant): Step | undefined {
+  const { record } = s;
+  if (record === undefined || gaveWay(s, 'retire')) return undefined;
+  for (const one of inState(record, 'Retiring').toReversed()) {
+    const step = retireStep(s, now, one);
+    if (step !== undefined) return step;
+  }
+  return undefined;
+}
+
+function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | undefined {
+  const { record } = s;
+  if (record === undefined || (one.retireAfter !== undefined && now < one.retireAfter)) return undefined;
+  const canProve = one.credential.type === 'PrivateKeyJwt' || one.credential.secret !== undefined;
+  const nothingToDo = record.variant === 'External' || one.clientId === undefined || isForeign(record) || !canProve;
+  if (nothingToDo) return write(s, now, 'Retired', without(record, one.n));
+  const propagation = s.capabilities?.credentialPropagation ?? 0;
+  if (one.removedAt !== undefined) {
+    return removedLately(one, propagation, now) ? undefined : prove(s, now, 'Retired', one, 'Retired');
+  }
+  const shares = siblings(record, one).some(({ state }) => state !== 'Retiring');
+  if (record.variant === 'InPlace' && shares) {
+    return write(
+      s,
+      now,
+      'Retired',
+      replaced(record, one.n, (old) => ({ ...old, removedAt: now })),
+    );
+  }
+  if (isUnmanageable(s, record, one)) return undefined;
+  return shares
+    ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n })
+    : act(s, now, 'Retired', { type: 'Deregister', generation: one.n });
+}
+
+const retire: ClientRow = {
+  name: 'retire',
+  when: (s, now) => retirable(s, now) !== undefined,
+  then: (s, now) => retirable(s, now) ?? wait(s, now, 'Draining'),
+};
+
+export const rotationRows: readonly ClientRow[] = [createRow, verify, notAccepted, drained, retire];

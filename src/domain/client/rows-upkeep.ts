@@ -1,0 +1,89 @@
+/** What a working client needs: the daily look at the provider, and a proof for every ask. */
+import type { Reason } from '../../api/reasons.ts';
+import { plus } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
+import type { Ask } from '../access/access.ts';
+import { currentOf, inState, isForeign, metadataDigest } from './generations.ts';
+import { mostProofs } from './invariants.ts';
+import type { ClientSnapshot } from './machine.ts';
+import type { ClientRecord, Generation } from './record.ts';
+import { dueAt, lookAgainAfter, staleAt } from './schedule.ts';
+import { act, desiredOf, gaveWay, isUnmanageable, variantNow, wait } from './steps.ts';
+import type { ClientRow, Step } from './steps.ts';
+
+const stale: ClientRow = {
+  name: 'stale',
+  when: (s, now) => staleStep(s, now) !== undefined && !gaveWay(s, 'stale'),
+  then: (s, now) => staleStep(s, now) ?? wait(s, now, 'ClientDrifted'),
+};
+
+function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
+  const { record } = s;
+  const current = currentOf(record);
+  const desired = desiredOf(s);
+  if (record === undefined || current === undefined || desired === undefined) return undefined;
+  const { observed } = record;
+  const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
+  const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > (record.updatedAt ?? 0);
+  if (mayChange && (hasDrift || record.sent !== metadataDigest(desired))) {
+    return act(s, now, 'ClientDrifted', { type: 'Update', generation: current.n });
+  }
+  const from = staleAt(record, s.jitter ?? 0);
+  return from === undefined || now >= from ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
+}
+
+const proof: ClientRow = {
+  name: 'proof',
+  when: (s, now) => unproven(s, now) !== undefined && !gaveWay(s, 'proof'),
+  then: (s, now) => {
+    const next = unproven(s, now);
+    if (next === undefined) return wait(s, now, 'Probed');
+    const { generation, hash, ask } = next;
+    return act(s, now, 'Probing', { type: 'Prove', generation: generation.n, hash, ask, settles: 'Ask' });
+  },
+};
+
+interface Unproven {
+  readonly generation: Generation;
+  readonly hash: string;
+  readonly ask: Ask;
+}
+
+/** An ask without a proof, or one whose refusal is worth another try: the client was changed since, or a day has passed. */
+function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
+  const generation = currentOf(s.record);
+  if (s.record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
+  const { proofs, updatedAt } = s.record;
+  const kept = s.asks.toSorted((a, b) => (a.hash < b.hash ? -1 : 1)).slice(0, mostProofs);
+  const found = kept.find(({ hash }) => {
+    const known = proofs[hash];
+    if (known?.outcome !== 'Refused') return known === undefined;
+    return now >= plus(known.at, lookAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);
+  });
+  return found && { generation, ...found };
+}
+
+const settled: ClientRow = {
+  name: 'settled',
+  when: () => true,
+  then: (s, now) => wait(s, now, s.record === undefined ? 'Settled' : settledReason(s, s.record, now)),
+};
+
+/** What a person should know of a client with which nothing is to be done now; the worst first. */
+function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): Reason {
+  const current = currentOf(record);
+  if (isForeign(record)) return 'ClientForeign';
+  if (record.observed?.is === 'Gone' && current !== undefined) return 'ClientGone';
+  if (current?.refusedAt !== undefined) return 'CredentialRefused';
+  if (record.managementLost === true && isUnmanageable(s, record)) return 'RegistrationAccessTokenLost';
+  const draining = inState(record, 'Draining').find((one) => one.retireAfter !== undefined && now >= one.retireAfter);
+  if (draining !== undefined) return s.clockAgrees ? 'Draining' : 'ClockUnsure';
+  if (inState(record, 'Draining', 'Retiring').length > 0) return 'Draining';
+  const desired = desiredOf(s);
+  const wantsRotation =
+    current !== undefined && desired !== undefined && now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0);
+  if (wantsRotation) return variantNow(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
+  return current === undefined ? 'InProgress' : 'CredentialCurrent';
+}
+
+export const upkeepRows: readonly ClientRow[] = [stale, proof, settled];

@@ -1,0 +1,133 @@
+/** How a row's answer is put together, and the conditions that several rows share. */
+import type { Reason } from '../../api/reasons.ts';
+import { minute } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
+import type { Decision, Row } from '../../decision.ts';
+import type { Ask } from '../access/access.ts';
+import { lanes } from '../lanes.ts';
+import type { Lane } from '../lanes.ts';
+import { currentOf, inWork, nextGeneration, openRequests, siblings } from './generations.ts';
+import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
+import type { ClientRecord, Generation, Variant } from './record.ts';
+import { nextLook } from './schedule.ts';
+import { rotationVariant } from './variants.ts';
+
+export type ClientRow = Row<ClientSnapshot, ClientAction>;
+export type Step = Omit<Decision<ClientAction>, 'row'>;
+
+export function desiredOf(s: ClientSnapshot): Desired | undefined {
+  return s.wanted.is === 'Seen' ? s.wanted.value : undefined;
+}
+
+/** The action of this row failed and is held back: rows below may go on meanwhile. */
+export function gaveWay(s: ClientSnapshot, row: string): boolean {
+  return s.failure?.row === row;
+}
+
+/** Nothing can be changed at the provider: the registration access token is lost, or there never was one. */
+export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Generation): boolean {
+  if (record.variant === 'External') return true;
+  const token = of?.management ?? record.management;
+  return s.managementFallback !== true && (record.managementLost === true || token === undefined);
+}
+
+/** Which variant a rotation would take now; `undefined`: none that the provider offers, the pool allows and that can be carried out. */
+export function variantNow(s: ClientSnapshot): Variant | undefined {
+  const desired = desiredOf(s);
+  const current = currentOf(s.record);
+  if (s.record === undefined || s.capabilities === undefined || desired === undefined || current === undefined)
+    return undefined;
+  const usable =
+    isUnmanageable(s, s.record, current) && s.record.variant !== 'External'
+      ? ['NewClient' as const]
+      : s.capabilities.variants;
+  const offered = usable.filter((variant) => s.capabilities?.variants.includes(variant));
+  const variant = rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
+  return variant === 'InPlace' && s.windowOpen !== true ? undefined : variant;
+}
+
+/** No rotation under way, neither a new credential nor an old one. */
+export function isAtRest(record: ClientRecord | undefined): boolean {
+  return record !== undefined && record.generations.length === 1 && inWork(record) === undefined;
+}
+
+export function plan(
+  s: ClientSnapshot,
+  now: Instant,
+  reason: Reason,
+  variant: Variant,
+  lane: Lane = lanes.Routine,
+): Step {
+  const desired = desiredOf(s);
+  const handles = desired === undefined ? [] : openRequests(s.record, desired);
+  return act(s, now, reason, { type: 'Plan', generation: nextGeneration(s.record), variant, handles }, lane);
+}
+
+/** The call that makes a planned credential known to the provider. */
+export function create(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, lane: Lane): Step {
+  const isFirst = siblings(record, of).length === 0;
+  const action: ClientAction = isFirst ? { type: 'Register', generation: of.n } : { type: 'Update', generation: of.n };
+  return act(s, now, isFirst ? 'Registering' : 'Planned', action, lane);
+}
+
+export function prove(
+  s: ClientSnapshot,
+  now: Instant,
+  reason: Reason,
+  of: Generation,
+  settles: ProofUse,
+  lane: Lane = lanes.Routine,
+): Step {
+  return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s) }, lane);
+}
+
+/** Some ask that is granted; without any, a request for nothing in particular shows as well whether the credential authenticates. */
+function anyAsk(s: ClientSnapshot): { readonly hash: string; readonly ask: Ask } {
+  const [first] = s.asks;
+  if (first !== undefined) return first;
+  const maxLifetime = desiredOf(s)?.maxTokenLifetime ?? 15 * minute;
+  return { hash: '', ask: { scopes: [], audiences: [], maxLifetime } };
+}
+
+export function write(
+  s: ClientSnapshot,
+  now: Instant,
+  reason: Reason,
+  next: ClientRecord | undefined,
+  lane: Lane = lanes.Routine,
+): Step {
+  return act(s, now, reason, { type: 'Record', next }, lane);
+}
+
+export function act(
+  s: ClientSnapshot,
+  now: Instant,
+  reason: Reason,
+  action: ClientAction,
+  lane: Lane = lanes.Routine,
+): Step {
+  const resource = resourceOf(action);
+  const issuer = s.record?.issuer ?? desiredOf(s)?.issuer;
+  const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
+  const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}` };
+  return { ...wait(s, now, reason), action, work: { lane, by: now, group, ...spends } };
+}
+
+function resourceOf(action: ClientAction): 'clients' | 'tokens' | undefined {
+  switch (action.type) {
+    case 'Register':
+    case 'Update':
+    case 'Deregister':
+    case 'Observe':
+      return 'clients';
+    case 'Prove':
+      return 'tokens';
+    default:
+      return undefined;
+  }
+}
+
+export function wait(s: ClientSnapshot, now: Instant, reason: Reason): Step {
+  const recheckAt = s.record === undefined ? undefined : nextLook(s, s.record, desiredOf(s), now);
+  return { reason, ...(recheckAt === undefined ? {} : { recheckAt }) };
+}

@@ -1,0 +1,85 @@
+import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import { day, hour, minute, parseDuration } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
+import type { Desired } from './machine.ts';
+
+/** Which OAuth client: the pool's one, or the one of a namespace or identity (`client.per`). */
+export interface ClientTarget {
+  /** Name of the client record (DESIGN §10); it depends on nothing that can be edited but `client.per`. */
+  readonly recordName: string;
+  readonly pool: { readonly name: string; readonly uid: string };
+  readonly namespace?: string;
+  readonly identity?: { readonly name: string; readonly uid: string };
+}
+
+export interface IdentityRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** The client that mints for `identity` in this pool. Without an identity: the pool's own client, if it has one. */
+export function targetOf(pool: IdentityPool, identity: IdentityRef | undefined): ClientTarget | undefined {
+  const owner = { name: pool.metadata.name, uid: pool.metadata.uid ?? '' };
+  const per = pool.spec.client?.per ?? 'Pool';
+  if (per === 'Pool') return { recordName: clientRecordName(owner.uid, '', ''), pool: owner };
+  if (identity === undefined) return undefined;
+  const { namespace, name, uid } = identity;
+  return per === 'Namespace'
+    ? { recordName: clientRecordName(owner.uid, namespace, ''), pool: owner, namespace }
+    : { recordName: clientRecordName(owner.uid, namespace, uid), pool: owner, namespace, identity: { name, uid } };
+}
+
+export function clientRecordName(poolUid: string, namespace: string, identityUid: string): string {
+  return `client-${sha256(poolUid, namespace, identityUid).slice(0, 32)}`;
+}
+
+export function sessionRecordName(podUid: string, identityUid: string): string {
+  return `session-${sha256(podUid, identityUid).slice(0, 32)}`;
+}
+
+/** `<uid of kube-system>/<operator namespace>`: which installation owns a client at a provider that several clusters share. */
+export function installationId(kubeSystemUid: string, operatorNamespace: string): string {
+  return `${kubeSystemUid}/${operatorNamespace}`;
+}
+
+/** What the pool asks for, with every default filled in. */
+export function desiredOf(pool: IdentityPool, target: ClientTarget, installation: string): Desired {
+  const { spec } = pool;
+  const ownerSuffix = target.identity?.uid ?? target.namespace;
+  const clientId = [
+    'ci',
+    sha256(installation).slice(0, 8),
+    pool.metadata.name,
+    ...(ownerSuffix === undefined ? [] : [sha256(ownerSuffix).slice(0, 8)]),
+  ].join('-');
+  const place = [target.namespace, target.identity?.name].filter((part) => part !== undefined).join('/');
+  const rotate = spec.rotation?.request ?? pool.metadata.annotations?.['ci-identity.dev/rotate'];
+  const revoke = spec.revokeRequest ?? pool.metadata.annotations?.['ci-identity.dev/revoke'];
+  return {
+    issuer: spec.provider.issuer,
+    ...target,
+    owner: target.identity?.uid ?? target.pool.uid,
+    installation,
+    clientId,
+    name: `ci-identity ${pool.metadata.name}${place === '' ? '' : ` ${place}`}`,
+    authentication: spec.client?.authentication ?? 'PrivateKeyJwt',
+    scopes: [...spec.ceiling.scopes].toSorted(),
+    audiences: [...spec.ceiling.audiences].toSorted(),
+    maxTokenLifetime: maxTokenLifetime(pool),
+    rotateEvery: parseDuration(spec.rotation?.every ?? '') ?? 90 * day,
+    overlap: parseDuration(spec.rotation?.overlap ?? '') ?? hour,
+    allowSubjectChange: spec.rotation?.allowSubjectChange ?? false,
+    deletionPolicy: spec.deletionPolicy ?? 'Delete',
+    ...(rotate === undefined ? {} : { rotateRequest: rotate }),
+    ...(revoke === undefined ? {} : { revokeRequest: revoke }),
+  };
+}
+
+export function maxTokenLifetime(pool: IdentityPool): number {
+  return parseDuration(pool.spec.ceiling.maxTokenLifetime ?? '') ?? 15 * minute;
+}
+
+export function maxSessionAge(pool: IdentityPool): number {
+  return parseDuration(pool.spec.ceiling.maxSessionAge ?? '') ?? 24 * hour;
+}

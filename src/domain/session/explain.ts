@@ -1,0 +1,117 @@
+/** What a build reads in `error.json`: subject – what – why – what to do. A pure function of the state, stable while the state is. */
+import type { Reason } from '../../api/reasons.ts';
+import { formatDuration } from '../../clock.ts';
+import type { Denial } from '../access/access.ts';
+import { patience } from './facts.ts';
+import type { DeliveredError, SessionSnapshot } from './machine.ts';
+
+const longestMessage = 1_024;
+
+export function errorOf(s: SessionSnapshot, reason: Reason, why: string, fix: string): DeliveredError {
+  return { reason, message: `${subject(s)}: ${why}`.slice(0, longestMessage), fix };
+}
+
+function subject(s: SessionSnapshot): string {
+  const namespace = s.record?.pod.namespace ?? (s.pod.is === 'Seen' ? s.pod.value.namespace : undefined);
+  return `CiIdentity ${namespace === undefined ? '' : `${namespace}/`}${s.identityName}`;
+}
+
+/** Why nobody may have a token now: a stop, a denial for good, or the missing right of the creator. */
+export function forbiddenError(s: SessionSnapshot): DeliveredError {
+  if (s.stop !== undefined) {
+    const why = `no tokens are issued – stopped by ${s.stop.sources.join(', ')}`;
+    return errorOf(s, 'Suspended', why, 'Ask whoever set the stop to remove it; tokens come back by themselves then.');
+  }
+  if (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting) {
+    return deniedError(s, s.access.value.denials);
+  }
+  const requester = s.record?.requester ?? (s.pod.is === 'Seen' ? s.pod.value.requester : undefined);
+  return errorOf(
+    s,
+    'CreatorMayNotUse',
+    `the pod gets no token – its creator ${requester ?? '(unknown)'} does not hold the verb use on this CiIdentity`,
+    'Bind a Role with the verb use on ciidentities.ci-identity.dev to the creator in this namespace, then run the build again.',
+  );
+}
+
+export function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
+  const [first] = denials;
+  return errorOf(
+    s,
+    first?.reason ?? 'NothingGranted',
+    denials.map((denial) => denial.message).join(' ') || 'nothing of what it asks for is granted',
+    'Ask the owners of the ScopePolicies for a rule, or correct roles, scopes and audiences of the CiIdentity.',
+  );
+}
+
+export function untrustedError(s: SessionSnapshot, reason: 'ClaimInvalid' | 'PodOlderThanGuard'): DeliveredError {
+  return reason === 'ClaimInvalid'
+    ? errorOf(
+        s,
+        reason,
+        'the pod gets no token – its claim was not written by the admission policies for the CiIdentity as it exists now',
+        'Run the build again, so that a new pod is admitted; if it happens again, ask the operator of the cluster.',
+      )
+    : errorOf(
+        s,
+        reason,
+        'the pod gets no token – it was created while the admission policies were not whole, so its creator is not certain',
+        'Run the build again: a new pod is checked by the policies as they are now.',
+      );
+}
+
+export function goneError(s: SessionSnapshot, reason: Reason): DeliveredError {
+  return reason === 'SessionTooOld'
+    ? errorOf(
+        s,
+        reason,
+        'the pod gets no token – it is older than ceiling.maxSessionAge of its pool',
+        'Start a new agent.',
+      )
+    : errorOf(
+        s,
+        reason,
+        'the pod gets no token – the CiIdentity was deleted',
+        'Create it again and run the build again.',
+      );
+}
+
+export function guardError(s: SessionSnapshot): DeliveredError {
+  const objects = s.guard.is === 'Missing' ? s.guard.objects.join(', ') : 'not read yet';
+  return errorOf(
+    s,
+    s.guard.is === 'Missing' ? 'GuardMissing' : 'GuardUnknown',
+    `no tokens are issued – the admission policies of the operator are not whole: ${objects}`,
+    'Ask the operator of the cluster to apply manifests/admission again, then run the build again.',
+  );
+}
+
+/** The provider (or our own client there) cannot give a token now. */
+export function waitingError(s: SessionSnapshot): DeliveredError {
+  const client = s.client.is === 'Seen' ? s.client.value : undefined;
+  if (s.access.is === 'Seen' && s.access.value.is === 'Denied') return deniedError(s, s.access.value.denials);
+  if (client?.refusal !== undefined) {
+    return errorOf(s, 'ScopeRefused', client.refusal, 'Allow it for this client at the identity provider.');
+  }
+  if (client?.current === undefined) {
+    const why = client?.message ?? 'the client at the identity provider is not registered yet';
+    return errorOf(
+      s,
+      'WaitingForClient',
+      why,
+      'See kubectl describe identitypool; tokens come by themselves once it is Ready.',
+    );
+  }
+  if (s.failure !== undefined) {
+    const fix = s.failure.terminal
+      ? 'Correct it at the identity provider or in the pool; the conditions of the CiIdentity say when it works.'
+      : 'It is tried again; the file token appears by itself when it works.';
+    return errorOf(s, s.failure.reason, s.failure.message, fix);
+  }
+  return errorOf(
+    s,
+    'ProviderUnavailable',
+    `no token within ${formatDuration(patience)} – the identity provider is not reached or too much is waiting for it`,
+    'It is tried again; the file token appears by itself when it works.',
+  );
+}

@@ -1,0 +1,168 @@
+/** What a snapshot means: the words in which the rows of the session table are written. */
+import type { Reason } from '../../api/reasons.ts';
+import { minute, plus, second } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import { earliest } from '../../clock.ts';
+import type { Ask } from '../access/access.ts';
+import { lastFifthAt, renewAt, usableLife } from '../token.ts';
+import type { Token } from '../token.ts';
+import { mostTokens } from './invariants.ts';
+import type { ClientFacts, SessionSnapshot } from './machine.ts';
+import type { SessionRecord } from './record.ts';
+
+/** Temporary trouble after admission is told to the build after this long. */
+export const patience: Milliseconds = 5 * minute;
+
+/** After a take-over, how long a Mint may take before an old pod is told that it waits too long. */
+const takeOverPause: Milliseconds = 30 * second;
+
+export function newestOf(record: SessionRecord): Token {
+  return record.tokens.at(-1) ?? record.tokens[0];
+}
+
+/** The token that the pod shall use; absent without a record and while Ending. */
+export function usableToken(s: SessionSnapshot): Token | undefined {
+  const newest = s.record === undefined ? undefined : newestOf(s.record);
+  return newest?.end === undefined ? newest : undefined;
+}
+
+export function isEnding(s: SessionSnapshot): boolean {
+  return s.record !== undefined && usableToken(s) === undefined;
+}
+
+export function isUnknown(s: SessionSnapshot): boolean {
+  return !s.synced || [s.pod, s.namespace, s.identity, s.access].some((known) => known.is === 'Unknown');
+}
+
+/** Why the session is over, from facts that are certain. */
+export function endCause(s: SessionSnapshot, now: Instant): Reason | undefined {
+  if (s.pod.is === 'Gone') return 'PodOver';
+  const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
+  if (pod !== undefined && (pod.deleting || pod.phase === 'Succeeded' || pod.phase === 'Failed')) return 'PodOver';
+  if (s.namespace.is === 'Gone' || (s.namespace.is === 'Seen' && s.namespace.value === 'Leaving')) {
+    return 'NamespaceLeaving';
+  }
+  const another = s.identity.is === 'Seen' && s.record !== undefined && s.identity.value.uid !== s.record.identity.uid;
+  if (s.identity.is === 'Gone' || another) return 'IdentityGone';
+  const start = s.record?.since ?? pod?.created;
+  return start !== undefined && now >= plus(start, s.maxSessionAge) ? 'SessionTooOld' : undefined;
+}
+
+/** Ends that the brake may hold back. */
+export function isHeld(s: SessionSnapshot, cause: Reason | undefined): boolean {
+  return s.brake === true && (cause === 'NamespaceLeaving' || cause === 'IdentityGone');
+}
+
+/** Somebody decided against it: a stop, no rule, no right. Only facts that are certain. */
+export function isForbidden(s: SessionSnapshot): boolean {
+  return s.stop !== undefined || (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting);
+}
+
+/** The creator lost (or never had) the verb `use`. */
+export function mayNotUse(s: SessionSnapshot): boolean {
+  return s.mayUse.is === 'Seen' && !s.mayUse.value;
+}
+
+export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
+  const token = usableToken(s);
+  if (token === undefined) return false;
+  const revokeBefore = s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined;
+  if (revokeBefore !== undefined && token.minted < revokeBefore) return true;
+  if (now >= plus(token.minted, usableLife(token)) && now < token.exp) return true;
+  const access = s.access.is === 'Seen' ? s.access.value : undefined;
+  return access?.is === 'Granted' && !contains(access.ask, token.ask);
+}
+
+function contains(granted: Ask, held: Ask): boolean {
+  return (
+    held.scopes.every((scope) => granted.scopes.includes(scope)) &&
+    held.audiences.every((audience) => granted.audiences.includes(audience))
+  );
+}
+
+export function renewalOf(s: SessionSnapshot): Instant | undefined {
+  const token = usableToken(s);
+  if (token === undefined || s.nodeLost) return undefined;
+  const planned = renewAt(token, s.deliveryLag, s.jitter);
+  const access = s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.ask : undefined;
+  if (access === undefined || access.maxLifetime >= token.ask.maxLifetime) return planned;
+  return earliest(planned, renewAt({ ...token, ask: access }, s.deliveryLag, s.jitter));
+}
+
+export function isDue(s: SessionSnapshot, now: Instant): boolean {
+  const renewal = renewalOf(s);
+  return renewal !== undefined && now >= renewal;
+}
+
+/** What a Mint needs, all of it there. */
+export interface Mintable {
+  readonly ask: Ask;
+  readonly hash: string;
+  readonly client: ClientFacts;
+}
+
+export function mintable(s: SessionSnapshot): Mintable | undefined {
+  if (s.guard.is !== 'Intact' || s.access.is !== 'Seen' || s.access.value.is !== 'Granted') return undefined;
+  if (s.client.is !== 'Seen' || s.client.value.current === undefined) return undefined;
+  if (s.client.value.refusal !== undefined || mayNotUse(s)) return undefined;
+  return { ask: s.access.value.ask, hash: s.access.value.hash, client: s.client.value };
+}
+
+export function hasRoom(s: SessionSnapshot): boolean {
+  return (s.record?.tokens.length ?? 0) < mostTokens;
+}
+
+/** The pod has, as far as this process knows, what the record says. */
+export function isDelivered(s: SessionSnapshot): boolean {
+  return s.delivered?.content === 'Token' && (s.wantedDigest === undefined || s.delivered.digest === s.wantedDigest);
+}
+
+/** The delivery that would come first failed and is held back, so that nothing waits for it. */
+export function deliveryFailed(s: SessionSnapshot): boolean {
+  return s.failure?.row === 'undelivered' || s.failure?.row === 'clean';
+}
+
+/**
+ * The next token to revoke. A Forbidden one may go once its successor was delivered or that failed once, a Superseded one `deliveryLag`
+ * after the delivery; while Ending nothing is waited for. A revocation that failed gives way to every other row until its time comes again,
+ * and in a live session narrowing and renewal come first. While it is not known which clients exist, nobody knows as whom to revoke.
+ */
+export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
+  if (s.record === undefined || s.client.is === 'Unknown' || s.failure?.row === 'revoke') return undefined;
+  const open = s.record.tokens.filter((token) => token.end !== undefined && token.value !== undefined);
+  const forbidden = open.find((token) => token.end === 'Forbidden');
+  if (isEnding(s)) return forbidden ?? open[0];
+  if (isNarrowed(s, now) || (isDue(s, now) && mintable(s) !== undefined && hasRoom(s))) return undefined;
+  if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
+  const supersededFrom = supersededGoFrom(s);
+  return supersededFrom !== undefined && now >= supersededFrom ? open.find((t) => t.end === 'Superseded') : undefined;
+}
+
+function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
+  return s.delivered !== undefined && isDelivered(s) ? plus(s.delivered.at, s.deliveryLag) : undefined;
+}
+
+/** The pod has waited so long that its build is told. */
+export function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
+  if (s.pod.is !== 'Seen') return undefined;
+  const byPod = plus(s.pod.value.created, patience);
+  if (s.failure?.row === 'first' || s.seenSince === undefined) return byPod;
+  return plus(s.seenSince, Math.max(takeOverPause, byPod - s.seenSince));
+}
+
+/** The next moment at which time alone may change the decision. */
+export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined {
+  const token = usableToken(s);
+  const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
+  const start = s.record?.since ?? pod?.created;
+  const moments = [
+    ...(s.record?.tokens ?? []).map((held) => held.exp),
+    renewalOf(s),
+    token && plus(token.minted, usableLife(token)),
+    token && lastFifthAt(token),
+    start && plus(start, s.maxSessionAge),
+    supersededGoFrom(s),
+    s.record === undefined ? patienceEndsAt(s) : undefined,
+  ];
+  return earliest(...moments.filter((moment) => moment !== undefined && moment > now));
+}

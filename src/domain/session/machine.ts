@@ -1,0 +1,112 @@
+import type { Instant, Milliseconds } from '../../clock.ts';
+import type { Known } from '../../decision.ts';
+import type { Access, Ask, Guard, Stop } from '../access/access.ts';
+import type { Failure } from '../client/machine.ts';
+import type { SessionRecord } from './record.ts';
+
+/** The trimmed pod: what is kept in memory of an agent pod. Never its environment: JENKINS_SECRET is in there. */
+export interface PodFacts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly created: Instant;
+  readonly deleting: boolean;
+  readonly phase: string;
+  readonly node?: string;
+  /** `ci-identity.dev/requester`, written by admission. */
+  readonly requester?: string;
+  /** Identity name → claimed uid of the CiIdentity. */
+  readonly claims: Readonly<Record<string, string>>;
+  /** Identities whose delivery volume the pod has, under the right name and Secret. */
+  readonly volumes: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** The annotation `runUrl` of the Jenkins plugin: claimed, not proven, grants nothing. */
+  readonly claimedRunUrl?: string;
+}
+
+/** What a session needs to know of the client that mints for it. */
+export interface ClientFacts {
+  /** Name of the client record. */
+  readonly name: string;
+  readonly issuer: string;
+  /** The generation that mints now; absent: none works yet. */
+  readonly current?: { readonly generation: number; readonly clientId: string };
+  /** Why there is none, as a sentence. */
+  readonly message?: string;
+  /** `true`: waiting will not help, somebody must act. */
+  readonly lasting?: boolean;
+  readonly revocation: 'Immediate' | 'IntrospectionOnly' | 'ExpiryOnly';
+  readonly revokeBefore?: Instant;
+  /** The provider refuses this very ask for good: the sentence of the proof. */
+  readonly refusal?: string;
+}
+
+export interface Delivered {
+  /** Digest of the Secret data that was written last by this process. */
+  readonly digest: string;
+  readonly content: 'Token' | 'Error' | 'Empty';
+  readonly at: Instant;
+  /** With content `Error`: what it says, so that a changed reason is written and an equal one is not. */
+  readonly error?: DeliveredError;
+}
+
+/** Everything that the session table may see. */
+export interface SessionSnapshot {
+  readonly pod: Known<PodFacts>;
+  /** The identity's name: second half of the key, known even when the object is gone. */
+  readonly identityName: string;
+  readonly identity: Known<{ readonly uid: string; readonly generation: number }>;
+  /** `Leaving`: terminating, gone or without the label. */
+  readonly namespace: Known<'Active' | 'Leaving'>;
+  readonly guard: Guard;
+  /** The creator holds `use` (SubjectAccessReview, cached for a minute). `Unknown`: not asked yet, which does not stop a Mint. */
+  readonly mayUse: Known<boolean>;
+  readonly access: Known<Access>;
+  readonly stop?: Stop;
+  readonly record?: SessionRecord;
+  readonly newerFormat?: boolean;
+  readonly synced: boolean;
+  /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
+  readonly epoch?: number;
+  /** When this process saw the pod first: after a take-over a Mint is tried before an old pod is told that it waits too long. */
+  readonly seenSince?: Instant;
+  /** The brake holds back ends that come only from a vanished kind or namespace (DESIGN §6). */
+  readonly brake?: boolean;
+  /** What this process wrote last into the delivery Secret; absent after a take-over. */
+  readonly delivered?: Delivered;
+  /** Digest of `render(record)` for content Token, so that rows compare without opening a secret. */
+  readonly wantedDigest?: string;
+  readonly client: Known<ClientFacts>;
+  readonly nodeLost: boolean;
+  readonly failure?: Failure;
+  readonly deliveryLag: Milliseconds;
+  readonly maxSessionAge: Milliseconds;
+  /** In [-1, 1], fixed per session: spreads renewals. */
+  readonly jitter: number;
+}
+
+/** One effect each. `tokens` are SHA-256 names. */
+export type SessionAction =
+  | {
+      readonly type: 'Mint';
+      readonly ask: Ask;
+      readonly hash: string;
+      readonly predecessor: 'Superseded' | 'Forbidden';
+    }
+  | { readonly type: 'Deliver'; readonly content: 'Token' }
+  | { readonly type: 'Deliver'; readonly content: 'Error'; readonly error: DeliveredError }
+  | { readonly type: 'Deliver'; readonly content: 'Empty' }
+  /** Record-only: these tokens are no longer allowed. */
+  | { readonly type: 'Forbid'; readonly tokens: readonly string[] }
+  /** RFC 7009 call for one token, then it leaves the record. */
+  | { readonly type: 'Revoke'; readonly token: string }
+  /** Record-only: expired tokens leave; the record goes with its last token. */
+  | { readonly type: 'Drop'; readonly tokens: readonly string[] };
+
+/** What `error.json` says. */
+export interface DeliveredError {
+  readonly reason: string;
+  readonly message: string;
+  readonly fix: string;
+}

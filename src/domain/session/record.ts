@@ -1,0 +1,28 @@
+import type { Instant } from '../../clock.ts';
+import type { Token } from '../token.ts';
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/**
+ * The durable truth about one (pod, CiIdentity). It exists exactly while it holds an unexpired, unrevoked token.
+ * Newest token last; **Live** = the newest has no `end`, otherwise **Ending**.
+ */
+export interface SessionRecord {
+  readonly formatVersion: 1;
+  /** `leaseTransitions` of the last writer's lease. */
+  readonly epoch: number;
+  readonly pod: PodRef;
+  readonly identity: { readonly name: string; readonly uid: string };
+  readonly pool: { readonly name: string; readonly uid: string };
+  /** Name of the client record that minted. */
+  readonly client: string;
+  readonly requester: string;
+  readonly since: Instant;
+  readonly subject?: string;
+  readonly issuer: string;
+  readonly tokens: readonly [Token, ...Token[]];
+}

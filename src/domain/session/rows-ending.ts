@@ -1,0 +1,122 @@
+/** The upper half of the session table: everything that ends a token comes before anything that makes one. */
+import { lanes } from '../lanes.ts';
+import {
+  endCause,
+  deliveryFailed,
+  isEnding,
+  isForbidden,
+  isHeld,
+  isUnknown,
+  mayNotUse,
+  revocable,
+  usableToken,
+} from './facts.ts';
+import { forbiddenError, goneError } from './explain.ts';
+import type { SessionSnapshot } from './machine.ts';
+import { deliver, deliverError, drop, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
+import type { SessionRow } from './steps.ts';
+import type { Instant } from '../../clock.ts';
+import type { Reason } from '../../api/reasons.ts';
+
+const lostLease: SessionRow = {
+  name: 'lost-lease',
+  when: (s) => s.newerFormat === true || isNewerEpoch(s),
+  then: (s) => ({ reason: isNewerEpoch(s) ? 'LostLease' : 'NewerFormat' }),
+};
+
+const expired: SessionRow = {
+  name: 'expired',
+  when: (s, now) => expiredTokens(s, now).length > 0,
+  then: (s, now) => drop(s, now, expiredTokens(s, now)),
+};
+
+/** Facts that are missing end nothing; facts that are certain (the pod is gone, somebody stops it) end a live session all the same. */
+const unknown: SessionRow = {
+  name: 'unknown',
+  when: (s, now) => isUnknown(s) && !(s.synced && usableToken(s) !== undefined && mustEnd(s, now)),
+  then: (s, now) => waitButRevoke(s, now, 'NotSynced'),
+};
+
+const over: SessionRow = {
+  name: 'over',
+  when: (s, now) => {
+    const cause = endCause(s, now);
+    return cause !== undefined && !isEnding(s) && !(isHeld(s, cause) && isDenied(s));
+  },
+  then: (s, now) => {
+    const cause = endCause(s, now) ?? 'PodOver';
+    if (isHeld(s, cause)) return waitButRevoke(s, now, 'BrakeHolds');
+    if (s.record !== undefined) return forbidAll(s, now, cause);
+    return hangs(s, cause) ? deliverError(s, now, cause, goneError(s, cause)) : wait(s, now, cause);
+  },
+};
+
+/** The old file is worthless in a moment; trying to say so once is enough, it never holds back the revocation. */
+const clean: SessionRow = {
+  name: 'clean',
+  when: (s, now) =>
+    isEnding(s) &&
+    s.pod.is === 'Seen' &&
+    !s.pod.value.deleting &&
+    s.delivered?.content !== 'Empty' &&
+    s.delivered?.content !== 'Error' &&
+    (endCause(s, now) !== undefined || isDenied(s)) &&
+    !deliveryFailed(s),
+  then: (s, now) => {
+    const cause = endCause(s, now);
+    if (cause !== undefined) return { ...deliver(s, now, 'Empty', lanes.Stop), reason: cause };
+    const error = forbiddenError(s);
+    return deliverError(s, now, denialReason(s), error);
+  },
+};
+
+const revokeRow: SessionRow = {
+  name: 'revoke',
+  when: (s, now) => revocable(s, now) !== undefined && !(usableToken(s) !== undefined && isDenied(s)),
+  then: (s, now) => {
+    const token = revocable(s, now);
+    return token === undefined ? wait(s, now, 'Settled') : revoke(s, now, token);
+  },
+};
+
+const stopped: SessionRow = {
+  name: 'stopped',
+  when: (s) => isForbidden(s) || (s.record !== undefined && mayNotUse(s)),
+  then: (s, now) => {
+    const reason = denialReason(s);
+    if (s.record === undefined) return deliverError(s, now, reason, forbiddenError(s));
+    return isEnding(s) ? wait(s, now, reason) : forbidAll(s, now, reason);
+  },
+};
+
+export const endingRows: readonly SessionRow[] = [lostLease, expired, unknown, over, clean, revokeRow, stopped];
+
+function isNewerEpoch(s: SessionSnapshot): boolean {
+  return s.record !== undefined && s.epoch !== undefined && s.record.epoch > s.epoch;
+}
+
+function expiredTokens(s: SessionSnapshot, now: Instant): readonly string[] {
+  return (s.record?.tokens ?? []).filter((token) => token.exp <= now).map((token) => token.sha256);
+}
+
+function isDenied(s: SessionSnapshot): boolean {
+  return isForbidden(s) || mayNotUse(s);
+}
+
+function mustEnd(s: SessionSnapshot, now: Instant): boolean {
+  const cause = endCause(s, now);
+  return isDenied(s) || (cause !== undefined && !isHeld(s, cause));
+}
+
+/** A pod that will never get its Secret, and whose containers wait for it. */
+function hangs(s: SessionSnapshot, cause: Reason): boolean {
+  return cause !== 'PodOver' && cause !== 'NamespaceLeaving' && s.pod.is === 'Seen' && s.pod.value.phase === 'Pending';
+}
+
+function denialReason(s: SessionSnapshot): Reason {
+  if (s.stop !== undefined) return 'Suspended';
+  if (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting) {
+    return s.access.value.denials[0]?.reason ?? 'NothingGranted';
+  }
+  return 'CreatorMayNotUse';
+}

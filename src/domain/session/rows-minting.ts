@@ -1,0 +1,164 @@
+/** The lower half of the session table: from trust to a delivered token and its renewal. */
+import type { Reason } from '../../api/reasons.ts';
+import type { Instant } from '../../clock.ts';
+import { trustPod } from '../access/trust.ts';
+import { lanes } from '../lanes.ts';
+import type { Lane } from '../lanes.ts';
+import { lastFifthAt } from '../token.ts';
+import { forbiddenError, guardError, untrustedError, waitingError } from './explain.ts';
+import {
+  endCause,
+  hasRoom,
+  isDelivered,
+  isDue,
+  isNarrowed,
+  mayNotUse,
+  mintable,
+  patienceEndsAt,
+  usableToken,
+} from './facts.ts';
+import type { SessionSnapshot } from './machine.ts';
+import { deliver, deliverError, forbidAll, mint, saysAlready, wait } from './steps.ts';
+import type { SessionRow } from './steps.ts';
+
+/** Nothing is minted; what was minted is still delivered, and still taken back. */
+const guard: SessionRow = {
+  name: 'guard',
+  when: (s, now) => s.guard.is !== 'Intact' && !isBusy(s, now),
+  then: (s, now) => {
+    const reason: Reason = s.guard.is === 'Missing' ? 'GuardMissing' : 'GuardUnknown';
+    const tell = s.record === undefined && waitsTooLong(s, now) && s.guard.is === 'Missing';
+    return tell ? deliverError(s, now, reason, guardError(s)) : wait(s, now, reason);
+  },
+};
+
+/** Decided at the first token only. */
+const untrusted: SessionRow = {
+  name: 'untrusted',
+  when: (s) => s.record === undefined && distrust(s) !== undefined,
+  then: (s, now) => {
+    const reason = distrust(s) ?? 'ClaimInvalid';
+    const error = reason === 'CreatorMayNotUse' ? forbiddenError(s) : untrustedError(s, reason);
+    return deliverError(s, now, reason, error);
+  },
+};
+
+const waiting: SessionRow = {
+  name: 'waiting',
+  when: (s, now) => {
+    if (usableToken(s) !== undefined) return mintable(s) === undefined && !isBusy(s, now);
+    if (mintable(s) === undefined) return endCause(s, now) === undefined;
+    return s.record === undefined && tellsNow(s, now) && !hasError(s);
+  },
+  then: (s, now) => {
+    const reason = waitingReason(s);
+    const tell = s.record === undefined && tellsNow(s, now);
+    return tell ? deliverError(s, now, reason, waitingError(s)) : wait(s, now, reason);
+  },
+};
+
+const undelivered: SessionRow = {
+  name: 'undelivered',
+  when: (s, now) => usableToken(s) !== undefined && !isDelivered(s) && !isNarrowed(s, now),
+  then: (s, now) => deliver(s, now, 'Token', deliveryLane(s, now)),
+};
+
+const first: SessionRow = {
+  name: 'first',
+  when: (s, now) =>
+    usableToken(s) === undefined && mintable(s) !== undefined && hasRoom(s) && endCause(s, now) === undefined,
+  then: (s, now) => mint(s, now, 'NewPod', 'Superseded', lanes.NewPod),
+};
+
+/**
+ * Narrowed, and no successor can be had: the Mint failed, three tokens are held, or nothing mints. Then the token goes without one. A row of
+ * its own, because a row that failed is held back and this must not wait.
+ */
+const withdrawn: SessionRow = {
+  name: 'withdrawn',
+  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || s.failure?.row === 'narrowed'),
+  then: (s, now) => forbidAll(s, now, 'Narrowed'),
+};
+
+const narrowed: SessionRow = {
+  name: 'narrowed',
+  when: (s, now) => isNarrowed(s, now),
+  then: (s, now) => mint(s, now, 'Narrowed', 'Forbidden', lanes.Stop),
+};
+
+const due: SessionRow = {
+  name: 'due',
+  when: (s, now) => isDue(s, now) && hasRoom(s),
+  then: (s, now) => mint(s, now, 'RenewalDue', 'Superseded', renewalLane(s, now)),
+};
+
+const settled: SessionRow = {
+  name: 'settled',
+  when: () => true,
+  then: (s, now) => wait(s, now, usableToken(s) === undefined ? 'Settled' : 'Delivered'),
+};
+
+export const mintingRows: readonly SessionRow[] = [
+  guard,
+  untrusted,
+  waiting,
+  undelivered,
+  first,
+  withdrawn,
+  narrowed,
+  due,
+  settled,
+];
+
+/** A live session that has something to do which needs no new token, or that must lose the one it has. */
+function isBusy(s: SessionSnapshot, now: Instant): boolean {
+  return usableToken(s) !== undefined && (!isDelivered(s) || isNarrowed(s, now));
+}
+
+function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'PodOlderThanGuard' | undefined {
+  if (mayNotUse(s)) return 'CreatorMayNotUse';
+  if (s.pod.is !== 'Seen' || s.identity.is !== 'Seen') return 'ClaimInvalid';
+  const trust = trustPod(s.pod.value, { name: s.identityName, uid: s.identity.value.uid }, s.guard);
+  return trust === 'Valid' ? undefined : trust;
+}
+
+function waitsTooLong(s: SessionSnapshot, now: Instant): boolean {
+  const end = patienceEndsAt(s);
+  return end !== undefined && now >= end;
+}
+
+/** The build is told at once what waiting cannot heal, and everything else when its patience ends. */
+function tellsNow(s: SessionSnapshot, now: Instant): boolean {
+  if (s.client.is === 'Unknown') return false;
+  const client = s.client.is === 'Seen' ? s.client.value : undefined;
+  const forGood =
+    client?.refusal !== undefined ||
+    (client?.current === undefined && client?.lasting === true) ||
+    (s.failure?.row === 'first' && s.failure.terminal);
+  return forGood || waitsTooLong(s, now);
+}
+
+/** The pod was told already, so trying goes on. Another failure is told as well if it is one for good. */
+function hasError(s: SessionSnapshot): boolean {
+  const toTell = s.failure?.row === 'first' && s.failure.terminal;
+  return s.delivered?.content === 'Error' && (!toTell || saysAlready(s, waitingError(s)));
+}
+
+function waitingReason(s: SessionSnapshot): Reason {
+  if (s.access.is === 'Seen' && s.access.value.is === 'Denied')
+    return s.access.value.denials[0]?.reason ?? 'NothingGranted';
+  const client = s.client.is === 'Seen' ? s.client.value : undefined;
+  if (client?.refusal !== undefined) return 'ScopeRefused';
+  if (client?.current === undefined) return 'WaitingForClient';
+  return s.failure?.reason ?? 'ProviderUnavailable';
+}
+
+function deliveryLane(s: SessionSnapshot, now: Instant): Lane {
+  if (s.record?.tokens.some((token) => token.end === 'Forbidden') === true) return lanes.Stop;
+  return s.record?.tokens.length === 1 ? lanes.NewPod : renewalLane(s, now);
+}
+
+function renewalLane(s: SessionSnapshot, now: Instant): Lane {
+  const token = usableToken(s);
+  return token !== undefined && now >= lastFifthAt(token) ? lanes.Expiring : lanes.Renew;
+}

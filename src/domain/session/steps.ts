@@ -1,0 +1,98 @@
+/** How a row's answer is put together: an action with its lane, or waiting. */
+import type { Reason } from '../../api/reasons.ts';
+import type { Instant } from '../../clock.ts';
+import type { Decision, Row, Work } from '../../decision.ts';
+import { lanes } from '../lanes.ts';
+import type { Lane } from '../lanes.ts';
+import type { Token } from '../token.ts';
+import { mintable, newestOf, nextLook, revocable } from './facts.ts';
+import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
+
+export type SessionRow = Row<SessionSnapshot, SessionAction>;
+export type Step = Omit<Decision<SessionAction>, 'row'>;
+
+/** Nothing to do until something changes or time passes. */
+export function wait(s: SessionSnapshot, now: Instant, reason: Reason): Step {
+  return step(s, now, reason);
+}
+
+export function forbidAll(s: SessionSnapshot, now: Instant, reason: Reason): Step {
+  const tokens = (s.record?.tokens ?? []).filter((token) => token.end !== 'Forbidden').map((token) => token.sha256);
+  return step(s, now, reason, { type: 'Forbid', tokens }, work(s, now, lanes.Stop));
+}
+
+export function revoke(s: SessionSnapshot, now: Instant, token: Token): Step {
+  const reason: Reason = token.end === 'Superseded' ? 'Superseded' : 'InProgress';
+  return step(s, now, reason, { type: 'Revoke', token: token.sha256 }, providerWork(s, now, lanes.Stop, token.exp));
+}
+
+/** Waits, but a token that is forbidden already is revoked all the same. */
+export function waitButRevoke(s: SessionSnapshot, now: Instant, reason: Reason): Step {
+  const token = revocable(s, now);
+  return token?.end === 'Forbidden' ? { ...revoke(s, now, token), reason } : wait(s, now, reason);
+}
+
+/** Writes `error.json`, unless it says this already. */
+export function deliverError(s: SessionSnapshot, now: Instant, reason: Reason, error: DeliveredError): Step {
+  if (saysAlready(s, error)) return wait(s, now, reason);
+  return step(s, now, reason, { type: 'Deliver', content: 'Error', error }, work(s, now, lanes.NewPod));
+}
+
+/** The words of a failure may change with each attempt, its reason is enough. */
+export function saysAlready(s: SessionSnapshot, error: DeliveredError): boolean {
+  if (s.delivered?.content !== 'Error') return false;
+  const said = s.delivered.error;
+  if (said === undefined || (s.failure !== undefined && said.reason === error.reason)) return true;
+  return said.reason === error.reason && said.message === error.message && said.fix === error.fix;
+}
+
+export function deliver(s: SessionSnapshot, now: Instant, content: 'Token' | 'Empty', lane: Lane): Step {
+  return step(
+    s,
+    now,
+    content === 'Token' ? 'Undelivered' : 'PodOver',
+    { type: 'Deliver', content },
+    work(s, now, lane),
+  );
+}
+
+/** @throws Error when nothing can be minted: the row must have asked. */
+export function mint(
+  s: SessionSnapshot,
+  now: Instant,
+  reason: Reason,
+  predecessor: 'Superseded' | 'Forbidden',
+  lane: Lane,
+): Step {
+  const ready = mintable(s);
+  if (ready === undefined) throw new Error('nothing can be minted');
+  const action: SessionAction = { type: 'Mint', ask: ready.ask, hash: ready.hash, predecessor };
+  return step(s, now, reason, action, providerWork(s, now, lane));
+}
+
+export function drop(s: SessionSnapshot, now: Instant, tokens: readonly string[]): Step {
+  return step(s, now, 'Expired', { type: 'Drop', tokens }, work(s, now, lanes.Expiring));
+}
+
+function step(s: SessionSnapshot, now: Instant, reason: Reason, action?: SessionAction, of?: Work): Step {
+  const recheckAt = nextLook(s, now);
+  return {
+    reason,
+    ...(action === undefined ? {} : { action }),
+    ...(of === undefined ? {} : { work: of }),
+    ...(recheckAt === undefined ? {} : { recheckAt }),
+  };
+}
+
+/** By expiry; a session without a token by the age of its pod. */
+function work(s: SessionSnapshot, now: Instant, lane: Lane, by?: Instant): Work {
+  const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
+  const order = by ?? (s.record === undefined ? (pod?.created ?? now) : newestOf(s.record).exp);
+  return { lane, by: order, group: s.record?.pod.namespace ?? pod?.namespace ?? '' };
+}
+
+function providerWork(s: SessionSnapshot, now: Instant, lane: Lane, by?: Instant): Work {
+  const issuer = s.record?.issuer ?? (s.client.is === 'Seen' ? s.client.value.issuer : undefined);
+  const plain = work(s, now, lane, by);
+  return issuer === undefined ? plain : { ...plain, resource: `${issuer}/tokens` };
+}

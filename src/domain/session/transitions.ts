@@ -1,0 +1,108 @@
+/**
+ * Every way in which a session record changes. Pure: the old record stays as it is, the new one is frozen. The record store writes its own
+ * epoch into whatever it stores.
+ */
+import type { Instant } from '../../clock.ts';
+import type { Token } from '../token.ts';
+import { assertSessionInvariants } from './invariants.ts';
+import type { ClientFacts } from './machine.ts';
+import type { PodRef, SessionRecord } from './record.ts';
+
+/** Whose session it is; fixed at the first token, but for the subject. */
+export interface SessionFacts {
+  readonly pod: PodRef;
+  readonly identity: { readonly name: string; readonly uid: string };
+  readonly pool: { readonly name: string; readonly uid: string };
+  /** Name of the client record. */
+  readonly client: string;
+  readonly requester: string;
+  readonly issuer: string;
+  readonly subject?: string;
+  readonly revocation: ClientFacts['revocation'];
+}
+
+/**
+ * `token` becomes the newest one; the one that was usable until now gets `predecessorEnd`. Expired tokens leave.
+ * @throws Error when three unexpired tokens are held already: the rows do not mint then.
+ */
+export function minted(
+  record: SessionRecord | undefined,
+  token: Token,
+  facts: SessionFacts,
+  predecessorEnd: 'Superseded' | 'Forbidden',
+  now: Instant,
+  epoch: number,
+): SessionRecord {
+  const older = (record?.tokens ?? [])
+    .filter((held) => held.exp > now)
+    .map((held) => (held.end === undefined ? ended(held, predecessorEnd, now, facts.revocation) : held));
+  const { pod, identity, pool, client, requester, issuer } = facts;
+  const subject = facts.subject ?? record?.subject;
+  return checked({
+    formatVersion: 1,
+    epoch,
+    pod,
+    identity,
+    pool,
+    client,
+    requester,
+    since: record?.since ?? now,
+    ...(subject === undefined ? {} : { subject }),
+    issuer,
+    tokens: nonEmpty([...older, token]) ?? [token],
+  });
+}
+
+/** The named tokens are no longer allowed. With `ExpiryOnly` their values go too: nobody could do anything with them but harm. */
+export function forbidden(
+  record: SessionRecord,
+  tokens: readonly string[],
+  now: Instant,
+  revocation: ClientFacts['revocation'] = 'Immediate',
+): SessionRecord {
+  const next = record.tokens.map((token) =>
+    tokens.includes(token.sha256) && token.end !== 'Forbidden' ? ended(token, 'Forbidden', now, revocation) : token,
+  );
+  return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
+}
+
+/** The named tokens leave, because they expired or were revoked; `undefined`: it was the last one and the record goes. */
+export function dropped(record: SessionRecord, tokens: readonly string[]): SessionRecord | undefined {
+  const rest = nonEmpty(record.tokens.filter((token) => !tokens.includes(token.sha256)));
+  return rest === undefined ? undefined : checked({ ...record, tokens: rest });
+}
+
+/** The provider cannot revoke this token (`NotSupported`): it stays recorded until it expires, without its value. */
+export function unrevocable(record: SessionRecord, token: string): SessionRecord {
+  const next = record.tokens.map((held) =>
+    held.sha256 === token && held.end !== undefined ? withoutValue(held) : held,
+  );
+  return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
+}
+
+function ended(
+  token: Token,
+  end: 'Superseded' | 'Forbidden',
+  now: Instant,
+  revocation: ClientFacts['revocation'],
+): Token {
+  const next = { ...token, end, endedAt: now };
+  return revocation === 'ExpiryOnly' ? withoutValue(next) : next;
+}
+
+function withoutValue(token: Token): Token {
+  const { value: _, ...rest } = token;
+  return rest;
+}
+
+function nonEmpty(tokens: readonly Token[]): readonly [Token, ...Token[]] | undefined {
+  const [first, ...rest] = tokens;
+  return first === undefined ? undefined : [first, ...rest];
+}
+
+function checked(record: SessionRecord): SessionRecord {
+  assertSessionInvariants(record);
+  for (const token of record.tokens) Object.freeze(token);
+  Object.freeze(record.tokens);
+  return Object.freeze(record);
+}

@@ -1,0 +1,166 @@
+import type { Reason } from '../../api/reasons.ts';
+import { day, type Instant, plus } from '../../clock.ts';
+import type { Generation } from '../client/record.ts';
+import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
+import { about, draft, type Draft } from './conditions.ts';
+
+/** A rotation by schedule counts as overdue when it is this late: windows, spreading and an outage may delay it. */
+const overdueAfter = day;
+
+/** These failures say that the client itself is wrong at the provider; all others may be about the next step only. */
+const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign', 'RestoredState'];
+
+export function currentOf({ record }: ClientView): Generation | undefined {
+  return record?.generations.find(({ state }) => state === 'Current');
+}
+
+export function isReady(client: ClientView): boolean {
+  return currentOf(client) !== undefined && client.failure?.reason !== 'CredentialRefused';
+}
+
+function isRegistered({ record }: ClientView): boolean {
+  return record?.observed?.is !== 'Gone' && (record?.generations.some(({ state }) => state !== 'Planned') ?? false);
+}
+
+export function registered(facts: PoolFacts): Draft {
+  const wanted = facts.clients.filter((client) => client.wanted);
+  const broken = wanted.find(({ failure }) => failure !== undefined && clientBroken.includes(failure.reason));
+  if (broken?.failure !== undefined) return failed('Registered', facts, broken, broken.failure);
+  const missing = wanted.filter((client) => !isRegistered(client));
+  const stuck = missing.find(({ failure }) => failure !== undefined);
+  if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);
+  const gone = missing.find(({ record }) => record?.observed?.is === 'Gone');
+  if (gone !== undefined) {
+    const remedy = mayReplace(facts)
+      ? 'a new one with a new subject takes its place'
+      : 'a new one would have a new subject, which nobody trusts yet: set spec.rotation.allowSubjectChange if it shall be made';
+    const message = `the client${ownerOf(gone)} no longer exists at the provider, somebody deleted it there; ${remedy}.`;
+    return draft('Registered', 'False', 'ClientGone', say(facts, message));
+  }
+  if (missing.length > 0) {
+    return draft(
+      'Registered',
+      'False',
+      'Registering',
+      say(facts, `${clients(missing)} being registered at ${issuerOf(facts)}.`),
+    );
+  }
+  const lost = wanted.find(({ record }) => record?.managementLost === true);
+  if (lost !== undefined) {
+    const why = `the registration access token of the client${ownerOf(lost)} was lost together with an answer: tokens are issued, rotation and deletion wait. Give the operator a managementTokenRef for ${issuerOf(facts)}, or hand in a new registration access token`;
+    return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
+  }
+  const drifted = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
+  if (drifted !== undefined) {
+    const members = drifted.record?.observed?.drift.join(', ') ?? '';
+    return draft(
+      'Registered',
+      'True',
+      'ClientDrifted',
+      say(facts, `somebody changed the client${ownerOf(drifted)} at the provider (${members}); it is set back.`),
+    );
+  }
+  const what =
+    wanted.length === 0
+      ? 'no CiIdentity names the pool yet, so no client is needed'
+      : `every client exists at ${issuerOf(facts)}`;
+  return draft('Registered', 'True', 'Registered', say(facts, `${what}.`));
+}
+
+export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
+  const wanted = facts.clients.filter((client) => client.wanted);
+  const refused = wanted.find(({ failure }) => failure?.reason === 'CredentialRefused');
+  if (refused?.failure !== undefined) return failed('CredentialCurrent', facts, refused, refused.failure);
+  const without = wanted.find((client) => currentOf(client) === undefined);
+  if (without !== undefined) {
+    if (without.failure !== undefined) return failed('CredentialCurrent', facts, without, without.failure);
+    return draft(
+      'CredentialCurrent',
+      'False',
+      'CredentialUnverified',
+      say(facts, `no credential of the client${ownerOf(without)} is proven yet; tokens wait for it.`),
+    );
+  }
+  const late = wanted.find(({ nextRotation }) => nextRotation !== undefined && now >= plus(nextRotation, overdueAfter));
+  if (late !== undefined) {
+    const why =
+      late.failure?.message ?? 'the rotation did not come about; the events of the pool say what holds it up.';
+    return draft(
+      'CredentialCurrent',
+      'False',
+      'RotationDue',
+      say(facts, `the credential of the client${ownerOf(late)} still mints but is overdue for rotation: ${why}`),
+    );
+  }
+  const rotating = wanted.find(({ record }) => (record?.generations.length ?? 0) > 1);
+  const note =
+    rotating === undefined
+      ? 'a proven credential mints'
+      : `a proven credential mints, and the rotation of the client${ownerOf(rotating)} is under way`;
+  return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, `${note}.`));
+}
+
+export function registrationCredential(facts: PoolFacts): Draft {
+  const type = 'RegistrationCredentialValid';
+  const refused = facts.clients.find(({ failure }) => failure?.reason === 'RegistrationCredentialRefused');
+  if (refused?.failure !== undefined) return failed(type, facts, refused, refused.failure);
+  switch (facts.registrationCredential) {
+    case 'NotNeeded':
+      return draft(type, 'True', 'NotNeeded', say(facts, 'no credential is needed for registering clients.'));
+    case 'Missing':
+      return draft(
+        type,
+        'False',
+        'RegistrationCredentialMissing',
+        say(
+          facts,
+          `the Secret or key that registrationTokenRef of ${issuerOf(facts)} names does not exist in the operator's namespace. Create it; until then no client is registered.`,
+        ),
+      );
+    case 'Present':
+      return draft(
+        type,
+        'True',
+        'RegistrationCredentialValid',
+        say(facts, 'the credential for registering clients is there and was not refused.'),
+      );
+  }
+}
+
+/** Whether a client that is gone may be replaced without anybody's doing. */
+export function mayReplace({ pool }: PoolFacts): boolean {
+  return pool.spec.rotation?.allowSubjectChange === true;
+}
+
+/** When time alone makes a credential overdue. */
+export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
+  const moments = facts.clients.flatMap(({ wanted, nextRotation }) =>
+    wanted && nextRotation !== undefined ? [plus(nextRotation, overdueAfter)] : [],
+  );
+  return moments.filter((moment) => moment > now).toSorted((a, b) => a - b)[0];
+}
+
+function failed(type: Draft['type'], facts: PoolFacts, client: ClientView, { reason, message }: ClientFailure): Draft {
+  return draft(
+    type,
+    'False',
+    reason,
+    say(facts, client.owner === undefined ? message : `client of ${client.owner}: ${message}`),
+  );
+}
+
+function ownerOf({ owner }: ClientView): string {
+  return owner === undefined ? '' : ` of ${owner}`;
+}
+
+function clients(missing: readonly ClientView[]): string {
+  return missing.length === 1 && missing[0] !== undefined ? `the client${ownerOf(missing[0])} is` : 'some clients are';
+}
+
+function issuerOf({ pool }: PoolFacts): string {
+  return pool.spec.provider.issuer;
+}
+
+function say({ pool }: PoolFacts, message: string): string {
+  return about(`IdentityPool ${pool.metadata.name}`, message);
+}

@@ -1,0 +1,186 @@
+import type { Reason } from '../../api/reasons.ts';
+import { formatDuration } from '../../clock.ts';
+import type { Access, Denial } from '../access/access.ts';
+import { cut, joinSentences } from '../access/explain.ts';
+import { stopSentence } from '../access/stops.ts';
+import type { Proof } from '../client/record.ts';
+import { isReady } from './clients.ts';
+import { draft, longestMessage, marked, summarise, type Draft, type Going } from './conditions.ts';
+import { guardDraft } from './guard.ts';
+import type { IdentityFacts } from './identity-facts.ts';
+
+/**
+ * The conditions of a CiIdentity. Jenkins prints their messages: the API server refuses a pod with the message of `Authorized=False`,
+ * `Stalled=True` or `Issuing=False/Suspended` and puts `CiIdentity <name>: ` in front, so none of them begins with its own subject.
+ * `Stalled` is therefore only for what no waiting heals and what leaves nothing to issue.
+ */
+export function identityConditions(facts: IdentityFacts): readonly Draft[] {
+  const parts = [authorized(facts), probed(facts), issuing(facts), exclusive(facts)];
+  const [authorization, probe, issue] = parts as [Draft, Draft, Draft, Draft];
+  if (facts.stop !== undefined) return [draft('Ready', 'True', 'Suspended', stopSentence(facts.stop)), ...parts];
+  const ready = summarise([authorization, issue, probe], happy(facts));
+  const missed = ready.status === 'True' ? missedByName(facts) : [];
+  if (missed[0] !== undefined) {
+    const message = `tokens are issued, but without what spec.scopes asks for: ${sentences(missed)}`;
+    return [...marked(draft('Ready', 'False', missed[0].reason, message), 'Neither'), ...parts];
+  }
+  return [...marked(ready, going(facts)), ...parts];
+}
+
+function authorized({ access }: IdentityFacts): Draft {
+  if (access.is !== 'Seen') {
+    return draft('Authorized', 'Unknown', 'NotSynced', 'the policies have not been read completely yet.');
+  }
+  const { value } = access;
+  if (value.is === 'Denied') return draft('Authorized', 'False', deniedReason(value.denials), sentences(value.denials));
+  const audited =
+    value.wouldDeny.length === 0
+      ? ''
+      : ' Part of it only because the pool has enforcement Audit, see status.wouldDeny.';
+  if (value.denials.length === 0) {
+    return draft('Authorized', 'True', 'Authorized', `the policies grant ${carried(value)}.${audited}`);
+  }
+  const message = `the policies grant ${carried(value)}.${audited} Not granted: ${sentences(value.denials)}`;
+  return draft('Authorized', 'True', 'PartlyGranted', message);
+}
+
+function probed(facts: IdentityFacts): Draft {
+  const { access, client, shortLifetime } = facts;
+  if (access.is !== 'Seen' || access.value.is === 'Denied') {
+    return draft(
+      'Probed',
+      'Unknown',
+      'NothingGranted',
+      'nothing is granted, so there is nothing to ask the provider for.',
+    );
+  }
+  const proof = proofOf(facts);
+  if (proof?.outcome === 'Refused') return draft('Probed', 'False', 'ScopeRefused', refusal(proof));
+  if (proof === undefined) {
+    const waits = client.is !== 'Seen' || !isReady(client.value);
+    return waits
+      ? draft(
+          'Probed',
+          'Unknown',
+          'WaitingForClient',
+          `whether the provider gives ${carried(access.value)} is tried as soon as the pool has a working client.`,
+        )
+      : draft(
+          'Probed',
+          'Unknown',
+          'Probing',
+          `whether the provider gives ${carried(access.value)} is being tried with a token request; the token is revoked at once.`,
+        );
+  }
+  if (shortLifetime !== undefined) {
+    const why = `the provider's tokens live ${formatDuration(shortLifetime)}, hardly longer than the kubelet takes to deliver them, so a build may meet an expired one. Let them live longer at the provider.`;
+    return draft('Probed', 'True', 'TokenLifetimeTooShort', why);
+  }
+  return draft('Probed', 'True', 'Probed', `the provider issued a token with ${carried(access.value)}.`);
+}
+
+function issuing(facts: IdentityFacts): Draft {
+  const { access, stop, guard, client, failure, identity } = facts;
+  const no = (reason: Reason, message: string): Draft => draft('Issuing', 'False', reason, message);
+  if (stop !== undefined) return no('Suspended', stopSentence(stop));
+  if (access.is === 'Seen' && access.value.is === 'Denied') return { ...authorized(facts), type: 'Issuing' };
+  const [unguarded] = guardDraft('Issuing', guard);
+  if (unguarded !== undefined) return unguarded;
+  if (client.is !== 'Seen' || !isReady(client.value)) {
+    const trouble = client.is === 'Seen' ? client.value.failure : undefined;
+    return trouble === undefined
+      ? no(
+          'WaitingForClient',
+          `IdentityPool ${identity.spec.pool} has no proven client yet; tokens follow by themselves.`,
+        )
+      : no(trouble.reason, trouble.message);
+  }
+  const proof = proofOf(facts);
+  if (proof?.outcome === 'Refused' && proof.lasting === true) return no('ScopeRefused', refusal(proof));
+  if (failure !== undefined) return no(failure.reason, failure.message);
+  return draft('Issuing', 'True', 'Issuing', 'pods that it selects get tokens.');
+}
+
+function exclusive({ identity, sharedCreators }: IdentityFacts): Draft {
+  const [first] = sharedCreators;
+  const own = identity.metadata.namespace ?? '';
+  if (first === undefined) {
+    return draft(
+      'Exclusive',
+      'True',
+      'Exclusive',
+      `no creator of its pods was seen to use identities outside of namespace ${own}.`,
+    );
+  }
+  const others = cut(
+    first.namespaces
+      .filter((name) => name !== own)
+      .toSorted()
+      .join(', '),
+    400,
+  );
+  const more = sharedCreators.length === 1 ? '' : ` (and ${sharedCreators.length - 1} more creators)`;
+  const why = `${first.creator}${more} may use identities in namespace ${own} and in ${others}, so whoever writes a pipeline in one of them can get the identities of all. Give each namespace a Jenkins cloud with its own service account, and grant use to that one only.`;
+  return draft('Exclusive', 'False', 'SharedCreator', why);
+}
+
+/** Scopes that the identity asks for by name and does not get, while others are granted. */
+function missedByName({ identity, access }: IdentityFacts): readonly Denial[] {
+  return identity.spec.scopes !== undefined && access.is === 'Seen' ? access.value.denials : [];
+}
+
+function going(facts: IdentityFacts): Going {
+  const { access, guard, client, failure } = facts;
+  if (access.is === 'Seen' && access.value.is === 'Denied') {
+    // A pool is often applied right after the identities that name it.
+    return access.value.lasting && deniedReason(access.value.denials) !== 'PoolMissing' ? 'Stalled' : 'Reconciling';
+  }
+  if (guard.is !== 'Intact') return 'Reconciling';
+  const trouble = client.is === 'Seen' && !isReady(client.value) ? client.value.failure : failure;
+  const proof = proofOf(facts);
+  const lasting = trouble?.terminal === true || (proof?.outcome === 'Refused' && proof.lasting === true);
+  return lasting ? 'Stalled' : 'Reconciling';
+}
+
+function proofOf({ access, client }: IdentityFacts): Proof | undefined {
+  if (access.is !== 'Seen' || access.value.is !== 'Granted' || client.is !== 'Seen') return undefined;
+  return client.value.record?.proofs[access.value.hash];
+}
+
+function refusal(proof: Proof): string {
+  return (
+    proof.message ??
+    'the provider refuses a token with what the policies grant. Allow it for the client at the provider.'
+  );
+}
+
+function happy({ access }: IdentityFacts): string {
+  return access.is === 'Seen' && access.value.is === 'Granted'
+    ? `pods that it selects get a token with ${carried(access.value)}.`
+    : '';
+}
+
+function carried({ ask }: Extract<Access, { is: 'Granted' }>): string {
+  const scopes = `${ask.scopes.length === 1 ? 'scope' : 'scopes'} ${cut(ask.scopes.join(' '), 500)}`;
+  const audiences = ask.audiences.length === 0 ? '' : ` for ${cut(ask.audiences.join(', '), 500)}`;
+  return `${scopes}${audiences}, living at most ${formatDuration(ask.maxLifetime)}`;
+}
+
+/** One word for several denials. */
+function deniedReason(denials: readonly Denial[]): Reason {
+  const reasons = [...new Set(denials.map(({ reason }) => reason))];
+  if (reasons.includes('AudiencesDiffer')) return 'AudiencesDiffer';
+  return reasons.length === 1 && reasons[0] !== undefined ? reasons[0] : 'NothingGranted';
+}
+
+/** The most telling first: with several audiences that is the one remedy for all of them. */
+function sentences(denials: readonly Denial[]): string {
+  const sorted = denials.toSorted(
+    (a, b) => Number(b.reason === 'AudiencesDiffer') - Number(a.reason === 'AudiencesDiffer'),
+  );
+  return joinSentences(
+    sorted.map(({ message }) => message),
+    longestMessage - 500,
+    'see status.denials',
+  );
+}

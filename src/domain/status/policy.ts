@@ -1,0 +1,147 @@
+import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy, ScopePolicyStatus, ScopePolicyStatusProblem } from '../../api/v1alpha1/scope-policy.ts';
+import type { Reason } from '../../api/reasons.ts';
+import type { Instant } from '../../clock.ts';
+import type { Decision, Known } from '../../decision.ts';
+import { cut, joinSentences } from '../access/explain.ts';
+import { audiencesOf, coversNamespace, type NamespaceFacts, type Rule } from '../access/rules.ts';
+import { difference } from '../access/scopes.ts';
+import { about, draft, longestMessage, marked, setConditions, type Draft, type Going } from './conditions.ts';
+import { notSynced, statusDecision, type StatusAction, type StatusFacts } from './decision.ts';
+
+/** Everything that the status of a policy shows. */
+export interface PolicyFacts extends StatusFacts {
+  readonly policy: ScopePolicy;
+  /** All of them. */
+  readonly pools: Known<readonly IdentityPool[]>;
+  /** All of them. */
+  readonly namespaces: Known<readonly NamespaceFacts[]>;
+  /** CiIdentities that get at least one scope from this policy. */
+  readonly identities: number;
+}
+
+interface Problem extends ScopePolicyStatusProblem {
+  readonly reason: Reason;
+  /** The rule is well, but there is nothing for it to grant now. */
+  readonly harmless?: boolean;
+}
+
+const mostProblems = 64;
+
+/** Status of a ScopePolicy: whether its rules can grant what they say. It has no finalizer. */
+export function decidePolicy(facts: PolicyFacts, now: Instant): Decision<StatusAction<ScopePolicyStatus>> {
+  const { policy, pools, namespaces } = facts;
+  if (policy.metadata.deletionTimestamp !== undefined) return { row: 'leaving', reason: 'Settled' };
+  if (pools.is === 'Unknown' || namespaces.is === 'Unknown') return notSynced();
+  return statusDecision(
+    {
+      current: policy.status,
+      next: policyStatus(facts, now),
+      counts: ['identities'],
+      writtenAt: facts.writtenAt,
+      group: 'scopepolicies',
+    },
+    now,
+  );
+}
+
+export function policyStatus(facts: PolicyFacts, now: Instant): ScopePolicyStatus {
+  const { policy, pools, namespaces } = facts;
+  const generation = policy.metadata.generation ?? 0;
+  const problems = policy.spec.rules.flatMap((rule, index) =>
+    problemsOf(rule, index, pools.is === 'Seen' ? pools.value : [], namespaces.is === 'Seen' ? namespaces.value : []),
+  );
+  return {
+    conditions: setConditions(policy.status?.conditions, conditions(policy, problems), generation, now),
+    observedGeneration: generation,
+    rules: policy.spec.rules.length,
+    identities: facts.identities,
+    ...(problems.length === 0
+      ? {}
+      : {
+          problems: problems
+            .slice(0, mostProblems)
+            .map(({ rule, reason, message }) => ({ rule, reason, message: cut(message, longestMessage) })),
+        }),
+  };
+}
+
+function conditions({ metadata }: ScopePolicy, problems: readonly Problem[]): readonly Draft[] {
+  const subject = `ScopePolicy ${metadata.name}`;
+  const serious = problems.filter(({ harmless }) => harmless !== true);
+  if (serious.length === 0) {
+    const idle = problems.length === 0 ? '' : ' Some find no namespace to grant anything in, see status.problems.';
+    const well = `${subject}: every rule refers to a pool that exists and stays inside its ceiling.${idle}`;
+    return [draft('Ready', 'True', 'Ready', well), draft('Valid', 'True', 'Valid', well)];
+  }
+  const message = about(
+    subject,
+    joinSentences(
+      serious.map((problem) => problem.message),
+      longestMessage - 300,
+      'see status.problems',
+    ),
+  );
+  const reasons = new Set(serious.map(({ reason }) => reason));
+  const reason = reasons.size === 1 && serious[0] !== undefined ? serious[0].reason : 'RuleInvalid';
+  // A pool is often applied right after the policies that name it.
+  const going: Going = reasons.size === 1 && reasons.has('PoolMissing') ? 'Reconciling' : 'Stalled';
+  return [...marked(draft('Ready', 'False', reason, message), going), draft('Valid', 'False', reason, message)];
+}
+
+function problemsOf(
+  rule: Rule,
+  index: number,
+  pools: readonly IdentityPool[],
+  namespaces: readonly NamespaceFacts[],
+): readonly Problem[] {
+  const at = `spec.rules[${index}] (role ${rule.role})`;
+  const problem = (reason: Reason, message: string): Problem => ({ rule: index, reason, message });
+  const pool = pools.find(({ metadata }) => metadata.name === rule.pool && metadata.deletionTimestamp === undefined);
+  if (pool === undefined) {
+    return [
+      problem(
+        'PoolMissing',
+        `${at} grants nothing: IdentityPool ${rule.pool} does not exist. Create it, or correct pool.`,
+      ),
+    ];
+  }
+  const found: Problem[] = [];
+  if (pool.spec.purpose === 'Interactive') {
+    found.push(
+      problem(
+        'PurposeMismatch',
+        `${at} grants nothing: IdentityPool ${rule.pool} has purpose Interactive and never serves builds. Name a pool with purpose Automation.`,
+      ),
+    );
+  }
+  const { ceiling } = pool.spec;
+  if (rule.audiences === undefined && audiencesOf(rule, pool).length === 0) {
+    found.push(
+      problem(
+        'AudienceUnclear',
+        `${at} grants nothing: it names no audience, and the ceiling of IdentityPool ${rule.pool} has ${ceiling.audiences.length}. Name the one that is meant in audiences.`,
+      ),
+    );
+  }
+  const beyond = [...difference(rule.scopes, ceiling.scopes), ...difference(rule.audiences ?? [], ceiling.audiences)];
+  if (beyond.length > 0) {
+    found.push(
+      problem(
+        'OutsideCeiling',
+        `${at} grants less than it says: the ceiling of IdentityPool ${rule.pool} does not contain ${cut(beyond.join(', '), 700)}. Add it there, or take it out of the rule.`,
+      ),
+    );
+  }
+  if (!namespaces.some((namespace) => coversNamespace(rule, namespace))) {
+    const where =
+      rule.namespaces === undefined
+        ? 'no namespace has labels that namespaceSelector matches'
+        : `there is no namespace ${cut(rule.namespaces.join(', '), 500)}`;
+    found.push({
+      ...problem('MatchesNothing', `${at} grants nothing now: ${where}. It will when there is one.`),
+      harmless: true,
+    });
+  }
+  return found;
+}

@@ -1,0 +1,42 @@
+import type { IdentityPool, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
+import type { Reason } from '../../api/reasons.ts';
+import type { Instant } from '../../clock.ts';
+import type { Guard, Stop } from '../access/access.ts';
+import type { ClientRecord } from '../client/record.ts';
+import type { StatusFacts } from './decision.ts';
+
+/** One OAuth client that the pool needs, or whose record is still there. */
+export interface ClientView {
+  /** The spec asks for it now; `false`: what is left of it goes. */
+  readonly wanted: boolean;
+  /** For people, where a pool has more than one: `namespace ci-payments` or `CiIdentity ci-payments/publisher`. */
+  readonly owner?: string;
+  readonly record?: ClientRecord;
+  /** What its last step failed with, as long as that step is still to be done. */
+  readonly failure?: ClientFailure;
+  /** When its credential is replaced by schedule. */
+  readonly nextRotation?: Instant;
+}
+
+export interface ClientFailure {
+  readonly reason: Reason;
+  readonly message: string;
+  /** Trying again changes nothing until somebody acts. */
+  readonly terminal: boolean;
+}
+
+/** Everything that the status of a pool shows. */
+export interface PoolFacts extends StatusFacts {
+  readonly pool: IdentityPool;
+  /** Pools, identities and client records have been read completely. */
+  readonly synced: boolean;
+  readonly issuerConfigured: boolean;
+  /** `NotNeeded`: the issuer is configured without one, or the client was registered by hand. */
+  readonly registrationCredential: 'Present' | 'Missing' | 'NotNeeded';
+  readonly stop?: Stop;
+  readonly guard: Guard;
+  /** Every client that the spec asks for now, and every client record of the pool that is left. */
+  readonly clients: readonly ClientView[];
+  /** As far as they are known. */
+  readonly capabilities?: IdentityPoolStatusCapabilities;
+}

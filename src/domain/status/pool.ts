@@ -1,0 +1,188 @@
+import { annotations, poolFinalizer } from '../../api/names.ts';
+import type {
+  IdentityPoolStatus,
+  IdentityPoolStatusCapabilities,
+  IdentityPoolStatusRequest,
+} from '../../api/v1alpha1/identity-pool.ts';
+import { toRfc3339, type Instant } from '../../clock.ts';
+import type { Decision } from '../../decision.ts';
+import { cut } from '../access/explain.ts';
+import { stopSentence } from '../access/stops.ts';
+import {
+  credentialCurrent,
+  currentOf,
+  isReady,
+  mayReplace,
+  overdueAt,
+  registered,
+  registrationCredential,
+} from './clients.ts';
+import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { about, draft, marked, setConditions, summarise, type Draft, type Going } from './conditions.ts';
+import { finalizerDecision, notSynced, statusDecision, type StatusAction } from './decision.ts';
+import { guardDraft } from './guard.ts';
+
+const mostRequests = 5;
+
+/** Status and finalizer of a pool. The finalizer is there before the first client is, and stays until no client record is left. */
+export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusAction<IdentityPoolStatus>> {
+  const { metadata, status } = facts.pool;
+  const group = 'identitypools';
+  if (!facts.synced || facts.guard.is === 'Unknown') return notSynced();
+  const holds = metadata.finalizers?.includes(poolFinalizer) ?? false;
+  const deleted = metadata.deletionTimestamp !== undefined;
+  if (!deleted && !holds) return finalizerDecision('AddFinalizer', group, now);
+  if (deleted && facts.clients.every(({ record }) => record === undefined)) {
+    return holds ? finalizerDecision('RemoveFinalizer', group, now) : { row: 'leaving', reason: 'Deregistered' };
+  }
+  return statusDecision(
+    {
+      current: status,
+      next: poolStatus(facts, now),
+      counts: ['clients'],
+      writtenAt: facts.writtenAt,
+      group,
+      recheckAt: overdueAt(facts, now),
+    },
+    now,
+  );
+}
+
+export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
+  const { pool, clients, capabilities } = facts;
+  const generation = pool.metadata.generation ?? 0;
+  const wanted = clients.filter((client) => client.wanted);
+  const orphans = clients.reduce((sum, { record }) => sum + (record?.possibleOrphans ?? 0), 0);
+  const only = (pool.spec.client?.per ?? 'Pool') === 'Pool' ? wanted[0] : undefined;
+  const clientId = (only && (currentOf(only)?.clientId ?? only.record?.generations.at(-1)?.clientId)) ?? undefined;
+  const requests = requestsOf(facts, now);
+  return {
+    conditions: setConditions(pool.status?.conditions, conditions(facts, now), generation, now),
+    observedGeneration: generation,
+    ...(clientId === undefined ? {} : { clientId: cut(clientId, 256) }),
+    clients: {
+      total: wanted.length,
+      ready: wanted.filter(isReady).length,
+      ...(orphans === 0 ? {} : { possibleOrphans: orphans }),
+    },
+    ...credentialOf(wanted),
+    ...stableSubjectOf(facts),
+    ...(capabilities === undefined ? {} : { capabilities: shown(capabilities) }),
+    ...(facts.stop === undefined
+      ? {}
+      : { stoppedBy: facts.stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),
+    ...(requests.length === 0 ? {} : { requests }),
+  };
+}
+
+function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
+  const { pool, stop } = facts;
+  const subject = `IdentityPool ${pool.metadata.name}`;
+  const parts = [registered(facts), credentialCurrent(facts, now), registrationCredential(facts)];
+  const blocked = blockedBy(facts);
+  if (blocked !== undefined)
+    return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
+  if (pool.metadata.deletionTimestamp !== undefined) {
+    const left = facts.clients.find(({ record, failure }) => record !== undefined && failure !== undefined)?.failure;
+    const why = left?.message ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
+    return [
+      ...marked(draft('Ready', 'False', left?.reason ?? 'Deregistering', about(subject, why)), 'Reconciling'),
+      ...parts,
+    ];
+  }
+  if (stop !== undefined) {
+    const ready = draft('Ready', 'True', 'Suspended', about(subject, stopSentence(stop)));
+    return [ready, ...parts.map((part) => waiting(part, ready))];
+  }
+  // A registration credential is used up or expires without harm once every client exists; where one is missing, Registered says so.
+  const dependents = [...guardDraft('Ready', facts.guard, subject), ...parts.slice(0, 2)];
+  const ready = summarise(dependents, `${subject}: tokens can be issued.`);
+  const terminal =
+    (ready.reason === 'ClientGone' && !mayReplace(facts)) ||
+    facts.clients.some(
+      ({ wanted, failure }) => wanted && failure?.terminal === true && failure.reason === ready.reason,
+    );
+  return [...marked(ready, terminal ? 'Stalled' : 'Reconciling'), ...parts];
+}
+
+/** Work that would be under way, were it not for what `why` says. */
+function waiting(part: Draft, why: Draft): Draft {
+  const underWay = part.reason === 'Registering' || part.reason === 'CredentialUnverified';
+  return underWay ? { ...part, reason: why.reason, message: why.message } : part;
+}
+
+/** What stands before everything else and is for a person to change. */
+function blockedBy({
+  pool,
+  issuerConfigured,
+}: PoolFacts): { readonly ready: Draft; readonly going: Going } | undefined {
+  const subject = `IdentityPool ${pool.metadata.name}`;
+  if (pool.spec.purpose === 'Interactive') {
+    const why = 'purpose Interactive is not built yet, so nothing is registered. Use purpose Automation for builds.';
+    return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
+  }
+  if (issuerConfigured) return undefined;
+  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator, so it is never called. Add it under issuers, or create the pool with another issuer.`;
+  return { ready: draft('Ready', 'False', 'IssuerNotConfigured', about(subject, why)), going: 'Stalled' };
+}
+
+/** The credential that mints; of several the one that is replaced next. */
+function credentialOf(wanted: readonly ClientView[]): Pick<IdentityPoolStatus, 'credential'> {
+  const [first] = wanted
+    .flatMap((client) => {
+      const generation = currentOf(client);
+      return generation === undefined ? [] : [{ generation, next: client.nextRotation }];
+    })
+    .toSorted((a, b) => (a.next ?? Infinity) - (b.next ?? Infinity));
+  if (first === undefined) return {};
+  const { generation, next } = first;
+  return {
+    credential: {
+      generation: generation.n,
+      since: toRfc3339(generation.since),
+      ...(next === undefined ? {} : { nextRotation: toRfc3339(next) }),
+    },
+  };
+}
+
+function stableSubjectOf({ clients, capabilities }: PoolFacts): Pick<IdentityPoolStatus, 'stableSubject'> {
+  const variants = clients.flatMap(({ wanted, record }) => (wanted && record !== undefined ? [record.variant] : []));
+  const best = variants.length > 0 ? variants : (capabilities?.variants.slice(0, 1) ?? []);
+  return best.length === 0 ? {} : { stableSubject: !best.includes('NewClient') };
+}
+
+function shown(capabilities: IdentityPoolStatusCapabilities): IdentityPoolStatusCapabilities {
+  const { variants, clientIdBy, findByTag, revocation, narrowsScopes } = capabilities;
+  return { variants: variants.slice(0, 8), clientIdBy, findByTag, revocation, narrowsScopes };
+}
+
+/**
+ * The last requests, newest first. When a request was seen and done is kept in the status itself, as the transition time of a condition
+ * is; whether it is done follows from the records.
+ */
+function requestsOf(facts: PoolFacts, now: Instant): readonly IdentityPoolStatusRequest[] {
+  const { metadata, spec, status } = facts.pool;
+  const asked = [
+    { kind: 'Rotate' as const, id: spec.rotation?.request ?? metadata.annotations?.[annotations.rotate] },
+    { kind: 'Revoke' as const, id: spec.revokeRequest ?? metadata.annotations?.[annotations.revoke] },
+  ];
+  const known = status?.requests ?? [];
+  const fresh = asked.flatMap(({ kind, id }) =>
+    id === undefined || known.some((one) => one.kind === kind && one.id === id)
+      ? []
+      : [{ kind, id: cut(id, 64), at: toRfc3339(now), outcome: 'InProgress' as const }],
+  );
+  return [...fresh, ...known].slice(0, mostRequests).map((request) => settled(request, facts, now));
+}
+
+function settled(request: IdentityPoolStatusRequest, { clients }: PoolFacts, now: Instant): IdentityPoolStatusRequest {
+  if (request.outcome !== 'InProgress') return request;
+  const records = clients.flatMap(({ wanted, record }) => (wanted && record !== undefined ? [record] : []));
+  if (records.length > 0 && records.every(({ handled }) => handled.includes(request.id))) {
+    const { message: _, ...rest } = request;
+    return { ...rest, outcome: 'Done', doneAt: toRfc3339(now) };
+  }
+  const { message: _, ...rest } = request;
+  const held = clients.find(({ wanted, failure }) => wanted && failure !== undefined)?.failure;
+  return held === undefined ? rest : { ...rest, message: cut(held.message, 2_048) };
+}

@@ -1,0 +1,165 @@
+import { formatDuration, plus, second } from '../clock.ts';
+import type { Instant, Milliseconds } from '../clock.ts';
+import type { Reason } from '../api/reasons.ts';
+import type { Redacted } from '../redacted.ts';
+import type { Ask } from './access/access.ts';
+
+/** A token that a session was given. `sha256` is of the token's value and names it in records, audit and logs. */
+export interface Token {
+  readonly sha256: string;
+  /** Absent once the token has an `end` and cannot be revoked at this provider (`ExpiryOnly`). */
+  readonly value?: Redacted<string>;
+  readonly ask: Ask;
+  readonly minted: Instant;
+  readonly exp: Instant;
+  /** The credential generation that minted it: the same one revokes it. */
+  readonly generation: number;
+  /** The client id that minted it. */
+  readonly clientId: string;
+  /** `Superseded`: a successor took over; `Forbidden`: no longer allowed. A token with an end never becomes usable again. */
+  readonly end?: 'Superseded' | 'Forbidden';
+  /** When it got its end. */
+  readonly endedAt?: Instant;
+}
+
+/** What a token endpoint answered, parsed but not judged (RFC 6749 §5.1). */
+export interface Minted {
+  readonly value: Redacted<string>;
+  readonly sha256: string;
+  readonly tokenType: string;
+  /** `expires_in` in seconds, if the answer had one. */
+  readonly expiresIn?: number;
+  /** Absent when the answer had no `scope`: then the scope is as asked. */
+  readonly scopes?: readonly string[];
+  /** From the token itself where it is a JWT; absent for opaque tokens. */
+  readonly audiences?: readonly string[];
+  readonly jwtExp?: Instant;
+  readonly subject?: string;
+  /** The provider's clock at the answer, from its `Date` header. */
+  readonly providerTime?: Instant;
+}
+
+/** What is known beside the answer itself; all from the pool and from the provider's profile. */
+export interface TokenRules {
+  /** Scopes that the provider adds by itself and that give nothing. */
+  readonly ignoredScopes: readonly string[];
+  /** Scopes that were sent only to carry the audiences of this ask; they may be missing from the answer. */
+  readonly carrierScopes: readonly string[];
+  /** The ceiling of the pool; the ask's own lifetime may be lower. */
+  readonly maxLifetime: Milliseconds;
+  readonly onExceed: 'Refuse' | 'RevokeEarly';
+}
+
+/** `revoke`: the token is worth something to somebody, so it must be revoked before it is forgotten. */
+export type CheckedToken =
+  | { readonly is: 'Usable'; readonly exp: Instant; readonly scopes: readonly string[]; readonly subject?: string }
+  | { readonly is: 'Unusable'; readonly reason: Reason; readonly message: string; readonly revoke: boolean };
+
+/** Providers round to whole seconds and take a moment to answer. */
+const lifetimeSlack: Milliseconds = 5 * second;
+
+/**
+ * Judges what came back against what was asked for (DESIGN §5 Issuing, RFC 6749 §5.1). `now` is the moment of the answer. A token that is
+ * wider in scope or audience, or lives too long, is never used.
+ */
+export function checkMinted(asked: Ask, minted: Minted, rules: TokenRules, now: Instant): CheckedToken {
+  if (minted.value.reveal() === '') return unusable('TokenUnusable', 'the answer holds no access token', false);
+  if (minted.tokenType.toLowerCase() !== 'bearer') {
+    return unusable(
+      'TokenUnusable',
+      'the answer is not a bearer token (token_type); the client must not be bound to DPoP or mTLS',
+    );
+  }
+  return checkScopes(asked, minted, rules) ?? checkAudiences(asked, minted) ?? checkLifetime(asked, minted, rules, now);
+}
+
+function checkScopes(asked: Ask, minted: Minted, rules: TokenRules): CheckedToken | undefined {
+  if (minted.scopes === undefined) return undefined;
+  const wider = without(minted.scopes, [...asked.scopes, ...rules.ignoredScopes, ...rules.carrierScopes]);
+  if (wider.length > 0) {
+    return unusable(
+      'ScopeWider',
+      `the provider granted ${list(wider)}, which was not asked for; take it out of the client's default scopes`,
+    );
+  }
+  const missing = without(asked.scopes, [...rules.carrierScopes, ...minted.scopes]);
+  if (missing.length === 0) return undefined;
+  return unusable(
+    'ScopeNarrower',
+    `the provider did not grant ${list(missing)}; allow it for this client at the provider`,
+  );
+}
+
+function checkAudiences(asked: Ask, minted: Minted): CheckedToken | undefined {
+  if (minted.audiences === undefined || asked.audiences.length === 0) return undefined;
+  const { audiences: given } = minted;
+  if (without(given, asked.audiences).length + without(asked.audiences, given).length === 0) return undefined;
+  return unusable(
+    'AudienceWrong',
+    `the token is meant for ${given.length === 0 ? 'no audience' : list(given)}, asked was ${list(asked.audiences)}; ` +
+      'correct the audience mapping at the provider or spec.provider.audience of the pool',
+  );
+}
+
+function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Instant): CheckedToken {
+  const byAnswer = minted.expiresIn === undefined ? undefined : minted.expiresIn * second;
+  const byToken = minted.jwtExp === undefined ? undefined : minted.jwtExp - (minted.providerTime ?? now);
+  if (byAnswer === undefined && byToken === undefined) {
+    return unusable('LifetimeUnknown', 'the answer has no expires_in; the provider must say how long its tokens live');
+  }
+  const life = Math.max(byAnswer ?? 0, byToken ?? 0);
+  if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);
+  const allowed = Math.min(asked.maxLifetime, rules.maxLifetime);
+  if (life > allowed + lifetimeSlack && rules.onExceed === 'Refuse') {
+    return unusable(
+      'LifetimeTooLong',
+      `the provider's tokens live ${formatDuration(life)}, allowed is ${formatDuration(allowed)}; shorten them at the provider, ` +
+        `or write ${formatDuration(life)} into spec.ceiling.maxTokenLifetime of the pool (and of the rule, if it has one), or set spec.ceiling.onExceed: RevokeEarly`,
+    );
+  }
+  return {
+    is: 'Usable',
+    exp: plus(now, life),
+    scopes: without(minted.scopes ?? asked.scopes, rules.ignoredScopes).toSorted((a, b) => (a < b ? -1 : 1)),
+    ...(minted.subject === undefined ? {} : { subject: minted.subject }),
+  };
+}
+
+function unusable(reason: Reason, message: string, revoke = true): CheckedToken {
+  return { is: 'Unusable', reason, message, revoke };
+}
+
+/** Each once. */
+function without(all: readonly string[], taken: readonly string[]): string[] {
+  return [...new Set(all)].filter((one) => !taken.includes(one));
+}
+
+/** Names of the provider's choosing: at most five, cut, without control characters. */
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => name.slice(0, 64).replace(/\p{C}/gu, '?'));
+  return shown.join(', ') + (names.length > shown.length ? ` and ${names.length - shown.length} more` : '');
+}
+
+/** How long the token may be used: until it expires, or with `RevokeEarly` until the lifetime that was asked for is over. */
+export function usableLife(token: Pick<Token, 'minted' | 'exp' | 'ask'>): Milliseconds {
+  return Math.min(token.exp - token.minted, token.ask.maxLifetime);
+}
+
+/**
+ * When to renew: max(min(half life, life − 2 × `deliveryLag`), life / 3), moved by up to 5 % of the life. `jitter` is in [-1, 1] and fixed
+ * per session, so that the answer does not change from look to look.
+ */
+export function renewAt(
+  token: Pick<Token, 'minted' | 'exp' | 'ask'>,
+  deliveryLag: Milliseconds,
+  jitter: number,
+): Instant {
+  const life = usableLife(token);
+  const after = Math.max(Math.min(life / 2, life - 2 * deliveryLag), life / 3);
+  return plus(token.minted, after + jitter * 0.05 * life);
+}
+
+/** The last fifth of the life: from then on a renewal is more urgent than a new pod. */
+export function lastFifthAt(token: Pick<Token, 'minted' | 'exp' | 'ask'>): Instant {
+  return plus(token.minted, usableLife(token) * 0.8);
+}

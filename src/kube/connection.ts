@@ -1,0 +1,266 @@
+import { Agent, type Dispatcher } from 'undici';
+import { type Clock, type Instant, type Milliseconds, minute, parseHttpDate, plus, second } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import { toError } from './classify.ts';
+import { type Authentication, type LoadedConfig, loadConfig, type TlsMaterial } from './kubeconfig.ts';
+import { jsonLines } from './lines.ts';
+
+/** What the API server answered, whatever the status. */
+export interface ApiResponse {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parsed JSON, or text where the answer is no JSON. */
+  readonly body: unknown;
+  /** When the answer was complete, by our clock. */
+  readonly at: Instant;
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface RequestParameters {
+  readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Default `application/json`. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly signal: AbortSignal;
+  /** How long the call may take in all; default 15 s. */
+  readonly deadline?: Milliseconds;
+}
+
+/** The one way to the API server: a long-lived dispatcher under all calls, raw JSON. */
+export interface ApiConnection {
+  readonly clock: Clock;
+  /**
+   * One call; every HTTP status is an answer, not an error. Trouble on the way, and a missed deadline, is OperatorError Transient
+   * `ApiServerUnavailable`; when `signal` aborts, its reason is thrown. A 401 reads the credentials again and repeats the call once.
+   */
+  request(method: Method, path: string, o: RequestParameters): Promise<ApiResponse>;
+  /**
+   * The parsed JSON lines of a watch. Ends when the server ends it; an answer other than 200 throws what {@link toError} makes of it, a
+   * line that is no JSON or is cut off throws TornStreamError, trouble on the way OperatorError Transient.
+   */
+  stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
+  /** How far the API server's clock is ahead of ours (± 1 s, from the `Date` header), and when that was seen. */
+  serverTime(): { readonly offset: Milliseconds; readonly at: Instant } | undefined;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** Path of a kubeconfig; absent: the service account of the pod. */
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly clock: Clock;
+}
+
+/**
+ * Connects by kubeconfig or as the pod's service account. Fails with OperatorError `ConfigurationInvalid` (Terminal) when that cannot be
+ * used; makes no call itself.
+ */
+export async function connect(o: ConnectOptions): Promise<ApiConnection> {
+  const connection = new Connection(o, loadConfig(o));
+  await connection.authentication();
+  return connection;
+}
+
+const defaultDeadline = 15 * second;
+/** Bound service account tokens are replaced at 80 % of their life, so reading them once a minute is early enough (as client-go does). */
+const credentialsMaxAge = 1 * minute;
+
+class Connection implements ApiConnection {
+  readonly #options: ConnectOptions;
+  readonly clock: Clock;
+  #config: LoadedConfig;
+  #authentication: Promise<Authentication> | undefined;
+  #authenticatedAt: Milliseconds = 0;
+  #lastAuthentication: Authentication | undefined;
+  #refused = false;
+  #dispatcher: Dispatcher | undefined;
+  #tls = '';
+  #serverTime: { readonly offset: Milliseconds; readonly at: Instant } | undefined;
+
+  constructor(options: ConnectOptions, config: LoadedConfig) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.#config = config;
+  }
+
+  async request(method: Method, path: string, o: RequestParameters): Promise<ApiResponse> {
+    const answer = await this.#requestOnce(method, path, o);
+    if (answer.status !== 401) return answer;
+    this.#forgetCredentials();
+    return this.#requestOnce(method, path, o);
+  }
+
+  async *stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown> {
+    const open = (): Promise<Dispatcher.ResponseData> => this.#send('GET', path, { query, signal });
+    try {
+      let response = await open();
+      if (response.statusCode === 401) {
+        await response.body.dump();
+        this.#forgetCredentials();
+        response = await open();
+      }
+      if (response.statusCode !== 200) {
+        throw toError(await this.#read(response), { verb: 'watch', resource: resourceOf(path) });
+      }
+      yield* jsonLines(response.body);
+    } catch (error) {
+      throw failure(error, `watch ${resourceOf(path)}`, signal);
+    }
+  }
+
+  serverTime(): { readonly offset: Milliseconds; readonly at: Instant } | undefined {
+    return this.#serverTime;
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher?.destroy();
+  }
+
+  /** The credentials in use, at most a minute old. */
+  async authentication(): Promise<Authentication> {
+    const now = this.clock.monotonic();
+    if (this.#authentication === undefined || now - this.#authenticatedAt >= credentialsMaxAge) {
+      this.#authenticatedAt = now;
+      this.#authentication = this.#authenticate();
+    }
+    return this.#authentication;
+  }
+
+  /** Files that cannot be read for a moment must not stop us: what was read last stays in use until the server refuses it. */
+  async #authenticate(): Promise<Authentication> {
+    const last = this.#lastAuthentication;
+    try {
+      if (this.#refused) this.#config = loadConfig(this.#options);
+      this.#refused = false;
+      this.#lastAuthentication = await this.#config.authenticate();
+      return this.#lastAuthentication;
+    } catch (error) {
+      if (last === undefined) throw error;
+      return last;
+    }
+  }
+
+  /** The server refused our credentials: everything, the kubeconfig and the caches of plugins included, is read again. */
+  #forgetCredentials(): void {
+    this.#refused = true;
+    this.#authentication = undefined;
+  }
+
+  async #requestOnce(method: Method, path: string, o: RequestParameters): Promise<ApiResponse> {
+    const deadline = o.deadline ?? defaultDeadline;
+    const signal = AbortSignal.any([o.signal, AbortSignal.timeout(deadline)]);
+    try {
+      return await this.#read(await this.#send(method, path, { ...o, signal }));
+    } catch (error) {
+      throw failure(error, `${method} ${resourceOf(path)}`, o.signal);
+    }
+  }
+
+  async #send(method: Method, path: string, o: RequestParameters): Promise<Dispatcher.ResponseData> {
+    o.signal.throwIfAborted();
+    const { headers, tls } = await this.authentication();
+    const base = this.#config.server;
+    const sent = this.clock.now();
+    const response = await this.#dispatcherFor(tls).request({
+      origin: base.origin,
+      path: base.pathname.replace(/\/$/, '') + path,
+      method,
+      signal: o.signal,
+      headers: {
+        ...headers,
+        accept: o.accept ?? 'application/json',
+        'user-agent': 'ci-identity-operator',
+        ...(o.body === undefined ? {} : { 'content-type': o.contentType ?? 'application/json' }),
+      },
+      ...(o.query === undefined ? {} : { query: o.query }),
+      ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
+    });
+    this.#witness(response.headers['date'], sent);
+    return response;
+  }
+
+  async #read(response: Dispatcher.ResponseData): Promise<ApiResponse> {
+    const text = await response.body.text();
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(response.headers)) {
+      if (value !== undefined) headers[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ');
+    }
+    const isJson = /^application\/(.*\+)?json\b/.test(headers['content-type'] ?? '');
+    const body = isJson && text !== '' ? parsed(text) : text;
+    return { status: response.statusCode, headers, body, at: this.clock.now() };
+  }
+
+  /** One dispatcher for as long as CA and client certificate stay the same; calls under way finish on the old one. */
+  #dispatcherFor(tls: TlsMaterial): Dispatcher {
+    const wanted = JSON.stringify(tls);
+    if (this.#dispatcher !== undefined && wanted === this.#tls) return this.#dispatcher;
+    const old = this.#dispatcher;
+    this.#tls = wanted;
+    this.#dispatcher = new Agent({
+      connect: {
+        ...tls,
+        rejectUnauthorized: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 30 * second,
+        timeout: 10 * second,
+      },
+      keepAliveTimeout: 1 * minute,
+      // HTTP/2 puts every call on one connection, so a dead one has to be found out: client-go pings as well.
+      h2Options: { pingInterval: 15 * second },
+    });
+    void old?.close().catch(() => undefined);
+    return this.#dispatcher;
+  }
+
+  #witness(date: string | string[] | undefined, sent: Instant): void {
+    const server = typeof date === 'string' ? parseHttpDate(date) : undefined;
+    if (server === undefined) return;
+    const at = this.clock.now();
+    // The header has whole seconds and was written at some time between sending and receiving: take the middle of both.
+    this.#serverTime = { offset: plus(server, second / 2) - (sent + at) / 2, at };
+  }
+}
+
+/** `/api/v1/namespaces/x/secrets/y` → `secrets y`: the part of a path that a sentence needs. */
+function resourceOf(path: string): string {
+  const parts = path.split('/').slice(path.startsWith('/apis/') ? 4 : 3);
+  const rest = parts[0] === 'namespaces' && parts.length > 2 ? parts.slice(2) : parts;
+  return rest.length === 0 ? path : rest.map(decodeURIComponent).join(' ');
+}
+
+/** What was thrown on the way, as the caller should see it. */
+function failure(error: unknown, what: string, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof OperatorError) return error;
+  if (error instanceof Error && !isTrouble(error)) return error;
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'no answer in time';
+  return new OperatorError({
+    class: 'Transient',
+    reason: 'ApiServerUnavailable',
+    message: `API server: ${what} got no whole answer (${code}); it is tried again`,
+    cause: error,
+  });
+}
+
+/** Errors of sockets, TLS, undici and deadlines; everything else is a bug or already classified. */
+function isTrouble(error: Error): boolean {
+  return 'code' in error || error.name === 'TimeoutError' || error.name === 'AbortError';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The SyntaxError quotes the text, which may hold secrets.
+    throw new OperatorError({
+      class: 'Transient',
+      reason: 'ApiServerUnavailable',
+      message: 'API server: an answer is cut off; it is tried again',
+    });
+  }
+}

@@ -1,0 +1,116 @@
+import { secretTypes } from '../api/names.ts';
+import { plus, minute } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import { invalidFields, isNamespaceLeaving, refusingPolicy, toError } from './classify.ts';
+import type { ApiConnection, ApiResponse } from './connection.ts';
+import { call, kinds, subjectOf } from './resources.ts';
+
+/** The content of one delivery Secret: the whole of it is written every time. */
+export interface Delivery {
+  readonly namespace: string;
+  readonly name: string;
+  /** File name → text; kept as UTF-8. */
+  readonly data: Readonly<Record<string, string>>;
+  /** The pod that the Secret goes with. */
+  readonly pod: { readonly name: string; readonly uid: string };
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Writes delivery Secrets into agent namespaces and never reads them: there is no right to. */
+export class Deliveries {
+  readonly #connection: ApiConnection;
+
+  constructor(connection: ApiConnection) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Writes the Secret, whole; idempotent: equal bytes change nothing, not even the resourceVersion. With `last`, the version that this
+   * process wrote last, anybody else's write in between is OperatorError Conflict; without it whatever is there is overwritten. A Secret that
+   * is gone is created again. Throws `NamespaceTerminating` when the namespace goes or is gone, `DeliveryRefused` when a Secret of another
+   * type has the name or a policy refuses, otherwise what toError says.
+   */
+  async put(
+    delivery: Delivery,
+    last: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly resourceVersion: string }> {
+    const { namespace, name } = delivery;
+    const send = async (verb: Verb, version?: string): Promise<Attempt> => {
+      const method = verb === 'create' ? 'POST' : 'PUT';
+      const place = verb === 'create' ? { namespace } : { namespace, name };
+      return {
+        verb,
+        response: await call(this.#connection, method, kinds.secrets, place, secretOf(delivery, version), { signal }),
+      };
+    };
+    const { verb, response } = await (last === undefined
+      ? this.#createOrReplace(send)
+      : this.#replaceOrCreate(send, last));
+    if (response.status >= 300) throw refusal(response, verb, delivery);
+    const { metadata } = response.body as { readonly metadata: { readonly resourceVersion: string } };
+    return { resourceVersion: metadata.resourceVersion };
+  }
+
+  /** Nothing is known: most often the pod is new, so creating comes first and is one call. */
+  async #createOrReplace(send: Send): Promise<Attempt> {
+    const created = await send('create');
+    const mayExist =
+      created.response.status === 409 || (created.response.status === 403 && !isNamespaceLeaving(created.response));
+    if (!mayExist) return created;
+    // A quota refuses creation before anybody looks whether the Secret is there already.
+    const replaced = await send('update');
+    return replaced.response.status === 404 ? created : replaced;
+  }
+
+  async #replaceOrCreate(send: Send, last: string): Promise<Attempt> {
+    const replaced = await send('update', last);
+    return replaced.response.status === 404 ? this.#createOrReplace(send) : replaced;
+  }
+}
+
+type Verb = 'create' | 'update';
+type Send = (verb: Verb, version?: string) => Promise<Attempt>;
+
+interface Attempt {
+  readonly verb: Verb;
+  readonly response: ApiResponse;
+}
+
+function secretOf(delivery: Delivery, resourceVersion: string | undefined): unknown {
+  const { namespace, name, pod, labels, data } = delivery;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      namespace,
+      name,
+      ...(labels === undefined ? {} : { labels }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: pod.name, uid: pod.uid }],
+    },
+    type: secretTypes.token,
+    data: Object.fromEntries(
+      Object.entries(data).map(([file, text]) => [file, Buffer.from(text, 'utf8').toString('base64')]),
+    ),
+  };
+}
+
+function refusal(response: ApiResponse, verb: Verb, { namespace, name }: Delivery): Error {
+  const subject = `delivery Secret ${namespace}/${name}`;
+  const waiting = (reason: 'NamespaceTerminating' | 'DeliveryRefused', why: string): OperatorError =>
+    new OperatorError({ class: 'Waiting', reason, message: `${subject}: ${why}`, retryAt: plus(response.at, minute) });
+  if (isNamespaceLeaving(response))
+    return waiting('NamespaceTerminating', 'the namespace is being deleted or gone, so nothing is delivered');
+  const otherType = response.status === 422 && invalidFields(response).includes('type');
+  if (otherType) return waiting('DeliveryRefused', `a Secret of another type has this name; delete it`);
+  const policy = response.status === 403 ? refusingPolicy(response) : undefined;
+  if (policy !== undefined) {
+    return waiting(
+      'DeliveryRefused',
+      `ValidatingAdmissionPolicy ${policy} refuses it (403); delete the Secret if it has another type than ${secretTypes.token}, and compare the policy with the one that is shipped`,
+    );
+  }
+  const call = verb === 'create' ? { namespace } : { namespace, name };
+  return toError(response, subjectOf(verb, kinds.secrets, call));
+}

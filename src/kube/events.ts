@@ -1,0 +1,183 @@
+import { type Instant, minute, type Milliseconds, plus, second } from '../clock.ts';
+import { sha256 } from '../digest.ts';
+import type { ApiConnection } from './connection.ts';
+import { microTime } from './micro-time.ts';
+import { bodyOf, create, kinds, sendPatch } from './resources.ts';
+
+/** The object that an event is about. */
+export interface Regarding {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid: string;
+}
+
+/** One thing that happened, for people who look at the object. Never holds a secret. */
+export interface EventNote {
+  readonly regarding: Regarding;
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+  /** What was being done, a past participle or verb such as `Minted`; default: the reason. */
+  readonly action?: string;
+  readonly related?: Regarding;
+}
+
+export interface EventRecorderOptions {
+  readonly connection: ApiConnection;
+  /** Which replica reports, e.g. the pod's name. */
+  readonly instance: string;
+  readonly signal: AbortSignal;
+  /** An event that could not be written; nothing else comes of it. */
+  readonly onFailure?: (error: unknown) => void;
+  /** The same event is written again at most this often, with its count; default 5 min. */
+  readonly quiet?: Milliseconds;
+}
+
+/** What was written about one (object, reason, message), for as long as it is remembered. */
+interface Series {
+  readonly name: string;
+  readonly namespace: string;
+  readonly written: Instant;
+  readonly count: number;
+}
+
+/** What waits to be written, and how often it was recorded meanwhile. */
+interface Pending {
+  readonly note: EventNote;
+  readonly times: number;
+}
+
+const reportingController = 'ci-identity.dev/controller';
+/** Events of cluster-scoped objects live in this namespace: the API server wants it so. */
+const clusterScoped = 'default';
+const longestNote = 1_024;
+const deadline: Milliseconds = 10 * second;
+const mostPending = 1_000;
+const mostRemembered = 5_000;
+/** The API server keeps events for an hour by default. */
+const forgetAfter = 50 * minute;
+
+/**
+ * Writes events of `events.k8s.io/v1`. The same event about the same object becomes a count on the first one, written at most every
+ * `quiet`. Never blocks, never throws, and holds a bounded amount of memory: what is too much is dropped, for events are a courtesy.
+ */
+export class EventRecorder {
+  readonly #o: EventRecorderOptions;
+  readonly #quiet: Milliseconds;
+  readonly #pending = new Map<string, Pending>();
+  /** In order of last use, oldest first. */
+  readonly #series = new Map<string, Series>();
+  #pump: Promise<void> | undefined;
+  #dropped = 0;
+
+  constructor(options: EventRecorderOptions) {
+    this.#o = options;
+    this.#quiet = options.quiet ?? 5 * minute;
+  }
+
+  /** How many events were dropped because too many waited. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  record(note: EventNote): void {
+    const key = sha256(note.regarding.uid, note.type, note.reason, note.message);
+    const now = this.#o.connection.clock.now();
+    const series = this.#series.get(key);
+    if (series !== undefined && now < plus(series.written, this.#quiet)) {
+      this.#remember(key, { ...series, count: series.count + 1 });
+      return;
+    }
+    const waiting = this.#pending.get(key);
+    if (waiting === undefined && this.#pending.size >= mostPending) {
+      this.#dropped += 1;
+      return;
+    }
+    this.#pending.set(key, { note, times: (waiting?.times ?? 0) + 1 });
+    this.#pump ??= this.#drain();
+  }
+
+  /** Resolves when nothing waits any more; for shutdown and tests. */
+  async flush(): Promise<void> {
+    while (this.#pump !== undefined) await this.#pump;
+  }
+
+  async #drain(): Promise<void> {
+    // Lets the caller finish first, so that recording never does any work for it.
+    await Promise.resolve();
+    for (const key of this.#pending.keys()) {
+      if (this.#o.signal.aborted) this.#pending.clear();
+      else await this.#write(key).catch((error: unknown) => this.#o.onFailure?.(error));
+      this.#pending.delete(key);
+    }
+    this.#pump = undefined;
+  }
+
+  async #write(key: string): Promise<void> {
+    const { connection, signal } = this.#o;
+    const now = connection.clock.now();
+    const series = this.#series.get(key);
+    if (series !== undefined && now < plus(series.written, forgetAfter)) {
+      const count = series.count + this.#timesOf(key);
+      const body = { series: { count, lastObservedTime: microTime(now) } };
+      const place = { namespace: series.namespace, name: series.name };
+      const response = await sendPatch(connection, kinds.events, place, 'Merge', body, { signal, deadline });
+      if (response.status !== 404) {
+        bodyOf(response, 'patch', kinds.events, place);
+        this.#remember(key, { ...series, written: now, count });
+        return;
+      }
+    }
+    const note = this.#pending.get(key)?.note;
+    if (note === undefined) return;
+    const namespace = note.regarding.namespace ?? clusterScoped;
+    const name = `${note.regarding.name.slice(0, 200)}.${sha256(key, String(now), this.#o.instance).slice(0, 16)}`;
+    await create(connection, kinds.events, { namespace }, this.#eventOf(note, namespace, name, now), {
+      signal,
+      deadline,
+    });
+    this.#remember(key, { name, namespace, written: now, count: this.#timesOf(key) });
+  }
+
+  #timesOf(key: string): number {
+    return this.#pending.get(key)?.times ?? 1;
+  }
+
+  #eventOf(note: EventNote, namespace: string, name: string, now: Instant): unknown {
+    const { regarding, related, type, reason, message, action } = note;
+    return {
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { namespace, name },
+      eventTime: microTime(now),
+      reportingController,
+      reportingInstance: this.#o.instance.slice(0, 128),
+      action: action ?? reason,
+      reason,
+      type,
+      note: cut(message),
+      regarding,
+      ...(related === undefined ? {} : { related }),
+    };
+  }
+
+  #remember(key: string, series: Series): void {
+    this.#series.delete(key);
+    this.#series.set(key, series);
+    const [oldest] = this.#series.keys();
+    if (this.#series.size > mostRemembered && oldest !== undefined) this.#series.delete(oldest);
+  }
+}
+
+/** The API server counts bytes (at most 1,024); a cut never leaves half a character. */
+function cut(message: string): string {
+  const bytes = Buffer.from(message, 'utf8');
+  if (bytes.length <= longestNote) return message;
+  const head = bytes
+    .subarray(0, longestNote - 3)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '');
+  return `${head}…`;
+}

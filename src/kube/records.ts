@@ -1,0 +1,167 @@
+import type { ObjectMeta } from '../api/meta.ts';
+import { labels, recordKey, secretTypes } from '../api/names.ts';
+import { LostLeaseError, OperatorError } from '../errors.ts';
+import type { Store } from '../runtime/store.ts';
+import type { ApiConnection } from './connection.ts';
+import { call, bodyOf, get, kinds, remove } from './resources.ts';
+
+export type RecordKind = 'client' | 'session';
+
+/** The JSON form of a record, with its secrets in the open: for record Secrets only. */
+export interface RecordCodec<R> {
+  encode(record: R): string;
+  decode(
+    text: string,
+  ):
+    | { readonly is: 'Record'; readonly record: R }
+    | { readonly is: 'Newer'; readonly formatVersion: number }
+    | { readonly is: 'Invalid'; readonly message: string };
+}
+
+/** A record Secret in memory. Exactly one of `record`, `newerFormat` and `invalid` is there. */
+export interface StoredRecord<R> {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly record?: R;
+  readonly newerFormat?: boolean;
+  readonly invalid?: string;
+}
+
+interface RecordSecret {
+  readonly metadata: ObjectMeta;
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+const typeOf = { client: secretTypes.clientRecord, session: secretTypes.sessionRecord } as const;
+
+/** Decodes a record Secret; one that is not what its label says is `invalid`, with a reason that quotes nothing of it. */
+export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {
+  const { metadata, type, data } = raw as RecordSecret;
+  const stored = { name: metadata.name, uid: metadata.uid ?? '', resourceVersion: metadata.resourceVersion ?? '' };
+  const encoded = data?.[recordKey];
+  if (type !== typeOf[kind]) return { ...stored, invalid: `its type is not ${typeOf[kind]}` };
+  if (encoded === undefined) return { ...stored, invalid: `it has no key ${recordKey}` };
+  const decoded = codec.decode(Buffer.from(encoded, 'base64').toString('utf8'));
+  switch (decoded.is) {
+    case 'Record':
+      return { ...stored, record: decoded.record };
+    case 'Newer':
+      return { ...stored, newerFormat: true };
+    case 'Invalid':
+      return { ...stored, invalid: decoded.message };
+  }
+}
+
+export interface RecordStoreOptions<R> {
+  readonly connection: ApiConnection;
+  /** Fed by the reflector of `records(...)` and by our own writes; keys are Secret names. */
+  readonly store: Store<StoredRecord<R>>;
+  readonly codec: RecordCodec<R>;
+  readonly kind: RecordKind;
+  readonly namespace: string;
+  /** `leaseTransitions` of the lease that we hold. */
+  readonly epoch: () => number;
+}
+
+/**
+ * The durable truth about clients and sessions: Secrets `client-…` and `session-…` in the operator's namespace, written by compare-and-set.
+ * That compare-and-set is the only fence between an old leader and a new one (DESIGN §5 Fencing).
+ */
+export class RecordStore<R extends { readonly epoch: number }> {
+  readonly #o: RecordStoreOptions<R>;
+
+  constructor(options: RecordStoreOptions<R>) {
+    this.#o = options;
+  }
+
+  /** From memory. */
+  get(name: string): StoredRecord<R> | undefined {
+    return this.#o.store.get(name);
+  }
+
+  /**
+   * Stores `next` with our epoch, on condition that nobody wrote since what memory holds; memory is up to date when this returns.
+   * Throws LostLeaseError when a higher epoch is stored, OperatorError Conflict when somebody else was first (memory then holds what they
+   * wrote), OperatorError Waiting `NewerFormat` for a record that this version must not overwrite, and what the call yields.
+   */
+  async write(name: string, next: R, signal: AbortSignal): Promise<void> {
+    const { connection, codec, kind, namespace, store } = this.#o;
+    const known = store.get(name);
+    this.#mayWrite(name, known);
+    const condition = known === undefined ? {} : { uid: known.uid, resourceVersion: known.resourceVersion };
+    const body = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name, namespace, labels: { [labels.kind]: kind }, ...condition },
+      type: typeOf[kind],
+      data: { [recordKey]: Buffer.from(codec.encode({ ...next, epoch: this.#o.epoch() })).toString('base64') },
+    };
+    const [method, verb, place] =
+      known === undefined
+        ? (['POST', 'create', { namespace }] as const)
+        : (['PUT', 'update', { namespace, name }] as const);
+    const response = await call(connection, method, kinds.secrets, place, body, { signal });
+    const deletedByOthers = response.status === 404 && known !== undefined;
+    if (response.status === 409 || deletedByOthers) throw await this.#lookAgain(name, known, signal);
+    store.put(name, trimRecord(bodyOf(response, verb, kinds.secrets, { namespace, name }), kind, codec));
+  }
+
+  /**
+   * Deletes the record as memory knows it; gone already is success. Throws as {@link write} does. Nothing happens when memory has none.
+   */
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    const { connection, namespace, store } = this.#o;
+    const known = store.get(name);
+    if (known === undefined) return;
+    this.#mayWrite(name, known);
+    const { uid, resourceVersion } = known;
+    try {
+      await remove(connection, kinds.secrets, { namespace, name }, { uid, resourceVersion }, { signal });
+    } catch (error) {
+      if (error instanceof OperatorError && error.class === 'Conflict')
+        throw await this.#lookAgain(name, known, signal);
+      throw error;
+    }
+    store.remove(name, uid);
+  }
+
+  #mayWrite(name: string, known: StoredRecord<R> | undefined): void {
+    const epoch = this.#o.epoch();
+    if (known?.record !== undefined && known.record.epoch > epoch) throw lostLease(name, known.record.epoch, epoch);
+    if (known?.newerFormat === true) {
+      throw new OperatorError({
+        class: 'Waiting',
+        reason: 'NewerFormat',
+        message: `record ${name} was written by a newer version of the operator, so it is left alone; upgrade this replica`,
+      });
+    }
+  }
+
+  /** Puts what is really stored into memory and says what that means. */
+  async #lookAgain(name: string, known: StoredRecord<R> | undefined, signal: AbortSignal): Promise<Error> {
+    const { connection, codec, kind, namespace, store } = this.#o;
+    const raw = await get(connection, kinds.secrets, { namespace, name }, { signal });
+    const stored = raw === undefined ? undefined : trimRecord(raw, kind, codec);
+    if (stored === undefined) {
+      if (known !== undefined) store.remove(name, known.uid);
+    } else {
+      if (known !== undefined && known.uid !== stored.uid) store.remove(name, known.uid);
+      store.put(name, stored);
+    }
+    const epoch = this.#o.epoch();
+    if (stored?.record !== undefined && stored.record.epoch > epoch) return lostLease(name, stored.record.epoch, epoch);
+    return new OperatorError({
+      class: 'Conflict',
+      reason: 'ApiConflict',
+      message: `record ${name} was changed by somebody else first; it is looked at again`,
+    });
+  }
+}
+
+function lostLease(name: string, stored: number, ours: number): LostLeaseError {
+  return new LostLeaseError(
+    `record ${name} was written in epoch ${stored}, after our epoch ${ours}: another replica leads; this process must exit`,
+  );
+}

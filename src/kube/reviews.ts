@@ -1,0 +1,40 @@
+import { group } from '../api/names.ts';
+import type { ApiConnection } from './connection.ts';
+import { create, kinds } from './resources.ts';
+
+/**
+ * Whether `user` holds the verb `use` on that CiIdentity now, as the API server's authorizers see it (SubjectAccessReview). For service
+ * accounts the groups that authentication adds are asked along; of other users only `system:authenticated` is known.
+ */
+export async function mayUse(
+  connection: ApiConnection,
+  o: { readonly user: string; readonly namespace: string; readonly identity: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const body = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: {
+      user: o.user,
+      groups: groupsOf(o.user),
+      resourceAttributes: { group, resource: 'ciidentities', verb: 'use', namespace: o.namespace, name: o.identity },
+    },
+  };
+  const answer = await create<{ readonly status?: { readonly allowed?: boolean } }>(
+    connection,
+    kinds.subjectAccessReviews,
+    {},
+    body,
+    { signal },
+  );
+  return answer.status?.allowed === true;
+}
+
+/** Groups of https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens. */
+function groupsOf(user: string): readonly string[] {
+  const namespace = /^system:serviceaccount:([^:]+):[^:]+$/.exec(user)?.[1];
+  const everybody = 'system:authenticated';
+  return namespace === undefined
+    ? [everybody]
+    : ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, everybody];
+}

@@ -1,0 +1,149 @@
+import { instant, parseRfc3339, type Instant } from '../clock.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+import { annotations, claimPrefix, deliverySecretName, group, volumeName } from '../api/names.ts';
+import type { ObservedPolicy } from '../domain/access/trust.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
+
+/** A custom resource of ours in memory: everything but managedFields and kubectl's copy of the object. */
+export interface Resource<Spec = unknown, Status = unknown> extends KubeObject<Spec, Status> {
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+export interface NamespaceFacts {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Only those of `ci-identity.dev/`. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly terminating: boolean;
+}
+
+export interface NodeFacts {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly ready: boolean;
+  /** When the node stopped being Ready, if it is not. */
+  readonly notReadySince?: Instant;
+}
+
+export interface ConfigMapFacts {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly name: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** An admission policy or binding: what the guard compares. */
+export interface AdmissionObject extends ObservedPolicy {
+  readonly resourceVersion: string;
+}
+
+/** What every object of the API server has. */
+export type RawObject = Omit<KubeObject, 'spec'> & { readonly spec?: unknown };
+
+interface RawPod {
+  readonly metadata: ObjectMeta;
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly volumes?: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[];
+  };
+  readonly status?: { readonly phase?: string };
+}
+
+interface RawNode {
+  readonly metadata: ObjectMeta;
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
+  };
+}
+
+const kept = (meta: ObjectMeta): { readonly uid: string; readonly resourceVersion: string } => ({
+  uid: meta.uid ?? '',
+  resourceVersion: meta.resourceVersion ?? '',
+});
+
+const runUrl = /^[\x21-\x7e]{1,512}$/;
+
+/** Of a pod only what decisions need: its environment, where JENKINS_SECRET is, never stays in memory. */
+export function trimPod(raw: unknown): PodFacts {
+  const { metadata, spec, status } = raw as RawPod;
+  const noted = metadata.annotations ?? {};
+  const requester = noted[annotations.requester];
+  const claimedRunUrl = noted['runUrl'];
+  return {
+    ...kept(metadata),
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    created: parseRfc3339(metadata.creationTimestamp ?? '') ?? instant(0),
+    deleting: metadata.deletionTimestamp !== undefined,
+    phase: status?.phase ?? 'Pending',
+    claims: Object.fromEntries(
+      Object.entries(noted).flatMap(([key, uid]) =>
+        key.startsWith(claimPrefix) ? [[key.slice(claimPrefix.length), uid]] : [],
+      ),
+    ),
+    volumes: (spec?.volumes ?? []).flatMap((volume) => {
+      const identity = volume.name.slice(volumeName('').length);
+      const ours =
+        volume.name === volumeName(identity) &&
+        volume.secret?.secretName === deliverySecretName(identity, metadata.name);
+      return ours ? [identity] : [];
+    }),
+    labels: metadata.labels ?? {},
+    ...(spec?.nodeName === undefined ? {} : { node: spec.nodeName }),
+    ...(requester === undefined ? {} : { requester }),
+    ...(claimedRunUrl === undefined || !runUrl.test(claimedRunUrl) ? {} : { claimedRunUrl }),
+  };
+}
+
+export function trimNamespace(raw: unknown): NamespaceFacts {
+  const { metadata } = raw as RawObject;
+  return {
+    ...kept(metadata),
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    annotations: Object.fromEntries(
+      Object.entries(metadata.annotations ?? {}).filter(([key]) => key.startsWith(`${group}/`)),
+    ),
+    terminating: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+export function trimNode(raw: unknown): NodeFacts {
+  const { metadata, status } = raw as RawNode;
+  const condition = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (condition?.status === 'True') return { ...kept(metadata), ready: true };
+  const since = parseRfc3339(condition?.lastTransitionTime ?? metadata.creationTimestamp ?? '');
+  return { ...kept(metadata), ready: false, ...(since === undefined ? {} : { notReadySince: since }) };
+}
+
+export function trimConfigMap(raw: unknown): ConfigMapFacts {
+  const { metadata, data } = raw as RawObject & { readonly data?: Readonly<Record<string, string>> };
+  return { ...kept(metadata), name: metadata.name, data: data ?? {} };
+}
+
+/** Lists leave `kind` out of their items, so the row of the watch supplies it. */
+export function trimAdmissionObject(kind: ObservedPolicy['kind']): (raw: unknown) => AdmissionObject {
+  return (raw) => {
+    const { metadata, spec } = raw as RawObject;
+    return { ...kept(metadata), kind, name: metadata.name, generation: metadata.generation ?? 0, spec };
+  };
+}
+
+/** The whole custom resource without managedFields and without the annotation in which kubectl repeats it. */
+export function trimResource<Spec, Status>(raw: unknown): Resource<Spec, Status> {
+  const object = raw as KubeObject<Spec, Status>;
+  const {
+    managedFields: _fields,
+    annotations: noted,
+    ...metadata
+  } = object.metadata as ObjectMeta & { readonly managedFields?: unknown };
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _copy, ...rest } = noted ?? {};
+  return { ...kept(metadata), ...object, metadata: { ...metadata, annotations: rest } };
+}

@@ -1,0 +1,164 @@
+import { keyOf } from '../api/meta.ts';
+import { emergencyStopConfigMap, labels } from '../api/names.ts';
+import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
+import { type Page, type Source, VersionExpiredError, type WatchEvent } from '../runtime/reflector.ts';
+import type { Kept } from '../runtime/store.ts';
+import { toError } from './classify.ts';
+import type { ApiConnection } from './connection.ts';
+import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
+import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
+import {
+  type AdmissionObject,
+  type ConfigMapFacts,
+  type NamespaceFacts,
+  type NodeFacts,
+  type RawObject,
+  type Resource,
+  trimAdmissionObject,
+  trimConfigMap,
+  trimNamespace,
+  trimNode,
+  trimPod,
+  trimResource,
+} from './trim.ts';
+
+/** What is watched, and what of it stays in memory. */
+interface Watched<T> {
+  readonly kind: Kind;
+  readonly namespace?: string;
+  readonly selectors?: { readonly labelSelector?: string; readonly fieldSelector?: string };
+  /** Default: `namespace/name`, or `name` for cluster-scoped kinds. */
+  readonly key?: (raw: RawObject) => string;
+  readonly trim: (raw: unknown) => T;
+}
+
+export function identityPools(connection: ApiConnection): Source<Resource<IdentityPoolSpec, IdentityPoolStatus>> {
+  return sourceOf(connection, { kind: kinds.identityPools, trim: trimResource<IdentityPoolSpec, IdentityPoolStatus> });
+}
+
+export function scopePolicies(connection: ApiConnection): Source<Resource<ScopePolicySpec, ScopePolicyStatus>> {
+  return sourceOf(connection, { kind: kinds.scopePolicies, trim: trimResource<ScopePolicySpec, ScopePolicyStatus> });
+}
+
+export function ciIdentities(connection: ApiConnection): Source<Resource<CiIdentitySpec, CiIdentityStatus>> {
+  return sourceOf(connection, { kind: kinds.ciIdentities, trim: trimResource<CiIdentitySpec, CiIdentityStatus> });
+}
+
+export function namespaces(connection: ApiConnection): Source<NamespaceFacts> {
+  return sourceOf(connection, { kind: kinds.namespaces, trim: trimNamespace });
+}
+
+export function nodes(connection: ApiConnection): Source<NodeFacts> {
+  return sourceOf(connection, { kind: kinds.nodes, trim: trimNode });
+}
+
+/** The pods of one opted-in namespace, never of the cluster. No selector: identities select by any label. */
+export function pods(connection: ApiConnection, namespace: string): Source<PodFacts> {
+  return sourceOf(connection, { kind: kinds.pods, namespace, trim: trimPod });
+}
+
+/** The records of one kind in the operator's namespace, by the Secret's name. */
+export function records<R>(
+  connection: ApiConnection,
+  o: { readonly kind: RecordKind; readonly namespace: string; readonly codec: RecordCodec<R> },
+): Source<StoredRecord<R>> {
+  return sourceOf(connection, {
+    kind: kinds.secrets,
+    namespace: o.namespace,
+    selectors: { labelSelector: `${labels.kind}=${o.kind}` },
+    key: (raw) => raw.metadata.name,
+    trim: (raw) => trimRecord(raw, o.kind, o.codec),
+  });
+}
+
+/** The ConfigMap `emergency-stop` of the operator's namespace, by its name. */
+export function emergencyStops(connection: ApiConnection, namespace: string): Source<ConfigMapFacts> {
+  return sourceOf(connection, {
+    kind: kinds.configMaps,
+    namespace,
+    selectors: { fieldSelector: `metadata.name=${emergencyStopConfigMap}` },
+    key: (raw) => raw.metadata.name,
+    trim: trimConfigMap,
+  });
+}
+
+/** The four kinds of which the guard consists. One source each; keys are `<Kind>/<name>`, so that one store may take them all. */
+export const admissionKinds = {
+  MutatingAdmissionPolicy: kinds.mutatingPolicies,
+  MutatingAdmissionPolicyBinding: kinds.mutatingPolicyBindings,
+  ValidatingAdmissionPolicy: kinds.validatingPolicies,
+  ValidatingAdmissionPolicyBinding: kinds.validatingPolicyBindings,
+} as const satisfies Record<string, Kind>;
+
+export function admissionObjects(
+  connection: ApiConnection,
+  kind: keyof typeof admissionKinds,
+): Source<AdmissionObject> {
+  return sourceOf(connection, {
+    kind: admissionKinds[kind],
+    key: (raw) => `${kind}/${raw.metadata.name}`,
+    trim: trimAdmissionObject(kind),
+  });
+}
+
+interface RawEvent {
+  readonly type: string;
+  readonly object: RawObject;
+}
+
+function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>): Source<T> {
+  const { kind, selectors, trim } = watched;
+  const place: Place = watched.namespace === undefined ? {} : { namespace: watched.namespace };
+  const key = watched.key ?? ((raw: RawObject) => keyOf(raw.metadata));
+  return {
+    async list({ limit, continue: token }, signal): Promise<Page<T>> {
+      const query = { ...selectors, limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
+      const page = await listPage<RawObject>(connection, kind, place, { signal, query });
+      return { ...page, items: page.items.map((raw) => [key(raw), trim(raw)] as const) };
+    },
+    async *watch({ resourceVersion, timeoutSeconds }, signal): AsyncIterable<WatchEvent<T>> {
+      const query = {
+        ...selectors,
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        resourceVersion,
+        timeoutSeconds: String(timeoutSeconds),
+      };
+      for await (const event of connection.stream(pathOf(kind, place), query, signal)) {
+        yield translate(event as RawEvent);
+      }
+    },
+  };
+
+  function translate({ type, object }: RawEvent): WatchEvent<T> {
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        return { type: 'Put', key: key(object), value: trim(object) };
+      case 'DELETED': {
+        const { uid, resourceVersion } = object.metadata;
+        return { type: 'Delete', key: key(object), uid: uid ?? '', resourceVersion: resourceVersion ?? '' };
+      }
+      case 'BOOKMARK':
+        return { type: 'Bookmark', resourceVersion: object.metadata.resourceVersion ?? '' };
+      case 'ERROR':
+        throw eventError(connection, object, kind, place);
+      default:
+        throw new Error(
+          `API server: a watch of ${kind.plural} has an event of the unknown type ${JSON.stringify(type)}`,
+        );
+    }
+  }
+}
+
+/** An error inside a stream is a `Status` with its own code; 410 comes this way too. */
+function eventError(connection: ApiConnection, status: unknown, kind: Kind, place: Place): Error {
+  const code = (status as { readonly code?: number }).code ?? 500;
+  if (code === 410)
+    return new VersionExpiredError(`API server: watch ${kind.plural}: the resource version is too old (410)`);
+  const response = { status: code, headers: {}, body: status, at: connection.clock.now() };
+  return toError(response, subjectOf('watch', kind, place));
+}

@@ -1,0 +1,251 @@
+/** Failures of identity providers → `OperatorError`. Foreign text is cleaned and cut; secrets never get here or are scrubbed. */
+import type { Reason } from '../api/reasons.ts';
+import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import { EgressRefused } from './egress.ts';
+import { type ProviderError, readProviderError } from './provider-error.ts';
+import type { HttpAnswer } from './http.ts';
+
+export type Operation = 'Discovery' | 'Register' | 'Manage' | 'Token' | 'Revoke' | 'Introspect';
+
+export interface Where {
+  readonly issuer: string;
+  readonly now: Instant;
+  /** Values that must not appear in a message even if the provider echoes them. */
+  readonly secrets?: readonly string[];
+  /** What to do about a refused registration at this product. */
+  readonly registrationHint?: (error: ProviderError) => string | undefined;
+}
+
+const endpoints: Readonly<Record<Operation, string>> = {
+  Discovery: 'metadata document',
+  Register: 'registration endpoint',
+  Manage: 'client management endpoint',
+  Token: 'token endpoint',
+  Revoke: 'revocation endpoint',
+  Introspect: 'introspection endpoint',
+};
+
+/** No complete answer: what `undici`, TLS, DNS, our guard or a deadline threw. `signal` is the caller's. */
+export function unreachable(error: unknown, where: Where, signal?: AbortSignal): OperatorError {
+  if (error instanceof OperatorError) return error;
+  const subject = `issuer ${where.issuer}`;
+  const make = (reason: Reason, terminal: boolean, message: string): OperatorError =>
+    new OperatorError({
+      class: terminal ? 'Terminal' : 'Transient',
+      reason,
+      whose: 'Issuer',
+      message: `${subject}: ${message}`,
+      cause: error,
+    });
+
+  const refused = causes(error).find((cause) => cause instanceof EgressRefused);
+  if (refused instanceof EgressRefused)
+    return make('AddressNotAllowed', refused.lasting, `not called, because ${refused.message}.`);
+  if (named(error, 'UnusableAnswer')) return make('ProviderMisbehaves', false, `${(error as Error).message}.`);
+  if (signal?.aborted === true && !named(signal.reason, 'TimeoutError')) {
+    const message = `${subject}: the call was cancelled.`;
+    return new OperatorError({ class: 'Transient', reason: 'ProviderUnavailable', message, cause: error });
+  }
+  const code =
+    causes(error)
+      .map(codeOf)
+      .find((found) => found !== undefined) ?? '';
+  const tls = tlsProblem(code);
+  if (tls !== undefined) return make('TlsInvalid', false, `its certificate is not accepted (${code}): ${tls}`);
+  return make(
+    'ProviderUnavailable',
+    false,
+    `cannot be reached: ${networkProblem(code, named(error, 'TimeoutError'))}.`,
+  );
+}
+
+function causes(error: unknown): readonly Error[] {
+  const found: Error[] = [];
+  for (let next = error; next instanceof Error && found.length < 8; next = next.cause) {
+    found.push(next);
+    if (next instanceof AggregateError) for (const inner of next.errors) if (inner instanceof Error) found.push(inner);
+  }
+  return found;
+}
+
+function named(error: unknown, name: string): boolean {
+  return causes(error).some((cause) => cause.name === name);
+}
+
+function codeOf(error: Error): string | undefined {
+  const code: unknown = (error as { code?: unknown }).code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+function tlsProblem(code: string): string | undefined {
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return 'renew it at the provider, and compare the clocks.';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'it is for another host name; use the name that it is made for.';
+  if (
+    /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_\w+|CERT_\w+|CRL_\w+|INVALID_CA)$/.test(code)
+  ) {
+    return 'give the certificate authority in caBundleRef of this issuer.';
+  }
+  if (/^(ERR_SSL_|EPROTO|ERR_TLS_|ERR_OSSL_)/.test(code))
+    return 'the server does not speak TLS 1.2 or newer there, or the CA bundle is not PEM.';
+  return undefined;
+}
+
+const networkProblems: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'its name does not resolve',
+  EAI_AGAIN: 'its name cannot be resolved now',
+  ECONNREFUSED: 'the connection is refused',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  UND_ERR_SOCKET: 'the connection was cut',
+  EHOSTUNREACH: 'no route to it',
+  ENETUNREACH: 'no route to it',
+  ETIMEDOUT: 'no answer in time',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  UND_ERR_BODY_TIMEOUT: 'no answer in time',
+  UND_ERR_HEADERS_OVERFLOW: 'the answer has too many headers',
+};
+
+function networkProblem(code: string, timedOut: boolean): string {
+  if (timedOut) return 'no answer in time';
+  return networkProblems[code] ?? (/^[A-Z0-9_]{1,40}$/.test(code) ? code : 'the call failed');
+}
+
+/** An answer that is not the success of `operation`. Never a bug: every status and body has a class. */
+export function refused(answer: HttpAnswer, operation: Operation, where: Where): OperatorError {
+  const error = readProviderError(answer, where.secrets ?? []);
+  const said = `${error.status}${error.code === undefined ? '' : ` ${error.code}`}${error.text === undefined ? '' : `, "${error.text}"`}`;
+  const sentence = (what: string, todo: string): string =>
+    `issuer ${where.issuer} – ${endpoints[operation]} ${what} (${said}). ${todo}`;
+  const temporary = (reason: Reason, what: string, todo: string, retryAt?: Instant): OperatorError =>
+    new OperatorError({
+      class: 'Transient',
+      reason,
+      whose: 'Issuer',
+      message: sentence(what, todo),
+      ...(retryAt === undefined ? {} : { retryAt }),
+    });
+  const terminal = (reason: Reason, whose: 'Object' | 'Issuer', what: string, todo: string): OperatorError =>
+    new OperatorError({ class: 'Terminal', reason, whose, message: sentence(what, todo) });
+
+  const retryAt = retryAfter(answer, where.now);
+  if (error.status === 429 || (error.status === 503 && retryAt !== undefined)) {
+    return temporary('RateLimited', 'asks to wait', 'The work keeps its place.', retryAt);
+  }
+  if (error.status >= 500 || error.status === 408 || temporaryCodes.has(error.code ?? '')) {
+    return temporary('ProviderUnavailable', 'fails', 'It is tried again.', retryAt);
+  }
+  if (error.status < 400) {
+    const why = error.status >= 300 ? 'redirects, which is never followed' : 'answers something unexpected';
+    return temporary('ProviderMisbehaves', why, 'Compare the issuer URL with what the provider calls itself.');
+  }
+  if (error.page) {
+    const todo = 'A proxy or firewall seems to stand before the provider: let the operator through.';
+    return temporary('ProviderMisbehaves', 'answers with a page instead of JSON', todo, plus(where.now, 5 * minute));
+  }
+  switch (operation) {
+    case 'Token':
+    case 'Revoke':
+    case 'Introspect':
+      return refusedByTokenEndpoint(error, operation, terminal, temporary);
+    case 'Register':
+      return refusedRegistration(error, where, terminal);
+    case 'Manage':
+      if (error.status === 401 || (error.status === 403 && error.code !== 'insufficient_scope')) {
+        const todo =
+          'Give managementTokenRef of this issuer, or hand in a new registration access token; minting goes on.';
+        return terminal('RegistrationAccessTokenLost', 'Object', 'refuses the token that manages this client', todo);
+      }
+      return terminal('RegistrationRefused', 'Object', 'refuses the change of the client', hint(error, where));
+    case 'Discovery':
+      return temporary('ProviderMetadataInvalid', 'is not there', 'Correct the issuer URL in the configuration.');
+  }
+}
+
+type Terminal = (reason: Reason, whose: 'Object' | 'Issuer', what: string, todo: string) => OperatorError;
+type Temporary = (reason: Reason, what: string, todo: string) => OperatorError;
+
+const temporaryCodes = new Set(['temporarily_unavailable', 'server_error', 'slow_down']);
+const credentialCodes = new Set(['invalid_client', 'unauthorized_client', 'invalid_grant', 'invalid_token']);
+const scopeCodes = new Set(['invalid_scope', 'scope_invalid', 'invalid_target', 'insufficient_scope', 'access_denied']);
+
+/** A 401 without a code, and the empty 403 of some products, are their `invalid_client`. */
+function refusedByTokenEndpoint(
+  error: ProviderError,
+  operation: Operation,
+  terminal: Terminal,
+  temporary: Temporary,
+): OperatorError {
+  const code = error.code ?? '';
+  if (scopeCodes.has(code)) {
+    return terminal(
+      'ScopeRefused',
+      'Object',
+      'refuses the scope or audience',
+      'Allow it for this client at the provider, or take it out of the pool.',
+    );
+  }
+  if (credentialCodes.has(code) || error.status === 401 || (error.status === 403 && code === '')) {
+    return terminal(
+      'CredentialRefused',
+      'Object',
+      'refuses the credential of the client',
+      'See whether the client still exists there and is enabled.',
+    );
+  }
+  if (error.status === 404 || error.status === 405) {
+    return temporary('ProviderMisbehaves', 'is not where its metadata says', 'The metadata is read again.');
+  }
+  const what = operation === 'Token' ? 'refuses the request for a token' : 'refuses the request';
+  return terminal('TokenRequestRefused', 'Object', what, 'Compare the profile of this issuer with the product.');
+}
+
+function refusedRegistration(error: ProviderError, where: Where, terminal: Terminal): OperatorError {
+  if (error.status === 401) {
+    const todo =
+      'It may have expired or be used up: put a new initial access token into the Secret of registrationTokenRef.';
+    return terminal(
+      'RegistrationCredentialRefused',
+      'Issuer',
+      'refuses the credential with which clients are registered',
+      todo,
+    );
+  }
+  return terminal('RegistrationRefused', 'Object', 'refuses to register the client', hint(error, where));
+}
+
+function hint(error: ProviderError, where: Where): string {
+  const specific = where.registrationHint?.(error);
+  if (specific !== undefined) return specific;
+  if (error.status === 404 || error.status === 405)
+    return 'Switch dynamic client registration on at the provider, or name an existing client in the pool.';
+  if (error.status === 403)
+    return 'Allow these scopes and metadata for dynamically registered clients at the provider.';
+  return "Compare the pool's scopes and authentication with what the provider supports.";
+}
+
+/** RFC 9110 §10.2.3: seconds or a date; held between 1 s and 15 min; garbage is no wish. */
+export function retryAfter(answer: HttpAnswer, now: Instant): Instant | undefined {
+  const text = answer.headers['retry-after']?.trim();
+  if (text === undefined || text === '') return undefined;
+  const date = parseHttpDate(text);
+  const wait = /^[+-]?\d+(\.\d+)?$/.test(text)
+    ? Number(text) * second
+    : date === undefined
+      ? undefined
+      : date - (answer.providerTime ?? now);
+  return wait === undefined ? undefined : plus(now, Math.min(Math.max(wait, second), 15 * minute));
+}
+
+/** A success whose content cannot be used. `whose` is the issuer only where everything of it is concerned. */
+export function misbehaves(
+  operation: Operation,
+  where: Where,
+  what: string,
+  whose: 'Object' | 'Issuer' = 'Object',
+): OperatorError {
+  const message = `issuer ${where.issuer} – ${endpoints[operation]}: ${what}. It is tried again; compare the profile of this issuer with the product.`;
+  return new OperatorError({ class: 'Transient', reason: 'ProviderMisbehaves', whose, message });
+}

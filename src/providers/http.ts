@@ -1,0 +1,147 @@
+/** The only place that calls identity providers. */
+import { Agent, request } from 'undici';
+import { type Clock, type Instant, instant, type Milliseconds, parseHttpDate, second } from '../clock.ts';
+import { LostLeaseError } from '../errors.ts';
+import { unreachable } from './classify.ts';
+import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Lower-case names; a repeated header is joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** The provider's clock, from its `Date` header; whole seconds. */
+  readonly providerTime?: Instant;
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Most bytes of an answer's body. */
+  readonly maxBytes: number;
+}
+
+export interface HttpOptions {
+  readonly issuer: string;
+  readonly clock: Clock;
+  /** PEM text; replaces the system's roots. Read before each call: a new bundle starts new connections. */
+  readonly caBundle: () => string | undefined;
+  readonly allowPrivateNetwork: () => boolean;
+  /** The resolver behind the guard; default the system's. */
+  readonly lookup?: Lookup;
+  /** For the whole call: connect, request, last byte. Default 10 s. */
+  readonly deadline?: Milliseconds;
+}
+
+/** Bytes of the largest answer that is read: metadata and client registrations. */
+export const largeAnswer = 1_048_576;
+/** Bytes of the largest answer of token, revocation and introspection endpoints. */
+export const smallAnswer = 65_536;
+
+const defaultDeadline = 10 * second;
+
+/** Wrong encoding or too many bytes: the answer was cut off and thrown away. */
+export class UnusableAnswer extends Error {
+  override readonly name = 'UnusableAnswer';
+}
+
+/**
+ * Calls one issuer over one long-lived dispatcher: https only, guarded addresses, no redirects, no compression, byte and time caps, never
+ * a retry. Throws `OperatorError` only when there was no complete answer; every HTTP status is an answer.
+ */
+export class Http {
+  readonly #options: HttpOptions;
+  #agent: Agent | undefined;
+  #caOfAgent: string | undefined;
+  #offset: Milliseconds | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /** Provider's clock minus ours at its last answer, ± 1 s; `undefined` before the first. */
+  get clockOffset(): Milliseconds | undefined {
+    return this.#offset;
+  }
+
+  async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    const deadline = AbortSignal.timeout(this.#options.deadline ?? defaultDeadline);
+    try {
+      checkUrl(what.url, this.#options.allowPrivateNetwork());
+      const answer = await request(what.url, {
+        method: what.method,
+        dispatcher: this.#dispatcher(),
+        signal: AbortSignal.any([signal, deadline]),
+        headers: {
+          accept: 'application/json',
+          ...what.headers,
+          'accept-encoding': 'identity',
+          'user-agent': 'ci-identity-operator',
+        },
+        ...(what.body === undefined ? {} : { body: what.body }),
+      });
+      const headers = flatten(answer.headers);
+      if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+        answer.body.on('error', () => undefined).destroy();
+        throw new UnusableAnswer('the answer is compressed although that was not allowed');
+      }
+      const body = await readCapped(answer.body, what.maxBytes);
+      const providerTime = parseHttpDate(headers['date'] ?? '');
+      if (providerTime !== undefined) this.#offset = providerTime + 500 - this.#options.clock.now();
+      return { status: answer.statusCode, headers, body, ...(providerTime === undefined ? {} : { providerTime }) };
+    } catch (error) {
+      if (error instanceof LostLeaseError) throw error;
+      throw unreachable(error, { issuer: this.#options.issuer, now: this.#options.clock.now() }, signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
+    this.#agent = undefined;
+  }
+
+  #dispatcher(): Agent {
+    const ca = this.#options.caBundle();
+    if (this.#agent !== undefined && ca === this.#caOfAgent) return this.#agent;
+    void this.#agent?.close();
+    this.#caOfAgent = ca;
+    this.#agent = new Agent({
+      allowH2: false,
+      connections: 32,
+      pipelining: 1,
+      connect: {
+        timeout: 5 * second,
+        minVersion: 'TLSv1.2',
+        lookup: guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup) as never,
+        ...(ca === undefined ? {} : { ca }),
+      },
+    });
+    return this.#agent;
+  }
+}
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Readonly<Record<string, string>> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return flat;
+}
+
+async function readCapped(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) throw new UnusableAnswer(`the answer has more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Seconds by which assertions must be shifted to look current to the provider; 0 within the accuracy of a `Date` header. */
+export function assertionSkew(offset: Milliseconds | undefined): number {
+  return offset === undefined || Math.abs(offset) < 5 * second ? 0 : Math.round(instant(offset) / second);
+}

@@ -1,0 +1,148 @@
+import type { Clock, Milliseconds } from '../clock.ts';
+import type { Credential } from '../domain/client/credential.ts';
+import type { Redacted } from '../redacted.ts';
+import { Http } from './http.ts';
+import { capabilitiesOf, type OidcAdapter, oidcAdapter, type OidcIssuer } from './oidc/adapter.ts';
+import { chooseAlgorithm, generateKey } from './oidc/authentication.ts';
+import { Discovery } from './oidc/discovery.ts';
+import type { AudienceBy, Profile } from './oidc/profile.ts';
+import { profiles } from './oidc/profiles.ts';
+import { Reach } from './oidc/reach.ts';
+import type { Capabilities } from './port.ts';
+
+/** One row of the configuration. The functions are asked at each use, so a changed Secret needs no restart. */
+export interface IssuerSettings {
+  readonly url: string;
+  /** `Generic` or `Keycloak`. */
+  readonly profile: string;
+  readonly registrationToken?: () => Redacted<string> | undefined;
+  readonly managementToken?: () => Redacted<string> | undefined;
+  /** PEM. */
+  readonly caBundle?: () => string | undefined;
+  readonly allowPrivateNetwork: boolean;
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
+}
+
+export interface AudienceChoice {
+  readonly audienceBy: AudienceBy;
+  /** With `Scope`: audience → scope that carries it. */
+  readonly audienceScopes?: Readonly<Record<string, string>>;
+}
+
+export interface IssuersOptions {
+  readonly clock: Clock;
+  /** In [0, 1): spreads the times at which metadata is read again. */
+  readonly random: () => number;
+}
+
+/** One identity provider: its connections, metadata and what was learnt about it. */
+export class Issuer {
+  readonly url: string;
+  readonly #shared: OidcIssuer;
+  #settings: IssuerSettings;
+
+  constructor(settings: IssuerSettings, profile: Profile, o: IssuersOptions) {
+    const { clock } = o;
+    this.url = settings.url;
+    this.#settings = settings;
+    const allowPrivateNetwork = (): boolean => this.#settings.allowPrivateNetwork;
+    const http = new Http({
+      issuer: settings.url,
+      clock,
+      caBundle: () => this.#settings.caBundle?.(),
+      allowPrivateNetwork,
+    });
+    this.#shared = {
+      issuer: settings.url,
+      http,
+      clock,
+      profile,
+      discovery: new Discovery({ issuer: settings.url, http, clock, allowPrivateNetwork, random: o.random }),
+      reach: new Reach(),
+      registrationToken: () => this.#settings.registrationToken?.(),
+      managementToken: () => this.#settings.managementToken?.(),
+    };
+  }
+
+  get profile(): string {
+    return this.#shared.profile.name;
+  }
+
+  get settings(): IssuerSettings {
+    return this.#settings;
+  }
+
+  /** New settings for the same URL and profile; what was learnt stays. */
+  set settings(settings: IssuerSettings) {
+    this.#settings = settings;
+  }
+
+  /** The provider as one pool asks it. Cheap: make one whenever it is needed. */
+  provider(choice: AudienceChoice): OidcAdapter {
+    return oidcAdapter(this.#shared, {
+      by: choice.audienceBy,
+      ...(choice.audienceScopes === undefined ? {} : { scopes: choice.audienceScopes }),
+    });
+  }
+
+  /** A key of the best algorithm that the provider is known to verify; works offline. */
+  generateKey(): Promise<Credential & { readonly type: 'PrivateKeyJwt' }> {
+    return generateKey(chooseAlgorithm(this.#shared.discovery.known?.signingAlgorithms));
+  }
+
+  /** Resolves once metadata is known and not too old; usually at once. Throws `OperatorError`. */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#shared.discovery.get(signal);
+  }
+
+  /** `undefined` before the first discovery. Carrier scopes are a pool's: see `provider().capabilities`. */
+  capabilities(): Capabilities | undefined {
+    return this.#shared.discovery.known === undefined ? undefined : capabilitiesOf(this.#shared, { by: 'Profile' });
+  }
+
+  /** Provider's clock minus ours, ± 1 s; `undefined` before the first answer. */
+  clockOffset(): Milliseconds | undefined {
+    return this.#shared.http.clockOffset;
+  }
+
+  close(): Promise<void> {
+    return this.#shared.http.close();
+  }
+}
+
+/** The configured issuers; no other can be called. */
+export class Issuers {
+  readonly #o: IssuersOptions;
+  readonly #issuers = new Map<string, Issuer>();
+
+  constructor(options: IssuersOptions) {
+    this.#o = options;
+  }
+
+  /** Replaces the whole configuration. Issuers that stay keep their connections and metadata; calls under way on others are cut. */
+  configure(settings: readonly IssuerSettings[]): void {
+    const wanted = new Map(settings.map((row) => [row.url, row]));
+    for (const [url, issuer] of this.#issuers) {
+      const row = wanted.get(url);
+      if (row?.profile === issuer.profile) continue;
+      this.#issuers.delete(url);
+      void issuer.close();
+    }
+    for (const row of settings) {
+      const known = this.#issuers.get(row.url);
+      const profile = profiles[row.profile];
+      if (known !== undefined) known.settings = row;
+      else if (profile !== undefined) this.#issuers.set(row.url, new Issuer(row, profile, this.#o));
+    }
+  }
+
+  get(url: string): Issuer | undefined {
+    return this.#issuers.get(url);
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#issuers.values()];
+    this.#issuers.clear();
+    await Promise.all(open.map((issuer) => issuer.close()));
+  }
+}

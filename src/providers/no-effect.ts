@@ -1,0 +1,43 @@
+import type { Reason } from '../api/reasons.ts';
+import type { OperatorError } from '../errors.ts';
+
+/** The other side answered that it did not do it, or the call was never sent. */
+const refusals: readonly Reason[] = [
+  'RegistrationRefused',
+  'RegistrationCredentialMissing',
+  'RegistrationCredentialRefused',
+  'RegistrationAccessTokenLost',
+  'ClientGone',
+  'RateLimited',
+  'ProviderMetadataInvalid',
+  'AddressNotAllowed',
+  'TlsInvalid',
+  'IssuerNotConfigured',
+];
+
+/** No connection came about, so nothing was sent. */
+const unsent: readonly string[] = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+];
+
+/**
+ * Whether a mutating call that failed with `error` surely changed nothing at the provider, so that its intent may be closed. `false` means
+ * that nobody knows.
+ */
+export function surelyWithoutEffect(error: OperatorError): boolean {
+  if (refusals.includes(error.reason)) return true;
+  for (
+    let cause: unknown = error.cause, depth = 0;
+    cause instanceof Error && depth < 8;
+    cause = cause.cause, depth += 1
+  ) {
+    const found = cause instanceof AggregateError ? [cause, ...cause.errors] : [cause];
+    if (found.some((one: unknown) => unsent.includes((one as { code?: string }).code ?? ''))) return true;
+  }
+  return false;
+}

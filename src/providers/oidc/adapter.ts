@@ -1,0 +1,64 @@
+import type { Redacted } from '../../redacted.ts';
+import type { Clock } from '../../clock.ts';
+import type { Http } from '../http.ts';
+import type { Capabilities, IdentityProvider } from '../port.ts';
+import { carriers } from './audiences.ts';
+import { supportedMethods } from './authentication.ts';
+import type { Discovery, Metadata } from './discovery.ts';
+import type { AudienceMapping, Profile } from './profile.ts';
+import type { Reach } from './reach.ts';
+import { Registration } from './registration.ts';
+import { Tokens } from './tokens.ts';
+
+/** What all pools of one issuer share. */
+export interface OidcIssuer {
+  readonly issuer: string;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly discovery: Discovery;
+  readonly profile: Profile;
+  readonly reach: Reach;
+  readonly registrationToken: () => Redacted<string> | undefined;
+  readonly managementToken: () => Redacted<string> | undefined;
+}
+
+/** From the profile, refined by metadata and tokens as they are seen; good for decisions at any time. */
+export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): Capabilities {
+  const metadata = issuer.discovery.known;
+  return {
+    variants: registers(issuer.profile, metadata) ? issuer.profile.variants(supportedMethods(metadata)) : [],
+    clientIdBy: issuer.profile.clientIdBy,
+    findByTag: false,
+    revocation: issuer.reach.of(metadata),
+    narrowsScopes: true,
+    exchange: false,
+    credentialPropagation: issuer.profile.credentialPropagation,
+    ignoredScopes: issuer.profile.ignoredScopes,
+    carrierScopes: carriers(Object.keys(audience.scopes ?? {}), audience, issuer.profile),
+  };
+}
+
+/** Before the first discovery nothing is ruled out. */
+function registers(profile: Profile, metadata: Metadata | undefined): boolean {
+  return metadata === undefined || profile.registrationEndpoint(metadata) !== undefined;
+}
+
+/** One issuer as one pool asks it: the way of naming audiences is the pool's. */
+export interface OidcAdapter extends IdentityProvider {
+  readonly tokens: Tokens;
+}
+
+/** Cheap and without state of its own: everything that is learnt stays in `issuer`. */
+export function oidcAdapter(issuer: OidcIssuer, audience: AudienceMapping): OidcAdapter {
+  const clients = new Registration({
+    ...issuer,
+    carriers: (audiences) => carriers(audiences, audience, issuer.profile),
+  });
+  return {
+    get capabilities() {
+      return capabilitiesOf(issuer, audience);
+    },
+    tokens: new Tokens({ ...issuer, audience }),
+    ...(registers(issuer.profile, issuer.discovery.known) ? { clients } : {}),
+  };
+}

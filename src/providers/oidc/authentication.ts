@@ -1,0 +1,102 @@
+/** How a client proves itself: keys (RFC 7523 `private_key_jwt`) and secrets (RFC 6749 §2.3.1). */
+import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import {
+  type ClientAuth,
+  type ClientMetadata,
+  ClientSecretBasic,
+  ClientSecretPost,
+  clockSkew,
+  modifyAssertion,
+  PrivateKeyJwt,
+} from 'openid-client';
+import type { AuthenticationMethod, Credential } from '../../domain/client/credential.ts';
+import { OperatorError } from '../../errors.ts';
+import { Redacted } from '../../redacted.ts';
+import type { Metadata } from './discovery.ts';
+import type { Profile } from './profile.ts';
+
+/** Best first. ES256 is small and the one that nearly every server verifies. */
+const algorithms = ['ES256', 'PS256', 'RS256', 'ES384', 'ES512', 'Ed25519', 'EdDSA'] as const;
+
+/** The algorithm for new keys. Works without metadata, because a key is made before the provider is asked. */
+export function chooseAlgorithm(supported: readonly string[] | undefined): string {
+  return algorithms.find((algorithm) => supported?.includes(algorithm) ?? true) ?? algorithms[0];
+}
+
+/** A new key pair; `kid` is the thumbprint (RFC 7638). Pure computation, no call. */
+export async function generateKey(algorithm: string): Promise<Credential & { readonly type: 'PrivateKeyJwt' }> {
+  const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: 3_072 });
+  const open = await exportJWK(pair.publicKey);
+  const kid = await calculateJwkThumbprint(open);
+  const closed = await exportJWK(pair.privateKey);
+  const publicJwk = { ...(open as Record<string, string>), kid, alg: algorithm, use: 'sig' };
+  return {
+    type: 'PrivateKeyJwt',
+    kid,
+    alg: algorithm,
+    publicJwk,
+    privateJwk: new Redacted(JSON.stringify({ ...closed, kid, alg: algorithm, use: 'sig' })),
+  };
+}
+
+/** Methods that the provider's metadata offers; everything that we can do where it does not say. */
+export function supportedMethods(metadata: Metadata | undefined): ReadonlySet<AuthenticationMethod> {
+  const all = {
+    PrivateKeyJwt: 'private_key_jwt',
+    ClientSecretBasic: 'client_secret_basic',
+    ClientSecretPost: 'client_secret_post',
+  };
+  const offered = metadata?.authenticationMethods;
+  const names = Object.entries(all) as [AuthenticationMethod, string][];
+  return new Set(names.filter(([, name]) => offered?.includes(name) ?? true).map(([method]) => method));
+}
+
+export interface Authentication {
+  readonly clientAuth: ClientAuth;
+  readonly metadata: Partial<ClientMetadata>;
+}
+
+/**
+ * What openid-client needs to authenticate as this credential. `skew`: seconds that the provider's clock is ahead of ours. Throws
+ * `Terminal` `CredentialRefused` for a credential that cannot be used.
+ */
+export async function authenticate(
+  credential: Credential,
+  profile: Profile,
+  metadata: Metadata,
+  skew: number,
+): Promise<Authentication> {
+  if (credential.type === 'PrivateKeyJwt') {
+    const key = await importPrivateKey(credential, metadata.issuer);
+    const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : metadata.tokenEndpoint;
+    const clientAuth = PrivateKeyJwt(
+      { key, kid: credential.kid },
+      { [modifyAssertion]: (_header, payload) => void (payload['aud'] = audience) },
+    );
+    return { clientAuth, metadata: { [clockSkew]: skew } };
+  }
+  if (credential.secret === undefined) throw unusable(metadata.issuer, 'it has no client secret');
+  const secret = credential.secret.reveal();
+  return {
+    clientAuth: credential.type === 'ClientSecretBasic' ? ClientSecretBasic(secret) : ClientSecretPost(secret),
+    metadata: {},
+  };
+}
+
+async function importPrivateKey(
+  credential: Credential & { type: 'PrivateKeyJwt' },
+  issuer: string,
+): Promise<CryptoKey> {
+  try {
+    const imported = await importJWK(JSON.parse(credential.privateJwk.reveal()) as JWK, credential.alg);
+    if (!(imported instanceof Uint8Array)) return imported;
+  } catch {
+    // What the parser or importer says may quote the key.
+  }
+  throw unusable(issuer, 'its private key cannot be read');
+}
+
+function unusable(issuer: string, why: string): OperatorError {
+  const message = `issuer ${issuer}: the stored credential of the client cannot be used, because ${why}. Rotate the pool.`;
+  return new OperatorError({ class: 'Terminal', reason: 'CredentialRefused', message });
+}

@@ -1,0 +1,35 @@
+import type { DesiredClient } from '../port.ts';
+import type { ClientMetadata, Profile } from './profile.ts';
+
+/**
+ * Names of the members in which the client at the provider differs from what is desired. What the provider does not say is no drift:
+ * many leave out what they do not keep.
+ */
+export function driftOf(
+  said: ClientMetadata,
+  desired: DesiredClient,
+  profile: Profile,
+  carriers: readonly string[],
+): readonly string[] {
+  const wanted = profile.fromBody(profile.toBody(desired, [...desired.scopes, ...carriers]));
+  const differs: Readonly<Record<string, boolean>> = {
+    name: said.name !== undefined && said.name !== wanted.name,
+    tag: said.tag !== undefined && said.tag !== desired.tag,
+    scopes: said.scopes !== undefined && !sameSet(said.scopes, wanted.scopes ?? []),
+    authentication: said.authentication !== undefined && said.authentication !== wanted.authentication,
+    grantTypes: said.grantTypes !== undefined && !said.grantTypes.includes('client_credentials'),
+    keys: said.keys !== undefined && !sameSet(said.keys.map(keyText), (wanted.keys ?? []).map(keyText)),
+  };
+  return Object.keys(differs).filter((member) => differs[member] === true);
+}
+
+function sameSet(one: readonly string[], other: readonly string[]): boolean {
+  const a = new Set(one);
+  const b = new Set(other);
+  return a.size === b.size && [...a].every((item) => b.has(item));
+}
+
+/** The public numbers of a key and its id; servers add and drop the other members. */
+function keyText(key: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(['kty', 'kid', 'crv', 'x', 'y', 'n', 'e'].map((name) => key[name] ?? null));
+}

@@ -1,0 +1,52 @@
+/** The form of a profile: what differs between products that speak OAuth. */
+import type { Milliseconds } from '../../clock.ts';
+import type { AuthenticationMethod } from '../../domain/client/credential.ts';
+import type { Variant } from '../../domain/client/record.ts';
+import type { DesiredClient } from '../port.ts';
+import type { ProviderError } from '../provider-error.ts';
+import type { Metadata } from './discovery.ts';
+
+/** How an audience is asked for; `Profile` leaves it to the product. */
+export type AudienceBy = 'Profile' | 'Resource' | 'Audience' | 'Scope' | 'None';
+
+export interface AudienceMapping {
+  readonly by: AudienceBy;
+  /** With `by: Scope`: the provider's scope that carries each audience. */
+  readonly scopes?: Readonly<Record<string, string>>;
+}
+
+/** What a provider says about a client, in the words of RFC 7591. `undefined`: it does not say. */
+export interface ClientMetadata {
+  readonly clientId?: string;
+  readonly secret?: string;
+  /** Seconds since the epoch; 0: never. */
+  readonly secretExpiresAt?: number;
+  readonly managementToken?: string;
+  readonly managementUri?: string;
+  readonly name?: string;
+  readonly tag?: string;
+  readonly scopes?: readonly string[];
+  /** Accepts a list with one member, as Glewlwyd answers. */
+  readonly authentication?: string;
+  readonly grantTypes?: readonly string[];
+  readonly keys?: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface Profile {
+  readonly name: string;
+  /** Where clients are registered; `undefined`: they cannot be. */
+  registrationEndpoint(metadata: Metadata): string | undefined;
+  /** The body of a registration or of a whole update; `desired.clientId` is there for an update and where we choose the id. `scopes`: those of the client plus carrier scopes, sorted. */
+  toBody(desired: DesiredClient, scopes: readonly string[]): Readonly<Record<string, unknown>>;
+  /** Members that are absent or of the wrong type are left out; never throws. */
+  fromBody(body: Readonly<Record<string, unknown>>): ClientMetadata;
+  /** `aud` of `private_key_jwt` assertions. */
+  readonly assertionAudience: 'Issuer' | 'TokenEndpoint';
+  readonly audienceBy: Exclude<AudienceBy, 'Profile'>;
+  readonly ignoredScopes: readonly string[];
+  readonly credentialPropagation: Milliseconds;
+  readonly clientIdBy: 'Us' | 'Provider';
+  variants(authentication: ReadonlySet<AuthenticationMethod>): readonly Variant[];
+  /** The one step that the product's administrator has to take. */
+  registrationHint(error: ProviderError, issuer: string): string | undefined;
+}

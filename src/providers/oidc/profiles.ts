@@ -1,0 +1,6 @@
+import type { Profile } from './profile.ts';
+import { generic } from './profiles/generic.ts';
+import { keycloak } from './profiles/keycloak.ts';
+
+/** One row per product, by the name that the configuration uses. */
+export const profiles: Readonly<Record<string, Profile>> = { Generic: generic, Keycloak: keycloak };

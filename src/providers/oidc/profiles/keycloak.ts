@@ -1,0 +1,73 @@
+import { second } from '../../../clock.ts';
+import type { AuthenticationMethod } from '../../../domain/client/credential.ts';
+import { parseJsonObject, record, records, strings, text, withoutUndefined } from '../../fields.ts';
+import type { Profile } from '../profile.ts';
+
+const authenticators: Readonly<Record<AuthenticationMethod, string>> = {
+  PrivateKeyJwt: 'client-jwt',
+  ClientSecretBasic: 'client-secret',
+  ClientSecretPost: 'client-secret',
+};
+const methods: Readonly<Record<string, string>> = {
+  'client-jwt': 'private_key_jwt',
+  'client-secret': 'client_secret_basic',
+};
+const ownerAttribute = 'ci-identity.owner';
+
+/**
+ * Keycloak 26 through `clients-registrations/default`: the same initial access token as the OIDC endpoint takes, but our own client id, a
+ * lifespan per client, an owner attribute, and none of the realm's default scopes.
+ */
+export const keycloak: Profile = {
+  name: 'Keycloak',
+  registrationEndpoint: (metadata) => `${metadata.issuer.replace(/\/$/, '')}/clients-registrations/default`,
+  toBody: (desired, scopes) => ({
+    ...(desired.clientId === undefined ? {} : { clientId: desired.clientId }),
+    name: desired.name,
+    protocol: 'openid-connect',
+    publicClient: false,
+    serviceAccountsEnabled: true,
+    standardFlowEnabled: false,
+    implicitFlowEnabled: false,
+    directAccessGrantsEnabled: false,
+    clientAuthenticatorType: authenticators[desired.authentication],
+    defaultClientScopes: [],
+    optionalClientScopes: scopes,
+    attributes: {
+      [ownerAttribute]: desired.tag,
+      'access.token.lifespan': String(Math.floor(desired.maxTokenLifetime / second)),
+      ...(desired.keys.length === 0
+        ? {}
+        : { 'use.jwks.string': 'true', 'jwks.string': JSON.stringify({ keys: desired.keys }) }),
+    },
+  }),
+  fromBody(body) {
+    const attributes = record(body['attributes']) ?? {};
+    const jwks = parseJsonObject(text(attributes['jwks.string']) ?? '');
+    return withoutUndefined({
+      clientId: text(body['clientId']),
+      secret: text(body['secret']),
+      managementToken: text(body['registrationAccessToken']),
+      name: text(body['name']),
+      tag: text(attributes[ownerAttribute]),
+      scopes: Array.isArray(body['optionalClientScopes']) ? strings(body['optionalClientScopes']) : undefined,
+      authentication: methods[text(body['clientAuthenticatorType']) ?? ''],
+      grantTypes: body['serviceAccountsEnabled'] === true ? ['client_credentials'] : undefined,
+      keys: records(jwks?.['keys']),
+    });
+  },
+  assertionAudience: 'Issuer',
+  audienceBy: 'Scope',
+  ignoredScopes: ['email', 'profile'],
+  credentialPropagation: 10 * second,
+  clientIdBy: 'Us',
+  variants: (authentication) => (authentication.has('PrivateKeyJwt') ? ['TwoKeys', 'NewClient'] : ['NewClient']),
+  registrationHint(error, issuer) {
+    const realm = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1] ?? 'of this issuer';
+    if (/in use/i.test(error.text ?? ''))
+      return 'A client with this id exists there already: delete it in Keycloak if it is ours and lost.';
+    if (error.status === 403)
+      return `In Keycloak make each scope of the pool an optional client scope of realm ${realm}.`;
+    return undefined;
+  },
+};

@@ -1,0 +1,30 @@
+import type { RevocationReach } from '../port.ts';
+import type { Metadata } from './discovery.ts';
+
+/**
+ * What revocation reaches at one issuer, learnt from its tokens, because metadata does not say it:
+ * no revocation endpoint – `ExpiryOnly`; nothing seen yet – `IntrospectionOnly`, the least that the endpoint promises;
+ * only opaque tokens – `Immediate`, since nobody can use one without asking the provider;
+ * a JWT – `IntrospectionOnly`, since resource servers may verify it alone; all tokens are JWTs and their revocation is refused – `ExpiryOnly`.
+ */
+export class Reach {
+  #opaque = false;
+  #jwt = false;
+  #refused = false;
+
+  sawToken(isJwt: boolean): void {
+    if (isJwt) this.#jwt = true;
+    else this.#opaque = true;
+  }
+
+  /** The provider answered `unsupported_token_type` (RFC 7009 §2.2.1). */
+  sawRefusal(): void {
+    this.#refused = true;
+  }
+
+  of(metadata: Metadata | undefined): RevocationReach {
+    if (metadata !== undefined && metadata.revocationEndpoint === undefined) return 'ExpiryOnly';
+    if (this.#opaque && !this.#jwt) return 'Immediate';
+    return this.#refused && !this.#opaque ? 'ExpiryOnly' : 'IntrospectionOnly';
+  }
+}

@@ -1,0 +1,221 @@
+/** Dynamic client registration (RFC 7591) and its management (RFC 7592), tolerant of what real servers answer. */
+import { type Clock, instant, type Instant, second } from '../../clock.ts';
+import type { ClientObservation } from '../../domain/client/record.ts';
+import { OperatorError } from '../../errors.ts';
+import { Redacted } from '../../redacted.ts';
+import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
+import { parseJsonObject, withoutUndefined } from '../fields.ts';
+import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
+import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
+import type { Discovery } from './discovery.ts';
+import { driftOf } from './drift.ts';
+import type { ClientMetadata, Profile } from './profile.ts';
+
+export interface RegistrationOptions {
+  readonly issuer: string;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly discovery: Discovery;
+  readonly profile: Profile;
+  /** RFC 7591 initial access token; absent: registration is open. */
+  readonly registrationToken: () => Redacted<string> | undefined;
+  /** A credential that manages every client and does not rotate; heals a lost registration access token. */
+  readonly managementToken: () => Redacted<string> | undefined;
+  /** Scopes that carry these audiences at this provider. */
+  readonly carriers: (audiences: readonly string[]) => readonly string[];
+}
+
+export class Registration implements ClientRegistry {
+  readonly #o: RegistrationOptions;
+
+  constructor(options: RegistrationOptions) {
+    this.#o = options;
+  }
+
+  async register(desired: DesiredClient, signal: AbortSignal): Promise<ClientAnswer> {
+    const endpoint = await this.#endpoint(signal);
+    const token = this.#o.registrationToken();
+    const { clientId, ...unnamed } = desired;
+    const named = this.#o.profile.clientIdBy === 'Us' && clientId !== undefined ? desired : unnamed;
+    const answer = await this.#send('POST', endpoint, token, this.#body(named), signal);
+    if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Register', named, endpoint);
+    if (token === undefined && (answer.status === 401 || answer.status === 403)) {
+      throw this.#terminal(
+        'RegistrationCredentialMissing',
+        'registration needs a credential and none is configured. Put an initial access token into a Secret and name it in registrationTokenRef of this issuer.',
+        'Issuer',
+      );
+    }
+    throw refused(answer, 'Register', this.#where([token]));
+  }
+
+  async observe(
+    ref: ClientRef,
+    desired: DesiredClient,
+    signal: AbortSignal,
+  ): Promise<ClientObservation & Pick<ClientAnswer, 'management'>> {
+    const at = this.#o.clock.now();
+    const endpoint = await this.#endpoint(signal);
+    const answer = await this.#manage('GET', ref, endpoint, undefined, signal);
+    if (answer === undefined || answer.status === 401 || answer.status === 403)
+      return { is: 'Unknowable', at, drift: [] };
+    if (answer.status === 404 || answer.status === 410) return { is: 'Gone', at, drift: [] };
+    if (answer.status !== 200) throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
+    const { observed, management } = this.#read(answer, 'Manage', { ...desired, clientId: ref.clientId }, endpoint);
+    const rotated = management !== undefined && management.token.reveal() !== ref.management?.token.reveal();
+    return rotated ? { ...observed, management } : observed;
+  }
+
+  /** Replaces the whole client by `desired`; nothing of what a GET answered goes back (RFC 7592 §2.2). */
+  async update(ref: ClientRef, desired: DesiredClient, signal: AbortSignal): Promise<ClientAnswer> {
+    const endpoint = await this.#endpoint(signal);
+    const named = { ...desired, clientId: ref.clientId };
+    const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
+    if (answer === undefined) throw this.#lost();
+    if (answer.status === 404 || answer.status === 410) {
+      throw this.#terminal('ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
+    }
+    if (answer.status === 204) {
+      return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
+    }
+    if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Manage', named, endpoint);
+    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
+  }
+
+  async deregister(ref: ClientRef, signal: AbortSignal): Promise<'Deleted' | 'Gone'> {
+    const endpoint = await this.#endpoint(signal);
+    const answer = await this.#manage('DELETE', ref, endpoint, undefined, signal);
+    if (answer === undefined) throw this.#lost();
+    if (answer.status >= 200 && answer.status < 300) return 'Deleted';
+    if (answer.status === 404 || answer.status === 410) return 'Gone';
+    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
+  }
+
+  async #endpoint(signal: AbortSignal): Promise<string> {
+    const endpoint = this.#o.profile.registrationEndpoint(await this.#o.discovery.get(signal));
+    if (endpoint !== undefined) return endpoint;
+    throw this.#terminal(
+      'RegistrationRefused',
+      'the provider offers no dynamic client registration. Switch it on there, or name an existing client in the pool.',
+      'Issuer',
+    );
+  }
+
+  #body(desired: DesiredClient): string {
+    const scopes = [...new Set([...desired.scopes, ...this.#o.carriers(desired.audiences)])].toSorted();
+    return JSON.stringify(this.#o.profile.toBody(desired, scopes));
+  }
+
+  /** With the client's own token, then with the issuer's; a call that is refused has changed nothing. `undefined`: there is no token. */
+  async #manage(
+    method: 'GET' | 'PUT' | 'DELETE',
+    ref: ClientRef,
+    endpoint: string,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer | undefined> {
+    const uri = this.#ownUri(ref.management?.uri) ?? uriOf(endpoint, ref.clientId);
+    let answer: HttpAnswer | undefined;
+    for (const token of this.#tokensOf(ref)) {
+      answer = await this.#send(method, uri, token, body, signal);
+      if (answer.status !== 401 && answer.status !== 403) break;
+    }
+    return answer;
+  }
+
+  #tokensOf(ref: ClientRef): readonly Redacted<string>[] {
+    return [ref.management?.token, this.#o.managementToken()].filter((token) => token !== undefined);
+  }
+
+  #send(
+    method: HttpRequest['method'],
+    url: string,
+    token: Redacted<string> | undefined,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal().trim()}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    return this.#o.http.send(
+      { method, url, headers, maxBytes: largeAnswer, ...(body === undefined ? {} : { body }) },
+      signal,
+    );
+  }
+
+  #read(answer: HttpAnswer, operation: Operation, desired: DesiredClient, endpoint: string): ClientAnswer {
+    const body = parseJsonObject(answer.body);
+    if (body === undefined) throw misbehaves(operation, this.#where(), `${answer.status} without a JSON object`);
+    const said = this.#o.profile.fromBody(body);
+    const clientId = said.clientId ?? desired.clientId;
+    if (clientId === undefined || !/^[\u0020-\u007e]{1,512}$/.test(clientId)) {
+      throw misbehaves(operation, this.#where(), `${answer.status} without a usable client id`);
+    }
+    if (operation === 'Manage' && clientId !== desired.clientId) {
+      throw misbehaves(operation, this.#where(), 'the answer is about another client');
+    }
+    return {
+      clientId,
+      ...withoutUndefined({
+        secret: said.secret === undefined ? undefined : new Redacted(said.secret),
+        secretExpiresAt: secretExpiry(said.secretExpiresAt),
+        management: this.#management(said, clientId, endpoint),
+      }),
+      observed: {
+        is: 'Present',
+        at: this.#o.clock.now(),
+        drift: driftOf(said, desired, this.#o.profile, this.#o.carriers(desired.audiences)),
+        ...(said.tag === undefined ? {} : { tag: said.tag }),
+      },
+    };
+  }
+
+  /** The token goes nowhere but to the issuer: a URI elsewhere is replaced by the one that RFC 7592 suggests. */
+  #management(said: ClientMetadata, clientId: string, endpoint: string): ClientAnswer['management'] {
+    if (said.managementToken === undefined || !/^[\u0021-\u007e]{1,16384}$/.test(said.managementToken))
+      return undefined;
+    const uri = this.#ownUri(said.managementUri) ?? uriOf(endpoint, clientId);
+    return { token: new Redacted(said.managementToken), uri };
+  }
+
+  #ownUri(uri: string | undefined): string | undefined {
+    if (uri === undefined || uri.length > 2_048 || !URL.canParse(uri)) return undefined;
+    const url = new URL(uri);
+    return url.href === uri && url.origin === new URL(this.#o.issuer).origin ? uri : undefined;
+  }
+
+  #lost(): OperatorError {
+    return this.#terminal(
+      'RegistrationAccessTokenLost',
+      'there is no token that manages this client. Give managementTokenRef of this issuer, or hand in a new registration access token; minting goes on.',
+    );
+  }
+
+  #terminal(
+    reason: 'RegistrationCredentialMissing' | 'RegistrationRefused' | 'RegistrationAccessTokenLost' | 'ClientGone',
+    what: string,
+    whose: 'Object' | 'Issuer' = 'Object',
+  ): OperatorError {
+    return new OperatorError({ class: 'Terminal', reason, whose, message: `issuer ${this.#o.issuer}: ${what}` });
+  }
+
+  #where(tokens: readonly (Redacted<string> | undefined)[] = []): Where {
+    const { issuer, clock, profile } = this.#o;
+    return {
+      issuer,
+      now: clock.now(),
+      secrets: tokens.flatMap((token) => (token === undefined ? [] : [token.reveal().trim()])),
+      registrationHint: (error) => profile.registrationHint(error, issuer),
+    };
+  }
+}
+
+function uriOf(endpoint: string, clientId: string): string {
+  return `${endpoint.replace(/\/$/, '')}/${encodeURIComponent(clientId)}`;
+}
+
+/** Seconds since the epoch; 0 is never (RFC 7591 §3.2.1), and so is what is no plausible number of seconds. */
+function secretExpiry(seconds: number | undefined): Instant | undefined {
+  return seconds === undefined || !(seconds > 0 && seconds < 100_000_000_000) ? undefined : instant(seconds * second);
+}

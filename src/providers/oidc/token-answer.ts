@@ -1,0 +1,65 @@
+/** What a token endpoint answered → `Minted`: parsed, not judged, nothing trusted (RFC 6749 §5.1). */
+import { instant, second } from '../../clock.ts';
+import { sha256 } from '../../digest.ts';
+import type { Minted } from '../../domain/token.ts';
+import { OperatorError } from '../../errors.ts';
+import { Redacted } from '../../redacted.ts';
+import { misbehaves, type Where } from '../classify.ts';
+import { parseJsonObject, strings, text, withoutUndefined, words } from '../fields.ts';
+import type { HttpAnswer } from '../http.ts';
+
+/** Characters of the longest token that is delivered: headers of 16 KiB are what common servers still accept. */
+const longestToken = 16_384;
+/** `expires_in` beyond this is no lifetime but a mistake: ten years. */
+const longestLife = 315_360_000;
+
+/**
+ * Throws `Transient` `ProviderMisbehaves` for what is no token answer, `Terminal` `TokenUnusable` for a token that no HTTP header can carry.
+ * A lifetime that is not a positive number of seconds is left out, as is a `scope` that is not text.
+ */
+export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
+  const body = parseJsonObject(answer.body);
+  if (body === undefined) throw misbehaves('Token', where, `${answer.status} without a JSON object`);
+  const value = body['access_token'];
+  if (typeof value !== 'string') throw misbehaves('Token', where, `${answer.status} without an access token`);
+  if (value.length > longestToken || !/^[\u0021-\u007e]+$/.test(value)) {
+    const message =
+      `issuer ${where.issuer} – the token that the provider gives is empty, has characters that no header can carry, or has more than ` +
+      `${longestToken} of them. Change the kind of access token at the provider.`;
+    throw new OperatorError({ class: 'Terminal', reason: 'TokenUnusable', message });
+  }
+  const claims = jwtClaims(value);
+  const exp = claims?.['exp'];
+  return {
+    value: new Redacted(value),
+    sha256: sha256(value),
+    tokenType: /^[A-Za-z_-]{1,16}$/.exec(text(body['token_type']) ?? '')?.[0] ?? 'unknown',
+    ...withoutUndefined({
+      expiresIn: lifetime(body['expires_in']),
+      scopes:
+        words(body['scope']) ??
+        words(claims?.['scope']) ??
+        (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
+      audiences: claims?.['aud'] === undefined ? undefined : strings(claims['aud']),
+      jwtExp: typeof exp === 'number' && exp > 0 && exp < 100_000_000_000 ? instant(exp * second) : undefined,
+      subject: text(claims?.['sub']),
+      providerTime: answer.providerTime,
+    }),
+  };
+}
+
+function lifetime(value: unknown): number | undefined {
+  const seconds = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  return typeof seconds === 'number' && seconds >= 1 && seconds <= longestLife ? Math.floor(seconds) : undefined;
+}
+
+/** Claims of a JWS in compact form; `undefined` for opaque and encrypted tokens. The signature is not checked: nothing is granted by them. */
+export function jwtClaims(token: string): Readonly<Record<string, unknown>> | undefined {
+  const parts = token.split('.');
+  const [header, payload] = parts.map(decode);
+  return parts.length === 3 && typeof header?.['alg'] === 'string' ? payload : undefined;
+}
+
+function decode(part: string): Readonly<Record<string, unknown>> | undefined {
+  return /^[\w-]+$/.test(part) ? parseJsonObject(Buffer.from(part, 'base64url').toString('utf8')) : undefined;
+}

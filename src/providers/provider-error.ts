@@ -1,0 +1,61 @@
+import { parseJsonObject, record, text } from './fields.ts';
+import type { HttpAnswer } from './http.ts';
+
+/** What a provider says about a refusal, in whichever of the known shapes, cleaned for one line of a message. */
+export interface ProviderError {
+  readonly status: number;
+  /** `error` of RFC 6749 §5.2, RFC 6750 §3 or RFC 7591 §3.2.2, or a product's own code. */
+  readonly code?: string;
+  readonly text?: string;
+  /** The body is a page for people, not JSON. */
+  readonly page: boolean;
+}
+
+/**
+ * Reads RFC 6749 bodies, nested `error` objects (Hydra, Graph), `errorCode`/`errorSummary` (Okta), `message` (GitHub) and the
+ * `WWW-Authenticate` challenge of a 401. Never throws.
+ */
+export function readProviderError(answer: HttpAnswer, secrets: readonly string[]): ProviderError {
+  const body = parseJsonObject(answer.body) ?? {};
+  const nested = record(body['error']);
+  const challenge = answer.headers['www-authenticate'] ?? '';
+  const code =
+    text(body['error']) ??
+    text(body['errorCode']) ??
+    text(nested?.['status']) ??
+    text(nested?.['code']) ??
+    parameter(challenge, 'error');
+  const description =
+    text(body['error_description']) ??
+    text(body['errorSummary']) ??
+    text(nested?.['reason']) ??
+    text(nested?.['message']) ??
+    text(body['message']) ??
+    parameter(challenge, 'error_description');
+  const cleanCode = code === undefined ? undefined : clean(scrub(code, secrets), 64);
+  const cleanText = description === undefined ? undefined : clean(scrub(description, secrets), 200);
+  return {
+    status: answer.status,
+    ...(cleanCode === undefined ? {} : { code: cleanCode }),
+    ...(cleanText === undefined ? {} : { text: cleanText }),
+    page: code === undefined && /^\s*</.test(answer.body),
+  };
+}
+
+/** A quoted parameter of an authentication challenge (RFC 9110 §11.2). */
+function parameter(challenge: string, name: string): string | undefined {
+  const match = new RegExp(`(?:^|[\\s,])${name}\\s*=\\s*"([^"]{1,1000})"`, 'i').exec(challenge);
+  return match?.[1];
+}
+
+function scrub(value: string, secrets: readonly string[]): string {
+  let left = value;
+  for (const secret of secrets) if (secret.length >= 8) left = left.replaceAll(secret, '[redacted]');
+  return left.replace(/eyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)*/g, '[redacted]');
+}
+
+/** One line of printable text: control, bidirectional and zero-width characters become `?`. */
+function clean(value: string, length: number): string {
+  const safe = value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?');
+  return safe.length > length ? `${safe.slice(0, length - 1)}…` : safe;
+}

@@ -1,0 +1,186 @@
+import type { Clock, Instant, Milliseconds } from '../clock.ts';
+import { hour, plus, second } from '../clock.ts';
+import type { OperatorError } from '../errors.ts';
+import { circuitBackoff, halfJitter } from './backoff.ts';
+
+/** What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts. */
+export interface Rate {
+  readonly perSecond: number;
+  /** At least 1; default: one second's worth. */
+  readonly burst?: number;
+  /** How many calls may be under way at once, so that one that hangs does not take every worker; default 8. */
+  readonly parallel?: number;
+}
+
+/** A started call: hand it back to {@link Budgets.finish} exactly once. */
+export interface Permit {
+  readonly resource: string;
+  /** The one call that finds out whether a paused circuit works again. */
+  readonly probe: boolean;
+}
+
+/**
+ * How a call ended. `Unused`: it was not made after all. `Done`: the other side answered, whatever it said about the one object.
+ * `Unclear`: a bug or an abort says nothing about the other side.
+ */
+export type CallOutcome = 'Unused' | 'Done' | 'Unclear' | OperatorError;
+
+export interface CircuitHealth {
+  readonly up: boolean;
+  readonly since?: Instant;
+  readonly retryAt?: Instant;
+  readonly message?: string;
+}
+
+interface Bucket {
+  tokens: number;
+  filledAt: Milliseconds;
+  running: number;
+}
+
+interface Circuit {
+  attempts: number;
+  until: Milliseconds;
+  probing: boolean;
+  readonly since: Instant;
+  message: string;
+}
+
+/** The share of a budget that only lane 0 may use. */
+const reserve = 0.2;
+/** No pause is longer, whatever the other side asks for: lane 0 must be able to try. */
+const longestPause: Milliseconds = 1 * hour;
+
+/**
+ * Rates and circuits by resource name `<budget>/<circuit>`: everything before the last `/` names the budget (one token bucket), the whole
+ * name the circuit. On the monotonic clock.
+ */
+export class Budgets {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #rateOf: (budget: string) => Rate;
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #circuits = new Map<string, Circuit>();
+
+  /** `rateOf` is asked each time, so a changed configuration holds at once. */
+  constructor(o: { readonly clock: Clock; readonly random: () => number; readonly rateOf: (budget: string) => Rate }) {
+    this.#clock = o.clock;
+    this.#random = o.random;
+    this.#rateOf = o.rateOf;
+  }
+
+  /** Takes one call's worth, or `undefined`: not now. */
+  start(resource: string, lane: number): Permit | undefined {
+    const circuit = this.#circuits.get(resource);
+    if (circuit !== undefined && (circuit.probing || this.#clock.monotonic() < circuit.until)) return undefined;
+    const bucket = this.#filled(resource);
+    if (bucket.running >= this.#slots(resource, lane) || bucket.tokens < this.#needed(resource, lane)) return undefined;
+    bucket.tokens -= 1;
+    bucket.running += 1;
+    if (circuit !== undefined) circuit.probing = true;
+    return { resource, probe: circuit !== undefined };
+  }
+
+  finish(permit: Permit, outcome: CallOutcome): void {
+    const bucket = this.#filled(permit.resource);
+    bucket.running -= 1;
+    if (outcome === 'Unused') bucket.tokens += 1;
+    const circuit = this.#circuits.get(permit.resource);
+    if (permit.probe && circuit !== undefined) circuit.probing = false;
+    if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
+    else if (permit.probe && isAnswer(outcome)) this.#circuits.delete(permit.resource);
+  }
+
+  /** Nothing of this resource starts before `until`. */
+  pause(resource: string, until: Instant, message: string): void {
+    this.#open(resource, this.#clock.monotonic() + (until - this.#clock.now()), message);
+  }
+
+  /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */
+  nextStart(resource: string, lane: number): Milliseconds | undefined {
+    const circuit = this.#circuits.get(resource);
+    const bucket = this.#filled(resource);
+    if (circuit?.probing === true || bucket.running >= this.#slots(resource, lane)) return undefined;
+    const missing = Math.max(0, this.#needed(resource, lane) - bucket.tokens);
+    const { perSecond } = this.#rateOf(budgetOf(resource));
+    return Math.max(this.#clock.monotonic() + (missing / perSecond) * second, circuit?.until ?? 0);
+  }
+
+  health(resource: string): CircuitHealth {
+    const circuit = this.#circuits.get(resource);
+    if (circuit === undefined) return { up: true };
+    const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
+    return { up: false, since: circuit.since, retryAt, message: circuit.message };
+  }
+
+  /** Every resource whose circuit is open now. */
+  troubles(): readonly (readonly [string, CircuitHealth])[] {
+    return [...this.#circuits.keys()].map((resource) => [resource, this.health(resource)] as const);
+  }
+
+  #trip(permit: Permit, error: OperatorError): void {
+    const known = this.#circuits.get(permit.resource);
+    const asked = error.retryAt === undefined ? 0 : error.retryAt - this.#clock.now();
+    // Calls that were under way when the circuit opened fail for the same cause, which is counted once.
+    const counts = known === undefined || permit.probe;
+    const attempts = (known?.attempts ?? 0) + (counts ? 1 : 0);
+    const backoff = counts ? halfJitter(circuitBackoff, attempts, this.#random) : 0;
+    this.#open(permit.resource, this.#clock.monotonic() + Math.max(backoff, asked), error.message, attempts);
+  }
+
+  #open(resource: string, until: Milliseconds, message: string, attempts?: number): void {
+    const capped = Math.min(until, this.#clock.monotonic() + longestPause);
+    const known = this.#circuits.get(resource);
+    if (known === undefined) {
+      const since = this.#clock.now();
+      this.#circuits.set(resource, { attempts: attempts ?? 0, until: capped, probing: false, since, message });
+      return;
+    }
+    known.until = Math.max(known.until, capped);
+    known.attempts = attempts ?? known.attempts;
+    known.message = message;
+  }
+
+  #burst(resource: string): number {
+    const { perSecond, burst } = this.#rateOf(budgetOf(resource));
+    return Math.max(1, burst ?? perSecond);
+  }
+
+  #needed(resource: string, lane: number): number {
+    const burst = this.#burst(resource);
+    return lane === 0 ? 1 : 1 + Math.min(burst * reserve, burst - 1);
+  }
+
+  #slots(resource: string, lane: number): number {
+    const parallel = this.#rateOf(budgetOf(resource)).parallel ?? 8;
+    return lane === 0 || parallel === 1 ? parallel : parallel - Math.max(1, Math.floor(parallel * reserve));
+  }
+
+  #filled(resource: string): Bucket {
+    const name = budgetOf(resource);
+    const now = this.#clock.monotonic();
+    const burst = this.#burst(resource);
+    const bucket = this.#buckets.get(name);
+    if (bucket === undefined) {
+      const fresh = { tokens: burst, filledAt: now, running: 0 };
+      this.#buckets.set(name, fresh);
+      return fresh;
+    }
+    const gained = ((now - bucket.filledAt) / second) * this.#rateOf(name).perSecond;
+    bucket.tokens = Math.min(burst, bucket.tokens + gained);
+    bucket.filledAt = now;
+    return bucket;
+  }
+}
+
+/** A refusal of the one object is an answer too; a conflict or trouble elsewhere says nothing about this resource. */
+function isAnswer(outcome: CallOutcome): boolean {
+  return (
+    outcome === 'Done' || (typeof outcome === 'object' && (outcome.class === 'Terminal' || outcome.class === 'Waiting'))
+  );
+}
+
+function budgetOf(resource: string): string {
+  const slash = resource.lastIndexOf('/');
+  return slash < 0 ? resource : resource.slice(0, slash);
+}

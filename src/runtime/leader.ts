@@ -1,0 +1,227 @@
+import type { Clock, Instant, Milliseconds } from '../clock.ts';
+import { plus, second } from '../clock.ts';
+import { LostLeaseError, OperatorError } from '../errors.ts';
+
+/** What `coordination.k8s.io/v1` Lease says, as far as election cares. */
+export interface LeaseState {
+  /** Empty: released. */
+  readonly holder: string;
+  /** `leaseTransitions`: our epoch. */
+  readonly transitions: number;
+  readonly duration: Milliseconds;
+  readonly acquired: Instant;
+  readonly renewed: Instant;
+}
+
+/** A state as stored; `version` makes the next update conditional. */
+export interface StoredLease extends LeaseState {
+  readonly version: string;
+}
+
+/** The three calls. `create` and `update` throw OperatorError Conflict where somebody else was first. */
+export interface LeaseAccess {
+  get(signal: AbortSignal): Promise<StoredLease | undefined>;
+  create(state: LeaseState, signal: AbortSignal): Promise<StoredLease>;
+  update(state: LeaseState, version: string, signal: AbortSignal): Promise<StoredLease>;
+}
+
+export interface LeaderOptions {
+  /** Unique per process, not per pod: a restarted container must not take itself for its predecessor. */
+  readonly id: string;
+  readonly lease: LeaseAccess;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onLost?: (why: string) => void;
+  readonly onFailure?: (error: unknown) => void;
+  readonly duration?: Milliseconds;
+  readonly renewDeadline?: Milliseconds;
+  readonly retryEvery?: Milliseconds;
+}
+
+interface Seen {
+  readonly stored: StoredLease;
+  /** Monotonic. */
+  readonly at: Milliseconds;
+}
+
+/**
+ * Leader election on a Lease, as client-go does it, with three differences: all times are measured on our own monotonic clock from the
+ * start of a successful call; every process that takes the lease raises `leaseTransitions`, also over its own former self; a lost lease is
+ * lost for good, the process must exit.
+ */
+export class Leader {
+  readonly #o: Required<Omit<LeaderOptions, 'onLost' | 'onFailure'>> & Pick<LeaderOptions, 'onLost' | 'onFailure'>;
+  readonly #lost = new AbortController();
+  #seen: Seen | undefined;
+  #mine: StoredLease | undefined;
+  /** Monotonic time of the start of the last successful renewal. */
+  #renewedAt = 0;
+  #state: 'Waiting' | 'Leading' | 'Lost' | 'Released' = 'Waiting';
+  #acquired = Promise.withResolvers<void>();
+
+  constructor(options: LeaderOptions) {
+    this.#o = { duration: 15 * second, renewDeadline: 10 * second, retryEvery: 2 * second, ...options };
+    this.#acquired.promise.catch(() => {});
+  }
+
+  /** True only while nobody else can lead. Ask right before each effect; also right after the process was frozen. */
+  held(): boolean {
+    return this.#state === 'Leading' && this.#o.clock.monotonic() < this.#deadline();
+  }
+
+  /** `leaseTransitions` under which this process leads. Throws where it never led. */
+  get epoch(): number {
+    if (this.#mine === undefined) throw new LostLeaseError('this process does not lead');
+    return this.#mine.transitions;
+  }
+
+  /** Aborts when the lease is lost. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Who led when the lease was looked at last; for logs. */
+  get observedHolder(): string | undefined {
+    return this.#seen?.stored.holder;
+  }
+
+  /** Resolves when this process leads; rejects when {@link run} ends before. */
+  acquired(): Promise<void> {
+    return this.#acquired.promise;
+  }
+
+  /** Runs for the lease, then keeps it. When `signal` aborts it releases the lease and resolves; a lost lease rejects with LostLeaseError. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, renewDeadline } = this.#o;
+    while (!signal.aborted) {
+      this.#mustHold();
+      await this.#try(signal, Math.min(this.#deadline(), clock.monotonic() + renewDeadline / 2));
+      this.#mustHold();
+      if (this.lost.aborted) throw this.lost.reason;
+      await clock.sleepUntil(plus(clock.now(), Math.ceil(this.#pause())), signal);
+    }
+    this.#acquired.reject(new LostLeaseError('stopped before this process led'));
+    await this.#release();
+  }
+
+  /** Raises the epoch of a held lease, for records that carry a higher one than ours (somebody deleted the Lease). */
+  async raiseEpoch(atLeast: number, signal: AbortSignal): Promise<void> {
+    const mine = this.#mine;
+    if (!this.held() || mine === undefined) throw new LostLeaseError('this process does not lead');
+    if (mine.transitions >= atLeast) return;
+    await this.#write(mine, { ...this.#renewal(mine), transitions: atLeast }, signal);
+  }
+
+  /** Towards the end of a lease that cannot be renewed tries come closer together, so that the last second still counts. */
+  #pause(): Milliseconds {
+    const { clock, random, retryEvery } = this.#o;
+    if (this.#state !== 'Leading') return retryEvery * (1 + random() * 0.2);
+    const left = this.#deadline() - clock.monotonic();
+    return left < 0.2 * retryEvery ? left : Math.min(retryEvery, left / 2);
+  }
+
+  #mustHold(): void {
+    if (this.#state === 'Leading' && !this.held()) throw this.#lose('it could not be renewed in time');
+  }
+
+  async #try(signal: AbortSignal, until: Milliseconds): Promise<void> {
+    const { clock } = this.#o;
+    const over = new AbortController();
+    const both = AbortSignal.any([signal, over.signal]);
+    const late = clock.sleepUntil(plus(clock.now(), Math.max(0, Math.ceil(until - clock.monotonic()))), both);
+    const work = (this.#mine === undefined ? this.#acquire(both) : this.#renew(this.#mine, both)).catch(
+      (error: unknown) => {
+        if (!both.aborted && !isConflict(error)) this.#o.onFailure?.(error);
+      },
+    );
+    await Promise.race([work, late]);
+    over.abort();
+  }
+
+  async #acquire(signal: AbortSignal): Promise<void> {
+    const { clock, id, lease, duration } = this.#o;
+    const started = clock.monotonic();
+    const stored = await lease.get(signal);
+    const now = clock.now();
+    const fresh = { holder: id, duration, acquired: now, renewed: now };
+    if (stored === undefined) {
+      this.#lead(await lease.create({ ...fresh, transitions: 1 }, signal), started, signal);
+      return;
+    }
+    if (this.#seen === undefined || this.#seen.stored.version !== stored.version)
+      this.#seen = { stored, at: clock.monotonic() };
+    // Whose clock says what does not matter: a lease that did not change for its whole length, as we saw it, is over.
+    const over = stored.holder === '' || clock.monotonic() >= this.#seen.at + Math.max(stored.duration, duration);
+    if (!over) return;
+    const next = { ...fresh, transitions: stored.transitions + 1 };
+    this.#lead(await lease.update(next, stored.version, signal), started, signal);
+  }
+
+  /** Monotonic: from then on this process does not lead any more. */
+  #deadline(): Milliseconds {
+    return this.#state === 'Leading' ? this.#renewedAt + this.#o.renewDeadline : Number.POSITIVE_INFINITY;
+  }
+
+  #lead(stored: StoredLease, started: Milliseconds, signal: AbortSignal): void {
+    // The answer came after we gave up waiting: the lease is ours by name, and simply runs out.
+    if (signal.aborted) return;
+    this.#mine = stored;
+    this.#seen = { stored, at: this.#o.clock.monotonic() };
+    this.#renewedAt = started;
+    this.#state = 'Leading';
+    this.#acquired.resolve();
+  }
+
+  async #renew(mine: StoredLease, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#write(mine, this.#renewal(mine), signal);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      const { lease, id } = this.#o;
+      const stored = await lease.get(signal);
+      const ours = stored !== undefined && stored.holder === id && stored.transitions >= mine.transitions;
+      if (!ours) throw this.#lose(`it is held by ${stored?.holder ?? 'nobody'} now`);
+      // Somebody else edited the object, or the answer to an earlier renewal was lost: the next renewal builds on what is stored.
+      await this.#write(stored, this.#renewal(stored), signal);
+    }
+  }
+
+  #renewal({ holder, transitions, duration, acquired }: StoredLease): LeaseState {
+    return { holder, transitions, duration, acquired, renewed: this.#o.clock.now() };
+  }
+
+  async #write(mine: StoredLease, next: LeaseState, signal: AbortSignal): Promise<void> {
+    const started = this.#o.clock.monotonic();
+    const stored = await this.#o.lease.update(next, mine.version, signal);
+    if (signal.aborted || this.#state !== 'Leading') return;
+    this.#mine = stored;
+    this.#renewedAt = Math.max(this.#renewedAt, started);
+  }
+
+  #lose(why: string): LostLeaseError {
+    const error = new LostLeaseError(`the lease is lost: ${why}; this process stops acting and must be restarted`);
+    if (this.#state === 'Lost') return error;
+    this.#state = 'Lost';
+    this.#lost.abort(error);
+    this.#o.onLost?.(why);
+    return error;
+  }
+
+  async #release(): Promise<void> {
+    const mine = this.#mine;
+    if (!this.held() || mine === undefined) return;
+    this.#state = 'Released';
+    const { clock, lease, retryEvery } = this.#o;
+    const over = new AbortController();
+    const late = clock.sleepUntil(plus(clock.now(), retryEvery), over.signal);
+    const write = lease
+      .update({ ...this.#renewal(mine), holder: '', duration: 1 * second }, mine.version, over.signal)
+      .catch((error: unknown) => this.#o.onFailure?.(error));
+    await Promise.race([write, late]);
+    over.abort();
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof OperatorError && error.class === 'Conflict';
+}

@@ -1,0 +1,81 @@
+import type { Clock, Instant } from '../clock.ts';
+import type { Decision, Work } from '../decision.ts';
+import { OperatorError } from '../errors.ts';
+import type { Failures } from './failures.ts';
+import type { Machine } from './machine.ts';
+
+/** What the loop keeps of a key. */
+export interface KeyState {
+  readonly machine: Machine<unknown, unknown>;
+  readonly key: string;
+  row: string | undefined;
+  /** The last action that succeeded, and how often in a row the very same one did. */
+  lastAction: string | undefined;
+  repeats: number;
+}
+
+/** What a machine sees of a key and wants, at one moment. */
+export interface Look {
+  readonly snapshot: unknown;
+  readonly decision: Decision<unknown>;
+}
+
+/**
+ * Snapshot and decision; `undefined`: nothing is known of this key. A failure is shown to the machine as long as it holds its row back, so
+ * that the row may give way to another; once its time has come again it is hidden, so that the row comes again. Throws what the machine throws.
+ */
+export function lookAt(
+  id: string,
+  machine: Machine<unknown, unknown>,
+  key: string,
+  failures: Failures,
+  clock: Clock,
+): Look | undefined {
+  const now = clock.now();
+  const snapshot = machine.snapshot(key, undefined);
+  if (snapshot === undefined) return undefined;
+  const fresh = { snapshot, decision: machine.decide(snapshot, now) };
+  const note = failures.note(id);
+  if (note === undefined) return fresh;
+  if (fresh.decision.row !== note.row) {
+    failures.outdate(id);
+    return fresh;
+  }
+  if (failures.dueAt(id, note.row, workOf(fresh.decision).lane) <= clock.monotonic()) return fresh;
+  const noted = machine.snapshot(key, note);
+  return noted === undefined ? fresh : { snapshot: noted, decision: machine.decide(noted, now) };
+}
+
+/** The last lane there is, for decisions that do not say. */
+const unnamed: Work = { lane: 9, by: 0 as Instant, group: '' };
+
+export function workOf(decision: Decision<unknown>): Work {
+  return decision.work ?? unnamed;
+}
+
+/** Whether what was queued is still what is wanted: spending the same budget and not less urgent. */
+export function isStillThat(decision: Decision<unknown>, queued: Work): boolean {
+  const work = workOf(decision);
+  return decision.action !== undefined && work.resource === queued.resource && work.lane <= queued.lane;
+}
+
+/** The same action that succeeded so often in a row without changing its decision is a bug in its machine. */
+const mostRepeats = 5;
+
+/** To be asked after each success: whether the key goes round in circles and has to be slowed down. */
+export function isSpinning(state: KeyState, decision: Decision<unknown>): boolean {
+  const action = JSON.stringify([decision.row, decision.action]);
+  state.repeats = action === state.lastAction ? state.repeats + 1 : 1;
+  state.lastAction = action;
+  return state.repeats >= mostRepeats;
+}
+
+/** What the rest of the loop sees of an exception that nobody expected. */
+export function bug(cause: unknown, errorClass: 'Transient' | 'Waiting'): OperatorError {
+  return new OperatorError({
+    class: errorClass,
+    reason: 'InternalError',
+    message: 'A bug: the log has the details.',
+    cause,
+  });
+}

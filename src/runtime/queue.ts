@@ -1,0 +1,229 @@
+import type { Clock, Milliseconds } from '../clock.ts';
+import type { Work } from '../decision.ts';
+import type { Budgets, Permit } from './budget.ts';
+import { Heap } from './heap.ts';
+
+/** One key that a worker has now: hand it back with {@link Queue.done}. */
+export interface Taken {
+  readonly key: string;
+  readonly work: Work;
+  readonly permit?: Permit;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly work: Work;
+  /** Monotonic; not before. */
+  readonly due: Milliseconds;
+  /** First come, first served among equals; kept when the work of a waiting key is replaced. */
+  readonly seq: number;
+}
+
+interface Group {
+  readonly name: string;
+  readonly entries: Heap<Entry>;
+  queued: boolean;
+}
+
+/** The entries of one lane and one resource. Groups take turns. */
+class Ring {
+  readonly #groups = new Map<string, Group>();
+  #turns: Group[] = [];
+  #head = 0;
+  size = 0;
+
+  add(entry: Entry): void {
+    const name = entry.work.group;
+    let group = this.#groups.get(name);
+    if (group === undefined) {
+      group = { name, entries: new Heap(comesBefore), queued: false };
+      this.#groups.set(name, group);
+    }
+    group.entries.push(entry);
+    this.size += 1;
+    this.#enqueue(group);
+  }
+
+  remove(entry: Entry): void {
+    this.#groups.get(entry.work.group)?.entries.remove(entry);
+    this.size -= 1;
+  }
+
+  take(): Entry | undefined {
+    for (;;) {
+      const group = this.#turns[this.#head];
+      if (group === undefined) return undefined;
+      this.#head += 1;
+      if (this.#head > 64 && this.#head * 2 > this.#turns.length) {
+        this.#turns = this.#turns.slice(this.#head);
+        this.#head = 0;
+      }
+      group.queued = false;
+      const entry = group.entries.pop();
+      if (group.entries.size > 0) this.#enqueue(group);
+      else this.#groups.delete(group.name);
+      if (entry === undefined) continue;
+      this.size -= 1;
+      return entry;
+    }
+  }
+
+  #enqueue(group: Group): void {
+    if (group.queued) return;
+    group.queued = true;
+    this.#turns.push(group);
+  }
+}
+
+interface Lane {
+  readonly number: number;
+  /** Resource ('' for none) → its entries. The one that was served last is the last one: resources take turns too. */
+  readonly rings: Map<string, Ring>;
+}
+
+/**
+ * What waits for a worker: one entry per key, and never two workers on a key. Lanes first; inside a lane resources and groups take turns;
+ * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Nothing here is O(number of
+ * keys); lanes and resources are few.
+ */
+export class Queue {
+  readonly #clock: Clock;
+  readonly #budgets: Budgets;
+  readonly #waiting = new Map<string, Entry>();
+  readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
+  readonly #lanes: Lane[] = [];
+  readonly #running = new Set<string>();
+  readonly #again = new Map<string, Entry>();
+  #seq = 0;
+
+  constructor(o: { readonly clock: Clock; readonly budgets: Budgets }) {
+    this.#clock = o.clock;
+    this.#budgets = o.budgets;
+  }
+
+  /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
+  put(key: string, work: Work, due: Milliseconds = 0): void {
+    if (this.#running.has(key)) {
+      this.#again.set(key, { key, work, due, seq: (this.#seq += 1) });
+      return;
+    }
+    const known = this.#waiting.get(key);
+    if (known !== undefined) this.#unplace(known);
+    this.#place({ key, work, due, seq: known?.seq ?? (this.#seq += 1) });
+  }
+
+  /** There is nothing to do for this key any more. A worker that has it now keeps it. */
+  remove(key: string): void {
+    this.#again.delete(key);
+    const known = this.#waiting.get(key);
+    if (known === undefined) return;
+    this.#waiting.delete(key);
+    this.#unplace(known);
+  }
+
+  /** The next key for a worker, with the permit of its resource; `undefined`: nothing can start now. */
+  take(): Taken | undefined {
+    this.#ripen();
+    for (const lane of this.#lanes) {
+      for (const [resource, ring] of lane.rings) {
+        if (ring.size === 0) {
+          lane.rings.delete(resource);
+          continue;
+        }
+        const permit = resource === '' ? undefined : this.#budgets.start(resource, lane.number);
+        if (resource !== '' && permit === undefined) continue;
+        const entry = ring.take();
+        if (entry === undefined) throw new Error('a ring lost count of its entries');
+        lane.rings.delete(resource);
+        if (ring.size > 0) lane.rings.set(resource, ring);
+        this.#waiting.delete(entry.key);
+        this.#running.add(entry.key);
+        return { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
+      }
+    }
+    return undefined;
+  }
+
+  /** The worker is through; what was put meanwhile takes its place in the queue. */
+  done(key: string): void {
+    this.#running.delete(key);
+    const again = this.#again.get(key);
+    if (again === undefined) return;
+    this.#again.delete(key);
+    this.#place(again);
+  }
+
+  isRunning(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Monotonic time at which {@link take} may have something by the passing of time alone. */
+  nextAt(): Milliseconds | undefined {
+    let next = this.#delayed.peek()?.due;
+    for (const lane of this.#lanes) {
+      for (const [resource, ring] of lane.rings) {
+        if (ring.size === 0) continue;
+        const at = resource === '' ? this.#clock.monotonic() : this.#budgets.nextStart(resource, lane.number);
+        if (at !== undefined && (next === undefined || at < next)) next = at;
+      }
+    }
+    return next;
+  }
+
+  /** Ready keys per lane, and how many wait for a time. */
+  depth(): { readonly lanes: ReadonlyMap<number, number>; readonly delayed: number; readonly running: number } {
+    const lanes = new Map<number, number>();
+    for (const lane of this.#lanes) {
+      let size = 0;
+      for (const ring of lane.rings.values()) size += ring.size;
+      lanes.set(lane.number, size);
+    }
+    return { lanes, delayed: this.#delayed.size, running: this.#running.size };
+  }
+
+  #ripen(): void {
+    const now = this.#clock.monotonic();
+    for (let first = this.#delayed.peek(); first !== undefined && first.due <= now; first = this.#delayed.peek()) {
+      this.#delayed.pop();
+      const ripe = { ...first, due: 0 };
+      this.#waiting.set(first.key, ripe);
+      this.#ring(ripe).add(ripe);
+    }
+  }
+
+  #place(entry: Entry): void {
+    this.#waiting.set(entry.key, entry);
+    if (entry.due > this.#clock.monotonic()) {
+      this.#delayed.push(entry);
+      return;
+    }
+    const ready = { ...entry, due: 0 };
+    this.#waiting.set(entry.key, ready);
+    this.#ring(ready).add(ready);
+  }
+
+  #unplace(entry: Entry): void {
+    if (entry.due > 0) this.#delayed.remove(entry);
+    else this.#ring(entry).remove(entry);
+  }
+
+  #ring({ work }: Entry): Ring {
+    let lane = this.#lanes.find((l) => l.number === work.lane);
+    if (lane === undefined) {
+      lane = { number: work.lane, rings: new Map() };
+      this.#lanes.push(lane);
+      this.#lanes.sort((a, b) => a.number - b.number);
+    }
+    const resource = work.resource ?? '';
+    let ring = lane.rings.get(resource);
+    if (ring === undefined) {
+      ring = new Ring();
+      lane.rings.set(resource, ring);
+    }
+    return ring;
+  }
+}
+
+function comesBefore(a: Entry, b: Entry): boolean {
+  return a.work.by < b.work.by || (a.work.by === b.work.by && a.seq < b.seq);
+}

@@ -1,0 +1,245 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, Instant, Milliseconds } from '../clock.ts';
+import { minute, plus, second } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import { fullJitter, watchBackoff } from './backoff.ts';
+import { IdleError, withIdleCut } from './idle.ts';
+import type { Kept, Store } from './store.ts';
+import { compareVersions } from './store.ts';
+
+export type WatchEvent<T> =
+  | { readonly type: 'Put'; readonly key: string; readonly value: T }
+  | { readonly type: 'Delete'; readonly key: string; readonly uid: string; readonly resourceVersion: string }
+  | { readonly type: 'Bookmark'; readonly resourceVersion: string };
+
+export interface Page<T> {
+  readonly items: readonly (readonly [string, T])[];
+  readonly resourceVersion: string;
+  readonly continue?: string;
+}
+
+/**
+ * Where a reflector reads. Errors: {@link VersionExpiredError} for 410, `OperatorError` with the time of `Retry-After` as `retryAt`;
+ * of class Terminal or Waiting where the server *answered* that it will not serve this (403, 404). Anything else counts as an answer
+ * that could not be read and leads to a new list.
+ */
+export interface Source<T> {
+  list(page: { readonly limit: number; readonly continue?: string }, signal: AbortSignal): Promise<Page<T>>;
+  /** With bookmarks; ends when the server ends it or `signal` aborts. */
+  watch(
+    from: { readonly resourceVersion: string; readonly timeoutSeconds: number },
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>>;
+}
+
+/** 410: the version is too old to list on or to watch from. */
+export class VersionExpiredError extends Error {
+  override readonly name = 'VersionExpiredError';
+}
+
+export interface ReflectorOptions<T extends Kept> {
+  readonly name: string;
+  readonly source: Source<T>;
+  readonly store: Store<T>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onFailure?: (error: unknown) => void;
+  /** A watch without any event or bookmark for so long is cut; the server sends a bookmark about once a minute. */
+  readonly idleCut?: Milliseconds;
+  /** A page of a list that takes longer is given up. */
+  readonly listDeadline?: Milliseconds;
+  readonly pageSize?: number;
+}
+
+export interface ReflectorHealth {
+  readonly synced: boolean;
+  /** The last list page, event or bookmark. */
+  readonly lastEventAt?: Instant;
+  readonly failingSince?: Instant;
+  readonly message?: string;
+}
+
+/** So many watches in a row that end without any event mean that the server does not know our version and does not say so. */
+const emptyWatches = 3;
+/** So many failures of a watch in a row mean that the version may be the trouble; an outage is usually shorter and needs no new list. */
+const failedWatches = 10;
+/** A watch that lived so long was a good one: the next trouble starts with short delays again. */
+const goodWatch: Milliseconds = 5 * second;
+/** So long the server must refuse the list before what we know counts as unknown: it also refuses for seconds after its own start. */
+const refusedGrace: Milliseconds = 10 * second;
+/** So many lists in a row must be older than what was seen before they count as the truth (etcd restored from a backup). */
+const olderLists = 3;
+
+/** Keeps a {@link Store} equal to what the server has: paged list, then watch, for ever, whatever goes wrong. */
+export class Reflector<T extends Kept> {
+  readonly #o: Required<Omit<ReflectorOptions<T>, 'onFailure'>> & Pick<ReflectorOptions<T>, 'onFailure'>;
+  #version: string | undefined;
+  /** The newest version ever seen, which outlives relists. */
+  #newest = '0';
+  /** Lists and watches in a row that failed or ended early; a successful list does not end it, or list and failing watch would spin. */
+  #streak = 0;
+  #empty = 0;
+  #failed = 0;
+  #older = 0;
+  #refusedSince: Milliseconds | undefined;
+  #lastEventAt: Instant | undefined;
+  #failingSince: Instant | undefined;
+  #message: string | undefined;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#o = { idleCut: 90 * second, listDeadline: 1 * minute, pageSize: 500, ...options };
+  }
+
+  health(): ReflectorHealth {
+    return {
+      synced: this.#o.store.synced,
+      ...(this.#lastEventAt === undefined ? {} : { lastEventAt: this.#lastEventAt }),
+      ...(this.#failingSince === undefined ? {} : { failingSince: this.#failingSince }),
+      ...(this.#message === undefined ? {} : { message: this.#message }),
+    };
+  }
+
+  /** Runs until `signal` aborts; never rejects. One call per reflector. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#version === undefined) await this.#list(signal);
+        if (signal.aborted) return;
+        await this.#watch(signal);
+      } catch (error) {
+        if (!signal.aborted) await this.#fail(error, signal);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const items: (readonly [string, T])[] = [];
+    let token: string | undefined;
+    let version: string;
+    do {
+      const page = await this.#page(token, signal);
+      items.push(...page.items);
+      version = page.resourceVersion;
+      token = page.continue === '' ? undefined : page.continue;
+      this.#lastEventAt = this.#o.clock.now();
+      // Decoding a page blocks for milliseconds; others get their turn before the next one.
+      await setImmediate();
+      signal.throwIfAborted();
+    } while (token !== undefined);
+    const restored = this.#judgeAge(version);
+    this.#o.store.replaceAll(items, restored ? undefined : version);
+    this.#refusedSince = undefined;
+    this.#version = version;
+    this.#newest = version;
+    this.#healthy();
+  }
+
+  async #page(token: string | undefined, signal: AbortSignal): Promise<Page<T>> {
+    const { source, pageSize, clock, listDeadline, name } = this.#o;
+    const over = new AbortController();
+    const both = AbortSignal.any([signal, over.signal]);
+    const late = clock.sleepUntil(plus(clock.now(), listDeadline), both).then(() => {
+      signal.throwIfAborted();
+      throw new Error(`watch ${name}: a page of the list took longer than ${listDeadline / second} s`);
+    });
+    // The loser of the race settles later, unseen.
+    late.catch(() => {});
+    try {
+      const asked = source.list(token === undefined ? { limit: pageSize } : { limit: pageSize, continue: token }, both);
+      return await Promise.race([asked, late]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** True: this list is older than what was seen, but the server insists, so it is the truth. Throws while it may only lag behind. */
+  #judgeAge(version: string): boolean {
+    if (compareVersions(version, this.#newest) >= 0) {
+      this.#older = 0;
+      return false;
+    }
+    this.#older += 1;
+    if (this.#older >= olderLists) {
+      this.#older = 0;
+      return true;
+    }
+    throw new Error(`watch ${this.#o.name}: the server lists version ${version}, older than ${this.#newest}`);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { source, clock, random, idleCut, name } = this.#o;
+    const timeoutSeconds = 300 + Math.floor(random() * 301);
+    const from = { resourceVersion: this.#version ?? '', timeoutSeconds };
+    const opened = clock.monotonic();
+    this.#empty += 1;
+    try {
+      for await (const event of withIdleCut((cut) => source.watch(from, cut), { clock, idleCut, name, signal })) {
+        if (signal.aborted) return;
+        this.#take(event);
+      }
+    } finally {
+      if (clock.monotonic() - opened >= goodWatch) this.#streak = 0;
+    }
+    if (signal.aborted) return;
+    if (this.#empty >= emptyWatches) this.#dropVersion();
+    if (this.#empty > 0 || clock.monotonic() - opened < goodWatch) await this.#wait(undefined, signal);
+  }
+
+  #take(event: WatchEvent<T>): void {
+    const { store, clock } = this.#o;
+    this.#lastEventAt = clock.now();
+    this.#empty = 0;
+    if (event.type === 'Put') {
+      store.put(event.key, event.value);
+      this.#advance(event.value.resourceVersion);
+    } else {
+      if (event.type === 'Delete') store.remove(event.key, event.uid, event.resourceVersion);
+      else store.passed(event.resourceVersion);
+      this.#advance(event.resourceVersion);
+    }
+    this.#healthy();
+  }
+
+  #advance(version: string): void {
+    this.#version = version;
+    if (compareVersions(version, this.#newest) > 0) this.#newest = version;
+  }
+
+  #dropVersion(): void {
+    this.#version = undefined;
+    this.#empty = 0;
+    this.#failed = 0;
+  }
+
+  #healthy(): void {
+    this.#failed = 0;
+    this.#failingSince = undefined;
+    this.#message = undefined;
+  }
+
+  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+    const { clock, store, onFailure } = this.#o;
+    const answered = error instanceof OperatorError && (error.class === 'Terminal' || error.class === 'Waiting');
+    if (this.#version !== undefined || !answered) {
+      this.#refusedSince = undefined;
+    } else {
+      this.#refusedSince ??= clock.monotonic();
+      if (clock.monotonic() - this.#refusedSince >= refusedGrace) store.markUnsynced();
+    }
+    this.#failed += 1;
+    const away = error instanceof OperatorError && !answered && this.#failed < failedWatches;
+    const silent = error instanceof IdleError && this.#empty < emptyWatches;
+    if (!away && !silent) this.#dropVersion();
+    this.#failingSince ??= clock.now();
+    this.#message = error instanceof Error ? error.message : 'unknown failure';
+    onFailure?.(error);
+    await this.#wait(error instanceof OperatorError ? error.retryAt : undefined, signal);
+  }
+
+  async #wait(notBefore: Instant | undefined, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#o;
+    this.#streak += 1;
+    const next = plus(clock.now(), Math.ceil(fullJitter(watchBackoff, this.#streak, random)));
+    await clock.sleepUntil(notBefore !== undefined && notBefore > next ? notBefore : next, signal);
+  }
+}

@@ -1,0 +1,1311 @@
+import test, { type ExecutionContext } from 'ava';
+import type { Method } from '#src/kube/connection.ts';
+import { readShippedPolicies } from '#src/kube/guard.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { agentPod, agentPodName, type AgentPodOptions, staticAgentPod } from '#test/support/jenkins-pod.ts';
+import {
+  type AdmissionLab,
+  bind,
+  createPods,
+  grant,
+  identitiesOf,
+  identity,
+  mayUse,
+  namespace,
+  podsOf,
+  secretsOf,
+  startAdmissionLab,
+  subject,
+  type User,
+  userName,
+  type users,
+} from './admission-lab.ts';
+
+/** The parts of a pod that rows write and look at. */
+interface PodJson {
+  metadata: {
+    name?: string;
+    generateName?: string;
+    annotations: Record<string, string>;
+    labels: Record<string, string>;
+  };
+  spec: {
+    /** `maven` and `jnlp`, then what a row adds. */
+    containers: [ContainerJson, ContainerJson, ...ContainerJson[]];
+    initContainers?: object[];
+    volumes: VolumeJson[];
+    serviceAccountName?: string;
+    securityContext?: object;
+  };
+  status?: object;
+}
+
+interface ContainerJson {
+  name: string;
+  env?: { name: string; value?: string }[];
+  volumeMounts: MountJson[];
+  securityContext?: object;
+}
+
+interface MountJson {
+  name: string;
+  mountPath: string;
+  readOnly?: boolean;
+}
+
+interface VolumeJson {
+  name: string;
+  secret?: { secretName: string; defaultMode?: number };
+}
+
+/** One line of the table: who sends what, and what must come of it. Everything is a dry-run unless said otherwise. */
+interface Row {
+  readonly title: string;
+  readonly who: User;
+  readonly method?: Method;
+  readonly path: string;
+  readonly body?: () => unknown;
+  readonly contentType?: string;
+  /** The status, or the policy and validation that refuses: `pods#3`. */
+  readonly gives: number | string;
+  /** The sentence of the refusal, whole; alternatives where the API server's order is random. */
+  readonly says?: string | readonly string[];
+  readonly outcome?: (t: ExecutionContext, answer: PodJson) => void;
+}
+
+let lab: AdmissionLab;
+const uids = new Map<string, string>();
+const many = Array.from({ length: 13 }, (_, i) => `i${String(i + 1).padStart(2, '0')}`);
+const twelve = many.slice(0, 12);
+
+/** A name that sorts right after the first `at` of the twelve: nobody granted it to `partial`, and `privileged` holds it. */
+function odd(at: number): string {
+  return `i${String(at).padStart(2, '0')}x`;
+}
+
+/** Twelve names of which number `at`, counted from 0 in alphabetical order, is the odd one. */
+function withOdd(at: number): readonly string[] {
+  return [...twelve.slice(0, 11), odd(at)].toSorted();
+}
+
+test.before(async () => {
+  lab = await startAdmissionLab();
+  const spaces = ['ci-payments', 'ci-plain', 'ci-audit', 'ci-many', 'ci-group', 'ci-mistake'];
+  await lab.apply(
+    namespace('ci-plain'),
+    namespace('ci-audit', 'audit'),
+    namespace('ci-many', 'enabled'),
+    namespace('ci-group', 'enabled'),
+    namespace('ci-mistake'),
+  );
+  await lab.apply(
+    ...spaces.map((ns) => ({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace: ns, name: 'default' } })),
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace: 'ci-plain', name: 'privileged' } },
+    ...spaces.flatMap((ns) =>
+      grant(ns, 'create-pods', [subject('jenkins'), subject('stranger'), subject('partial')], [createPods]),
+    ),
+    ...['ci-plain', 'ci-audit', 'ci-many', 'ci-group'].flatMap((ns) =>
+      grant(ns, 'use-all', [subject('jenkins')], [mayUse()]),
+    ),
+    ...grant('ci-plain', 'use-eleven', [subject('partial')], [mayUse(...twelve.slice(0, 11))]),
+    ...grant(
+      'ci-plain',
+      'use-third',
+      [{ kind: 'ServiceAccount', namespace: 'ci-plain', name: 'privileged' }],
+      [mayUse(...twelve.map((_, at) => odd(at)))],
+    ),
+    ...grant(
+      'ci-group',
+      'use-group',
+      [{ kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: 'system:serviceaccounts:ci-group' }],
+      [mayUse()],
+    ),
+    ...grant(
+      'ci-mistake',
+      'too-much',
+      [subject('controller')],
+      [{ apiGroups: [''], resources: ['secrets'], verbs: ['*'] }],
+    ),
+    ...['ci-payments', 'ci-plain'].flatMap((ns) => [
+      bind(ns, 'stock-admin', [subject('admin')], 'ClusterRole', 'admin'),
+      bind(ns, 'stock-edit', [subject('editor')], 'ClusterRole', 'edit'),
+    ]),
+  );
+  const selecting = (name: string, more: object = {}): object =>
+    identity('ci-payments', name, { agents: { podSelector: { matchLabels: { case: name } } }, ...more });
+  const identities = [
+    identity('ci-payments', 'publisher', { delivery: { default: true } }),
+    selecting('toolbox', { delivery: { containers: ['maven'] } }),
+    selecting('second', { delivery: { default: true } }),
+    selecting('denied'),
+    selecting('stalled'),
+    selecting('stopped'),
+    selecting('outdated'),
+    selecting('unwell'),
+    identity('ci-payments', 'picky', {
+      agents: {
+        podSelector: {
+          matchExpressions: [
+            { key: 'case', operator: 'In', values: ['picky', 'choosy'] },
+            { key: 'tier', operator: 'NotIn', values: ['prod'] },
+            { key: 'jenkins/label', operator: 'Exists' },
+            { key: 'opt-out', operator: 'DoesNotExist' },
+          ],
+        },
+      },
+    }),
+    ...many.map((name) => identity('ci-many', name)),
+    identity('ci-group', 'publisher'),
+    identity('ci-audit', 'publisher'),
+    identity('ci-plain', 'publisher'),
+  ];
+  await lab.apply(...identities);
+  const condition = (
+    type: string,
+    status: string,
+    reason: string,
+    message: string,
+    observedGeneration: number,
+  ): object => ({
+    status: {
+      conditions: [{ type, status, reason, message, observedGeneration, lastTransitionTime: '2026-11-24T12:00:00Z' }],
+    },
+  });
+  for (const [name, status] of Object.entries({
+    denied: condition('Authorized', 'False', 'NoRule', 'CiIdentity denied: no rule\ngrants it; ask security', 1),
+    stalled: condition('Stalled', 'True', 'PoolMissing', 'IdentityPool ci-bots does not exist; create it', 1),
+    stopped: condition('Issuing', 'False', 'Suspended', 'stopped by spec.suspend', 1),
+    outdated: condition('Authorized', 'False', 'NoRule', 'about an older spec', 0),
+    unwell: condition('Issuing', 'False', 'ProviderUnavailable', 'comes back', 1),
+  })) {
+    const { status: code } = await lab.send(
+      'cluster-admin',
+      'PATCH',
+      `${identitiesOf('ci-payments')}/${name}/status`,
+      status,
+      { dryRun: false, contentType: mergePatch },
+    );
+    if (code !== 200) throw new Error(`status of ${name}: ${code}`);
+  }
+  for (const ns of ['ci-payments', 'ci-many', 'ci-plain']) {
+    const { body } = await lab.send('cluster-admin', 'GET', identitiesOf(ns));
+    for (const item of (body as { items: readonly { metadata: { name: string; uid: string } }[] }).items)
+      uids.set(`${ns}/${item.metadata.name}`, item.metadata.uid);
+  }
+  await settled();
+  await lab.send('jenkins', 'POST', podsOf('ci-payments'), agentPod({ name: 'live' }), { dryRun: false });
+  await lab.send(
+    'cluster-admin',
+    'POST',
+    secretsOf('ci-payments'),
+    { metadata: { name: 'foreign' }, type: 'Opaque' },
+    { dryRun: false },
+  );
+  await lab.send(
+    'cluster-admin',
+    'POST',
+    secretsOf('ci-mistake'),
+    { metadata: { name: 'foreign' }, type: 'Opaque' },
+    { dryRun: false },
+  );
+  await lab.send('controller', 'POST', secretsOf('ci-payments'), tokenSecret('ci-identity-publisher.live'), {
+    dryRun: false,
+  });
+});
+
+test.after.always(async () => lab?.stop());
+
+const mergePatch = 'application/merge-patch+json';
+
+/** Parameters reach the API server's two caches a moment after the write; the last identity stands for all. */
+async function settled(): Promise<void> {
+  await eventually('every identity is known to both parameter caches', async () => {
+    const pods = ['publisher', 'toolbox', 'second', 'denied', 'stalled', 'stopped', 'outdated', 'unwell', 'picky'];
+    const answers = await Promise.all(
+      pods.map((name) =>
+        lab.send(
+          'jenkins',
+          'POST',
+          podsOf('ci-payments'),
+          agentPod({ labels: { case: name }, annotations: { 'ci-identity.dev/identities': name } }),
+        ),
+      ),
+    );
+    const strict = await lab.send('jenkins', 'POST', podsOf('ci-many'), agentPod({ namespace: 'ci-many' }));
+    const waits =
+      answers.some((answer) => JSON.stringify(answer.body).includes('a moment ago')) || strict.status !== 403;
+    return waits ? undefined : true;
+  });
+}
+
+function create(
+  who: User,
+  options: AgentPodOptions & { readonly namespace: string },
+  edit: (pod: PodJson) => void = () => {},
+): Pick<Row, 'who' | 'path' | 'body'> {
+  return {
+    who,
+    path: podsOf(options.namespace),
+    body: () => {
+      const pod = structuredClone(agentPod(options)) as unknown as PodJson;
+      edit(pod);
+      return pod;
+    },
+  };
+}
+
+/** A pod as a creator writes it who knows how claims look; in `ci-plain` nothing is injected, so only `use` and `pods` judge it. */
+function byHand(
+  who: keyof typeof users,
+  ids: readonly string[],
+  options: AgentPodOptions = {},
+): Pick<Row, 'who' | 'path' | 'body'> {
+  return create(who, {
+    ...options,
+    namespace: 'ci-plain',
+    annotations: { ...claims(ids), 'ci-identity.dev/requester': userName(who), ...options.annotations },
+    volumes: [
+      ...ids.map((id) => ({ name: `ci-identity-${id}`, secret: { secretName: `ci-identity-${id}.${agentPodName}` } })),
+      ...(options.volumes ?? []),
+    ],
+  });
+}
+
+function claims(ids: readonly string[]): Record<string, string> {
+  return Object.fromEntries(ids.map((id) => [`identity.ci-identity.dev/${id}`, 'some-uid']));
+}
+
+function tokenSecret(name: string, more: object = {}): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name },
+    type: 'ci-identity.dev/token',
+    data: { token: 'eA==' },
+    ...more,
+  };
+}
+
+function mayNotUse(who: keyof typeof users, id: string, ns: string): string {
+  return `${userName(who)} may not use CiIdentity ${id}: give it the verb use on ciidentities in namespace ${ns}`;
+}
+
+function holdsUse(account: string, id: string): string {
+  return `service account ${account}, as which this pod runs, holds the verb use on CiIdentity ${id}: code in the pod could then create pods with it; run agents as an account without that right`;
+}
+
+function outcomeOf(
+  answer: PodJson,
+): Pick<PodJson['spec'], 'containers' | 'volumes'> & Pick<PodJson['metadata'], 'annotations'> {
+  return { annotations: answer.metadata.annotations, containers: answer.spec.containers, volumes: answer.spec.volumes };
+}
+
+function envOf(container: ContainerJson): Record<string, string | undefined> {
+  return Object.fromEntries((container.env ?? []).map((e) => [e.name, e.value]));
+}
+
+function has(container: ContainerJson, id: string): boolean {
+  return container.volumeMounts.some((m) => m.name === `ci-identity-${id}`);
+}
+
+function notInjected(t: ExecutionContext, answer: PodJson): void {
+  t.false(JSON.stringify(answer).includes('identity.ci-identity.dev'));
+}
+
+const injection: readonly Row[] = [
+  {
+    title: 'an agent pod gets volume, mounts, variables and claim, and keeps what it had',
+    ...create('jenkins', { namespace: 'ci-payments' }),
+    gives: 201,
+    outcome(t, answer) {
+      const { annotations, containers, volumes } = outcomeOf(answer);
+      const own = agentPod();
+      t.like(annotations, {
+        'identity.ci-identity.dev/publisher': uids.get('ci-payments/publisher')!,
+        'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins',
+        'ci-identity.dev/default': 'publisher',
+        ...own.metadata.annotations,
+      });
+      t.deepEqual(
+        volumes.filter((v) => v.name.startsWith('ci-identity-')),
+        [
+          {
+            name: 'ci-identity-publisher',
+            secret: { secretName: `ci-identity-publisher.${agentPodName}`, defaultMode: 0o444 },
+          },
+        ],
+      );
+      t.deepEqual(
+        containers.map((c) => c.name),
+        ['maven', 'jnlp'],
+      );
+      for (const container of containers) {
+        t.deepEqual(
+          container.volumeMounts.filter((m) => m.name === 'ci-identity-publisher'),
+          [{ name: 'ci-identity-publisher', mountPath: '/var/run/secrets/ci-identity/publisher', readOnly: true }],
+        );
+        t.like(envOf(container), {
+          CI_IDENTITY_PUBLISHER_DIR: '/var/run/secrets/ci-identity/publisher',
+          CI_IDENTITY_PUBLISHER_TOKEN_FILE: '/var/run/secrets/ci-identity/publisher/token',
+          CI_IDENTITY_TOKEN_FILE: '/var/run/secrets/ci-identity/publisher/token',
+        });
+      }
+      t.is(envOf(containers[1])['JENKINS_AGENT_NAME'], agentPodName);
+    },
+  },
+  {
+    title: 'a pod of the static template is selected too',
+    who: 'jenkins',
+    path: podsOf('ci-payments'),
+    body: () => staticAgentPod(),
+    gives: 201,
+    outcome: (t, answer) =>
+      t.is(
+        answer.spec.volumes.find((v) => v.name === 'ci-identity-publisher')?.secret?.secretName,
+        'ci-identity-publisher.default-7xk2p',
+      ),
+  },
+  {
+    title: 'a pod without the label jenkins/label stays as it is',
+    ...create('jenkins', { namespace: 'ci-payments' }, (pod) => delete pod.metadata.labels['jenkins/label']),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'a namespace without the label stays as it is',
+    ...create('jenkins', { namespace: 'ci-plain' }),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'a namespace labelled audit stays as it is',
+    ...create('jenkins', { namespace: 'ci-audit' }),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'two identities: own variables each, the default is the one that says so, chosen containers only',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'toolbox' } }),
+    gives: 201,
+    outcome(t, answer) {
+      const [maven, jnlp] = outcomeOf(answer).containers;
+      t.true(has(maven, 'toolbox') && has(maven, 'publisher') && has(jnlp, 'publisher'));
+      t.false(has(jnlp, 'toolbox'));
+      t.is(envOf(maven)['CI_IDENTITY_TOOLBOX_TOKEN_FILE'], '/var/run/secrets/ci-identity/toolbox/token');
+      t.is(envOf(maven)['CI_IDENTITY_TOKEN_FILE'], '/var/run/secrets/ci-identity/publisher/token');
+      t.is(envOf(jnlp)['CI_IDENTITY_TOOLBOX_DIR'], undefined);
+    },
+  },
+  {
+    title: 'an identity whose containers the pod lacks does not select it',
+    ...create(
+      'jenkins',
+      { namespace: 'ci-payments', labels: { case: 'toolbox' } },
+      (pod) => (pod.spec.containers[0].name = 'gradle'),
+    ),
+    gives: 201,
+    outcome: (t, answer) => t.is(answer.metadata.annotations['identity.ci-identity.dev/toolbox'], undefined),
+  },
+  ...(
+    [
+      [{ case: 'picky' }, true],
+      [{ case: 'choosy', tier: 'test' }, true],
+      [{ case: 'else' }, false],
+      [{ case: 'picky', tier: 'prod' }, false],
+      [{ case: 'picky', 'opt-out': '' }, false],
+    ] as const
+  ).map(([labels, selected]): Row => ({
+    title: `In, NotIn, Exists and DoesNotExist: ${JSON.stringify(labels)} is ${selected ? '' : 'not '}selected`,
+    ...create('jenkins', { namespace: 'ci-payments', labels }),
+    gives: 201,
+    outcome: (t, answer) => t.is(answer.metadata.annotations['identity.ci-identity.dev/picky'] !== undefined, selected),
+  })),
+  {
+    title: 'a variable that the container sets itself is left alone',
+    ...create(
+      'jenkins',
+      { namespace: 'ci-payments' },
+      (pod) => (pod.spec.containers[0].env = [{ name: 'CI_IDENTITY_TOKEN_FILE', value: '/mine' }]),
+    ),
+    gives: 201,
+    outcome(t, answer) {
+      t.is(envOf(answer.spec.containers[0])['CI_IDENTITY_TOKEN_FILE'], '/mine');
+      t.is(answer.spec.containers[0].env?.filter((e) => e.name === 'CI_IDENTITY_TOKEN_FILE').length, 1);
+    },
+  },
+  {
+    title: 'another volume at our path gives way',
+    ...create('jenkins', { namespace: 'ci-payments' }, (pod) => {
+      pod.spec.containers[0].volumeMounts.push({
+        name: 'workspace-volume',
+        mountPath: '/var/run/secrets/ci-identity/publisher',
+      });
+    }),
+    gives: 201,
+    outcome: (t, answer) =>
+      t.deepEqual(
+        answer.spec.containers[0].volumeMounts
+          .filter((m) => m.mountPath.startsWith('/var/run/secrets/ci-identity'))
+          .map((m) => [m.name, m.readOnly]),
+        [['ci-identity-publisher', true]],
+      ),
+  },
+  {
+    title: 'names what it needs and gets it, spaces and empty entries allowed',
+    ...create('jenkins', {
+      namespace: 'ci-payments',
+      labels: { case: 'toolbox' },
+      annotations: { 'ci-identity.dev/identities': ' publisher,, toolbox ,' },
+    }),
+    gives: 201,
+  },
+  {
+    title: 'a pod name of 190 characters still fits',
+    ...create('jenkins', { namespace: 'ci-payments', name: 'p'.repeat(190) }),
+    gives: 201,
+    outcome: (t, answer) =>
+      t.is(answer.metadata.annotations['identity.ci-identity.dev/publisher'], uids.get('ci-payments/publisher')),
+  },
+  {
+    title: 'generateName beside a name does not matter',
+    ...create('jenkins', { namespace: 'ci-payments' }, (pod) => (pod.metadata.generateName = 'agent-')),
+    gives: 201,
+    outcome: (t, answer) =>
+      t.is(answer.metadata.annotations['identity.ci-identity.dev/publisher'], uids.get('ci-payments/publisher')),
+  },
+  {
+    title: 'a mirror pod is left alone, or the kubelet could not report it',
+    who: 'cluster-admin',
+    path: podsOf('ci-payments'),
+    body: () => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'static-node',
+        labels: { 'jenkins/label': 'x' },
+        annotations: { 'kubernetes.io/config.mirror': 'hash' },
+      },
+      spec: { nodeName: 'node', containers: [{ name: 'a', image: 'b' }] },
+    }),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'a condition about an older spec refuses nobody',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'outdated' } }),
+    gives: 201,
+  },
+  {
+    title: 'temporary trouble admits the pod, which waits',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'unwell' } }),
+    gives: 201,
+  },
+];
+
+const identitiesRows: readonly Row[] = [
+  {
+    title: 'Authorized=False refuses with its message on one line',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'denied' } }),
+    gives: 'identities#0',
+    says: 'CiIdentity denied: CiIdentity denied: no rule grants it; ask security',
+  },
+  {
+    title: 'Stalled=True refuses with its message',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'stalled' } }),
+    gives: 'identities#0',
+    says: 'CiIdentity stalled: IdentityPool ci-bots does not exist; create it',
+  },
+  {
+    title: 'Issuing=False Suspended refuses with its message',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'stopped' } }),
+    gives: 'identities#0',
+    says: 'CiIdentity stopped: stopped by spec.suspend',
+  },
+  {
+    title: 'a bare generateName',
+    ...create('jenkins', { namespace: 'ci-payments' }, (pod) => {
+      delete pod.metadata.name;
+      pod.metadata.generateName = 'agent-';
+    }),
+    gives: 'identities#1',
+    says: 'CiIdentity publisher selects this pod but could not be injected: the pod was created with generateName, so its Secret has no name yet; create it with metadata.name',
+  },
+  {
+    title: 'a pod name of 191 characters',
+    ...create('jenkins', { namespace: 'ci-payments', name: 'p'.repeat(191) }),
+    gives: 'identities#1',
+    says: 'CiIdentity publisher selects this pod but could not be injected: the pod name has 191 characters, at most 190 are possible',
+  },
+  {
+    title: 'thirteen identities select one pod',
+    ...create('jenkins', { namespace: 'ci-many' }),
+    gives: 'identities#1',
+    says: many.map(
+      (id) =>
+        `CiIdentity ${id} selects this pod but could not be injected: at most 12 identities may select one pod; narrow agents.podSelector`,
+    ),
+  },
+  {
+    title: 'a claim by hand for an identity that does not select the pod, with its true uid and the right volume',
+    ...create('jenkins', { namespace: 'ci-payments' }, (pod) => {
+      pod.metadata.annotations['identity.ci-identity.dev/toolbox'] = uids.get('ci-payments/toolbox')!;
+      pod.spec.volumes.push({
+        name: 'ci-identity-toolbox',
+        secret: { secretName: `ci-identity-toolbox.${agentPodName}` },
+      });
+    }),
+    gives: 'identities#2',
+    says: 'annotation identity.ci-identity.dev/toolbox is written by admission, not by hand: CiIdentity toolbox does not select this pod',
+  },
+  {
+    title: 'a claim by hand with a wrong uid where nothing can be injected',
+    ...create('jenkins', { namespace: 'ci-payments', name: 'p'.repeat(191) }, (pod) => {
+      handClaim(pod, 'publisher', 'wrong');
+      for (const container of pod.spec.containers) container.volumeMounts.push(ownMount('publisher'));
+    }),
+    gives: 'identities#2',
+    says: 'annotation identity.ci-identity.dev/publisher is written by admission, not by hand: CiIdentity publisher has another uid',
+  },
+  {
+    title: 'a container without the mount, as an injector after ours would leave it',
+    ...create('jenkins', { namespace: 'ci-payments', name: 'p'.repeat(191) }, (pod) => {
+      handClaim(pod, 'publisher', uids.get('ci-payments/publisher')!);
+      pod.spec.containers[1].volumeMounts.push(ownMount('publisher'));
+    }),
+    gives: 'identities#3',
+    says: 'container maven has no mount of CiIdentity publisher: something added or changed it after injection; an injector must run before it, or have reinvocationPolicy IfNeeded',
+  },
+  {
+    title: 'a container that is not chosen helps itself to the token',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'toolbox' } }, (pod) =>
+      pod.spec.containers[1].volumeMounts.push(ownMount('toolbox')),
+    ),
+    gives: 'identities#4',
+    says: 'volume ci-identity-toolbox may only be mounted at /var/run/secrets/ci-identity/toolbox and only in the containers that CiIdentity toolbox names',
+  },
+  {
+    title: 'two defaults on one pod',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'second' } }),
+    gives: 'identities#5',
+    says: [
+      'CiIdentity second and CiIdentity publisher both have delivery.default: true and select this pod: only one can be the default',
+      'CiIdentity publisher and CiIdentity second both have delivery.default: true and select this pod: only one can be the default',
+    ],
+  },
+];
+
+function handClaim(pod: PodJson, id: string, uid: string): void {
+  Object.assign(pod.metadata.annotations, {
+    [`identity.ci-identity.dev/${id}`]: uid,
+    'ci-identity.dev/requester': userName('jenkins'),
+    'ci-identity.dev/default': id,
+  });
+  pod.spec.volumes.push({
+    name: `ci-identity-${id}`,
+    secret: { secretName: `ci-identity-${id}.${pod.metadata.name}` },
+  });
+}
+
+function ownMount(id: string): MountJson {
+  return { name: `ci-identity-${id}`, mountPath: `/var/run/secrets/ci-identity/${id}`, readOnly: true };
+}
+
+const useRows: readonly Row[] = [
+  { title: 'twelve claims that the creator may use', ...byHand('jenkins', twelve), gives: 201 },
+  {
+    title: 'thirteen claims',
+    ...byHand('jenkins', many),
+    gives: 'use#0',
+    says: `13 CiIdentities select this pod, at most 12 may: narrow agents.podSelector of ${many.join(', ')}`,
+  },
+  {
+    title: 'a creator without use',
+    ...create('stranger', { namespace: 'ci-payments' }),
+    gives: 'use#1',
+    says: mayNotUse('stranger', 'publisher', 'ci-payments'),
+  },
+  {
+    title: 'a creator without use who forges the claim with the right uid',
+    ...create('stranger', { namespace: 'ci-payments' }, (pod) => {
+      handClaim(pod, 'publisher', uids.get('ci-payments/publisher')!);
+      pod.metadata.annotations['ci-identity.dev/requester'] = userName('stranger');
+    }),
+    gives: 'use#1',
+    says: mayNotUse('stranger', 'publisher', 'ci-payments'),
+  },
+  {
+    title: 'the operator itself may use nothing',
+    ...create('controller', { namespace: 'ci-identity-system' }, (pod) => {
+      pod.spec = { ...pod.spec, serviceAccountName: 'controller' };
+      pod.metadata.annotations = { ...claims(['probe']), 'ci-identity.dev/requester': userName('controller') };
+      pod.spec.volumes.push({ name: 'ci-identity-probe', secret: { secretName: `ci-identity-probe.${agentPodName}` } });
+      restrict(pod);
+    }),
+    gives: 'use#1',
+    says: mayNotUse('controller', 'probe', 'ci-identity-system'),
+  },
+  ...twelve.flatMap((_, at): readonly Row[] => [
+    {
+      title: `the creator may use eleven of twelve, but not number ${at + 1}`,
+      ...byHand('partial', withOdd(at)),
+      gives: `use#${1 + 2 * at}`,
+      says: mayNotUse('partial', odd(at), 'ci-plain'),
+    },
+    {
+      title: `the account that the pod runs as holds use on number ${at + 1} of twelve`,
+      ...byHand('jenkins', withOdd(at), { serviceAccountName: 'privileged' }),
+      gives: `use#${2 + 2 * at}`,
+      says: holdsUse('privileged', odd(at)),
+    },
+  ]),
+  {
+    title: 'the account that the pod runs as holds use through its group, and is the default one',
+    ...create('jenkins', { namespace: 'ci-group' }),
+    gives: 'use#2',
+    says: holdsUse('default', 'publisher'),
+  },
+  {
+    title: 'a claim for an identity that does not exist is admitted, and worthless without a uid',
+    ...byHand('jenkins', ['future']),
+    gives: 201,
+  },
+];
+
+function restrict(pod: PodJson): void {
+  pod.spec.securityContext = { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } };
+  for (const container of pod.spec.containers)
+    container.securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+}
+
+const stolen = 'ci-identity-publisher.other';
+const roads: Readonly<Record<string, object>> = {
+  secret: { secret: { secretName: stolen } },
+  projected: { projected: { sources: [{ secret: { name: stolen } }] } },
+  csi: { csi: { driver: 'd', nodePublishSecretRef: { name: stolen } } },
+  azureFile: { azureFile: { secretName: stolen, shareName: 's' } },
+  cephfs: { cephfs: { monitors: ['m'], secretRef: { name: stolen } } },
+  cinder: { cinder: { volumeID: 'v', secretRef: { name: stolen } } },
+  flexVolume: { flexVolume: { driver: 'a/b', secretRef: { name: stolen } } },
+  iscsi: {
+    iscsi: {
+      targetPortal: '10.0.0.1',
+      iqn: 'iqn.2001-04.com.example:x',
+      lun: 0,
+      chapAuthSession: true,
+      secretRef: { name: stolen },
+    },
+  },
+  rbd: { rbd: { monitors: ['m'], image: 'i', secretRef: { name: stolen } } },
+  scaleIO: { scaleIO: { gateway: 'https://g', system: 's', volumeName: 'v', secretRef: { name: stolen } } },
+  storageos: { storageos: { volumeName: 'v', secretRef: { name: stolen } } },
+};
+
+function badVolume(name: string): string {
+  return `volume ${name} refers to a Secret named ci-identity-*: those belong to the operator and reach a pod only by injection`;
+}
+
+const byAdmission =
+  'annotations ci-identity.dev/requester and ci-identity.dev/default are written by admission, not by hand';
+
+const podsRows: readonly Row[] = [
+  {
+    title: 'a requester of another is overwritten where something is injected',
+    ...create('jenkins', {
+      namespace: 'ci-payments',
+      annotations: { 'ci-identity.dev/requester': 'root', 'identity.ci-identity.dev/publisher': 'forged' },
+    }),
+    gives: 201,
+    outcome: (t, answer) =>
+      t.like(answer.metadata.annotations, {
+        'ci-identity.dev/requester': userName('jenkins'),
+        'identity.ci-identity.dev/publisher': uids.get('ci-payments/publisher')!,
+      }),
+  },
+  {
+    title: 'a requester without a claim',
+    ...create('jenkins', { namespace: 'ci-plain', annotations: { 'ci-identity.dev/requester': userName('jenkins') } }),
+    gives: 'pods#0',
+    says: byAdmission,
+  },
+  {
+    title: 'a default without a claim',
+    ...create('jenkins', { namespace: 'ci-plain', annotations: { 'ci-identity.dev/default': 'x' } }),
+    gives: 'pods#0',
+    says: byAdmission,
+  },
+  {
+    title: 'the requester of somebody else beside a claim',
+    ...byHand('partial', ['i01'], { annotations: { 'ci-identity.dev/requester': userName('jenkins') } }),
+    gives: 'pods#0',
+    says: byAdmission,
+  },
+  {
+    title: 'a claim by hand without a volume',
+    ...create('partial', {
+      namespace: 'ci-plain',
+      annotations: { ...claims(['i01']), 'ci-identity.dev/requester': userName('partial') },
+    }),
+    gives: 'pods#1',
+    says: 'annotations identity.ci-identity.dev/… are written by admission, not by hand',
+  },
+  {
+    title: 'a claim whose volume is that of another pod',
+    ...create('partial', {
+      namespace: 'ci-plain',
+      annotations: { ...claims(['i01']), 'ci-identity.dev/requester': userName('partial') },
+      volumes: [{ name: 'ci-identity-i01', secret: { secretName: 'harmless' } }],
+    }),
+    gives: 'pods#1',
+    says: 'annotations identity.ci-identity.dev/… are written by admission, not by hand',
+  },
+  {
+    title: 'named in a namespace without the label',
+    ...create('jenkins', { namespace: 'ci-plain', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
+    gives: 'pods#2',
+    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-plain lacks the label ci-identity.dev/inject=enabled',
+  },
+  {
+    title: 'named but unknown, beside one that is there',
+    ...create('jenkins', {
+      namespace: 'ci-payments',
+      annotations: { 'ci-identity.dev/identities': 'publisher, nobody' },
+    }),
+    gives: 'pods#2',
+    says: 'this pod names CiIdentity nobody (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago',
+  },
+  {
+    title: 'named with a Cyrillic look-alike',
+    ...create('jenkins', { namespace: 'ci-payments', annotations: { 'ci-identity.dev/identities': 'рublisher' } }),
+    gives: 'pods#2',
+    says: 'this pod names CiIdentity рublisher (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago',
+  },
+  {
+    title: 'named in a namespace that only observes',
+    ...create('jenkins', { namespace: 'ci-audit', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
+    gives: 201,
+  },
+  ...['ci-payments', 'ci-plain'].flatMap((ns) =>
+    Object.entries(roads).map(([road, source]): Row => ({
+      title: `the Secret of another pod through ${road} in ${ns}`,
+      ...create('jenkins', { namespace: ns, volumes: [{ name: 'road', ...source }] }),
+      gives: 'pods#3',
+      says: badVolume('road'),
+    })),
+  ),
+  ...(
+    [
+      ['under another volume name', { name: 'mine', secret: { secretName: `ci-identity-publisher.${agentPodName}` } }],
+      [
+        'projected',
+        { name: 'mine', projected: { sources: [{ secret: { name: `ci-identity-publisher.${agentPodName}` } }] } },
+      ],
+    ] as const
+  ).map(([how, volume]): Row => ({
+    title: `its own Secret ${how}`,
+    ...create('jenkins', { namespace: 'ci-payments', volumes: [volume] }),
+    gives: 'pods#3',
+    says: badVolume('mine'),
+  })),
+  ...(
+    [
+      ['optional', { optional: true }],
+      ['with items', { items: [{ key: 'token', path: 'x' }] }],
+    ] as const
+  ).map(([how, more]): Row => ({
+    title: `its own volume, but ${how}`,
+    ...create('jenkins', {
+      namespace: 'ci-payments',
+      volumes: [
+        { name: 'ci-identity-publisher', secret: { secretName: `ci-identity-publisher.${agentPodName}`, ...more } },
+      ],
+    }),
+    gives: 'pods#3',
+    says: badVolume('ci-identity-publisher'),
+  })),
+  {
+    title: 'a reserved volume name for something else',
+    ...create('jenkins', { namespace: 'ci-plain', volumes: [{ name: 'ci-identity-mine', emptyDir: {} }] }),
+    gives: 'pods#4',
+    says: 'volume names ci-identity-* are reserved for injected identities',
+  },
+  ...(['containers', 'initContainers'] as const).flatMap((kind) =>
+    (
+      [
+        ['env', { env: [{ name: 'T', valueFrom: { secretKeyRef: { name: stolen, key: 'token' } } }] }],
+        ['envFrom', { envFrom: [{ secretRef: { name: stolen } }] }],
+      ] as const
+    ).map(([how, source]): Row => ({
+      title: `a token through ${how} of ${kind}`,
+      ...create('jenkins', { namespace: 'ci-payments' }, (pod) =>
+        Object.assign(pod.spec, { [kind]: [...(pod.spec[kind] ?? []), { name: 'thief', image: 'i', ...source }] }),
+      ),
+      gives: 'pods#5',
+      says: 'env and envFrom may not refer to Secrets named ci-identity-*: those belong to the operator; read the file named by CI_IDENTITY_…_TOKEN_FILE',
+    })),
+  ),
+  {
+    title: 'a token as image pull secret',
+    ...create('jenkins', { namespace: 'ci-plain', spec: { imagePullSecrets: [{ name: stolen }] } }),
+    gives: 'pods#6',
+    says: 'imagePullSecrets may not name a Secret ci-identity-*: those belong to the operator',
+  },
+  ...([undefined, 'Always'] as const).map((restartPolicy): Row => ({
+    title: `${restartPolicy === undefined ? 'an init container' : 'a native sidecar'} mounts the token`,
+    ...create(
+      'jenkins',
+      { namespace: 'ci-payments' },
+      (pod) =>
+        (pod.spec.initContainers = [
+          { name: 'early', image: 'i', restartPolicy, volumeMounts: [ownMount('publisher')] },
+        ]),
+    ),
+    gives: 'pods#7',
+    says: 'init and ephemeral containers may not mount volumes named ci-identity-*',
+  })),
+  ...(
+    [
+      ['a subPath, which never sees a renewed token', { ...ownMount('i01'), subPath: 'token' }],
+      ['a subPathExpr', { ...ownMount('i01'), subPathExpr: '$(HOME)' }],
+      ['another path', { ...ownMount('i01'), mountPath: '/else' }],
+      ['writable', { ...ownMount('i01'), readOnly: false }],
+      ['mount propagation', { ...ownMount('i01'), mountPropagation: 'HostToContainer' }],
+    ] as const
+  ).map(([how, mount]): Row => ({
+    title: `the token mounted with ${how}`,
+    ...byHand('partial', ['i01'], {
+      containers: [{ name: 'tool', image: 'i', env: [{ name: 'HOME', value: '/' }], volumeMounts: [mount] }],
+    }),
+    gives: 'pods#8',
+    says: 'volumes named ci-identity-* are mounted by admission, whole and read-only, at /var/run/secrets/ci-identity/<identity>',
+  })),
+  ...(
+    [
+      [
+        'env',
+        { env: [{ name: 'T', valueFrom: { secretKeyRef: { name: 'ci-identity-publisher.live', key: 'token' } } }] },
+        'pods#5',
+      ],
+      ['envFrom', { envFrom: [{ secretRef: { name: 'ci-identity-publisher.live' } }] }, 'pods#5'],
+      ['a mount', { volumeMounts: [ownMount('publisher')] }, 'pods#7'],
+    ] as const
+  ).map(([how, source, rule]): Row => ({
+    title: `an ephemeral container reads the token through ${how}`,
+    who: 'jenkins',
+    method: 'PATCH',
+    contentType: 'application/strategic-merge-patch+json',
+    path: `${podsOf('ci-payments')}/live/ephemeralcontainers`,
+    body: () => ({ spec: { ephemeralContainers: [{ name: 'debug', image: 'i', ...source }] } }),
+    gives: rule,
+  })),
+  {
+    title: 'an ephemeral container that takes nothing',
+    who: 'jenkins',
+    method: 'PATCH',
+    contentType: 'application/strategic-merge-patch+json',
+    path: `${podsOf('ci-payments')}/live/ephemeralcontainers`,
+    body: () => ({ spec: { ephemeralContainers: [{ name: 'debug', image: 'i' }] } }),
+    gives: 200,
+  },
+  {
+    title: 'quotes, newlines and CEL in annotations stay data',
+    ...create('jenkins', {
+      namespace: 'ci-payments',
+      annotations: { note: `' + string(true) + "\n}]`, 'ci-identity.dev/identities': "' || true || '" },
+    }),
+    gives: 'pods#2',
+  },
+];
+
+const locked =
+  'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} are set when a pod is created and never change';
+
+function patchLive(
+  title: string,
+  annotations: Record<string, string | null>,
+  gives: number | string,
+  subresource = '',
+  who: User = 'jenkins',
+): Row {
+  return {
+    title,
+    who,
+    method: 'PATCH',
+    contentType: mergePatch,
+    path: `${podsOf('ci-payments')}/live${subresource}`,
+    body: () => ({ metadata: { annotations } }),
+    gives,
+    ...(typeof gives === 'string' ? { says: locked } : {}),
+  };
+}
+
+function binding(title: string, path: string, annotations: Record<string, string>, gives: number | string): Row {
+  return {
+    title,
+    who: 'jenkins',
+    path: `/api/v1/namespaces/ci-payments/${path}`,
+    body: () => ({
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name: 'live', annotations },
+      target: { kind: 'Node', name: 'n' },
+    }),
+    gives,
+    ...(typeof gives === 'string' ? { says: locked } : {}),
+  };
+}
+
+const claimsRows: readonly Row[] = [
+  patchLive('the plugin renews its last-refresh', { 'kubernetes.jenkins.io/last-refresh': '1761760481264' }, 200),
+  patchLive('a claim is added', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0'),
+  patchLive('a claim is changed', { 'identity.ci-identity.dev/publisher': 'x' }, 'claims#0'),
+  patchLive('a claim is removed', { 'identity.ci-identity.dev/publisher': null }, 'claims#0'),
+  patchLive('the requester is changed', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
+  patchLive('the default is removed', { 'ci-identity.dev/default': null }, 'claims#0'),
+  patchLive('a wish is added', { 'ci-identity.dev/identities': 'x' }, 'claims#0'),
+  patchLive('a claim is added through status', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0', '/status'),
+  patchLive('even the cluster admin cannot', { 'ci-identity.dev/requester': 'root' }, 'claims#0', '', 'cluster-admin'),
+  binding('a binding with nothing', 'pods/live/binding', {}, 201),
+  binding('a binding carries a claim', 'pods/live/binding', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0'),
+  binding('a binding carries a requester', 'bindings', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
+];
+
+const onlyTokens =
+  'outside namespace ci-identity-system the operator may only create and update Secrets ci-identity-* of type ci-identity.dev/token';
+const onlyOperator =
+  'Secrets named ci-identity-* or of type ci-identity.dev/token are written by the ci-identity operator only';
+
+function secret(
+  title: string,
+  who: User,
+  method: Method,
+  path: string,
+  body: object | undefined,
+  gives: number | string,
+  contentType?: string,
+): Row {
+  const says = gives === 'secrets#0' ? onlyTokens : onlyOperator;
+  return {
+    title,
+    who,
+    method,
+    path,
+    ...(body === undefined ? {} : { body: () => body }),
+    ...(contentType === undefined ? {} : { contentType }),
+    gives,
+    ...(typeof gives === 'string' ? { says } : {}),
+  };
+}
+
+const live = `${secretsOf('ci-payments')}/ci-identity-publisher.live`;
+
+const secretsRows: readonly Row[] = [
+  secret(
+    'the operator delivers a token',
+    'controller',
+    'POST',
+    secretsOf('ci-payments'),
+    tokenSecret('ci-identity-publisher.x'),
+    201,
+  ),
+  secret(
+    'the operator delivers it again',
+    'controller',
+    'PUT',
+    live,
+    tokenSecret('ci-identity-publisher.live', { data: { token: 'eQ==' } }),
+    200,
+  ),
+  secret(
+    'the operator writes a record at home',
+    'controller',
+    'POST',
+    secretsOf('ci-identity-system'),
+    { metadata: { name: 'client-x' }, type: 'ci-identity.dev/client-record' },
+    201,
+  ),
+  secret(
+    'the operator writes an Opaque Secret',
+    'controller',
+    'POST',
+    secretsOf('ci-payments'),
+    { metadata: { name: 'ci-identity-x.y' }, type: 'Opaque' },
+    'secrets#0',
+  ),
+  secret(
+    'the operator writes a Secret of another name',
+    'controller',
+    'POST',
+    secretsOf('ci-payments'),
+    tokenSecret('jenkins-password'),
+    'secrets#0',
+  ),
+  secret(
+    'the operator asks for the token of a service account',
+    'controller',
+    'POST',
+    secretsOf('ci-payments'),
+    {
+      metadata: { name: 'ci-identity-x.y', annotations: { 'kubernetes.io/service-account.name': 'default' } },
+      type: 'kubernetes.io/service-account-token',
+    },
+    'secrets#0',
+  ),
+  secret(
+    'the operator overwrites a foreign Secret',
+    'controller',
+    'PUT',
+    `${secretsOf('ci-payments')}/foreign`,
+    { metadata: { name: 'foreign' }, type: 'Opaque', data: { a: 'eA==' } },
+    'secrets#0',
+  ),
+  secret('the operator reads a token by a dry-run delete', 'controller', 'DELETE', live, undefined, 403),
+  ...(['', '/foreign'] as const).map((name) =>
+    secret(
+      `the operator deletes Secrets although a role lets it: ${name}`,
+      'controller',
+      'DELETE',
+      `${secretsOf('ci-mistake')}${name}`,
+      undefined,
+      'secrets#0',
+    ),
+  ),
+  secret(
+    'the operator patches a foreign Secret although a role lets it',
+    'controller',
+    'PATCH',
+    `${secretsOf('ci-mistake')}/foreign`,
+    { data: { a: 'eA==' } },
+    'secrets#0',
+    mergePatch,
+  ),
+  secret(
+    'an editor prepares a Secret for a pod to find',
+    'editor',
+    'POST',
+    secretsOf('ci-payments'),
+    { metadata: { name: 'ci-identity-publisher.next' }, type: 'Opaque' },
+    'secrets#1',
+  ),
+  secret(
+    'an editor uses our type under another name',
+    'editor',
+    'POST',
+    secretsOf('ci-payments'),
+    tokenSecret('mine'),
+    'secrets#1',
+  ),
+  secret(
+    'an editor overwrites a token',
+    'editor',
+    'PATCH',
+    live,
+    { data: { token: 'ZXZpbA==' } },
+    'secrets#1',
+    mergePatch,
+  ),
+  secret('an editor freezes a token', 'editor', 'PATCH', live, { immutable: true }, 'secrets#1', mergePatch),
+  secret(
+    'an admin does so elsewhere too',
+    'admin',
+    'POST',
+    secretsOf('ci-plain'),
+    { metadata: { name: 'ci-identity-x.y' } },
+    'secrets#1',
+  ),
+  secret(
+    'even the cluster admin does',
+    'cluster-admin',
+    'POST',
+    secretsOf('default'),
+    { metadata: { name: 'ci-identity-x.y' } },
+    'secrets#1',
+  ),
+  secret(
+    'owners and labels stay free, as garbage collection needs',
+    'editor',
+    'PATCH',
+    live,
+    { metadata: { labels: { a: 'b' }, ownerReferences: [] } },
+    200,
+    mergePatch,
+  ),
+  secret('an editor deletes a token, which only hurts the build', 'editor', 'DELETE', live, undefined, 200),
+  secret(
+    'an editor writes Secrets of his own',
+    'editor',
+    'POST',
+    secretsOf('ci-payments'),
+    { metadata: { name: 'mine' } },
+    201,
+  ),
+];
+
+const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/ci-payments';
+const merge = { method: 'PATCH', contentType: mergePatch } as const;
+
+const escalationRows: readonly Row[] = [
+  {
+    title: 'an editor makes an identity',
+    who: 'editor',
+    path: identitiesOf('ci-plain'),
+    body: () => identity('ci-plain', 'own'),
+    gives: 201,
+  },
+  {
+    title: 'and cannot use it: creating is not using',
+    ...create('editor', { namespace: 'ci-payments' }),
+    gives: 'use#1',
+    says: mayNotUse('editor', 'publisher', 'ci-payments'),
+  },
+  {
+    title: 'an editor clears the refusal of an identity',
+    who: 'editor',
+    ...merge,
+    path: `${identitiesOf('ci-payments')}/denied/status`,
+    body: () => ({ status: { conditions: [] } }),
+    gives: 403,
+  },
+  {
+    title: 'a status in the object at creation is ignored',
+    who: 'editor',
+    path: identitiesOf('ci-plain'),
+    body: () => ({ ...identity('ci-plain', 'own'), status: { sessions: 7 } }),
+    gives: 201,
+    outcome: (t, answer) => t.is(answer.status, undefined),
+  },
+  {
+    title: 'an admin makes a role with use',
+    who: 'admin',
+    path: `${rbac}/roles`,
+    body: () => grant('ci-payments', 'mine', [], [mayUse()])[0],
+    gives: 403,
+  },
+  {
+    title: 'an admin binds the shipped role to himself',
+    who: 'admin',
+    path: `${rbac}/rolebindings`,
+    body: () => bind('ci-payments', 'mine', [subject('admin')], 'Role', 'ci-identity-use'),
+    gives: 403,
+  },
+  {
+    title: 'an admin adds himself to the shipped binding',
+    who: 'admin',
+    ...merge,
+    path: `${rbac}/rolebindings/ci-identity-use`,
+    body: () => ({ subjects: [subject('admin')] }),
+    gives: 403,
+  },
+  {
+    title: 'an admin takes the label from the namespace',
+    who: 'admin',
+    ...merge,
+    path: '/api/v1/namespaces/ci-payments',
+    body: () => ({ metadata: { labels: { 'ci-identity.dev/inject': null } } }),
+    gives: 403,
+  },
+  {
+    title: 'a name with a dot',
+    who: 'editor',
+    path: identitiesOf('ci-plain'),
+    body: () => identity('ci-plain', 'a.b'),
+    gives: 422,
+  },
+  {
+    title: 'a name of 51 characters',
+    who: 'editor',
+    path: identitiesOf('ci-plain'),
+    body: () => identity('ci-plain', 'a'.repeat(51)),
+    gives: 422,
+  },
+  {
+    title: 'a selector for everything',
+    who: 'editor',
+    path: identitiesOf('ci-plain'),
+    body: () => identity('ci-plain', 'own', { agents: { podSelector: {} } }),
+    gives: 422,
+  },
+];
+
+const table: Readonly<Record<string, readonly Row[]>> = {
+  inject: injection,
+  identities: identitiesRows,
+  use: useRows,
+  pods: podsRows,
+  claims: claimsRows,
+  secrets: secretsRows,
+  escalation: escalationRows,
+};
+
+for (const [part, rows] of Object.entries(table)) {
+  for (const row of rows) {
+    test(`${part}: ${row.title} → ${row.gives}`, async (t) => {
+      await check(t, row);
+    });
+  }
+}
+
+async function check(t: ExecutionContext, row: Row): Promise<void> {
+  const options = row.contentType === undefined ? {} : { contentType: row.contentType };
+  const answer = await lab.send(row.who, row.method ?? 'POST', row.path, row.body?.(), options);
+  const message: string = (answer.body as { message?: string }).message ?? '';
+  if (typeof row.gives === 'number') {
+    t.is(answer.status, row.gives, message);
+  } else {
+    const policy = `${row.gives.split('#')[0]}.ci-identity.dev`;
+    const [, denied, said] = /(ValidatingAdmissionPolicy .*) denied request: ([^]*)$/.exec(message) ?? [];
+    t.is(answer.status, 403, message);
+    t.is(denied, `ValidatingAdmissionPolicy '${policy}' with binding '${policy}'`, message);
+    if (row.says !== undefined) t.true([row.says].flat().includes(said ?? ''), `said: ${said}`);
+  }
+  row.outcome?.(t, answer.body as PodJson);
+}
+
+test('every validation of every policy is shown by a row that it refuses, with its own sentence', (t) => {
+  const shown = new Set(Object.values(table).flatMap((rows) => rows.map((row) => row.gives)));
+  for (const policy of readShippedPolicies().filter((p) => p.kind === 'ValidatingAdmissionPolicy')) {
+    const { validations } = policy.spec as { validations: readonly { message?: string }[] };
+    for (const [i, { message }] of validations.entries()) {
+      const rule = `${policy.name.split('.')[0]}#${i}`;
+      t.true(shown.has(rule), `no row shows ${rule}`);
+      const rows = Object.values(table)
+        .flat()
+        .filter((row) => row.gives === rule && row.says !== undefined);
+      if (message !== undefined)
+        t.true(rows.length > 0 && rows.every((row) => row.says === message), `${rule} has a row with its sentence`);
+    }
+  }
+});
+
+for (const [kind, says] of [
+  [
+    'Deployment',
+    /CiIdentity publisher selects this pod but could not be injected: the pod was created with generateName/,
+  ],
+  ['StatefulSet', /system:serviceaccount:kube-system:statefulset-controller may not use CiIdentity publisher/],
+] as const) {
+  test(`the pods of a ${kind} get nothing, and its event says so`, async (t) => {
+    const labels = { 'jenkins/label': kind.toLowerCase() };
+    const workload = {
+      apiVersion: 'apps/v1',
+      kind,
+      metadata: { namespace: 'ci-payments', name: `squatter-${kind.toLowerCase()}` },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'b' }] } },
+        ...(kind === 'StatefulSet' ? { serviceName: 'x' } : {}),
+      },
+    };
+    const path = `/apis/apps/v1/namespaces/ci-payments/${kind.toLowerCase()}s`;
+    t.is((await lab.send('editor', 'POST', path, workload, { dryRun: false })).status, 201);
+    const note = await eventually('the controller is refused the pod', async () => {
+      const { body } = await lab.send('cluster-admin', 'GET', '/api/v1/namespaces/ci-payments/events');
+      const { items } = body as {
+        items: readonly { reason: string; message: string; involvedObject: { name: string } }[];
+      };
+      return items.find((e) => e.reason === 'FailedCreate' && e.involvedObject.name.startsWith(workload.metadata.name))
+        ?.message;
+    });
+    t.regex(note, says);
+  });
+}

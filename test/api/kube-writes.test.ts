@@ -1,0 +1,324 @@
+import test from 'ava';
+import { LostLeaseError, OperatorError } from '#src/errors.ts';
+import type { ApiConnection } from '#src/kube/connection.ts';
+import { Deliveries, type Delivery } from '#src/kube/deliveries.ts';
+import { type RecordCodec, RecordStore, type StoredRecord } from '#src/kube/records.ts';
+import { create, get, kinds, remove, replace } from '#src/kube/resources.ts';
+import { records } from '#src/kube/watches.ts';
+import { Store } from '#src/runtime/store.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type AdmissionLab, namespace, startAdmissionLab } from './admission-lab.ts';
+
+interface Note {
+  readonly formatVersion: number;
+  readonly epoch: number;
+  readonly text: string;
+}
+
+const codec: RecordCodec<Note> = {
+  encode: (record) => JSON.stringify(record),
+  decode(text) {
+    const record = JSON.parse(text) as Note;
+    return record.formatVersion === 1 ? { is: 'Record', record } : { is: 'Newer', formatVersion: record.formatVersion };
+  },
+};
+
+const operator = 'ci-identity-system';
+const agents = 'ci-payments';
+const signal = new AbortController().signal;
+let lab: AdmissionLab;
+let api: ApiConnection;
+let admin: ApiConnection;
+
+test.before(async () => {
+  lab = await startAdmissionLab();
+  api = lab.as('controller');
+  admin = lab.as('cluster-admin');
+});
+test.after.always(() => lab?.stop());
+
+interface Secret {
+  readonly metadata: {
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly ownerReferences?: readonly object[];
+    readonly labels?: object;
+  };
+  readonly type: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+const secret = (ns: string, name: string): Promise<Secret | undefined> =>
+  get<Secret>(admin, kinds.secrets, { namespace: ns, name }, { signal });
+
+const note = (text: string): Note => ({ formatVersion: 1, epoch: 0, text });
+
+/** One replica: its own memory and its own epoch. */
+function replica(epoch: number): { store: Store<StoredRecord<Note>>; records: RecordStore<Note> } {
+  const store = new Store<StoredRecord<Note>>('records');
+  const options = { connection: api, store, codec, kind: 'session', namespace: operator, epoch: () => epoch } as const;
+  return { store, records: new RecordStore<Note>(options) };
+}
+
+async function sync(store: Store<StoredRecord<Note>>): Promise<void> {
+  const page = await records(api, { kind: 'session', namespace: operator, codec }).list({ limit: 500 }, signal);
+  store.replaceAll(page.items, page.resourceVersion);
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<OperatorError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof OperatorError)) throw new Error('no OperatorError', { cause: error });
+  return error;
+}
+
+test('a record is created, changed and removed, and memory always holds what is stored', async (t) => {
+  const { records: mine, store } = replica(3);
+  await mine.write('session-a', note('one'), signal);
+  t.like(mine.get('session-a'), { name: 'session-a', record: { epoch: 3, text: 'one' } });
+  const first = await secret(operator, 'session-a');
+  t.like(first, {
+    type: 'ci-identity.dev/session-record',
+    metadata: { labels: { 'ci-identity.dev/kind': 'session' } },
+  });
+
+  await mine.write('session-a', note('two'), signal);
+  const second = await secret(operator, 'session-a');
+  t.is(second?.metadata.uid, first?.metadata.uid);
+  t.is(second?.metadata.resourceVersion, mine.get('session-a')?.resourceVersion);
+
+  const other = replica(3);
+  await sync(other.store);
+  t.deepEqual(other.store.get('session-a'), store.get('session-a'));
+
+  await mine.remove('session-a', signal);
+  t.is(mine.get('session-a'), undefined);
+  t.is(await secret(operator, 'session-a'), undefined);
+  await mine.remove('session-a', signal);
+  await other.records.remove('session-a', signal);
+  t.is(other.records.get('session-a'), undefined);
+});
+
+test('of two writers the second looks again, and then succeeds', async (t) => {
+  const [a, b] = [replica(1), replica(1)];
+  await a.records.write('session-b', note('a'), signal);
+  t.is((await failureOf(b.records.write('session-b', note('b'), signal))).class, 'Conflict');
+  t.is(b.records.get('session-b')?.record?.text, 'a');
+  await b.records.write('session-b', note('b'), signal);
+  t.is((await failureOf(a.records.remove('session-b', signal))).class, 'Conflict');
+  t.is(a.records.get('session-b')?.record?.text, 'b');
+  await a.records.remove('session-b', signal);
+  t.is((await failureOf(b.records.write('session-b', note('c'), signal))).class, 'Conflict');
+  t.is(b.records.get('session-b'), undefined);
+});
+
+test('the higher epoch wins, and the stale leader learns that it is none', async (t) => {
+  const [old, next] = [replica(4), replica(5)];
+  await old.records.write('session-c', note('old'), signal);
+  await sync(next.store);
+  await next.records.write('session-c', note('new'), signal);
+  for (const attempt of ['by the server', 'from memory']) {
+    await t.throwsAsync(old.records.write('session-c', note('stale'), signal), { instanceOf: LostLeaseError }, attempt);
+    await t.throwsAsync(old.records.remove('session-c', signal), { instanceOf: LostLeaseError }, attempt);
+  }
+  await sync(next.store);
+  t.like(next.records.get('session-c')?.record, { epoch: 5, text: 'new' });
+});
+
+test('a stale leader that creates what exists learns it too', async (t) => {
+  const [old, next] = [replica(4), replica(5)];
+  await next.records.write('session-d', note('new'), signal);
+  await t.throwsAsync(old.records.write('session-d', note('stale'), signal), { instanceOf: LostLeaseError });
+});
+
+test('a record that was deleted and made again is a conflict, not overwritten', async (t) => {
+  const [a, b] = [replica(1), replica(1)];
+  await a.records.write('session-e', note('a'), signal);
+  await sync(b.store);
+  await b.records.remove('session-e', signal);
+  await b.records.write('session-e', note('b'), signal);
+  t.is((await failureOf(a.records.write('session-e', note('stale'), signal))).class, 'Conflict');
+  t.is(a.records.get('session-e')?.record?.text, 'b');
+});
+
+test('a newer format is left alone; a Secret that is no record says why', async (t) => {
+  const labels = { 'ci-identity.dev/kind': 'session' };
+  const data = { 'record.json': Buffer.from('{"formatVersion":2,"epoch":9,"text":"x"}').toString('base64') };
+  const newer = { metadata: { name: 'session-f', labels }, type: 'ci-identity.dev/session-record', data };
+  const stranger = { metadata: { name: 'session-g', labels }, type: 'Opaque', data };
+  for (const body of [newer, stranger]) await create(admin, kinds.secrets, { namespace: operator }, body, { signal });
+  const { store, records: mine } = replica(1);
+  await sync(store);
+  t.true(mine.get('session-f')?.newerFormat);
+  t.is((await failureOf(mine.write('session-f', note('x'), signal))).reason, 'NewerFormat');
+  t.is((await failureOf(mine.remove('session-f', signal))).reason, 'NewerFormat');
+  t.regex(mine.get('session-g')?.invalid ?? '', /type/);
+});
+
+const pod = { name: 'agent-1', uid: '11111111-1111-1111-1111-111111111111' };
+
+function delivery(name: string, data: Readonly<Record<string, string>>, more: Partial<Delivery> = {}): Delivery {
+  return { namespace: agents, name, data, pod, labels: { 'ci-identity.dev/identity': 'publisher' }, ...more };
+}
+
+/** Deliveries whose pod exists, so that garbage collection leaves them alone. */
+async function livePod(name: string): Promise<{ name: string; uid: string }> {
+  const body = agentPod({ namespace: agents, name });
+  const { metadata } = await create<{ metadata: { uid: string } }>(admin, kinds.pods, { namespace: agents }, body, {
+    signal,
+  });
+  return { name, uid: metadata.uid };
+}
+
+test('a delivery is created, replaced whole, and equal bytes change nothing', async (t) => {
+  const deliveries = new Deliveries(api);
+  const name = 'ci-identity-publisher.agent-1';
+  const owner = await livePod('agent-1');
+  const first = await deliveries.put(delivery(name, { token: 'ä', header: 'h' }, { pod: owner }), undefined, signal);
+  t.like(await secret(agents, name), {
+    type: 'ci-identity.dev/token',
+    data: { token: Buffer.from('ä').toString('base64'), header: Buffer.from('h').toString('base64') },
+    metadata: {
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', ...owner }],
+      labels: { 'ci-identity.dev/identity': 'publisher' },
+    },
+  });
+  const same = await deliveries.put(
+    delivery(name, { token: 'ä', header: 'h' }, { pod: owner }),
+    first.resourceVersion,
+    signal,
+  );
+  t.is(same.resourceVersion, first.resourceVersion);
+  const second = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), same.resourceVersion, signal);
+  t.not(second.resourceVersion, first.resourceVersion);
+  t.deepEqual((await secret(agents, name))?.data, { token: Buffer.from('b').toString('base64') });
+
+  const stale = await failureOf(
+    deliveries.put(delivery(name, { token: 'c' }, { pod: owner }), first.resourceVersion, signal),
+  );
+  t.is(stale.class, 'Conflict');
+  const takenOver = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), undefined, signal);
+  t.is(takenOver.resourceVersion, second.resourceVersion);
+
+  await remove(admin, kinds.secrets, { namespace: agents, name }, {}, { signal });
+  const healed = await deliveries.put(delivery(name, { token: 'd' }, { pod: owner }), second.resourceVersion, signal);
+  t.is((await secret(agents, name))?.metadata.resourceVersion, healed.resourceVersion);
+});
+
+test('the operator cannot read what it delivers', async (t) => {
+  const error = await failureOf(
+    get(api, kinds.secrets, { namespace: agents, name: 'ci-identity-publisher.agent-1' }, { signal }),
+  );
+  t.is(error.reason, 'ApiForbidden');
+  t.regex(error.message, /lacks the verb get on secrets in namespace ci-payments; apply the operator's RBAC/);
+});
+
+test('a Secret of another type is a refusal with a sentence', async (t) => {
+  const name = 'ci-identity-publisher.agent-3';
+  // Made where the policy does not look: as it may be left over from before the policies.
+  await lab.cluster.kubectlRun(['delete', 'validatingadmissionpolicybinding', 'secrets.ci-identity.dev']);
+  await eventually('the policy is off', async () => {
+    const body = { metadata: { name }, type: 'Opaque', data: {} };
+    return create(admin, kinds.secrets, { namespace: agents }, body, { signal }).then(
+      () => true,
+      () => undefined,
+    );
+  });
+  const immutable = await failureOf(new Deliveries(api).put(delivery(name, { token: 'x' }), undefined, signal));
+  t.is(immutable.reason, 'DeliveryRefused');
+  t.regex(
+    immutable.message,
+    /ci-payments\/ci-identity-publisher\.agent-3: a Secret of another type has this name; delete it/,
+  );
+  await lab.cluster.kubectlRun([
+    'apply',
+    '--server-side',
+    '-f',
+    new URL('../../manifests/admission/secrets.yaml', import.meta.url).pathname,
+  ]);
+  const unfit = delivery('other.agent-3', { token: 'x' });
+  await eventually('the policy is on', async () =>
+    new Deliveries(api).put(unfit, undefined, signal).then(
+      () => undefined,
+      (error: unknown) => (error instanceof OperatorError ? true : undefined),
+    ),
+  );
+  const refused = await failureOf(new Deliveries(api).put(unfit, undefined, signal));
+  t.is(refused.reason, 'DeliveryRefused');
+  t.regex(refused.message, /ValidatingAdmissionPolicy secrets\.ci-identity\.dev refuses it/);
+});
+
+test('a quota that is used up refuses new Secrets and lets old ones be renewed', async (t) => {
+  const name = 'ci-identity-publisher.agent-4';
+  const deliveries = new Deliveries(api);
+  const owner = await livePod('agent-4');
+  await deliveries.put(delivery(name, { token: 'a' }, { pod: owner }), undefined, signal);
+  const quota = { metadata: { name: 'none' }, spec: { hard: { 'count/secrets': '1' } } };
+  const quotas = { group: '', version: 'v1', plural: 'resourcequotas' };
+  await create(admin, quotas, { namespace: agents }, quota, { signal });
+  await eventually('the quota counts', async () => {
+    const error = await deliveries
+      .put(delivery('ci-identity-publisher.agent-5', { token: 'a' }), undefined, signal)
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+    return error instanceof OperatorError && error.reason === 'QuotaExceeded' ? true : undefined;
+  });
+  await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), undefined, signal);
+  t.is((await secret(agents, name))?.data?.['token'], Buffer.from('b').toString('base64'));
+  await remove(admin, quotas, { namespace: agents, name: 'none' }, {}, { signal });
+});
+
+test('a namespace that goes, or is gone, is said to be so', async (t) => {
+  const ns = 'ci-leaving';
+  await lab.apply(namespace(ns));
+  await lab.apply(
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata: { name: 'write-secrets' },
+      rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['create', 'update'] }],
+    },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      metadata: { name: 'write-secrets' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'write-secrets' },
+      subjects: [{ kind: 'ServiceAccount', namespace: operator, name: 'controller' }],
+    },
+    // Keeps the namespace terminating for as long as the test wants.
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace: ns, name: 'holds', finalizers: ['example.com/hold'] },
+    },
+  );
+  const deliveries = new Deliveries(api);
+  const attempt = (last?: string): Promise<OperatorError> =>
+    failureOf(
+      deliveries.put(delivery('ci-identity-publisher.agent-1', { token: 'a' }, { namespace: ns }), last, signal),
+    );
+  await lab.cluster.kubectlRun(['delete', 'namespace', ns, '--wait=false']);
+  await eventually('the namespace is terminating', async () =>
+    (await attempt()).reason === 'NamespaceTerminating' ? true : undefined,
+  );
+  t.is((await attempt('1')).reason, 'NamespaceTerminating');
+
+  const held = await get<{ metadata: object }>(admin, kinds.configMaps, { namespace: ns, name: 'holds' }, { signal });
+  await replace(
+    admin,
+    kinds.configMaps,
+    { namespace: ns, name: 'holds' },
+    { ...held, metadata: { ...held?.metadata, finalizers: [] } },
+    { signal },
+  );
+  await eventually('the namespace is gone', async () =>
+    (await get(admin, kinds.namespaces, { name: ns }, { signal })) === undefined ? true : undefined,
+  );
+  t.is((await attempt()).reason, 'NamespaceTerminating');
+  t.is((await attempt('1')).reason, 'NamespaceTerminating');
+});

@@ -1,0 +1,488 @@
+/** What a provider, or something before it, may do to us: accidents and lies in front of a real oidc-provider. */
+import test, { type ExecutionContext } from 'ava';
+import { minute, second, systemClock } from '#src/clock.ts';
+import type { OperatorError } from '#src/errors.ts';
+import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';
+import { Redacted } from '#src/redacted.ts';
+import { ask, desired, failure, ref, registered, signal } from './contract.ts';
+import type { CannedAnswer, Endpoint, Fault } from './oidc-provider-faults.ts';
+import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from './oidc-provider.ts';
+
+const audience = 'https://registry.example.com';
+const scopes = ['artifacts:publish', 'artifacts:read'] as const;
+
+interface Bench {
+  readonly provider: OidcProvider;
+  readonly issuer: Issuer;
+  /** A second issuer object: nothing cached, other settings. */
+  readonly fresh: (change?: Partial<IssuerSettings>) => Issuer;
+}
+
+async function start(t: ExecutionContext, options: OidcProviderOptions = {}): Promise<Bench> {
+  const provider = await startOidcProvider(options);
+  const issuers: Issuers[] = [];
+  const fresh = (change: Partial<IssuerSettings> = {}): Issuer => {
+    const made = new Issuers({ clock: systemClock, random: () => 0 });
+    issuers.push(made);
+    const settings: IssuerSettings = {
+      url: provider.issuer,
+      profile: 'Generic',
+      registrationToken: () => new Redacted(provider.initialAccessToken),
+      caBundle: () => provider.caPem,
+      allowPrivateNetwork: true,
+      ...change,
+    };
+    made.configure([settings]);
+    return made.get(settings.url)!;
+  };
+  t.teardown(async () => {
+    await Promise.all(issuers.map((made) => made.close()));
+    await provider.stop();
+  });
+  return { provider, issuer: fresh(), fresh };
+}
+
+const subject = (issuer: Issuer) => ({ issuer, scopes, audience }) as unknown as Parameters<typeof registered>[0];
+const kind = (error: OperatorError) => [error.class, error.reason, error.whose];
+
+// One row: what happens instead of a good answer of the token endpoint → class, reason, whose it is.
+const tokenRows: readonly (readonly [string, Partial<Fault>, readonly string[]])[] = [
+  ['500', { instead: { status: 500 } }, ['Transient', 'ProviderUnavailable', 'Issuer']],
+  [
+    '502 with a page',
+    { instead: { status: 502, body: '<html>bad gateway</html>' } },
+    ['Transient', 'ProviderUnavailable', 'Issuer'],
+  ],
+  ['connection cut before the request', { dropRequest: true }, ['Transient', 'ProviderUnavailable', 'Issuer']],
+  ['answer lost', { dropAnswer: true }, ['Transient', 'ProviderUnavailable', 'Issuer']],
+  [
+    'a redirect',
+    { instead: { status: 307, headers: { location: '/jwks' } } },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
+  [
+    '200 with a page',
+    { instead: { status: 200, body: '<html>welcome</html>' } },
+    ['Transient', 'ProviderMisbehaves', 'Object'],
+  ],
+  ['200 and nothing', { instead: { status: 200, body: '' } }, ['Transient', 'ProviderMisbehaves', 'Object']],
+  ['204', { instead: { status: 204 } }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
+  ['truncated JSON', { instead: json(200, '{"access_token":"abc') }, ['Transient', 'ProviderMisbehaves', 'Object']],
+  ['a list', { instead: json(200, '[]') }, ['Transient', 'ProviderMisbehaves', 'Object']],
+  [
+    'a token that is a number',
+    { instead: json(200, '{"access_token":5,"token_type":"Bearer"}') },
+    ['Transient', 'ProviderMisbehaves', 'Object'],
+  ],
+  [
+    'an empty token',
+    { instead: json(200, '{"access_token":"","token_type":"Bearer"}') },
+    ['Terminal', 'TokenUnusable', 'Object'],
+  ],
+  [
+    'a token with a newline',
+    { instead: json(200, '{"access_token":"a\\nb","token_type":"Bearer"}') },
+    ['Terminal', 'TokenUnusable', 'Object'],
+  ],
+  [
+    'a token of 20,000 characters',
+    { instead: json(200, { access_token: 'a'.repeat(20_000), token_type: 'Bearer' }) },
+    ['Terminal', 'TokenUnusable', 'Object'],
+  ],
+  [
+    'an answer of 100,000 bytes',
+    { instead: json(200, { access_token: 'a', token_type: 'Bearer', padding: 'a'.repeat(100_000) }) },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
+  [
+    'a compressed answer',
+    { instead: { status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' } },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
+  [
+    'invalid_client with Basic challenge',
+    {
+      instead: {
+        ...json(401, { error: 'invalid_client' }),
+        headers: { 'content-type': 'application/json', 'www-authenticate': 'Basic realm="x"' },
+      },
+    },
+    ['Terminal', 'CredentialRefused', 'Object'],
+  ],
+  ['401 without a body', { instead: { status: 401 } }, ['Terminal', 'CredentialRefused', 'Object']],
+  ['an empty 403', { instead: { status: 403 } }, ['Terminal', 'CredentialRefused', 'Object']],
+  [
+    'a 403 page of a firewall',
+    { instead: { status: 403, body: '<!doctype html><p>blocked' } },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
+  ['scope_invalid', { instead: json(400, { error: 'scope_invalid' }) }, ['Terminal', 'ScopeRefused', 'Object']],
+  [
+    'unsupported_grant_type',
+    { instead: json(400, { error: 'unsupported_grant_type' }) },
+    ['Terminal', 'TokenRequestRefused', 'Object'],
+  ],
+  [
+    'a nested error',
+    { instead: json(400, { error: { code: 400, message: 'no' } }) },
+    ['Terminal', 'TokenRequestRefused', 'Object'],
+  ],
+  ['429 without a time', { instead: { status: 429 } }, ['Transient', 'RateLimited', 'Issuer']],
+];
+
+function json(status: number, body: string | object): CannedAnswer {
+  return { status, headers: { 'content-type': 'application/json' }, body };
+}
+
+test('the token endpoint: each row has its class, and exactly one request was made', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key } = await registered(subject(issuer));
+  for (const [name, fault, expected] of tokenRows) {
+    provider.stats.reset();
+    const remove = provider.faults.add({ endpoint: 'token', ...fault });
+    const error = await failure(t, tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+    remove();
+    t.deepEqual(kind(error), expected, name);
+    t.is(provider.stats.count(), 1, name);
+  }
+  await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+});
+
+test('429 and 503 name when to come back', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key } = await registered(subject(issuer));
+  const wishes: readonly (readonly [number, string, number])[] = [
+    [429, '120', 120 * second],
+    [503, '7', 7 * second],
+    [429, '-5', second],
+    [429, '86400', 15 * minute],
+    [429, new Date(Date.now() + 60_000).toUTCString(), 60 * second],
+  ];
+  for (const [status, value, expected] of wishes) {
+    provider.faults.add({ endpoint: 'token', times: 1, instead: { status, headers: { 'retry-after': value } } });
+    const before = systemClock.now();
+    const error = await failure(t, tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+    t.deepEqual(kind(error), ['Transient', 'RateLimited', 'Issuer']);
+    t.true(Math.abs(error.retryAt! - before - expected) < 2.5 * second, `${status} ${value}`);
+  }
+});
+
+test('twenty tokens cost twenty-one calls: metadata is read once, for all who wait', async (t) => {
+  const { provider, issuer, fresh } = await start(t);
+  const { client, key } = await registered(subject(issuer));
+  provider.stats.reset();
+  const { tokens } = fresh().provider({ audienceBy: 'Profile' });
+  const mint = () => tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
+  const minted = await Promise.all(Array.from({ length: 20 }, mint));
+  t.is(new Set(minted.map(({ sha256 }) => sha256)).size, 20);
+  t.deepEqual([provider.stats.count('discovery'), provider.stats.count('token'), provider.stats.count()], [1, 20, 21]);
+});
+
+test('a registration whose answer is lost is not sent again, and the client is there', async (t) => {
+  const { provider, issuer } = await start(t);
+  provider.faults.add({ endpoint: 'register', times: 1, dropAnswer: true });
+  const { clients } = issuer.provider({ audienceBy: 'Profile' });
+  const want = desired({ audience }, [scopes[0]], await issuer.generateKey());
+  t.deepEqual(kind(await failure(t, clients!.register(want, signal()))), [
+    'Transient',
+    'ProviderUnavailable',
+    'Issuer',
+  ]);
+  t.is(provider.stats.count('register'), 1);
+  t.deepEqual(
+    provider.clients().map(({ softwareId }) => softwareId),
+    [want.tag],
+  );
+});
+
+test('an update whose answer is lost took effect: the new key works and the management token is lost', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, clients, tokens, key, want } = await registered(subject(issuer));
+  const next = await issuer.generateKey();
+  provider.faults.add({ endpoint: 'update', times: 1, dropAnswer: true });
+  const both = { ...want, keys: [key.publicJwk, next.publicJwk] };
+  t.is((await failure(t, clients.update(ref(client), both, signal()))).reason, 'ProviderUnavailable');
+  t.is(provider.stats.count('update'), 1);
+  await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, next, signal()));
+  t.is((await failure(t, clients.update(ref(client), both, signal()))).reason, 'RegistrationAccessTokenLost');
+});
+
+test('a management credential of the issuer heals a lost management token', async (t) => {
+  const { issuer, fresh } = await start(t, { rotateManagementToken: false });
+  const { client, want } = await registered(subject(issuer));
+  const lost = { clientId: client.clientId, management: { ...client.management!, token: new Redacted('lost') } };
+  const healed = fresh({ managementToken: () => client.management!.token }).provider({
+    audienceBy: 'Profile',
+  }).clients!;
+  t.is((await healed.observe(lost, want, signal())).is, 'Present');
+  t.deepEqual((await healed.update(lost, want, signal())).observed.drift, []);
+  t.is(await healed.deregister({ clientId: client.clientId }, signal()), 'Deleted');
+});
+
+type Rewrite = (body: Record<string, unknown>) => { status?: number; body?: unknown };
+
+// Registration answers that are not quite RFC 7591, all of which must lead to a client that can be used and managed.
+const registrationRows: Readonly<Record<string, Rewrite>> = {
+  'status 200': () => ({ status: 200 }),
+  'an array-valued authentication method': (body) => ({
+    body: { ...body, token_endpoint_auth_method: ['private_key_jwt'] },
+  }),
+  'a management URI on another host': (body) => ({
+    body: { ...body, registration_client_uri: 'https://elsewhere.example.com/reg/x' },
+  }),
+  'no management URI': ({ registration_client_uri: _, ...body }) => ({ body }),
+  'unknown members and null': (body) => ({ body: { ...body, logo_uri: null, x: { y: [1] } } }),
+};
+
+test('tolerant of registration answers', async (t) => {
+  const { provider, issuer } = await start(t);
+  for (const [name, rewrite] of Object.entries(registrationRows)) {
+    provider.faults.add({
+      endpoint: 'register',
+      times: 1,
+      rewrite: ({ body }) => rewrite(body as Record<string, unknown>),
+    });
+    const { client, clients, tokens, key, want } = await registered(subject(issuer));
+    t.deepEqual(client.observed.drift, [], name);
+    await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()), name);
+    t.is((await clients.observe(ref(client), want, signal())).is, 'Present', name);
+    t.true(client.management!.uri.startsWith(provider.issuer), name);
+  }
+});
+
+test('a registration answer without a management token still gives a client that mints', async (t) => {
+  const { provider, issuer } = await start(t);
+  const rewrite: Fault['rewrite'] = ({ body }) => {
+    const { registration_access_token: _, ...rest } = body as Record<string, unknown>;
+    return { body: rest };
+  };
+  provider.faults.add({ endpoint: 'register', times: 1, rewrite });
+  const { client, tokens, key } = await registered(subject(issuer));
+  t.is(client.management, undefined);
+  await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+});
+
+test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, clients } = await registered(subject(issuer));
+  const rows: readonly (readonly [number, 'Deleted' | 'Gone'])[] = [
+    [200, 'Deleted'],
+    [204, 'Deleted'],
+    [404, 'Gone'],
+    [410, 'Gone'],
+  ];
+  for (const [status, expected] of rows) {
+    provider.faults.add({ endpoint: 'delete', times: 1, instead: { status } });
+    t.is(await clients.deregister(ref(client), signal()), expected);
+  }
+  provider.faults.add({ endpoint: 'delete', times: 1, instead: { status: 503 } });
+  t.is((await failure(t, clients.deregister(ref(client), signal()))).reason, 'ProviderUnavailable');
+});
+
+test('a read that rotates the management token hands the new one over', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, clients, want } = await registered(subject(issuer));
+  const rewrite: Fault['rewrite'] = ({ body }) => ({
+    body: { ...(body as object), registration_access_token: 'rotated' },
+  });
+  provider.faults.add({ endpoint: 'read', times: 1, rewrite });
+  const seen = await clients.observe(ref(client), want, signal());
+  t.is(seen.management?.token.reveal(), 'rotated');
+  t.is((await clients.observe(ref(client), want, signal())).management, undefined);
+});
+
+test('registration refused: the sentence names the cause, and whose trouble it is', async (t) => {
+  const { provider, issuer, fresh } = await start(t);
+  const want = desired({ audience }, [scopes[0]], await issuer.generateKey());
+  const rows: readonly (readonly [CannedAnswer, string, RegExp])[] = [
+    [
+      json(401, { error: 'invalid_token', error_description: 'No remaining count' }),
+      'RegistrationCredentialRefused',
+      /No remaining count.*registrationTokenRef/,
+    ],
+    [
+      json(403, { error: 'insufficient_scope', error_description: 'Allowed Client Scopes' }),
+      'RegistrationRefused',
+      /403 insufficient_scope, "Allowed Client Scopes"/,
+    ],
+    [json(400, { error: 'invalid_client_metadata' }), 'RegistrationRefused', /invalid_client_metadata/],
+    [{ status: 404 }, 'RegistrationRefused', /Switch dynamic client registration on/],
+    [json(201, '{"client_id":'), 'ProviderMisbehaves', /without a JSON object/],
+    [json(201, {}), 'ProviderMisbehaves', /without a usable client id/],
+  ];
+  for (const [instead, reason, sentence] of rows) {
+    provider.faults.add({ endpoint: 'register', times: 1, instead });
+    const error = await failure(t, issuer.provider({ audienceBy: 'Profile' }).clients!.register(want, signal()));
+    t.is(error.reason, reason as never);
+    t.regex(error.message, sentence);
+  }
+  const bare = fresh({ registrationToken: () => undefined }).provider({ audienceBy: 'Profile' }).clients!;
+  t.deepEqual(kind(await failure(t, bare.register(want, signal()))), [
+    'Terminal',
+    'RegistrationCredentialMissing',
+    'Issuer',
+  ]);
+});
+
+for (const method of ['ClientSecretBasic', 'ClientSecretPost'] as const) {
+  test(`${method}: the secret of the answer mints and revokes, a wrong one is refused and not quoted`, async (t) => {
+    const { issuer } = await start(t);
+    const { clients, tokens } = issuer.provider({ audienceBy: 'Profile' });
+    const want = { ...desired({ audience }, [scopes[0]]), authentication: method };
+    const client = await clients!.register(want, signal());
+    t.deepEqual(client.observed.drift, []);
+    t.is(client.secretExpiresAt, undefined);
+    const good = { type: method, secret: client.secret! };
+    const { value } = await tokens.mint(ask(audience, scopes[0]), client.clientId, good, signal());
+    t.is(await tokens.revoke(value, client.clientId, good, signal()), 'Confirmed');
+    const bad = { type: method, secret: new Redacted('a wrong secret: 100 % & + =') };
+    const error = await failure(t, tokens.mint(ask(audience, scopes[0]), client.clientId, bad, signal()));
+    t.deepEqual(kind(error), ['Terminal', 'CredentialRefused', 'Object'], error.message);
+    t.false(error.message.includes('a wrong secret'));
+    t.is(
+      (await failure(t, tokens.mint(ask(audience), client.clientId, { type: method }, signal()))).reason,
+      'CredentialRefused',
+    );
+  });
+}
+
+// Metadata that must not be used, and one word of the sentence that says why.
+const metadataRows: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
+  ['another issuer', { issuer: 'https://evil.example.com' }, /another issuer/],
+  [
+    'a token endpoint on another host',
+    { token_endpoint: 'https://evil.example.com/token' },
+    /token_endpoint is on another origin/,
+  ],
+  ['a token endpoint without TLS', { token_endpoint: 'http://127.0.0.1/token' }, /only https/],
+  [
+    'a revocation endpoint at the metadata address',
+    { revocation_endpoint: 'https://169.254.169.254/x' },
+    /never called/,
+  ],
+  ['no token endpoint', { token_endpoint: undefined }, /no token_endpoint/],
+  ['a token endpoint that is a list', { token_endpoint: [] }, /not text/],
+];
+
+test('metadata that points elsewhere is never used', async (t) => {
+  const { provider, fresh } = await start(t);
+  for (const [name, change, sentence] of metadataRows) {
+    provider.faults.add({
+      endpoint: 'discovery',
+      times: 1,
+      rewrite: ({ body }) => ({ body: { ...(body as object), ...change } }),
+    });
+    const issuer = fresh();
+    const error = await failure(t, issuer.ready(signal()));
+    t.deepEqual(kind(error), ['Terminal', 'ProviderMetadataInvalid', 'Issuer'], name);
+    t.regex(error.message, sentence, name);
+    t.is(issuer.capabilities(), undefined);
+  }
+});
+
+test('metadata at the place of RFC 8414 is found, and a minimal document is enough', async (t) => {
+  const { provider, fresh } = await start(t);
+  const missing: Fault = { endpoint: 'discovery', times: 1, instead: { status: 404 } };
+  provider.faults.add({ ...missing, times: 2 });
+  t.is((await failure(t, fresh().ready(signal()))).reason, 'ProviderMetadataInvalid');
+  provider.faults.add(missing);
+  provider.faults.add({
+    endpoint: 'discovery',
+    times: 1,
+    instead: json(200, { issuer: provider.issuer, token_endpoint: `${provider.issuer}/token` }),
+  });
+  const issuer = fresh();
+  await issuer.ready(signal());
+  t.deepEqual(issuer.capabilities()?.variants, []);
+  t.is(issuer.capabilities()?.revocation, 'ExpiryOnly');
+  t.is(issuer.provider({ audienceBy: 'Profile' }).clients, undefined);
+});
+
+test('a provider that does not answer: each of its troubles has a reason', async (t) => {
+  const { provider, fresh } = await start(t);
+  const gone = await startOidcProvider();
+  await gone.stop();
+  const expired = await start(t, { certificateDays: -1 });
+  const elsewhere = await start(t, { host: 'localhost', names: [] });
+  const rows: readonly (readonly [string, Issuer, string, string, RegExp])[] = [
+    ['unknown CA', fresh({ caBundle: () => undefined }), 'Transient', 'TlsInvalid', /caBundleRef/],
+    ['CA that is no PEM', fresh({ caBundle: () => 'rubbish' }), 'Transient', 'TlsInvalid', /./],
+    ['expired certificate', expired.issuer, 'Transient', 'TlsInvalid', /CERT_HAS_EXPIRED/],
+    [
+      'certificate for another name',
+      elsewhere.fresh({ url: elsewhere.provider.issuer.replace('localhost', '127.0.0.1') }),
+      'Transient',
+      'TlsInvalid',
+      /another host name/,
+    ],
+    [
+      'private address without permission',
+      fresh({ allowPrivateNetwork: false }),
+      'Terminal',
+      'AddressNotAllowed',
+      /allowPrivateNetwork/,
+    ],
+    [
+      'name of a private address without permission',
+      fresh({ allowPrivateNetwork: false, url: provider.issuer.replace('127.0.0.1', 'localhost') }),
+      'Transient',
+      'AddressNotAllowed',
+      /allowPrivateNetwork/,
+    ],
+    ['nobody listens', fresh({ url: gone.issuer }), 'Transient', 'ProviderUnavailable', /refused/],
+    ['no such name', fresh({ url: 'https://nothing.invalid' }), 'Transient', 'ProviderUnavailable', /resolve/],
+  ];
+  for (const [name, issuer, errorClass, reason, sentence] of rows) {
+    const error = await failure(t, issuer.ready(signal()));
+    t.deepEqual(kind(error), [errorClass, reason, 'Issuer'], name);
+    t.regex(error.message, sentence, name);
+  }
+});
+
+test('a new CA bundle is used from the next call on', async (t) => {
+  const { provider, fresh } = await start(t);
+  let bundle: string | undefined;
+  const issuer = fresh({ caBundle: () => bundle });
+  t.is((await failure(t, issuer.ready(signal()))).reason, 'TlsInvalid');
+  bundle = provider.caPem;
+  await t.notThrowsAsync(issuer.ready(signal()));
+});
+
+const hanging: readonly Endpoint[] = ['token', 'discovery'];
+for (const endpoint of hanging) {
+  test(`a hanging ${endpoint} endpoint ends with the caller's deadline`, async (t) => {
+    const { provider, issuer, fresh } = await start(t);
+    const { client, key } = await registered(subject(issuer));
+    provider.faults.add({ endpoint, hang: true });
+    const { tokens } = (endpoint === 'discovery' ? fresh() : issuer).provider({ audienceBy: 'Profile' });
+    const work = tokens.mint(ask(audience, scopes[0]), client.clientId, key, AbortSignal.timeout(200));
+    const error = await failure(t, work);
+    t.deepEqual(kind(error), ['Transient', 'ProviderUnavailable', 'Issuer']);
+    t.regex(error.message, /in time/);
+  });
+}
+
+test('the clock of the provider is known from its answers', async (t) => {
+  const { issuer } = await start(t);
+  t.is(issuer.clockOffset(), undefined);
+  await issuer.ready(signal());
+  t.true(Math.abs(issuer.clockOffset()!) <= 2 * second);
+});
+
+test('issuers: configuring again keeps what stays, drops what is not listed, and never knows more', async (t) => {
+  const { provider, issuer } = await start(t);
+  const issuers = new Issuers({ clock: systemClock, random: () => 0 });
+  t.teardown(() => issuers.close());
+  const settings: IssuerSettings = { ...issuer.settings };
+  issuers.configure([settings]);
+  const first = issuers.get(provider.issuer)!;
+  await first.ready(signal());
+  issuers.configure([{ ...settings }]);
+  t.is(issuers.get(provider.issuer), first);
+  issuers.configure([{ ...settings, profile: 'Keycloak' }]);
+  t.not(issuers.get(provider.issuer), first);
+  t.is(issuers.get(provider.issuer)!.capabilities(), undefined);
+  issuers.configure([]);
+  t.is(issuers.get(provider.issuer), undefined);
+  t.is(issuers.get('https://elsewhere.example.com'), undefined);
+});

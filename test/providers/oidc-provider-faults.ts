@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProviderContext } from 'oidc-provider';
+
+export type Endpoint =
+  'discovery' | 'jwks' | 'token' | 'revocation' | 'introspection' | 'register' | 'read' | 'update' | 'delete' | 'other';
+
+export interface CannedAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | object;
+}
+
+/** One lie or accident. Matches requests of `endpoint` (absent: all), `times` of them (absent: until removed). */
+export interface Fault {
+  readonly endpoint?: Endpoint;
+  readonly times?: number;
+  /** Milliseconds to wait before anything else. */
+  readonly delay?: number;
+  /** Answer this and never reach the provider. */
+  readonly instead?: CannedAnswer;
+  /** Do the work, then cut the connection: the answer is lost after the commit. */
+  readonly dropAnswer?: boolean;
+  /** Cut the connection before the provider sees the request. */
+  readonly dropRequest?: boolean;
+  /** Never answer. */
+  readonly hang?: boolean;
+  /** Do the work, then change what is answered. */
+  readonly rewrite?: (answer: { status: number; body: unknown }) => {
+    status?: number;
+    body?: unknown;
+    headers?: Record<string, string>;
+  };
+}
+
+export class Faults {
+  #open: { readonly fault: Fault; left: number }[] = [];
+
+  /** Returns a function that removes the fault again. */
+  add(fault: Fault): () => void {
+    const entry = { fault, left: fault.times ?? Infinity };
+    this.#open.push(entry);
+    return () => void (this.#open = this.#open.filter((other) => other !== entry));
+  }
+
+  clear(): void {
+    this.#open = [];
+  }
+
+  take(endpoint: Endpoint): Fault | undefined {
+    const entry = this.#open.find(({ fault, left }) => left > 0 && (fault.endpoint ?? endpoint) === endpoint);
+    if (entry !== undefined) entry.left -= 1;
+    return entry?.fault;
+  }
+}
+
+/** How often each endpoint was called, and how often with which status; `reset` forgets. */
+export class Stats {
+  #calls: { readonly endpoint: Endpoint; readonly status: number }[] = [];
+
+  note(endpoint: Endpoint, status: number): void {
+    this.#calls.push({ endpoint, status });
+  }
+
+  /** `status`: that status only; -1 is a connection that was cut. */
+  count(endpoint?: Endpoint, status?: number): number {
+    return this.#calls.filter(
+      (call) => (endpoint ?? call.endpoint) === call.endpoint && (status ?? call.status) === call.status,
+    ).length;
+  }
+
+  reset(): void {
+    this.#calls = [];
+  }
+}
+
+const plain: Readonly<Record<string, Endpoint>> = {
+  '/.well-known/openid-configuration': 'discovery',
+  '/.well-known/oauth-authorization-server': 'discovery',
+  '/jwks': 'jwks',
+  '/token': 'token',
+  '/token/revocation': 'revocation',
+  '/token/introspection': 'introspection',
+  '/reg': 'register',
+};
+const byMethod: Readonly<Record<string, Endpoint>> = { GET: 'read', PUT: 'update', DELETE: 'delete' };
+
+export function endpointOf(method: string, path: string): Endpoint {
+  return plain[path] ?? (path.startsWith('/reg/') ? byMethod[method] : undefined) ?? 'other';
+}
+
+function answer(ctx: ProviderContext, canned: CannedAnswer): void {
+  ctx.status = canned.status;
+  for (const [name, value] of Object.entries(canned.headers ?? {})) ctx.set(name, value);
+  ctx.body = canned.body ?? null;
+  if (canned.body === undefined) ctx.status = canned.status;
+}
+
+/** Koa middleware in front of everything that counts the requests and plays the faults. */
+export function faultMiddleware(faults: Faults, stats: Stats) {
+  return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
+    const endpoint = endpointOf(ctx.method, ctx.path);
+    const fault = faults.take(endpoint);
+    const cut = (): void => {
+      ctx.respond = false;
+      ctx.req.socket.destroy();
+      stats.note(endpoint, -1);
+    };
+    if (fault?.delay !== undefined) await sleep(fault.delay);
+    if (fault?.dropRequest === true) return cut();
+    if (fault?.hang === true) {
+      ctx.respond = false;
+      stats.note(endpoint, -1);
+      return;
+    }
+    if (fault?.instead !== undefined) answer(ctx, fault.instead);
+    else await next();
+    if (fault?.dropAnswer === true) return cut();
+    if (fault?.rewrite !== undefined) {
+      const before = { status: ctx.status, body: ctx.body };
+      const changed = fault.rewrite(before);
+      answer(ctx, {
+        status: changed.status ?? before.status,
+        body: (changed.body ?? before.body) as string,
+        headers: changed.headers ?? {},
+      });
+    }
+    stats.note(endpoint, ctx.status);
+  };
+}

@@ -1,0 +1,72 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+
+interface Entry {
+  readonly model: string;
+  readonly id: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** Epoch milliseconds; absent: never. */
+  readonly expires?: number;
+}
+
+/** What oidc-provider keeps, in memory without a limit, and in one JSON file where a name is given. */
+export class Store {
+  readonly #entries = new Map<string, Entry>();
+  readonly #file: string | undefined;
+
+  constructor(file?: string) {
+    this.#file = file;
+    if (file === undefined) return;
+    try {
+      for (const entry of JSON.parse(readFileSync(file, 'utf8')) as Entry[])
+        this.#entries.set(`${entry.model}:${entry.id}`, entry);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Live entries of one model. */
+  list(model: string): readonly Entry[] {
+    const now = Date.now();
+    return [...this.#entries.values()].filter((e) => e.model === model && (e.expires === undefined || e.expires > now));
+  }
+
+  get(model: string, id: string): Entry | undefined {
+    const entry = this.#entries.get(`${model}:${id}`);
+    return entry?.expires !== undefined && entry.expires <= Date.now() ? undefined : entry;
+  }
+
+  put(entry: Entry): void {
+    this.#entries.set(`${entry.model}:${entry.id}`, entry);
+    this.#save();
+  }
+
+  delete(model: string, id: string): void {
+    if (this.#entries.delete(`${model}:${id}`)) this.#save();
+  }
+
+  #save(): void {
+    if (this.#file === undefined) return;
+    writeFileSync(`${this.#file}.new`, JSON.stringify([...this.#entries.values()]), { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+
+  /** The adapter class that oidc-provider asks for: one instance per model. */
+  adapter(): (model: string) => object {
+    return (model) => ({
+      upsert: async (id: string, payload: Record<string, unknown>, expiresIn?: number) => {
+        this.put({
+          model,
+          id,
+          payload,
+          ...(expiresIn === undefined ? {} : { expires: Date.now() + expiresIn * 1_000 }),
+        });
+      },
+      find: async (id: string) => this.get(model, id)?.payload,
+      findByUid: async () => undefined,
+      findByUserCode: async () => undefined,
+      destroy: async (id: string) => this.delete(model, id),
+      consume: async () => undefined,
+      revokeByGrantId: async () => undefined,
+    });
+  }
+}

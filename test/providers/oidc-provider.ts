@@ -1,0 +1,216 @@
+/**
+ * A real oidc-provider 9.13 over TLS in this process, with counters, faults and a look at its insides for auditors.
+ * It really keeps clients and tokens; only what `faults` says is a lie.
+ */
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Provider, { errors, type IssuedToken } from 'oidc-provider';
+import { makeServerCertificate } from './certificates.ts';
+import { faultMiddleware, Faults, Stats } from './oidc-provider-faults.ts';
+import { Store } from './oidc-provider-store.ts';
+
+export interface OidcProviderOptions {
+  readonly port?: number;
+  /** The address to listen on; default 127.0.0.1. */
+  readonly address?: string;
+  /** The host in the issuer URL; default `address`. */
+  readonly host?: string;
+  /** Names and addresses in the certificate besides `host`; default 127.0.0.1 and localhost. */
+  readonly names?: readonly string[];
+  /** Scopes that the provider knows; default `artifacts:publish artifacts:read deploy:staging`. */
+  readonly scopes?: readonly string[];
+  /** Resources (audiences) that the provider knows, each with all scopes; default one. */
+  readonly resources?: readonly string[];
+  /** Lifetime of an access token in seconds; default 300. */
+  readonly tokenTtl?: number;
+  readonly tokenFormat?: 'opaque' | 'jwt';
+  /** Default true: every PUT gives a new registration access token and kills the old one. */
+  readonly rotateManagementToken?: boolean;
+  /** Default true: `software_id` is kept and answered. A stock oidc-provider drops it. */
+  readonly keepSoftwareId?: boolean;
+  /** Keep certificate and state here and find them again at the next start; default a temporary directory, removed by `stop`. */
+  readonly dir?: string;
+  /** Sign the server certificate to live this many days; negative: already expired. */
+  readonly certificateDays?: number;
+  /** Everything in the metadata document that shall differ from what oidc-provider says. */
+  readonly discovery?: Readonly<Record<string, unknown>>;
+}
+
+export interface ProviderClient {
+  readonly clientId: string;
+  readonly name?: string;
+  readonly softwareId?: string;
+  readonly scopes: readonly string[];
+  readonly authentication: string;
+  readonly kids: readonly string[];
+}
+
+export interface LiveToken {
+  readonly value: string;
+  readonly sha256: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  readonly audience?: string;
+  /** Epoch seconds. */
+  readonly exp: number;
+}
+
+export interface OidcProvider {
+  readonly issuer: string;
+  readonly caPem: string;
+  readonly caFile: string;
+  readonly initialAccessToken: string;
+  readonly stats: Stats;
+  readonly faults: Faults;
+  clients(): readonly ProviderClient[];
+  /** Opaque tokens that the provider would still honour. JWTs are not kept by it, so they are not listed. */
+  liveTokens(): readonly LiveToken[];
+  /** How many tokens of either format were issued. */
+  issued(): number;
+  /** Deletes a client behind everybody's back, as an administrator would. */
+  removeClient(clientId: string): void;
+  /** Changes a client's metadata behind everybody's back. */
+  editClient(clientId: string, change: Readonly<Record<string, unknown>>): void;
+  /** Registration access tokens of this client stop working. */
+  loseManagementToken(clientId: string): void;
+  /** The initial access token stops working; the answer is a new one. */
+  replaceInitialAccessToken(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const words = (value: unknown): readonly string[] =>
+  typeof value === 'string' && value !== '' ? value.split(' ') : [];
+
+const signingKey = (pair: { readonly privateKey: KeyObject }, alg: string): object => ({
+  ...pair.privateKey.export({ format: 'jwk' }),
+  alg,
+  use: 'sig',
+});
+
+/** Made once per process: RSA keys are slow. */
+let signingKeys: readonly object[] | undefined;
+
+export async function startOidcProvider(options: OidcProviderOptions = {}): Promise<OidcProvider> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'oidc-provider-')));
+  await mkdir(dir, { recursive: true });
+  const address = options.address ?? '127.0.0.1';
+  const host = options.host ?? address;
+  const hosts = [...new Set([host, ...(options.names ?? ['127.0.0.1', 'localhost'])])];
+  const tls = await makeServerCertificate(dir, hosts, options.certificateDays);
+
+  const server = createServer({ cert: tls.certPem, key: tls.keyPem });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(options.port ?? 0, address, resolve);
+  });
+  const issuer = `https://${host}:${(server.address() as AddressInfo).port}`;
+  const scopes = options.scopes ?? ['artifacts:publish', 'artifacts:read', 'deploy:staging'];
+  const resources = options.resources ?? ['https://registry.example.com'];
+  const store = new Store(options.dir === undefined ? undefined : join(dir, 'state.json'));
+  signingKeys ??= [
+    signingKey(generateKeyPairSync('rsa', { modulusLength: 2_048 }), 'RS256'),
+    signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }), 'ES256'),
+  ];
+  const stats = new Stats();
+  const faults = new Faults();
+
+  const provider = new Provider(issuer, {
+    adapter: store.adapter(),
+    clients: [],
+    cookies: { keys: ['only tests use this'] },
+    scopes: [...scopes],
+    ttl: { ClientCredentials: options.tokenTtl ?? 300 },
+    extraClientMetadata: { properties: options.keepSoftwareId === false ? [] : ['software_id'] },
+    responseTypes: ['code'],
+    jwks: { keys: signingKeys },
+    ...(options.discovery === undefined ? {} : { discovery: options.discovery }),
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx: unknown, client: { clientId: string }, token: { clientId: string }) =>
+          token.clientId === client.clientId,
+      },
+      registration: { enabled: true, initialAccessToken: true },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: options.rotateManagementToken ?? true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_ctx: unknown, resource: string) => {
+          if (!resources.includes(resource)) throw new errors.InvalidTarget('this resource is not known here');
+          return {
+            scope: scopes.join(' '),
+            audience: resource,
+            accessTokenTTL: options.tokenTtl ?? 300,
+            accessTokenFormat: options.tokenFormat ?? 'opaque',
+            jwt: { sign: { alg: 'RS256' } },
+          };
+        },
+      },
+    },
+  });
+  let issued = 0;
+  provider.on('client_credentials.issued', () => void (issued += 1));
+  provider.on('client_credentials.saved', () => void (issued += 1));
+  provider.use(faultMiddleware(faults, stats));
+  server.on('request', provider.callback());
+
+  const initialAccessTokens = (): readonly string[] => store.list('InitialAccessToken').map(({ id }) => id);
+  const newInitialAccessToken = (): Promise<string> => new provider.InitialAccessToken({}).save();
+
+  return {
+    issuer,
+    caPem: tls.caPem,
+    caFile: tls.caFile,
+    initialAccessToken: initialAccessTokens()[0] ?? (await newInitialAccessToken()),
+    stats,
+    faults,
+    issued: () => issued,
+    clients: () =>
+      store.list('Client').map(({ id, payload }) => ({
+        clientId: id,
+        ...(typeof payload['client_name'] === 'string' ? { name: payload['client_name'] } : {}),
+        ...(typeof payload['software_id'] === 'string' ? { softwareId: payload['software_id'] } : {}),
+        scopes: words(payload['scope']),
+        authentication: String(payload['token_endpoint_auth_method']),
+        kids: ((payload['jwks'] as { keys?: { kid: string }[] } | undefined)?.keys ?? []).map(({ kid }) => kid),
+      })),
+    liveTokens: () =>
+      store.list('ClientCredentials').map(({ id, payload }) => {
+        const token = payload as unknown as IssuedToken;
+        return {
+          value: id,
+          sha256: createHash('sha256').update(id).digest('hex'),
+          clientId: token.clientId,
+          scopes: words(token.scope),
+          ...(typeof token.aud === 'string' ? { audience: token.aud } : {}),
+          exp: token.exp ?? 0,
+        };
+      }),
+    removeClient: (clientId) => store.delete('Client', clientId),
+    editClient(clientId, change) {
+      const entry = store.get('Client', clientId);
+      if (entry === undefined) throw new Error(`no client ${clientId}`);
+      store.put({ ...entry, payload: { ...entry.payload, ...change } });
+    },
+    loseManagementToken(clientId) {
+      for (const { id, payload } of store.list('RegistrationAccessToken')) {
+        if (payload['clientId'] === clientId) store.delete('RegistrationAccessToken', id);
+      }
+    },
+    async replaceInitialAccessToken() {
+      for (const id of initialAccessTokens()) store.delete('InitialAccessToken', id);
+      return newInitialAccessToken();
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => void server.close(() => resolve()));
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,22 @@
+/** Polls until `probe` returns something other than `undefined`; then that. Fails with `what` and the last error. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | undefined | Promise<T | undefined>,
+  options: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
+): Promise<T> {
+  const until = Date.now() + (options.timeoutMs ?? 20_000);
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined) return value;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > until) {
+      throw new Error(`did not happen in time: ${what}`, last === undefined ? undefined : { cause: last });
+    }
+    await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 50));
+  }
+}

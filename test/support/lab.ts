@@ -1,0 +1,189 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
+import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { type OperatorOptions, type OperatorProcess, startOperator } from './operator-process.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+export interface LabOptions {
+  readonly node?: boolean;
+  readonly log?: (line: string) => void;
+  /** Seconds that a token lives at the provider. */
+  readonly tokenLifetime?: number;
+  /** As in the configuration file. */
+  readonly deliveryLag?: string;
+  readonly logLevel?: string;
+  /** An API server URL and CA bundle in front of the real one, for the operator only. */
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
+}
+
+/**
+ * Everything real on one machine: cluster, policies, RBAC, an OpenID provider over TLS and the operator's configuration, with the namespace
+ * `ci-payments` opted in and Jenkins' service account `jenkins/jenkins` as the one creator of agent pods. The operator is started by
+ * {@link Lab.operator}.
+ */
+export interface Lab {
+  readonly dir: string;
+  readonly cluster: Cluster;
+  readonly provider: OidcProvider;
+  readonly configFile: string;
+  readonly operatorKubeconfig: string;
+  readonly jenkinsKubeconfig: string;
+  operator(options?: Partial<OperatorOptions>): OperatorProcess;
+  /** `kubectl` as cluster admin; throws with stderr when it fails. */
+  kubectl(args: readonly string[], input?: string): Promise<string>;
+  /** The same as Jenkins' service account. */
+  kubectlAsJenkins(args: readonly string[], input?: string): Promise<string>;
+  /** An image that is there on the cluster's own node. */
+  readonly agentImage: string;
+  apply(...documents: readonly string[]): Promise<void>;
+  /** Creates an agent namespace with its bindings, opted in. */
+  agentNamespace(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const jenkinsNamespace = 'jenkins';
+
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
+  const dir = mkdtempSync(join(tmpdir(), 'ci-identity-lab-'));
+  const cluster = await startCluster({ ...(options.node === undefined ? {} : { node: options.node }), ...(options.log === undefined ? {} : { log: options.log }) });
+  const provider = await startOidcProvider({
+    scopes: ['artifacts:read', 'artifacts:publish', 'artifacts:delete', 'deploy:production'],
+    resources: ['https://registry.example.com', 'https://deploy.example.com'],
+    tokenTtl: options.tokenLifetime ?? 600,
+  });
+  const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
+    const { stdout, stderr, code } = await cluster.kubectlRun(args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  const apply = async (...documents: readonly string[]): Promise<void> => {
+    await kubectl(['apply', '--server-side', '-f', '-'], documents.join('\n---\n'));
+  };
+  await installManifests(kubectl);
+  const agentNamespace = async (name: string): Promise<void> => apply(...agentNamespaceDocuments(name));
+  await apply(namespaceDocument(jenkinsNamespace), serviceAccountDocument(jenkinsNamespace, 'jenkins'));
+  await agentNamespace('ci-payments');
+  await apply(
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'registration', namespace: 'ci-identity-system' },
+      stringData: { token: provider.initialAccessToken },
+    }),
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'issuer-ca', namespace: 'ci-identity-system' },
+      data: { 'ca.crt': provider.caPem },
+    }),
+  );
+  const configFile = join(dir, 'config.yaml');
+  writeFileSync(configFile, configurationText(provider.issuer, options));
+  const operatorKubeconfig = await cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller');
+  const jenkinsKubeconfig = await cluster.kubeconfigForServiceAccount(jenkinsNamespace, 'jenkins');
+  const running = new Set<OperatorProcess>();
+  return {
+    dir,
+    cluster,
+    provider,
+    configFile,
+    operatorKubeconfig,
+    jenkinsKubeconfig,
+    operator(more = {}) {
+      const process = startOperator({
+        kubeconfig: operatorKubeconfig,
+        configFile,
+        dir,
+        ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+        ...more,
+      });
+      running.add(process);
+      return process;
+    },
+    kubectl,
+    kubectlAsJenkins: (args, input) => kubectl([`--kubeconfig=${jenkinsKubeconfig}`, ...args], input),
+    agentImage: cluster.node?.agentImage ?? 'ci-identity.dev/agent:test',
+    apply,
+    agentNamespace,
+    async stop() {
+      await Promise.all([...running].map((process) => process.stop('SIGKILL')));
+      await provider.stop();
+      await cluster.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function installManifests(kubectl: Lab['kubectl']): Promise<void> {
+  await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
+  const plurals = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
+  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...plurals]);
+  const controller = ['namespace', 'rbac', 'aggregated-roles'].flatMap((name) => ['-f', join(root, `manifests/controller/${name}.yaml`)]);
+  await kubectl(['apply', '--server-side', ...controller]);
+  await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/admission')]);
+}
+
+function namespaceDocument(name: string, labels: Readonly<Record<string, string>> = {}): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+}
+
+function serviceAccountDocument(namespace: string, name: string): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace, name } });
+}
+
+/** What manifests/components/agent-namespace ships, plus the right to create pods that Jenkins' own chart grants. */
+export function agentNamespaceDocuments(name: string): readonly string[] {
+  const role = (roleName: string, rules: readonly object[], subject: object): readonly string[] => [
+    JSON.stringify({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { namespace: name, name: roleName }, rules }),
+    JSON.stringify({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBinding',
+      metadata: { namespace: name, name: roleName },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: roleName },
+      subjects: [subject],
+    }),
+  ];
+  const jenkins = { kind: 'ServiceAccount', namespace: jenkinsNamespace, name: 'jenkins' };
+  return [
+    namespaceDocument(name, { 'ci-identity.dev/inject': 'enabled' }),
+    serviceAccountDocument(name, 'jenkins-agent'),
+    ...role(
+      'ci-identity-controller',
+      [
+        { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+        { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'update'] },
+        { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+      ],
+      { kind: 'ServiceAccount', namespace: 'ci-identity-system', name: 'controller' },
+    ),
+    ...role('ci-identity-use', [{ apiGroups: ['ci-identity.dev'], resources: ['ciidentities'], verbs: ['use'] }], jenkins),
+    ...role(
+      'jenkins-agents',
+      [{ apiGroups: [''], resources: ['pods', 'pods/exec', 'pods/log'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] }],
+      jenkins,
+    ),
+  ];
+}
+
+export function configurationText(issuer: string, options: LabOptions): string {
+  return JSON.stringify({
+    apiVersion: 'config.ci-identity.dev/v1alpha1',
+    kind: 'ControllerConfiguration',
+    issuers: [
+      {
+        url: issuer,
+        profile: 'Generic',
+        allowPrivateNetwork: true,
+        registrationTokenRef: { name: 'registration', key: 'token' },
+        caBundleRef: { name: 'issuer-ca', key: 'ca.crt' },
+        ...(options.rateLimit === undefined ? {} : { rateLimit: options.rateLimit }),
+      },
+    ],
+    limits: { deliveryLag: options.deliveryLag ?? '10s' },
+    log: { level: options.logLevel ?? 'info' },
+  });
+}

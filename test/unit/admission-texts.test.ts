@@ -1,0 +1,174 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import test from 'ava';
+import { parse } from 'yaml';
+import {
+  annotations,
+  apiVersion,
+  claimPrefix,
+  deliverySecretName,
+  labels,
+  mountPath,
+  operatorNamespace,
+  operatorServiceAccount,
+  secretTypes,
+  volumeName,
+} from '#src/api/names.ts';
+import { readShippedPolicies } from '#src/kube/guard.ts';
+
+const directory = new URL('../../manifests/admission/', import.meta.url);
+const shipped = readShippedPolicies();
+
+interface Named {
+  readonly name: string;
+  readonly expression: string;
+}
+
+interface PolicySpec {
+  readonly failurePolicy: string;
+  readonly paramKind?: { readonly apiVersion: string; readonly kind: string };
+  readonly matchConstraints: { readonly namespaceSelector?: { readonly matchLabels: Record<string, string> } };
+  readonly matchConditions?: readonly Named[];
+  readonly variables?: readonly Named[];
+  readonly validations?: readonly {
+    readonly expression: string;
+    readonly messageExpression?: string;
+    readonly message?: string;
+    readonly reason: string;
+  }[];
+  readonly mutations?: readonly { readonly applyConfiguration: { readonly expression: string } }[];
+}
+
+function spec(name: string): PolicySpec {
+  const found = shipped.find((p) => p.name === `${name}.ci-identity.dev` && p.kind.endsWith('Policy'));
+  return found!.spec as PolicySpec;
+}
+
+function named(list: readonly Named[] | undefined, name: string): string {
+  return list!.find((entry) => entry.name === name)!.expression.replace(/\s+/g, ' ');
+}
+
+function text(name: string): string {
+  return readFileSync(new URL(`${name}.yaml`, directory), 'utf8');
+}
+
+test('the three copies of the selector say the same', (t) => {
+  const selector =
+    /!\('kubernetes\.io\/config\.mirror'.* : 'jenkins\/label' in object\.metadata\.\?labels\.orValue\(\{\}\)\) &&/;
+  const copies = [
+    named(spec('inject').matchConditions, 'selected'),
+    named(spec('identities').matchConditions, 'concerned'),
+    named(spec('identities').variables, 'selected'),
+  ].map((expression) => selector.exec(expression)?.[0]);
+  t.true(copies[0] !== undefined && copies[0].length > 500);
+  t.is(copies[1], copies[0]);
+  t.is(copies[2], copies[0]);
+});
+
+test('which containers are chosen is said in the same words everywhere', (t) => {
+  const chosen = '!params.spec.?delivery.?containers.hasValue() || c.name in params.spec.delivery.containers)';
+  const exists = `object.spec.containers.exists(c, ${chosen}`;
+  const filter = `object.spec.containers.filter(c, ${chosen}`;
+  t.true(named(spec('inject').matchConditions, 'selected').endsWith(exists));
+  t.true(named(spec('identities').matchConditions, 'concerned').endsWith(`${exists})`));
+  t.is(named(spec('identities').variables, 'chosen'), filter);
+  t.true(named(spec('identities').variables, 'selected').endsWith('&& size(variables.chosen) > 0'));
+  t.true(spec('inject').mutations![0]!.applyConfiguration.expression.includes(`${filter}.map(`));
+});
+
+test('the locked annotations are the ones that names.ts has, in both directions of the rule', (t) => {
+  const locked = `['${annotations.requester}', '${annotations.defaultIdentity}', '${annotations.identities}']`;
+  const { expression, message } = spec('claims').validations![0]!;
+  t.is(expression.split(`k.startsWith('${claimPrefix}') || k in ${locked}`).length, 3);
+  t.is(expression.match(/ in \[/g)?.length, 2);
+  t.is(
+    message,
+    'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} are set when a pod is created and never change',
+  );
+});
+
+test('names in the policies are those of names.ts', (t) => {
+  const operator = `system:serviceaccount:${operatorNamespace}:${operatorServiceAccount}`;
+  t.is(named(spec('secrets').variables, 'operator'), `request.userInfo.username == '${operator}'`);
+  t.true(named(spec('secrets').matchConditions, 'ours').startsWith(`request.userInfo.username == '${operator}' ||`));
+  t.is(named(spec('secrets').matchConditions, 'outside'), `request.namespace != '${operatorNamespace}'`);
+  t.is(text('secrets').split(`'${secretTypes.token}'`).length, 4);
+  t.is(named(spec('inject').variables, 'dir'), `'${mountPath('')}' + variables.id`);
+  t.is(named(spec('identities').variables, 'dir'), `'${mountPath('')}' + variables.id`);
+  t.is(named(spec('inject').variables, 'volume'), `'${volumeName('')}' + variables.id`);
+  t.is(deliverySecretName('a', 'b'), `${volumeName('a')}.b`);
+  for (const name of ['use', 'pods']) {
+    t.is(
+      spec(name)
+        .variables!.find((v) => v.name === 'ids')!
+        .expression.match(/substring\((\d+)\)/)?.[1],
+      String(claimPrefix.length),
+      name,
+    );
+  }
+  t.deepEqual(
+    [...text('pods').matchAll(/name\.substring\((\d+)\)/g)].map((m) => m[1]),
+    Array(3).fill(String(volumeName('').length)),
+  );
+});
+
+test('inject and identities look at the same namespaces and parameters', (t) => {
+  for (const name of ['inject', 'identities']) {
+    t.deepEqual(spec(name).matchConstraints.namespaceSelector, { matchLabels: { [labels.inject]: 'enabled' } });
+    t.deepEqual(spec(name).paramKind, { apiVersion, kind: 'CiIdentity' });
+  }
+  for (const name of ['use', 'claims', 'pods', 'secrets']) {
+    t.is(spec(name).paramKind, undefined, `${name} must not depend on a cache of parameters`);
+    t.is(spec(name).matchConstraints.namespaceSelector, undefined, `${name} covers all namespaces`);
+  }
+});
+
+test('use checks each of twelve claims twice, with the same words', (t) => {
+  const rules = spec('use').validations!.slice(1);
+  t.is(rules.length, 24);
+  const generic = rules.map((rule, i) => {
+    const index = Math.floor(i / 2);
+    const open = (s: string): string =>
+      s
+        .replaceAll(`ids[${index}]`, 'ids[N]')
+        .replace(`size(variables.ids) <= ${index} ||`, 'size(variables.ids) <= N ||');
+    return { expression: open(rule.expression), messageExpression: open(rule.messageExpression!) };
+  });
+  for (const [i, rule] of generic.entries()) t.deepEqual(rule, generic[i % 2]!, `validation ${i + 1}`);
+  t.true(
+    generic[0]!.expression.startsWith('size(variables.ids) <= N ||') &&
+      generic[0]!.expression.includes('authorizer.group('),
+  );
+  t.true(generic[1]!.expression.includes('!authorizer.serviceAccount('));
+});
+
+test('everything fails closed, denies with 403 and has a sentence', (t) => {
+  for (const name of ['inject', 'use', 'identities', 'claims', 'pods', 'secrets']) {
+    t.is(spec(name).failurePolicy, 'Fail', name);
+    for (const rule of spec(name).validations ?? []) {
+      t.is(rule.reason, 'Forbidden', name);
+      t.true((rule.message ?? rule.messageExpression ?? '').length > 20, name);
+    }
+  }
+  for (const binding of shipped.filter((p) => p.kind === 'ValidatingAdmissionPolicyBinding')) {
+    const bound = binding.spec as {
+      policyName: string;
+      validationActions: readonly string[];
+      matchResources?: unknown;
+    };
+    t.is(bound.policyName, binding.name);
+    t.deepEqual(bound.validationActions, ['Deny']);
+    t.is(bound.matchResources, undefined);
+  }
+});
+
+test('the kustomization lists every policy file', (t) => {
+  const files = readdirSync(directory).filter((file) => file !== 'kustomization.yaml' && file.endsWith('.yaml'));
+  const { resources } = parse(text('kustomization')) as { resources: readonly string[] };
+  t.deepEqual(resources.toSorted(), files.toSorted());
+  t.is(files.length, 6);
+});
+
+test('expressions are literal blocks: folded ones are read differently by different YAML parsers', (t) => {
+  for (const file of readdirSync(directory))
+    t.notRegex(readFileSync(new URL(file, directory), 'utf8'), /: >[-+]?$/m, file);
+});

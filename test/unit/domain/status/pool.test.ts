@@ -1,0 +1,337 @@
+import test from 'ava';
+import type { IdentityPool, IdentityPoolStatus } from '#src/api/v1alpha1/identity-pool.ts';
+import { day, instant, plus, type Instant } from '#src/clock.ts';
+import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
+import type { ClientFailure, PoolFacts } from '#src/domain/status/pool-facts.ts';
+import { pool } from '../access/objects.ts';
+import { brokenInvariants } from './condition-invariants.ts';
+import { brief, client, finalizers, generation, messageOf, now, poolFacts, record } from './facts.ts';
+
+const own = ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid'];
+const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailure => ({
+  reason,
+  terminal,
+  message: `it fails with ${reason}. Do something.`,
+});
+const { record: _none, ...unregistered } = client();
+const { nextRotation: _never, ...unscheduled } = client();
+const deleted = pool({}, { finalizers, generation: 4, deletionTimestamp: '2026-11-24T11:00:00Z' });
+const good =
+  'Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid';
+
+const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, conditions: string])[] = [
+  ['everything works', {}, `Ready=True/Ready ${good}`],
+  ['no client is needed yet', { clients: [] }, `Ready=True/Ready ${good}`],
+  [
+    'first registration',
+    { clients: [unregistered] },
+    'Ready=False/Registering Registered=False/Registering CredentialCurrent=False/CredentialUnverified RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/Registering',
+  ],
+  [
+    'planned, not registered',
+    { clients: [client({ record: record({ generations: [generation(1, 'Planned')] }) })] },
+    'Ready=False/Registering Registered=False/Registering CredentialCurrent=False/CredentialUnverified RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/Registering',
+  ],
+  [
+    'created, not proven',
+    { clients: [client({ record: record({ generations: [generation(1, 'Created')] }) })] },
+    'Ready=False/CredentialUnverified Registered=True/Registered CredentialCurrent=False/CredentialUnverified RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/CredentialUnverified',
+  ],
+  [
+    'one of two clients is missing',
+    { clients: [client({ owner: 'namespace a' }), { ...unregistered, owner: 'namespace b' }] },
+    'Ready=False/Registering Registered=False/Registering CredentialCurrent=False/CredentialUnverified RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/Registering',
+  ],
+  [
+    'a rotation is under way',
+    { clients: [client({ record: record({ generations: [generation(1, 'Draining'), generation(2, 'Current')] }) })] },
+    `Ready=True/Ready ${good}`,
+  ],
+  [
+    'the provider refuses to register',
+    { clients: [{ ...unregistered, failure: failure('RegistrationRefused', true) }] },
+    'Ready=False/RegistrationRefused Registered=False/RegistrationRefused CredentialCurrent=False/RegistrationRefused RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RegistrationRefused',
+  ],
+  [
+    'the provider is away before the first client',
+    { clients: [{ ...unregistered, failure: failure('ProviderUnavailable') }] },
+    'Ready=False/ProviderUnavailable Registered=False/ProviderUnavailable CredentialCurrent=False/ProviderUnavailable RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/ProviderUnavailable',
+  ],
+  [
+    'the provider is away while everything is there',
+    { clients: [client({ failure: failure('ProviderUnavailable') })] },
+    `Ready=True/Ready ${good}`,
+  ],
+  [
+    'the registration credential is refused before the first client',
+    { clients: [{ ...unregistered, failure: failure('RegistrationCredentialRefused', true) }] },
+    'Ready=False/RegistrationCredentialRefused Registered=False/RegistrationCredentialRefused CredentialCurrent=False/RegistrationCredentialRefused RegistrationCredentialValid=False/RegistrationCredentialRefused Stalled=True/RegistrationCredentialRefused',
+  ],
+  [
+    'the registration credential is used up, but nothing needs it',
+    { registrationCredential: 'Missing' },
+    'Ready=True/Ready Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=False/RegistrationCredentialMissing',
+  ],
+  [
+    'no registration credential is needed',
+    { registrationCredential: 'NotNeeded' },
+    'Ready=True/Ready Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/NotNeeded',
+  ],
+  [
+    'the provider refuses the credential',
+    { clients: [client({ failure: failure('CredentialRefused', true) })] },
+    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/CredentialRefused',
+  ],
+  [
+    'somebody deleted the client',
+    { clients: [client({ record: record({ observed: { is: 'Gone', at: now, drift: [] } }) })] },
+    'Ready=False/ClientGone Registered=False/ClientGone CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/ClientGone',
+  ],
+  [
+    'somebody deleted the client, and a new one may be made',
+    {
+      pool: pool({ rotation: { allowSubjectChange: true } }, { finalizers, generation: 4 }),
+      clients: [client({ record: record({ observed: { is: 'Gone', at: now, drift: [] } }) })],
+    },
+    'Ready=False/ClientGone Registered=False/ClientGone CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/ClientGone',
+  ],
+  [
+    'somebody changed the client',
+    { clients: [client({ record: record({ observed: { is: 'Present', at: now, drift: ['scope'] } }) })] },
+    'Ready=True/Ready Registered=True/ClientDrifted CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
+    'the management token is lost',
+    { clients: [client({ record: record({ managementLost: true }) })] },
+    'Ready=True/Ready Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
+    'restored from a backup',
+    { clients: [client({ failure: failure('RestoredState', true) })] },
+    'Ready=False/RestoredState Registered=False/RestoredState CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RestoredState',
+  ],
+  [
+    'the rotation is a day late',
+    { clients: [client({ nextRotation: plus(now, -day) })] },
+    'Ready=False/RotationDue Registered=True/Registered CredentialCurrent=False/RotationDue RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/RotationDue',
+  ],
+  [
+    'the rotation is a little late',
+    { clients: [client({ nextRotation: plus(now, -day + 1) })] },
+    `Ready=True/Ready ${good}`,
+  ],
+  ['suspended', { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } }, `Ready=True/Suspended ${good}`],
+  [
+    'suspended before the first registration',
+    { stop: { sources: ['x'] }, clients: [unregistered] },
+    'Ready=True/Suspended Registered=False/Suspended CredentialCurrent=False/Suspended RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
+    'the issuer is not configured',
+    { issuerConfigured: false, clients: [unregistered] },
+    'Ready=False/IssuerNotConfigured Registered=False/IssuerNotConfigured CredentialCurrent=False/IssuerNotConfigured RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/IssuerNotConfigured',
+  ],
+  [
+    'for people',
+    { pool: pool({ purpose: 'Interactive' }, { finalizers, generation: 4 }), clients: [] },
+    `Ready=False/NotBuilt ${good} Stalled=True/NotBuilt`,
+  ],
+  [
+    'the guard is missing',
+    { guard: { is: 'Missing', objects: ['use.ci-identity.dev'] } },
+    `Ready=False/GuardMissing ${good} Reconciling=True/GuardMissing`,
+  ],
+  [
+    'being deleted',
+    { pool: deleted, clients: [client({ wanted: false })] },
+    `Ready=False/Deregistering ${good} Reconciling=True/Deregistering`,
+  ],
+  [
+    'being deleted, and the provider is away',
+    { pool: deleted, clients: [client({ wanted: false, failure: failure('ProviderUnavailable') })] },
+    `Ready=False/ProviderUnavailable ${good} Reconciling=True/ProviderUnavailable`,
+  ],
+  [
+    'a client that is no longer wanted does not count',
+    { clients: [client(), client({ wanted: false, failure: failure('RegistrationRefused', true) })] },
+    `Ready=True/Ready ${good}`,
+  ],
+];
+
+for (const [what, facts, conditions] of cases) {
+  test(`pool: ${what}`, (t) => {
+    const status = poolStatus(poolFacts(facts), now);
+    t.is(brief(status), conditions);
+    t.deepEqual(brokenInvariants(status, 4, own), []);
+    for (const { message } of status.conditions ?? []) t.regex(message, /^IdentityPool ci-bots: \S.*\.$/);
+    settles(t, poolFacts(facts));
+  });
+}
+
+/** One write, and then nothing as long as the facts are the same, until the moment at which it wants to look again. */
+function settles(t: { is(a: unknown, b: unknown): void }, facts: PoolFacts): void {
+  const first = decidePool(facts, now);
+  t.is(first.row, 'changed');
+  const written = withStatus(facts.pool, first.action?.type === 'WriteStatus' ? first.action.status : {});
+  t.is(decidePool({ ...facts, pool: written, writtenAt: now }, now).row, 'settled');
+  t.is(decidePool({ ...facts, pool: written }, plus(first.recheckAt ?? plus(now, 30 * day), -1)).row, 'settled');
+}
+
+function withStatus(object: IdentityPool, status: IdentityPoolStatus): IdentityPool {
+  return { ...object, status };
+}
+
+test('the numbers of a pool with one client', (t) => {
+  t.like(poolStatus(poolFacts(), now), {
+    observedGeneration: 4,
+    clientId: 'ci-1234-ci-bots',
+    clients: { total: 1, ready: 1 },
+    credential: { generation: 1, since: '2026-11-24T12:00:00Z', nextRotation: '2027-02-22T12:00:00Z' },
+    stableSubject: true,
+    capabilities: {
+      variants: ['TwoKeys'],
+      clientIdBy: 'Provider',
+      findByTag: false,
+      revocation: 'Immediate',
+      narrowsScopes: true,
+    },
+  });
+});
+
+test('of several clients: how many are ready, and the credential that is replaced next', (t) => {
+  const soon = client({
+    owner: 'namespace b',
+    nextRotation: plus(now, day),
+    record: record({ generations: [generation(7, 'Current')] }),
+  });
+  const status = poolStatus(
+    poolFacts({
+      pool: pool({ client: { per: 'Namespace' } }),
+      clients: [client({ owner: 'namespace a' }), soon, { ...unregistered, owner: 'namespace c' }],
+    }),
+    now,
+  );
+  t.deepEqual(status.clients, { total: 3, ready: 2 });
+  t.like(status.credential, { generation: 7, nextRotation: '2026-11-25T12:00:00Z' });
+  t.false('clientId' in status);
+  t.regex(messageOf(status, 'Registered'), /the client of namespace c is being registered/);
+});
+
+test('a new client for each rotation has no stable subject; orphans are counted', (t) => {
+  const status = poolStatus(
+    poolFacts({ clients: [client({ record: record({ variant: 'NewClient', possibleOrphans: 2 }) })] }),
+    now,
+  );
+  t.false(status.stableSubject);
+  t.is(status.clients?.possibleOrphans, 2);
+});
+
+test('who stops it is listed, and said in the sentence', (t) => {
+  const status = poolStatus(
+    poolFacts({
+      stop: { sources: ['IdentityPool ci-bots (spec.suspend)', 'ConfigMap ci-identity-system/emergency-stop'] },
+    }),
+    now,
+  );
+  t.deepEqual(status.stoppedBy, ['IdentityPool ci-bots (spec.suspend)', 'ConfigMap ci-identity-system/emergency-stop']);
+  t.is(
+    messageOf(status, 'Ready'),
+    'IdentityPool ci-bots: stopped on purpose by IdentityPool ci-bots (spec.suspend) and by ConfigMap ci-identity-system/emergency-stop: no new tokens, and live ones are revoked. Remove what stops it to go on.',
+  );
+});
+
+test('a failure names the client that fails', (t) => {
+  const clients = [
+    client({ owner: 'namespace a' }),
+    { ...unregistered, owner: 'namespace b', failure: failure('RegistrationRefused', true) },
+  ];
+  t.is(
+    messageOf(poolStatus(poolFacts({ clients }), now), 'Ready'),
+    'IdentityPool ci-bots: client of namespace b: it fails with RegistrationRefused. Do something.',
+  );
+});
+
+test('requests: seen, done when every client has handled it, the last five', (t) => {
+  const asked = pool({ rotation: { request: 'INC-1' }, revokeRequest: 'INC-1' }, { finalizers, generation: 4 });
+  const started = poolStatus(poolFacts({ pool: asked }), now).requests;
+  const at = '2026-11-24T12:00:00Z';
+  t.deepEqual(started, [
+    { kind: 'Rotate', id: 'INC-1', at, outcome: 'InProgress' },
+    { kind: 'Revoke', id: 'INC-1', at, outcome: 'InProgress' },
+  ]);
+  const half = poolFacts({
+    pool: withStatus(asked, { requests: started ?? [] }),
+    clients: [client({ record: record({ handled: ['INC-1'] }) }), client()],
+  });
+  t.deepEqual(poolStatus(half, plus(now, 60_000)).requests, started);
+  const done = poolFacts({
+    pool: withStatus(asked, { requests: started ?? [] }),
+    clients: [client({ record: record({ handled: ['INC-1'] }) })],
+  });
+  t.deepEqual(
+    poolStatus(done, plus(now, 60_000)).requests,
+    started?.map((one) => ({ ...one, outcome: 'Done' as const, doneAt: '2026-11-24T12:01:00Z' })),
+  );
+
+  let current = pool({}, { finalizers });
+  for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) {
+    const next = { ...current, metadata: { ...current.metadata, annotations: { 'ci-identity.dev/rotate': id } } };
+    current = withStatus(next, poolStatus(poolFacts({ pool: next }), now));
+  }
+  t.deepEqual(
+    current.status?.requests?.map(({ id }) => id),
+    ['f', 'e', 'd', 'c', 'b'],
+  );
+});
+
+test('a request that fails says why, and no longer when it goes on', (t) => {
+  const asked = pool({ rotation: { request: 'INC-1' } }, { finalizers, generation: 4 });
+  const held = poolStatus(
+    poolFacts({ pool: asked, clients: [client({ failure: failure('ProviderUnavailable') })] }),
+    now,
+  );
+  t.is(held.requests?.[0]?.message, 'it fails with ProviderUnavailable. Do something.');
+  t.false('message' in (poolStatus(poolFacts({ pool: withStatus(asked, held) }), now).requests?.[0] ?? {}));
+});
+
+for (const [what, facts, row, action] of [
+  ['a new pool gets the finalizer before anything else', { pool: pool() }, 'finalizer-missing', 'AddFinalizer'],
+  [
+    'finalizers of others do not count',
+    { pool: pool({}, { finalizers: ['example.com/x'] }) },
+    'finalizer-missing',
+    'AddFinalizer',
+  ],
+  ['deleted, a record is left', { pool: deleted, clients: [client({ wanted: false })] }, 'changed', 'WriteStatus'],
+  ['deleted, nothing is left', { pool: deleted, clients: [] }, 'finalizer-done', 'RemoveFinalizer'],
+  ['deleted, never registered', { pool: deleted, clients: [unregistered] }, 'finalizer-done', 'RemoveFinalizer'],
+  [
+    'deleted, our finalizer is gone already',
+    { pool: pool({}, { finalizers: ['example.com/x'], deletionTimestamp: '2026-11-24T11:00:00Z' }), clients: [] },
+    'leaving',
+    undefined,
+  ],
+  [
+    'deleted, but records are not read yet: the finalizer stays',
+    { pool: deleted, clients: [], synced: false },
+    'unknown',
+    undefined,
+  ],
+  ['nothing is said before everything is read', { synced: false }, 'unknown', undefined],
+  ['nothing is said before the guard is read', { guard: { is: 'Unknown' } }, 'unknown', undefined],
+] as const) {
+  test(`pool decides: ${what}`, (t) => {
+    const decision = decidePool(poolFacts(facts as Partial<PoolFacts>), now);
+    t.is(decision.row, row);
+    t.is(decision.action?.type, action);
+  });
+}
+
+test('counts wait for their minute; a rotation that can become overdue is looked at then', (t) => {
+  const facts = poolFacts({ clients: [client({ nextRotation: now })] });
+  const pooled = withStatus(facts.pool, poolStatus(facts, now));
+  t.is(decidePool({ ...facts, pool: pooled }, now).recheckAt, plus(now, day));
+  const grown = { ...facts, pool: pooled, writtenAt: now, clients: [...facts.clients, { ...unscheduled }] };
+  t.is(decidePool(grown, instant(now + 30_000) as Instant).row, 'counts-later');
+  t.is(decidePool(grown, instant(now + 60_000) as Instant).row, 'counts');
+});

@@ -1,0 +1,143 @@
+import test from 'ava';
+import { instant } from '#src/clock.ts';
+import { trimNamespace, trimNode, trimPod, trimResource } from '#src/kube/trim.ts';
+
+const meta = { uid: 'u1', resourceVersion: '7', creationTimestamp: '2026-11-24T12:00:00Z' };
+
+const pod = {
+  metadata: {
+    ...meta,
+    name: 'agent-1',
+    namespace: 'ci-payments',
+    labels: { 'jenkins/label': 'x', team: 'payments' },
+    annotations: {
+      'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins',
+      'identity.ci-identity.dev/publisher': 'uid-of-publisher',
+      runUrl: 'job/Team/job/deploy/42/',
+      other: 'JENKINS_SECRET=hunter2',
+    },
+    managedFields: [{ manager: 'hunter2' }],
+  },
+  spec: {
+    nodeName: 'node-1',
+    containers: [{ name: 'jnlp', env: [{ name: 'JENKINS_SECRET', value: 'hunter2' }], args: ['hunter2'] }],
+    volumes: [
+      { name: 'ci-identity-publisher', secret: { secretName: 'ci-identity-publisher.agent-1' } },
+      { name: 'ci-identity-wrong', secret: { secretName: 'ci-identity-wrong.agent-2' } },
+      { name: 'ci-identity-empty', emptyDir: {} },
+      { name: 'renamed', secret: { secretName: 'ci-identity-renamed.agent-1' } },
+      { name: 'workspace-volume', emptyDir: {} },
+    ],
+  },
+  status: { phase: 'Running', containerStatuses: [{ state: { terminated: { message: 'hunter2' } } }] },
+};
+
+test('a pod keeps what decisions need and nothing else', (t) => {
+  t.deepEqual(trimPod(pod), {
+    uid: 'u1',
+    resourceVersion: '7',
+    namespace: 'ci-payments',
+    name: 'agent-1',
+    created: instant(Date.UTC(2026, 10, 24, 12)),
+    deleting: false,
+    phase: 'Running',
+    claims: { publisher: 'uid-of-publisher' },
+    volumes: ['publisher'],
+    labels: { 'jenkins/label': 'x', team: 'payments' },
+    node: 'node-1',
+    requester: 'system:serviceaccount:jenkins:jenkins',
+    claimedRunUrl: 'job/Team/job/deploy/42/',
+  });
+});
+
+test('JENKINS_SECRET leaves no trace', (t) => {
+  t.notRegex(JSON.stringify(trimPod(pod)), /hunter2|JENKINS_SECRET/);
+});
+
+test('a pod without anything', (t) => {
+  const facts = trimPod({
+    metadata: { ...meta, name: 'p', namespace: 'n', deletionTimestamp: '2026-11-24T12:01:00Z' },
+  });
+  t.like(facts, { phase: 'Pending', deleting: true, claims: {}, volumes: [], labels: {} });
+  t.false('requester' in facts || 'node' in facts || 'claimedRunUrl' in facts);
+});
+
+for (const runUrl of ['with\nnewline', 'a b', '', 'x'.repeat(513), '‮job']) {
+  test(`a run URL that cannot be one is dropped: ${JSON.stringify(runUrl).slice(0, 20)}`, (t) => {
+    t.false('claimedRunUrl' in trimPod({ metadata: { ...meta, name: 'p', annotations: { runUrl } } }));
+  });
+}
+
+test('a namespace keeps labels and our annotations', (t) => {
+  const raw = {
+    metadata: {
+      ...meta,
+      name: 'ci-payments',
+      labels: { team: 'payments' },
+      annotations: {
+        'ci-identity.dev/emergency-stop': 'leak',
+        'kubectl.kubernetes.io/last-applied-configuration': '{}',
+        'xci-identity.dev/a': 'b',
+      },
+    },
+  };
+  t.deepEqual(trimNamespace(raw), {
+    uid: 'u1',
+    resourceVersion: '7',
+    name: 'ci-payments',
+    labels: { team: 'payments' },
+    annotations: { 'ci-identity.dev/emergency-stop': 'leak' },
+    terminating: false,
+  });
+});
+
+const since = instant(Date.UTC(2026, 10, 24, 13));
+const nodes = [
+  ['ready', [{ type: 'Ready', status: 'True' }], { ready: true }],
+  [
+    'not ready',
+    [{ type: 'Ready', status: 'False', lastTransitionTime: '2026-11-24T13:00:00Z' }],
+    { ready: false, notReadySince: since },
+  ],
+  [
+    'unknown',
+    [
+      { type: 'MemoryPressure', status: 'False' },
+      { type: 'Ready', status: 'Unknown', lastTransitionTime: '2026-11-24T13:00:00Z' },
+    ],
+    { ready: false, notReadySince: since },
+  ],
+  ['never heard of', undefined, { ready: false, notReadySince: instant(Date.UTC(2026, 10, 24, 12)) }],
+] as const;
+
+for (const [name, conditions, facts] of nodes) {
+  test(`a node that is ${name}`, (t) => {
+    t.deepEqual(trimNode({ metadata: { ...meta, name: 'node-1' }, status: { conditions } }), {
+      uid: 'u1',
+      resourceVersion: '7',
+      ...facts,
+    });
+  });
+}
+
+test('a custom resource loses managedFields and the copy that kubectl keeps', (t) => {
+  const raw = {
+    apiVersion: 'ci-identity.dev/v1alpha1',
+    kind: 'CiIdentity',
+    metadata: {
+      ...meta,
+      name: 'publisher',
+      managedFields: [{}],
+      annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', 'ci-identity.dev/rotate': '1' },
+    },
+    spec: { pool: 'ci-bots' },
+  };
+  t.deepEqual(trimResource<unknown, unknown>(raw), {
+    uid: 'u1',
+    resourceVersion: '7',
+    apiVersion: 'ci-identity.dev/v1alpha1',
+    kind: 'CiIdentity',
+    metadata: { ...meta, name: 'publisher', annotations: { 'ci-identity.dev/rotate': '1' } },
+    spec: { pool: 'ci-bots' },
+  });
+});

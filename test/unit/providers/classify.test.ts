@@ -1,0 +1,173 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { instant, minute, parseRfc3339, plus, second } from '#src/clock.ts';
+import { OperatorError } from '#src/errors.ts';
+import { type Operation, refused, retryAfter, unreachable } from '#src/providers/classify.ts';
+import type { HttpAnswer } from '#src/providers/http.ts';
+
+const now = parseRfc3339('2026-11-24T12:00:00Z')!;
+const where = { issuer: 'https://idp.example.com', now };
+const answer = (status: number, body: unknown = '', headers: Readonly<Record<string, string>> = {}): HttpAnswer => ({
+  status,
+  headers,
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});
+const kind = (error: OperatorError): string => `${error.class} ${error.reason} ${error.whose}`;
+
+const waf = '<html><body>Request blocked</body></html>';
+const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
+  ['Token', answer(400, { error: 'invalid_client' }), 'Terminal CredentialRefused Object'],
+  ['Token', answer(401, { error: 'unauthorized_client' }), 'Terminal CredentialRefused Object'],
+  [
+    'Token',
+    answer(401, '', { 'www-authenticate': 'Basic realm="x", error="invalid_client"' }),
+    'Terminal CredentialRefused Object',
+  ],
+  ['Token', answer(403), 'Terminal CredentialRefused Object'],
+  ['Token', answer(400, { error: 'invalid_grant' }), 'Terminal CredentialRefused Object'],
+  ['Token', answer(400, { error: 'invalid_scope' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(400, { error: 'invalid_target' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(403, { error: 'access_denied' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(400, { error: 'invalid_request' }), 'Terminal TokenRequestRefused Object'],
+  ['Token', answer(400, { error: 'temporarily_unavailable' }), 'Transient ProviderUnavailable Issuer'],
+  ['Token', answer(404), 'Transient ProviderMisbehaves Issuer'],
+  ['Token', answer(403, waf), 'Transient ProviderMisbehaves Issuer'],
+  ['Token', answer(302), 'Transient ProviderMisbehaves Issuer'],
+  ['Token', answer(429), 'Transient RateLimited Issuer'],
+  ['Token', answer(503), 'Transient ProviderUnavailable Issuer'],
+  ['Token', answer(503, '', { 'retry-after': '3' }), 'Transient RateLimited Issuer'],
+  ['Register', answer(401, { error: 'invalid_token' }), 'Terminal RegistrationCredentialRefused Issuer'],
+  ['Register', answer(403, { error: 'insufficient_scope' }), 'Terminal RegistrationRefused Object'],
+  ['Register', answer(400, { error: 'invalid_client_metadata' }), 'Terminal RegistrationRefused Object'],
+  ['Register', answer(409, { errorCode: 'E0000001', errorSummary: 'exists' }), 'Terminal RegistrationRefused Object'],
+  ['Register', answer(403, waf), 'Transient ProviderMisbehaves Issuer'],
+  ['Register', answer(429), 'Transient RateLimited Issuer'],
+  ['Manage', answer(401), 'Terminal RegistrationAccessTokenLost Object'],
+  ['Manage', answer(403), 'Terminal RegistrationAccessTokenLost Object'],
+  ['Manage', answer(403, { error: 'insufficient_scope' }), 'Terminal RegistrationRefused Object'],
+  ['Manage', answer(400, { error: { code: 400, reason: 'no' } }), 'Terminal RegistrationRefused Object'],
+  ['Revoke', answer(400, { error: 'invalid_client' }), 'Terminal CredentialRefused Object'],
+  ['Revoke', answer(500), 'Transient ProviderUnavailable Issuer'],
+  ['Discovery', answer(404), 'Transient ProviderMetadataInvalid Issuer'],
+  ['Discovery', answer(200, waf), 'Transient ProviderMisbehaves Issuer'],
+];
+
+test(`answers: ${rows.length} rows`, (t) => {
+  for (const [operation, given, expected] of rows) {
+    const error = refused(given, operation, where);
+    t.is(kind(error), expected, `${operation} ${given.status} ${given.body}`);
+    t.regex(error.message, /^issuer https:\/\/idp\.example\.com – .+\. .+\.$/);
+  }
+});
+
+test('the sentence quotes the provider in whichever shape it speaks', (t) => {
+  const shapes: readonly (readonly [HttpAnswer, RegExp])[] = [
+    [answer(403, { error: 'x', error_description: 'policy "A"' }), /\(403 x, "policy "A""\)/],
+    [answer(403, { error: { code: 403, status: 'Forbidden', reason: 'not yours' } }), /\(403 Forbidden, "not yours"\)/],
+    [answer(403, { error: { code: 'Denied', message: 'not yours' } }), /\(403 Denied, "not yours"\)/],
+    [answer(400, { errorCode: 'E1', errorSummary: 'summary' }), /\(400 E1, "summary"\)/],
+    [answer(422, { message: 'Unprocessable' }), /\(422, "Unprocessable"\)/],
+    [
+      answer(401, 'rubbish', { 'www-authenticate': 'Bearer error="invalid_token", error_description="old"' }),
+      /\(401 invalid_token, "old"\)/,
+    ],
+    [answer(400, '{"error":"x","error_description":"\\u001b[31mred\\u202e\\u0000"}'), /\(400 x, "\?\[31mred\?\?"\)/],
+    [answer(400, { error: 'x', error_description: 'a'.repeat(500) }), /"a{199}…"/],
+  ];
+  for (const [given, expected] of shapes) t.regex(refused(given, 'Register', where).message, expected);
+});
+
+test('a profile says what its administrator has to do', (t) => {
+  const error = refused(answer(403), 'Register', { ...where, registrationHint: () => 'Click here.' });
+  t.true(error.message.endsWith('Click here.'));
+});
+
+test('Retry-After is held between a second and a quarter of an hour', (t) => {
+  const values: Readonly<Record<string, number | undefined>> = {
+    '10': 10 * second,
+    '0': second,
+    '-10': second,
+    '1e3': undefined,
+    '99999999999': 15 * minute,
+    '1.5': 1.5 * second,
+    '': undefined,
+    soon: undefined,
+    'Tue, 24 Nov 2026 12:00:30 GMT': 30 * second,
+    'Tue, 24 Nov 2020 12:00:30 GMT': second,
+    'Tue, 24 Nov 2099 12:00:30 GMT': 15 * minute,
+  };
+  for (const [value, expected] of Object.entries(values)) {
+    const at = retryAfter(answer(429, '', { 'retry-after': value }), now);
+    t.is(at, expected === undefined ? undefined : plus(now, expected), value);
+  }
+});
+
+test('a Retry-After date is read by the clock that wrote it', (t) => {
+  const headers = { 'retry-after': 'Tue, 24 Nov 2026 13:00:30 GMT' };
+  const at = retryAfter({ ...answer(429, '', headers), providerTime: parseRfc3339('2026-11-24T13:00:00Z')! }, now);
+  t.is(at, plus(now, 30 * second));
+});
+
+const networkRows: readonly (readonly [unknown, string])[] = [
+  [Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 'Transient ProviderUnavailable Issuer'],
+  [Object.assign(new Error('x'), { code: 'ENOTFOUND' }), 'Transient ProviderUnavailable Issuer'],
+  [
+    new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]),
+    'Transient ProviderUnavailable Issuer',
+  ],
+  [
+    Object.assign(new TypeError('fetch failed'), {
+      cause: Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' }),
+    }),
+    'Transient TlsInvalid Issuer',
+  ],
+  [Object.assign(new Error('x'), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }), 'Transient TlsInvalid Issuer'],
+  [Object.assign(new Error('x'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }), 'Transient TlsInvalid Issuer'],
+  [Object.assign(new Error('x'), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }), 'Transient TlsInvalid Issuer'],
+  [new DOMException('x', 'TimeoutError'), 'Transient ProviderUnavailable Issuer'],
+  ['a string', 'Transient ProviderUnavailable Issuer'],
+];
+
+test('no answer at all', (t) => {
+  for (const [thrown, expected] of networkRows) t.is(kind(unreachable(thrown, where)), expected);
+  const cancelled = unreachable(new DOMException('x', 'AbortError'), where, AbortSignal.abort());
+  t.is(kind(cancelled), 'Transient ProviderUnavailable Object');
+  const own = new OperatorError({ class: 'Conflict', reason: 'ApiConflict', message: 'x' });
+  t.is(unreachable(own, where), own);
+});
+
+test('whatever a provider answers: a class, one clean line, and no secret in it', (t) => {
+  const secret = 'S3cr3t-value_of/the+client==';
+  const spoken = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constant(secret),
+    fc.string().map((s) => `${s}${secret}${s}`),
+    fc.constant('eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln'),
+  );
+  const body = fc.oneof(
+    spoken,
+    fc.json(),
+    fc
+      .record(
+        { error: fc.oneof(spoken, fc.record({ code: fc.jsonValue(), message: spoken })), error_description: spoken },
+        { requiredKeys: [] },
+      )
+      .map((v) => JSON.stringify(v)),
+  );
+  const headers = fc.dictionary(fc.constantFrom('retry-after', 'www-authenticate', 'content-type'), spoken, {
+    noNullPrototype: true,
+  });
+  const operation = fc.constantFrom<Operation>('Discovery', 'Register', 'Manage', 'Token', 'Revoke', 'Introspect');
+  fc.assert(
+    fc.property(fc.integer({ min: 200, max: 599 }), headers, body, operation, (status, given, text, what) => {
+      const error = refused({ status, headers: given, body: text }, what, { ...where, secrets: [secret] });
+      t.true(error instanceof OperatorError);
+      t.false(error.message.includes(secret));
+      t.false(error.message.includes('eyJhbGciOiJub25lIn0.eyJ'));
+      t.notRegex(error.message, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      t.true(error.message.length < 800);
+      if (error.retryAt !== undefined) t.true(error.retryAt > now && error.retryAt <= instant(now + 15 * minute));
+    }),
+    { numRuns: 2_000 },
+  );
+});

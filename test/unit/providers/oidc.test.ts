@@ -1,0 +1,283 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { hour, parseRfc3339 } from '#src/clock.ts';
+import { OperatorError } from '#src/errors.ts';
+import { askParameters, carriers } from '#src/providers/oidc/audiences.ts';
+import { chooseAlgorithm, generateKey } from '#src/providers/oidc/authentication.ts';
+import { documentUrls, parseMetadata } from '#src/providers/oidc/discovery.ts';
+import { driftOf } from '#src/providers/oidc/drift.ts';
+import { profiles } from '#src/providers/oidc/profiles.ts';
+import { Reach } from '#src/providers/oidc/reach.ts';
+import { jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
+import type { DesiredClient } from '#src/providers/port.ts';
+
+const issuer = 'https://idp.example.com/realms/ci';
+const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
+const generic = profiles['Generic']!;
+const keycloak = profiles['Keycloak']!;
+const parse = (body: unknown) =>
+  parseTokenAnswer({ status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) }, where);
+const token = { access_token: 'opaque', token_type: 'Bearer' };
+const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+const jwt = (claims: object): string => `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part(claims)}.c2ln`;
+
+test('expires_in: whole seconds or nothing', (t) => {
+  const values: readonly (readonly [unknown, number | undefined])[] = [
+    [300, 300],
+    [299.9, 299],
+    ['300', 300],
+    [undefined, undefined],
+    [null, undefined],
+    [0, undefined],
+    [-1, undefined],
+    ['', undefined],
+    ['300s', undefined],
+    ['0x10', undefined],
+    [1e12, undefined],
+    [true, undefined],
+    [[300], undefined],
+    [0.5, undefined],
+  ];
+  for (const [value, expected] of values)
+    t.is(parse({ ...token, expires_in: value }).expiresIn, expected, String(value));
+  t.is(parse('{"access_token":"x","token_type":"Bearer","expires_in":1e999}').expiresIn, undefined);
+});
+
+test('scope: as the answer says, else as the JWT says, else not said', (t) => {
+  t.deepEqual(parse({ ...token, scope: 'a  b' }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, scope: '' }).scopes, []);
+  t.is(parse(token).scopes, undefined);
+  t.is(parse({ ...token, scope: ['a'] }).scopes, undefined);
+  t.deepEqual(parse({ ...token, access_token: jwt({ scope: 'a b' }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, access_token: jwt({ scp: ['a', 'b'] }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, scope: 'c', access_token: jwt({ scope: 'a b' }) }).scopes, ['c']);
+});
+
+test('a JWT tells audience, end and subject; what is not one tells nothing', (t) => {
+  const minted = parse({ ...token, access_token: jwt({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
+  t.deepEqual([minted.audiences, minted.jwtExp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
+  t.deepEqual(parse({ ...token, access_token: jwt({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
+  t.is(parse({ ...token, access_token: jwt({ exp: '1', aud: 5, sub: {} }) }).jwtExp, undefined);
+  for (const opaque of [
+    'ghs_123_abc',
+    'a.b.c',
+    'a.b',
+    `${part({ alg: 'dir' })}.a.b.c.d`,
+    `${part({ typ: 'JWT' })}.${part({})}.x`,
+    '..',
+  ]) {
+    t.is(jwtClaims(opaque), undefined, opaque);
+  }
+});
+
+test('whatever a token endpoint answers: parsed, or an error of ours that does not quote it', (t) => {
+  const secret = 'the-secret-access-token-value';
+  const value = fc.oneof(fc.jsonValue(), fc.constant(secret), fc.constant(jwt({ sub: 'x', aud: [] })));
+  const others = fc.dictionary(
+    fc.constantFrom('token_type', 'expires_in', 'scope', '__proto__', 'constructor'),
+    fc.jsonValue(),
+  );
+  const body = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.tuple(value, others).map(([first, rest]) => JSON.stringify({ access_token: first, ...rest })),
+    fc.constant(`{"access_token":"${secret}`),
+    fc.constant(`{"access_token":["${secret}"]}`),
+    fc.constant(`{"access_token":"${secret}\\n"}`),
+  );
+  fc.assert(
+    fc.property(body, (text) => {
+      try {
+        const minted = parse(text);
+        t.regex(minted.value.reveal(), /^[!-~]{1,16384}$/);
+        t.false(JSON.stringify(minted).includes(secret));
+        if (minted.expiresIn !== undefined) t.true(Number.isSafeInteger(minted.expiresIn) && minted.expiresIn > 0);
+      } catch (error) {
+        t.true(error instanceof OperatorError, String(error));
+        t.false((error as Error).message.includes(secret));
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+const desired = (keys: DesiredClient['keys'] = []): DesiredClient => ({
+  clientId: 'ci-1',
+  name: 'ci-bots (1)',
+  tag: 'tag',
+  authentication: 'PrivateKeyJwt',
+  keys,
+  scopes: ['b', 'a'],
+  audiences: [],
+  maxTokenLifetime: hour,
+});
+
+for (const profile of [generic, keycloak]) {
+  test(`${profile.name}: what is written is read back without drift`, async (t) => {
+    const { publicJwk } = await generateKey('ES256');
+    const want = desired([publicJwk]);
+    const body = profile.toBody(want, ['a', 'b', 'carrier']);
+    t.deepEqual(driftOf(profile.fromBody(body), want, profile, ['carrier']), []);
+    const other = { ...want, name: 'other', tag: 'other', scopes: ['a'], keys: [] };
+    const drift = driftOf(profile.fromBody(body), other, profile, []);
+    for (const member of ['name', 'tag', 'scopes', 'keys']) t.true(drift.includes(member), member);
+    t.false(JSON.stringify(body).includes('"d":'));
+  });
+
+  test(`${profile.name}: whatever a registration answers, reading it never fails`, (t) => {
+    const names = [
+      'client_id',
+      'client_secret',
+      'client_secret_expires_at',
+      'jwks',
+      'scope',
+      'grant_types',
+      'token_endpoint_auth_method',
+      'clientId',
+      'attributes',
+      'optionalClientScopes',
+      '__proto__',
+      'registration_access_token',
+    ];
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...names), fc.jsonValue()), (body) => {
+        const said = profile.fromBody(body);
+        t.true(Array.isArray(driftOf(said, desired(), profile, [])));
+        if (said.scopes !== undefined) t.true(said.scopes.every((scope) => typeof scope === 'string'));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+}
+
+test('the body of a registration: whole, public, and one algorithm only where all keys share it', async (t) => {
+  const es = (await generateKey('ES256')).publicJwk;
+  const ed = (await generateKey('Ed25519')).publicJwk;
+  const { clientId: _, ...unnamed } = desired([es]);
+  const body = generic.toBody(unnamed, ['a', 'b']);
+  t.deepEqual(
+    { ...body, jwks: undefined },
+    {
+      client_name: 'ci-bots (1)',
+      software_id: 'tag',
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+      token_endpoint_auth_method: 'private_key_jwt',
+      scope: 'a b',
+      token_endpoint_auth_signing_alg: 'ES256',
+      jwks: undefined,
+    },
+  );
+  t.false('token_endpoint_auth_signing_alg' in generic.toBody(desired([es, ed]), []));
+  t.is(generic.toBody(desired([es]), [])['client_id'], 'ci-1');
+});
+
+test('keys: an algorithm that the provider verifies, the same key id as its thumbprint, nothing private in the public half', async (t) => {
+  t.is(chooseAlgorithm(undefined), 'ES256');
+  t.is(chooseAlgorithm(['RS256', 'ES256']), 'ES256');
+  t.is(chooseAlgorithm(['HS256', 'RS256']), 'RS256');
+  t.is(chooseAlgorithm([]), 'ES256');
+  for (const algorithm of ['ES256', 'Ed25519', 'PS256']) {
+    const key = await generateKey(algorithm);
+    t.deepEqual([key.publicJwk['kid'], key.publicJwk['alg'], key.publicJwk['use']], [key.kid, algorithm, 'sig']);
+    t.deepEqual(
+      Object.keys(key.publicJwk).filter((name) => ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'].includes(name)),
+      [],
+    );
+    t.false(JSON.stringify(key).includes((JSON.parse(key.privateJwk.reveal()) as { d: string }).d));
+  }
+});
+
+test('an audience is asked for in the way of the provider', (t) => {
+  const ask = { scopes: ['a'], audiences: ['https://one', 'https://two'], maxLifetime: hour };
+  const scopes = { 'https://one': 'carrier-1', 'https://two': 'carrier-2' };
+  const rows: readonly (readonly [Parameters<typeof askParameters>[1], typeof generic, string])[] = [
+    [{ by: 'Profile' }, generic, 'scope=a&resource=https%3A%2F%2Fone&resource=https%3A%2F%2Ftwo'],
+    [{ by: 'Resource' }, keycloak, 'scope=a&resource=https%3A%2F%2Fone&resource=https%3A%2F%2Ftwo'],
+    [{ by: 'Audience' }, generic, 'scope=a&audience=https%3A%2F%2Fone&audience=https%3A%2F%2Ftwo'],
+    [{ by: 'Scope', scopes }, generic, 'scope=a+carrier-1+carrier-2'],
+    [{ by: 'Profile', scopes }, keycloak, 'scope=a+carrier-1+carrier-2'],
+    [{ by: 'None' }, generic, 'scope=a'],
+  ];
+  for (const [mapping, profile, expected] of rows)
+    t.is(askParameters(ask, mapping, profile, issuer).toString(), expected);
+  t.throws(() => askParameters(ask, { by: 'Scope' }, generic, issuer), {
+    instanceOf: OperatorError,
+    message: /https:\/\/one, https:\/\/two/,
+  });
+  t.deepEqual(carriers(['https://one', 'toString'], { by: 'Scope', scopes }, generic), ['carrier-1']);
+  t.deepEqual(carriers(['https://one'], { by: 'Resource', scopes }, generic), []);
+});
+
+test('where the metadata document may be', (t) => {
+  t.deepEqual(documentUrls('https://idp.example.com'), [
+    'https://idp.example.com/.well-known/openid-configuration',
+    'https://idp.example.com/.well-known/oauth-authorization-server',
+  ]);
+  t.deepEqual(documentUrls(issuer), [
+    `${issuer}/.well-known/openid-configuration`,
+    'https://idp.example.com/.well-known/oauth-authorization-server/realms/ci',
+  ]);
+  t.deepEqual(documentUrls(`${issuer}/`), documentUrls(issuer));
+});
+
+test('whatever a metadata document says: our origin over https, or an error of ours', (t) => {
+  const url = fc.oneof(
+    fc.webUrl({ validSchemes: ['https', 'http'] }),
+    fc.constant('https://idp.example.com/x'),
+    fc.constant('https://idp.example.com.evil.example/x'),
+    fc.constant('https://idp.example.com@evil.example/'),
+    fc.constant('https://idp.example.com:444/x'),
+    fc.string(),
+    fc.jsonValue(),
+  );
+  const document = fc.record(
+    {
+      issuer: fc.constantFrom<unknown>(issuer, `${issuer}/`, issuer.toUpperCase(), null),
+      token_endpoint: url,
+      registration_endpoint: url,
+      revocation_endpoint: url,
+      introspection_endpoint: url,
+      token_endpoint_auth_methods_supported: fc.jsonValue(),
+    },
+    { requiredKeys: ['issuer'] },
+  );
+  fc.assert(
+    fc.property(document, (given) => {
+      try {
+        const { tokenEndpoint, registrationEndpoint, revocationEndpoint, introspectionEndpoint } = parseMetadata(
+          given,
+          issuer,
+          false,
+        );
+        for (const endpoint of [tokenEndpoint, registrationEndpoint, revocationEndpoint, introspectionEndpoint]) {
+          if (endpoint !== undefined) t.is(new URL(endpoint).origin, 'https://idp.example.com');
+        }
+        t.is(given.issuer, issuer);
+      } catch (error) {
+        t.true(error instanceof OperatorError, String(error));
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('what revocation reaches is learnt from tokens', (t) => {
+  const endpoint = { issuer, tokenEndpoint: 'x', revocationEndpoint: 'x' };
+  const after = (...seen: readonly ('opaque' | 'jwt' | 'refused')[]) => {
+    const reach = new Reach();
+    for (const each of seen) {
+      if (each === 'refused') reach.sawRefusal();
+      else reach.sawToken(each === 'jwt');
+    }
+    return reach;
+  };
+  t.is(after('opaque').of({ issuer, tokenEndpoint: 'x' }), 'ExpiryOnly');
+  t.is(after().of(endpoint), 'IntrospectionOnly');
+  t.is(after('opaque').of(endpoint), 'Immediate');
+  t.is(after('jwt').of(endpoint), 'IntrospectionOnly');
+  t.is(after('opaque', 'jwt').of(endpoint), 'IntrospectionOnly');
+  t.is(after('jwt', 'refused').of(endpoint), 'ExpiryOnly');
+  t.is(after('opaque', 'jwt', 'refused').of(endpoint), 'IntrospectionOnly');
+});

@@ -1,0 +1,152 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { plus } from '#src/clock.ts';
+import { OperatorError } from '#src/errors.ts';
+import { Budgets, type Permit, type Rate } from '#src/runtime/budget.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+const tokens = 'https://idp.example/tokens';
+const clients = 'https://idp.example/clients';
+
+function setUp(rate: Rate): { clock: VirtualClock; budgets: Budgets } {
+  const clock = new VirtualClock();
+  return { clock, budgets: new Budgets({ clock, random: () => 0.5, rateOf: () => rate }) };
+}
+
+function outage(retryAt?: Parameters<typeof plus>[0]): OperatorError {
+  const named = retryAt === undefined ? {} : { retryAt };
+  return new OperatorError({
+    class: 'Transient',
+    reason: 'ProviderUnavailable',
+    message: 'down',
+    whose: 'Issuer',
+    ...named,
+  });
+}
+
+const refused = new OperatorError({ class: 'Terminal', reason: 'ScopeRefused', message: 'no' });
+
+test('in no window are there more starts than burst + rate × window, whatever the lanes ask for', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({ perSecond: fc.constantFrom(0.5, 2, 10, 50), burst: fc.integer({ min: 1, max: 20 }) }),
+      fc.array(
+        fc.record({ wait: fc.nat({ max: 700 }), lane: fc.nat({ max: 4 }), asks: fc.integer({ min: 1, max: 30 }) }),
+        { maxLength: 60 },
+      ),
+      async (rate, history) => {
+        const { clock, budgets } = setUp({ ...rate, parallel: 1000 });
+        const starts: number[] = [];
+        for (const { wait, lane, asks } of history) {
+          await clock.freeze(wait);
+          for (let i = 0; i < asks; i += 1)
+            if (budgets.start(i % 2 === 0 ? tokens : clients, lane) !== undefined) starts.push(clock.monotonic());
+        }
+        for (const [i, from] of starts.entries()) {
+          for (const [j, to] of starts.entries()) {
+            if (j >= i) t.true(j - i + 1 <= rate.burst + (rate.perSecond * (to - from)) / 1000 + 1e-6);
+          }
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('a fifth of the budget is for lane 0 alone', (t) => {
+  const { budgets } = setUp({ perSecond: 1, burst: 10, parallel: 100 });
+  const startAll = (lane: number): number => {
+    let n = 0;
+    while (budgets.start(tokens, lane) !== undefined) n += 1;
+    return n;
+  };
+  t.deepEqual([startAll(2), startAll(4), startAll(0)], [8, 0, 2]);
+});
+
+test('a budget of one call is not swallowed by the reserve', (t) => {
+  t.truthy(setUp({ perSecond: 0.1, burst: 1 }).budgets.start(tokens, 3));
+});
+
+test('calls under way are bounded, and lane 0 has a place of its own', (t) => {
+  const { budgets } = setUp({ perSecond: 1000, parallel: 4 });
+  const held = [1, 2, 3, 4].map(() => budgets.start(tokens, 2));
+  t.is(held.filter((p) => p !== undefined).length, 3);
+  const stop = budgets.start(clients, 0);
+  t.truthy(stop);
+  t.is(budgets.nextStart(tokens, 2), undefined);
+  budgets.finish(stop!, 'Done');
+  budgets.finish(held[0]!, 'Done');
+  t.truthy(budgets.start(tokens, 2));
+});
+
+test('what was not used is given back', (t) => {
+  const { budgets } = setUp({ perSecond: 0.001, burst: 1 });
+  budgets.finish(budgets.start(tokens, 1)!, 'Unused');
+  t.truthy(budgets.start(tokens, 1));
+});
+
+test('an outage opens one circuit: not the other one, not before its time, then for one probe', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  budgets.finish(budgets.start(tokens, 1)!, outage(plus(clock.now(), 30_000)));
+  t.false(budgets.health(tokens).up);
+  t.is(budgets.health(tokens).message, 'down');
+  t.is(budgets.health(tokens).retryAt, plus(clock.now(), 30_000));
+  t.true(budgets.health(clients).up);
+  t.truthy(budgets.start(clients, 1));
+  await clock.advance(29_999);
+  t.is(budgets.start(tokens, 0), undefined);
+  await clock.advance(1);
+  const probe = budgets.start(tokens, 1);
+  t.true(probe?.probe);
+  t.is(budgets.start(tokens, 1), undefined);
+  budgets.finish(probe!, 'Done');
+  t.true(budgets.health(tokens).up);
+  t.deepEqual(budgets.troubles(), []);
+});
+
+test('failures that were under way when the circuit opened count once; each failed probe doubles the pause up to a minute', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  const underWay = [1, 2, 3].map(() => budgets.start(tokens, 1)!);
+  for (const permit of underWay) budgets.finish(permit, outage());
+  const pauses: number[] = [];
+  for (let i = 0; i < 9; i += 1) {
+    const pause = budgets.nextStart(tokens, 1)! - clock.monotonic();
+    pauses.push(pause);
+    await clock.freeze(pause);
+    budgets.finish(budgets.start(tokens, 1)!, outage());
+  }
+  t.deepEqual(pauses, [750, 1500, 3000, 6000, 12000, 24000, 45000, 45000, 45000]);
+});
+
+for (const [what, outcome, up] of [
+  ['an answer', 'Done', true],
+  ['a refusal of the one object', refused, true],
+  ['a bug', 'Unclear', false],
+  ['a conflict elsewhere', new OperatorError({ class: 'Conflict', reason: 'ApiConflict', message: 'x' }), false],
+  ['nothing', 'Unused', false],
+] as const) {
+  test(`a probe that ends in ${what} ${up ? 'closes' : 'does not close'} the circuit, and never blocks it`, async (t) => {
+    const { clock, budgets } = setUp({ perSecond: 100 });
+    budgets.finish(budgets.start(tokens, 1)!, outage());
+    await clock.freeze(1000);
+    budgets.finish(budgets.start(tokens, 1)!, outcome);
+    t.is(budgets.health(tokens).up, up);
+    t.truthy(budgets.start(tokens, 1));
+  });
+}
+
+test('a late success of a call from before the pause does not end it', (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  const early = budgets.start(tokens, 1) as Permit;
+  budgets.finish(budgets.start(tokens, 1)!, outage(plus(clock.now(), 60_000)));
+  budgets.finish(early, 'Done');
+  t.false(budgets.health(tokens).up);
+});
+
+test('a pause that the other side names is capped at an hour, and the wall clock does not matter to it', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  budgets.pause(tokens, plus(clock.now(), 1e12), 'asked to wait');
+  clock.setWall(-1e9);
+  await clock.freeze(3_600_000);
+  t.truthy(budgets.start(tokens, 1));
+});
