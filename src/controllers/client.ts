@@ -182,8 +182,9 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   async #observe(key: string, s: ClientSnapshot, signal: AbortSignal): Promise<void> {
     const newest = s.record?.generations.findLast((one) => one.clientId !== undefined) ?? s.record?.generations.at(-1);
     const work = newest === undefined ? undefined : this.#workOn(key, s, newest.n);
-    if (work === undefined || s.wanted.is !== 'Seen') return;
-    const wanted = desiredClient(work.record, s.wanted.value, work.subject, undefined);
+    if (work === undefined) return;
+    const wanted =
+      s.wanted.is === 'Seen' ? desiredClient(work.record, s.wanted.value, work.subject, undefined) : nothingDesired(work);
     const seen = await this.#o.effects.run('client.Observe.call', { deadline: providerDeadline, signal }, (bounded) =>
       work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
     );
@@ -276,6 +277,12 @@ function desiredClient(record: ClientRecord, desired: Desired, subject: Generati
     audiences: desired.audiences,
     maxTokenLifetime: desired.maxTokenLifetime,
   };
+}
+
+/** Of a client that nobody wants any more only its being there matters, so what would count as drift does not. */
+function nothingDesired({ record, subject }: Work): DesiredClient {
+  const { type: authentication } = subject.credential;
+  return { name: '', tag: tagText(record.tag), authentication, keys: [], scopes: [], audiences: [], maxTokenLifetime: 0 };
 }
 
 function clientRef(record: ClientRecord, subject: Generation): ClientRef {

@@ -1,6 +1,6 @@
 /** The only place that calls identity providers. */
 import { Agent, request } from 'undici';
-import { type Clock, type Instant, instant, type Milliseconds, parseHttpDate, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
 import { LostLeaseError } from '../errors.ts';
 import { unreachable } from './classify.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
@@ -64,6 +64,12 @@ export class Http {
   /** Provider's clock minus ours at its last answer, ± 1 s; `undefined` before the first. */
   get clockOffset(): Milliseconds | undefined {
     return this.#offset;
+  }
+
+  /** The time by which the provider judges an assertion; ours while they agree within the accuracy of a `Date` header. */
+  providerNow(): Instant {
+    const offset = this.#offset ?? 0;
+    return plus(this.#options.clock.now(), Math.abs(offset) < 5 * second ? 0 : offset);
   }
 
   async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
@@ -139,9 +145,4 @@ async function readCapped(body: AsyncIterable<Uint8Array>, maxBytes: number): Pr
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** Seconds by which assertions must be shifted to look current to the provider; 0 within the accuracy of a `Date` header. */
-export function assertionSkew(offset: Milliseconds | undefined): number {
-  return offset === undefined || Math.abs(offset) < 5 * second ? 0 : Math.round(instant(offset) / second);
 }

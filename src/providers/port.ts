@@ -30,6 +30,7 @@ export interface Capabilities {
 export interface DesiredClient {
   /** Used where the provider lets us choose (`clientIdBy: 'Us'`), and always for update. */
   readonly clientId?: string;
+  /** Ends in a space and the generation, so that an observation can tell it. */
   readonly name: string;
   /** Goes into `software_id`. */
   readonly tag: string;

@@ -107,6 +107,7 @@ function apiServerFlags(plane: ControlPlane): readonly string[] {
     `--tls-cert-file=${files.pki}/apiserver.crt`,
     `--tls-private-key-file=${files.pki}/apiserver.key`,
     `--kubelet-certificate-authority=${files.authority}`,
+    '--kubelet-preferred-address-types=InternalIP',
     `--kubelet-client-certificate=${files.pki}/apiserver-kubelet.crt`,
     `--kubelet-client-key=${files.pki}/apiserver-kubelet.key`,
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',

@@ -40,7 +40,7 @@ export function desired(
   ...keys: readonly Key[]
 ): DesiredClient {
   return {
-    name: 'ci-bots (1)',
+    name: 'ci-bots 1',
     tag: 'installation.owner',
     authentication: 'PrivateKeyJwt',
     keys: keys.map((key) => key.publicJwk),
@@ -76,6 +76,7 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
   'a registered client mints a token with exactly what was asked': async (t, s) => {
     const { client, tokens, key, want } = await registered(s);
     t.deepEqual(client.observed.drift, []);
+    t.is(client.observed.generation, 1);
     t.is(client.observed.is, 'Present');
     t.is(client.observed.tag ?? want.tag, want.tag);
     t.truthy(client.management);
@@ -98,9 +99,11 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
 
   'an edit behind our back is drift, and an update of the whole state repairs it': async (t, s) => {
     const { client, clients, want } = await registered(s);
-    s.editClient(client.clientId, { client_name: 'edited' });
+    s.editClient(client.clientId, { client_name: 'edited 7' });
     const seen = await clients.observe(ref(client), want, signal());
-    t.deepEqual(seen.drift, ['name']);
+    t.deepEqual([seen.drift, seen.generation], [['name'], undefined]);
+    s.editClient(client.clientId, { client_name: 'ci-bots 7' });
+    t.is((await clients.observe(ref(client), want, signal())).generation, 7);
     const answer = await clients.update(ref(client), want, signal());
     t.deepEqual(answer.observed.drift, []);
     t.deepEqual((await clients.observe(ref(answer), want, signal())).drift, []);

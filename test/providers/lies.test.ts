@@ -1,6 +1,6 @@
 /** What a provider, or something before it, may do to us: accidents and lies in front of a real oidc-provider. */
 import test, { type ExecutionContext } from 'ava';
-import { minute, second, systemClock } from '#src/clock.ts';
+import { hour, minute, plus, second, systemClock } from '#src/clock.ts';
 import type { OperatorError } from '#src/errors.ts';
 import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -230,7 +230,7 @@ const registrationRows: Readonly<Record<string, Rewrite>> = {
   'a management URI on another host': (body) => ({
     body: { ...body, registration_client_uri: 'https://elsewhere.example.com/reg/x' },
   }),
-  'no management URI': ({ registration_client_uri: _, ...body }) => ({ body }),
+  'no management URI': (body) => ({ body: { ...body, registration_client_uri: undefined } }),
   'unknown members and null': (body) => ({ body: { ...body, logo_uri: null, x: { y: [1] } } }),
 };
 
@@ -253,8 +253,7 @@ test('tolerant of registration answers', async (t) => {
 test('a registration answer without a management token still gives a client that mints', async (t) => {
   const { provider, issuer } = await start(t);
   const rewrite: Fault['rewrite'] = ({ body }) => {
-    const { registration_access_token: _, ...rest } = body as Record<string, unknown>;
-    return { body: rest };
+    return { body: { ...(body as object), registration_access_token: undefined } };
   };
   provider.faults.add({ endpoint: 'register', times: 1, rewrite });
   const { client, tokens, key } = await registered(subject(issuer));
@@ -441,10 +440,10 @@ test('a provider that does not answer: each of its troubles has a reason', async
 
 test('a new CA bundle is used from the next call on', async (t) => {
   const { provider, fresh } = await start(t);
-  let bundle: string | undefined;
-  const issuer = fresh({ caBundle: () => bundle });
+  const mounted: { bundle?: string } = {};
+  const issuer = fresh({ caBundle: () => mounted.bundle });
   t.is((await failure(t, issuer.ready(signal()))).reason, 'TlsInvalid');
-  bundle = provider.caPem;
+  mounted.bundle = provider.caPem;
   await t.notThrowsAsync(issuer.ready(signal()));
 });
 
@@ -468,6 +467,21 @@ test('the clock of the provider is known from its answers', async (t) => {
   await issuer.ready(signal());
   t.true(Math.abs(issuer.clockOffset()!) <= 2 * second);
 });
+
+for (const hours of [-3, 3]) {
+  test(`a clock that is ${hours} h off is seen, and assertions follow the clock of the provider`, async (t) => {
+    const { provider, issuer } = await start(t);
+    const { client, key } = await registered(subject(issuer));
+    const clock = { ...systemClock, now: () => plus(systemClock.now(), hours * hour) };
+    const issuers = new Issuers({ clock, random: () => 0 });
+    t.teardown(() => issuers.close());
+    issuers.configure([issuer.settings]);
+    const wrong = issuers.get(provider.issuer)!;
+    const { tokens } = wrong.provider({ audienceBy: 'Profile' });
+    await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+    t.true(Math.abs(wrong.clockOffset()! + hours * hour) <= 2 * second);
+  });
+}
 
 test('issuers: configuring again keeps what stays, drops what is not listed, and never knows more', async (t) => {
   const { provider, issuer } = await start(t);

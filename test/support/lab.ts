@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { eventually } from './eventually.ts';
 import { type OperatorOptions, type OperatorProcess, startOperator } from './operator-process.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -33,6 +34,8 @@ export interface Lab {
   readonly operatorKubeconfig: string;
   readonly jenkinsKubeconfig: string;
   operator(options?: Partial<OperatorOptions>): OperatorProcess;
+  /** Resolves when pods that are created from now on are trusted: the guard has been whole for a moment. Once per installation. */
+  guarded(): Promise<void>;
   /** `kubectl` as cluster admin; throws with stderr when it fails. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
   /** The same as Jenkins' service account. */
@@ -104,6 +107,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       running.add(process);
       return process;
     },
+    guarded: () => guarded(kubectl),
     kubectl,
     kubectlAsJenkins: (args, input) => kubectl([`--kubeconfig=${jenkinsKubeconfig}`, ...args], input),
     agentImage: cluster.node?.agentImage ?? 'ci-identity.dev/agent:test',
@@ -116,6 +120,16 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function guarded(kubectl: Lab['kubectl']): Promise<void> {
+  const since = await eventually('the guard record is written', async () => {
+    const text = await kubectl(['get', 'secret', '-n', 'ci-identity-system', 'guard', '-o', 'jsonpath={.data.record\\.json}']);
+    const record = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { wholeSince?: number };
+    return record.wholeSince;
+  });
+  // Creation times have whole seconds: a pod of the very second in which the guard became whole is not trusted.
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, since + 1_000 - Date.now())));
 }
 
 async function installManifests(kubectl: Lab['kubectl']): Promise<void> {

@@ -138,13 +138,18 @@ export function deregistered(record: ClientRecord, now: Instant): ClientRecord {
   return checked({ ...rest, generations });
 }
 
-/** The provider refuses the registration access token: what was under way stays open to proof, what needs the token waits. */
+/**
+ * The provider refuses the registration access token: what was under way stays open to proof, what needs the token waits. A credential that
+ * was to be taken out may be out already, so that is looked at anew.
+ */
 export function managementRefused(record: ClientRecord, now: Instant): ClientRecord {
-  const { intent, ...rest } = record;
+  const { intent, observed: seen, ...rest } = record;
+  const wasRetiring = rest.generations.some((one) => one.n === intent?.generation && one.state === 'Retiring');
   const generations = rest.generations.map((one) =>
     one.n === intent?.generation && one.state === 'Retiring' ? { ...one, removedAt: now } : one,
   );
-  return checked({ ...rest, generations, managementLost: true });
+  const kept = wasRetiring || seen === undefined ? {} : { observed: seen };
+  return checked({ ...rest, ...kept, generations, managementLost: true });
 }
 
 /** What an Observe saw. A client found by its tag tells its id. */

@@ -1,14 +1,7 @@
 /** How a client proves itself: keys (RFC 7523 `private_key_jwt`) and secrets (RFC 6749 §2.3.1). */
 import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
-import {
-  type ClientAuth,
-  type ClientMetadata,
-  ClientSecretBasic,
-  ClientSecretPost,
-  clockSkew,
-  modifyAssertion,
-  PrivateKeyJwt,
-} from 'openid-client';
+import { type ClientAuth, ClientSecretBasic, ClientSecretPost, modifyAssertion, PrivateKeyJwt } from 'openid-client';
+import { type Instant, second } from '../../clock.ts';
 import type { AuthenticationMethod, Credential } from '../../domain/client/credential.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
@@ -51,36 +44,35 @@ export function supportedMethods(metadata: Metadata | undefined): ReadonlySet<Au
   return new Set(names.filter(([, name]) => offered?.includes(name) ?? true).map(([method]) => method));
 }
 
-export interface Authentication {
-  readonly clientAuth: ClientAuth;
-  readonly metadata: Partial<ClientMetadata>;
-}
+/** Seconds that an assertion is good for; several servers refuse more. */
+const assertionLifetime = 60;
 
 /**
- * What openid-client needs to authenticate as this credential. `skew`: seconds that the provider's clock is ahead of ours. Throws
+ * What openid-client needs to authenticate as this credential. `now`: by the provider's clock. Throws
  * `Terminal` `CredentialRefused` for a credential that cannot be used.
  */
 export async function authenticate(
   credential: Credential,
   profile: Profile,
   metadata: Metadata,
-  skew: number,
-): Promise<Authentication> {
+  now: Instant,
+): Promise<ClientAuth> {
   if (credential.type === 'PrivateKeyJwt') {
     const key = await importPrivateKey(credential, metadata.issuer);
     const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : metadata.tokenEndpoint;
-    const clientAuth = PrivateKeyJwt(
+    return PrivateKeyJwt(
       { key, kid: credential.kid },
-      { [modifyAssertion]: (_header, payload) => void (payload['aud'] = audience) },
+      {
+        [modifyAssertion]: (_header, payload) => {
+          const iat = Math.floor(now / second);
+          Object.assign(payload, { aud: audience, iat, nbf: iat, exp: iat + assertionLifetime });
+        },
+      },
     );
-    return { clientAuth, metadata: { [clockSkew]: skew } };
   }
   if (credential.secret === undefined) throw unusable(metadata.issuer, 'it has no client secret');
   const secret = credential.secret.reveal();
-  return {
-    clientAuth: credential.type === 'ClientSecretBasic' ? ClientSecretBasic(secret) : ClientSecretPost(secret),
-    metadata: {},
-  };
+  return credential.type === 'ClientSecretBasic' ? ClientSecretBasic(secret) : ClientSecretPost(secret);
 }
 
 async function importPrivateKey(

@@ -166,7 +166,7 @@ export class Registration implements ClientRegistry {
         is: 'Present',
         at: this.#o.clock.now(),
         drift: driftOf(said, desired, this.#o.profile, this.#o.carriers(desired.audiences)),
-        ...(said.tag === undefined ? {} : { tag: said.tag }),
+        ...withoutUndefined({ tag: said.tag, generation: generationIn(said.name, desired.name) }),
       },
     };
   }
@@ -209,6 +209,13 @@ export class Registration implements ClientRegistry {
       registrationHint: (error) => profile.registrationHint(error, issuer),
     };
   }
+}
+
+/** Our names end in a space and the generation; a name that somebody else gave says nothing. */
+function generationIn(name: string | undefined, ours: string): number | undefined {
+  const numbered = /^(.*) (\d{1,9})$/s;
+  const said = numbered.exec(name ?? '');
+  return said === null || said[1] !== numbered.exec(ours)?.[1] ? undefined : Number(said[2]);
 }
 
 function uriOf(endpoint: string, clientId: string): string {

@@ -7,7 +7,7 @@ import type { Minted } from '../../domain/token.ts';
 import type { Redacted } from '../../redacted.ts';
 import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { parseJsonObject, strings, withoutUndefined, words } from '../fields.ts';
-import { assertionSkew, type Http, type HttpAnswer, smallAnswer } from '../http.ts';
+import { type Http, type HttpAnswer, smallAnswer } from '../http.ts';
 import type { RevocationOutcome, TokenSource } from '../port.ts';
 import { readProviderError } from '../provider-error.ts';
 import { askParameters } from './audiences.ts';
@@ -117,7 +117,7 @@ export class Tokens implements TokenSource {
     call: (config: Configuration) => Promise<unknown>,
   ): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
-    const { clientAuth, metadata: client } = await authenticate(by, profile, metadata, assertionSkew(http.clockOffset));
+    const clientAuth = await authenticate(by, profile, metadata, http.providerNow());
     const config = new Configuration(
       withoutUndefined({
         issuer,
@@ -126,7 +126,7 @@ export class Tokens implements TokenSource {
         introspection_endpoint: metadata.introspectionEndpoint,
       }) as { issuer: string },
       clientId,
-      client,
+      {},
       clientAuth,
     );
     config.timeout = undefined;

@@ -103,7 +103,7 @@ test('whatever a token endpoint answers: parsed, or an error of ours that does n
 
 const desired = (keys: DesiredClient['keys'] = []): DesiredClient => ({
   clientId: 'ci-1',
-  name: 'ci-bots (1)',
+  name: 'ci-bots 1',
   tag: 'tag',
   authentication: 'PrivateKeyJwt',
   keys,
@@ -158,7 +158,7 @@ test('the body of a registration: whole, public, and one algorithm only where al
   t.deepEqual(
     { ...body, jwks: undefined },
     {
-      client_name: 'ci-bots (1)',
+      client_name: 'ci-bots 1',
       software_id: 'tag',
       grant_types: ['client_credentials'],
       response_types: [],

@@ -1,0 +1,806 @@
+import test from 'ava';
+import { hour, minute, plus, second } from '#src/clock.ts';
+import type { Instant } from '#src/clock.ts';
+import type { Reason } from '#src/api/reasons.ts';
+import { lanes } from '#src/domain/lanes.ts';
+import { decideSession, sessionRows } from '#src/domain/session/decide.ts';
+import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import {
+  buildAsk,
+  buildClientFacts,
+  buildEndedToken,
+  buildGranted,
+  buildLiveSnapshot,
+  buildPod,
+  buildSessionRecord,
+  buildSessionSnapshot,
+  buildToken,
+  issuer,
+  noon,
+  omit,
+} from '#test/support/builders.ts';
+
+interface Case {
+  readonly row: string;
+  readonly title: string;
+  readonly s: SessionSnapshot;
+  readonly now?: Instant;
+  readonly action?: string;
+  readonly tokens?: readonly string[];
+  readonly content?: string;
+  readonly error?: string;
+  readonly predecessor?: string;
+  readonly lane?: number;
+  readonly reason?: Reason;
+  readonly recheckAt?: Instant;
+}
+
+const denied = (lasting: boolean): SessionSnapshot['access'] => ({
+  is: 'Seen',
+  value: { is: 'Denied', lasting, denials: [{ reason: 'NoRule', message: 'No rule grants role publisher here.' }] },
+});
+const stop = { sources: ['IdentityPool ci-bots (spec.suspend)'] };
+const pod = (overrides: Parameters<typeof buildPod>[0]): SessionSnapshot['pod'] => ({
+  is: 'Seen',
+  value: buildPod(overrides),
+});
+const client = (overrides: Parameters<typeof buildClientFacts>[0]): SessionSnapshot['client'] => ({
+  is: 'Seen',
+  value: buildClientFacts(overrides),
+});
+const noClient: SessionSnapshot['client'] = { is: 'Seen', value: omit(buildClientFacts(), 'current') };
+const ending = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
+  buildLiveSnapshot({ record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden')] }), ...overrides });
+const renewed = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
+  buildLiveSnapshot({
+    record: buildSessionRecord({
+      tokens: [buildEndedToken('Superseded', { sha256: 'old', minted: plus(noon, -8 * minute) }), buildToken()],
+    }),
+    ...overrides,
+  });
+const narrowedTo = buildGranted(buildAsk({ scopes: [] }));
+const failed = (
+  row: string,
+  terminal = false,
+  reason: Reason = 'ProviderUnavailable',
+): Pick<SessionSnapshot, 'failure'> => ({
+  failure: { row, terminal, reason, message: 'the provider answers 503', at: noon },
+});
+const undeliveredYet = omit(buildLiveSnapshot(), 'delivered');
+const error = (reason: string, message: string, fix: string): NonNullable<SessionSnapshot['delivered']> => ({
+  digest: 'e',
+  content: 'Error',
+  at: noon,
+  error: { reason, message, fix },
+});
+
+const cases: readonly Case[] = [
+  {
+    row: 'lost-lease',
+    title: 'a higher epoch is stored',
+    s: ending({ record: buildSessionRecord({ epoch: 2 }) }),
+    reason: 'LostLease',
+  },
+  {
+    row: 'lost-lease',
+    title: 'a newer format is left alone',
+    s: buildSessionSnapshot({ newerFormat: true }),
+    reason: 'NewerFormat',
+  },
+
+  {
+    row: 'expired',
+    title: 'the token has expired',
+    s: buildLiveSnapshot(),
+    now: plus(noon, 15 * minute),
+    action: 'Drop',
+    tokens: ['a1'],
+  },
+  {
+    row: 'expired',
+    title: 'only the old one',
+    s: renewed(),
+    now: plus(noon, 7 * minute),
+    action: 'Drop',
+    tokens: ['old'],
+  },
+  {
+    row: 'expired',
+    title: 'even when nothing else is known',
+    s: buildLiveSnapshot({ pod: { is: 'Unknown' } }),
+    now: plus(noon, hour),
+    action: 'Drop',
+  },
+
+  { row: 'unknown', title: 'records are not synced', s: buildSessionSnapshot({ synced: false }), reason: 'NotSynced' },
+  {
+    row: 'unknown',
+    title: 'pods are not synced: a live session stays',
+    s: buildLiveSnapshot({ pod: { is: 'Unknown' } }),
+  },
+  { row: 'unknown', title: 'namespaces are not synced', s: buildLiveSnapshot({ namespace: { is: 'Unknown' } }) },
+  {
+    row: 'unknown',
+    title: 'policies are not synced: no renewal',
+    s: buildLiveSnapshot({ access: { is: 'Unknown' } }),
+    now: plus(noon, 10 * minute),
+  },
+  {
+    row: 'unknown',
+    title: 'what is Forbidden already is revoked',
+    s: ending({ access: { is: 'Unknown' } }),
+    action: 'Revoke',
+    tokens: ['a1'],
+  },
+
+  {
+    row: 'over',
+    title: 'no record: nothing',
+    s: buildSessionSnapshot({ pod: pod({ deleting: true }) }),
+    reason: 'PodOver',
+  },
+  {
+    row: 'over',
+    title: 'pod is being deleted',
+    s: buildLiveSnapshot({ pod: pod({ deleting: true }) }),
+    action: 'Forbid',
+    tokens: ['a1'],
+    lane: lanes.Stop,
+  },
+  { row: 'over', title: 'pod succeeded', s: buildLiveSnapshot({ pod: pod({ phase: 'Succeeded' }) }), action: 'Forbid' },
+  { row: 'over', title: 'pod failed', s: buildLiveSnapshot({ pod: pod({ phase: 'Failed' }) }), action: 'Forbid' },
+  {
+    row: 'over',
+    title: 'pod is gone',
+    s: buildLiveSnapshot({ pod: { is: 'Gone' } }),
+    action: 'Forbid',
+    reason: 'PodOver',
+  },
+  {
+    row: 'over',
+    title: 'pod is gone, policies unknown',
+    s: buildLiveSnapshot({ pod: { is: 'Gone' }, access: { is: 'Unknown' } }),
+    action: 'Forbid',
+  },
+  {
+    row: 'over',
+    title: 'namespace leaves',
+    s: buildLiveSnapshot({ namespace: { is: 'Seen', value: 'Leaving' } }),
+    action: 'Forbid',
+    reason: 'NamespaceLeaving',
+  },
+  {
+    row: 'over',
+    title: 'identity deleted',
+    s: buildLiveSnapshot({ identity: { is: 'Gone' } }),
+    action: 'Forbid',
+    reason: 'IdentityGone',
+  },
+  {
+    row: 'over',
+    title: 'identity made anew',
+    s: buildLiveSnapshot({ identity: { is: 'Seen', value: { uid: 'other', generation: 1 } } }),
+    action: 'Forbid',
+    reason: 'IdentityGone',
+  },
+  {
+    row: 'over',
+    title: 'too old',
+    s: buildLiveSnapshot({ maxSessionAge: minute }),
+    now: plus(noon, minute),
+    action: 'Forbid',
+    reason: 'SessionTooOld',
+  },
+  {
+    row: 'over',
+    title: 'both tokens at once',
+    s: renewed({ pod: { is: 'Gone' } }),
+    action: 'Forbid',
+    tokens: ['old', 'a1'],
+  },
+  {
+    row: 'over',
+    title: 'the brake holds a vanished identity',
+    s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true }),
+    reason: 'BrakeHolds',
+  },
+  {
+    row: 'over',
+    title: 'the brake never holds the end of a pod',
+    s: buildLiveSnapshot({ pod: { is: 'Gone' }, brake: true }),
+    action: 'Forbid',
+  },
+  {
+    row: 'over',
+    title: 'a pod that waits for a deleted identity is told',
+    s: buildSessionSnapshot({ identity: { is: 'Gone' } }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'IdentityGone',
+  },
+
+  {
+    row: 'clean',
+    title: 'pod ended: its file is emptied',
+    s: ending({ pod: pod({ phase: 'Succeeded' }) }),
+    action: 'Deliver',
+    content: 'Empty',
+    lane: lanes.Stop,
+  },
+  {
+    row: 'clean',
+    title: 'stopped: its file says why',
+    s: ending({ stop }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'Suspended',
+  },
+  {
+    row: 'clean',
+    title: 'denied: its file says why',
+    s: ending({ access: denied(true) }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'NoRule',
+  },
+  {
+    row: 'clean',
+    title: 'after a take-over the file may hold a token',
+    s: omit(ending({ stop }), 'delivered'),
+    action: 'Deliver',
+    content: 'Error',
+  },
+
+  {
+    row: 'revoke',
+    title: 'pod gone',
+    s: ending({ pod: { is: 'Gone' } }),
+    action: 'Revoke',
+    tokens: ['a1'],
+    lane: lanes.Stop,
+  },
+  {
+    row: 'revoke',
+    title: 'a failed clean holds nothing back',
+    s: ending({ stop, ...failed('clean') }),
+    action: 'Revoke',
+    tokens: ['a1'],
+  },
+  {
+    row: 'revoke',
+    title: 'file is clean',
+    s: ending({ stop, delivered: { digest: '', content: 'Error', at: noon } }),
+    action: 'Revoke',
+  },
+  {
+    row: 'revoke',
+    title: 'no client any more',
+    s: ending({ pod: { is: 'Gone' }, client: { is: 'Gone' } }),
+    action: 'Revoke',
+  },
+  {
+    row: 'revoke',
+    title: 'Superseded, delivered deliveryLag ago',
+    s: renewed(),
+    now: plus(noon, 150 * second),
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+  {
+    row: 'revoke',
+    title: 'Forbidden, successor delivered',
+    s: renewed({
+      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+    }),
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+  {
+    row: 'revoke',
+    title: 'Forbidden, one delivery failed',
+    s: {
+      ...undeliveredYet,
+      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+      ...failed('undelivered'),
+    },
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+
+  {
+    row: 'stopped',
+    title: 'a waiting pod is told',
+    s: buildSessionSnapshot({ stop }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'Suspended',
+  },
+  {
+    row: 'stopped',
+    title: 'live: forbid all',
+    s: renewed({ stop }),
+    now: plus(noon, 10 * second),
+    action: 'Forbid',
+    tokens: ['old', 'a1'],
+    lane: lanes.Stop,
+    reason: 'Suspended',
+  },
+  {
+    row: 'stopped',
+    title: 'no rule any more',
+    s: buildLiveSnapshot({ access: denied(true) }),
+    action: 'Forbid',
+    reason: 'NoRule',
+  },
+  {
+    row: 'stopped',
+    title: 'a stop needs no other fact',
+    s: buildLiveSnapshot({ stop, pod: { is: 'Unknown' } }),
+    action: 'Forbid',
+  },
+  {
+    row: 'stopped',
+    title: 'lost use',
+    s: buildLiveSnapshot({ mayUse: { is: 'Seen', value: false } }),
+    action: 'Forbid',
+    reason: 'CreatorMayNotUse',
+  },
+  {
+    row: 'stopped',
+    title: 'the brake never delays a stop',
+    s: buildLiveSnapshot({ stop, brake: true, namespace: { is: 'Seen', value: 'Leaving' } }),
+    action: 'Forbid',
+  },
+  {
+    row: 'stopped',
+    title: 'an old token whose revocation is due does not come first',
+    s: renewed({ stop }),
+    now: plus(noon, 3 * minute),
+    action: 'Forbid',
+  },
+  {
+    row: 'stopped',
+    title: 'ending: wait for exp where nothing can be revoked',
+    s: ending({
+      stop,
+      delivered: { digest: '', content: 'Error', at: noon },
+      record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
+    }),
+    recheckAt: plus(noon, 450 * second - 450 * second + 15 * minute),
+  },
+  {
+    row: 'stopped',
+    title: 'told already',
+    s: buildSessionSnapshot({
+      stop,
+      delivered: error(
+        'Suspended',
+        'CiIdentity ci-payments/publisher: no tokens are issued – stopped by IdentityPool ci-bots (spec.suspend)',
+        'Ask whoever set the stop to remove it; tokens come back by themselves then.',
+      ),
+    }),
+  },
+
+  {
+    row: 'guard',
+    title: 'missing: nothing is minted',
+    s: buildSessionSnapshot({ guard: { is: 'Missing', objects: ['x'] } }),
+    reason: 'GuardMissing',
+    recheckAt: plus(noon, 295 * second),
+  },
+  {
+    row: 'guard',
+    title: 'unknown: nothing is minted',
+    s: buildSessionSnapshot({ guard: { is: 'Unknown' } }),
+    reason: 'GuardUnknown',
+  },
+  {
+    row: 'guard',
+    title: 'live: keeps its token, no renewal',
+    s: buildLiveSnapshot({ guard: { is: 'Missing', objects: ['x'] } }),
+    now: plus(noon, 10 * minute),
+  },
+  {
+    row: 'guard',
+    title: 'stop lifted, guard gone',
+    s: ending({
+      guard: { is: 'Missing', objects: ['x'] },
+      record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
+    }),
+  },
+  {
+    row: 'guard',
+    title: 'after five minutes the build is told',
+    s: buildSessionSnapshot({ guard: { is: 'Missing', objects: ['x'] } }),
+    now: plus(noon, 5 * minute),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'GuardMissing',
+  },
+
+  {
+    row: 'untrusted',
+    title: 'claim for another object',
+    s: buildSessionSnapshot({ pod: pod({ claims: { publisher: 'other' } }) }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'ClaimInvalid',
+  },
+  {
+    row: 'untrusted',
+    title: 'no volume',
+    s: buildSessionSnapshot({ pod: pod({ volumes: [] }) }),
+    action: 'Deliver',
+    error: 'ClaimInvalid',
+  },
+  {
+    row: 'untrusted',
+    title: 'pod older than the guard',
+    s: buildSessionSnapshot({ guard: { is: 'Intact', since: noon } }),
+    action: 'Deliver',
+    error: 'PodOlderThanGuard',
+  },
+  {
+    row: 'untrusted',
+    title: 'creator may not use it',
+    s: buildSessionSnapshot({ mayUse: { is: 'Seen', value: false } }),
+    action: 'Deliver',
+    error: 'CreatorMayNotUse',
+  },
+
+  {
+    row: 'waiting',
+    title: 'no Current client',
+    s: buildSessionSnapshot({ client: noClient }),
+    reason: 'WaitingForClient',
+    recheckAt: plus(noon, 295 * second),
+  },
+  {
+    row: 'waiting',
+    title: 'five minutes after the pod was made it is told',
+    s: buildSessionSnapshot({ client: noClient }),
+    now: plus(noon, 295 * second),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'WaitingForClient',
+  },
+  {
+    row: 'waiting',
+    title: 'denied, but not for good',
+    s: buildSessionSnapshot({ access: denied(false) }),
+    reason: 'NoRule',
+  },
+  {
+    row: 'waiting',
+    title: 'the provider refuses the ask: told at once',
+    s: buildSessionSnapshot({ client: client({ refusal: 'refused' }) }),
+    action: 'Deliver',
+    error: 'ScopeRefused',
+  },
+  {
+    row: 'waiting',
+    title: 'the client needs a person: told at once',
+    s: buildSessionSnapshot({
+      client: {
+        is: 'Seen',
+        value: { ...omit(buildClientFacts(), 'current'), lasting: true, message: 'refused (403)' },
+      },
+    }),
+    action: 'Deliver',
+    error: 'WaitingForClient',
+  },
+  {
+    row: 'waiting',
+    title: 'the first Mint failed for good: told at once',
+    s: buildSessionSnapshot(failed('first', true, 'ScopeNarrower')),
+    action: 'Deliver',
+    error: 'ScopeNarrower',
+  },
+  {
+    row: 'waiting',
+    title: 'the Mint queues too long',
+    s: buildSessionSnapshot(),
+    now: plus(noon, 5 * minute),
+    action: 'Deliver',
+    error: 'ProviderUnavailable',
+  },
+  {
+    row: 'waiting',
+    title: 'unknown clients deny nothing',
+    s: buildSessionSnapshot({ client: { is: 'Unknown' } }),
+    now: plus(noon, hour),
+  },
+  {
+    row: 'waiting',
+    title: 'live and due: keeps its token',
+    s: buildLiveSnapshot({ client: noClient }),
+    now: plus(noon, 10 * minute),
+    reason: 'WaitingForClient',
+  },
+
+  {
+    row: 'undelivered',
+    title: 'after the first Mint',
+    s: undeliveredYet,
+    action: 'Deliver',
+    content: 'Token',
+    lane: lanes.NewPod,
+  },
+  {
+    row: 'undelivered',
+    title: 'the record says something new',
+    s: buildLiveSnapshot({ wantedDigest: 'new' }),
+    action: 'Deliver',
+    content: 'Token',
+  },
+  {
+    row: 'undelivered',
+    title: 'an error file is overwritten',
+    s: buildLiveSnapshot({ delivered: { digest: 'digest', content: 'Error', at: noon } }),
+    action: 'Deliver',
+    content: 'Token',
+  },
+  {
+    row: 'undelivered',
+    title: 'delivered first, then the forbidden one is revoked',
+    s: {
+      ...undeliveredYet,
+      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+    },
+    action: 'Deliver',
+    lane: lanes.Stop,
+  },
+  {
+    row: 'undelivered',
+    title: 'without a guard too: it is minted already',
+    s: { ...undeliveredYet, guard: { is: 'Missing', objects: ['x'] } },
+    action: 'Deliver',
+    content: 'Token',
+  },
+
+  {
+    row: 'first',
+    title: 'new pod',
+    s: buildSessionSnapshot(),
+    action: 'Mint',
+    lane: lanes.NewPod,
+    reason: 'NewPod',
+    recheckAt: plus(noon, 295 * second),
+  },
+  {
+    row: 'first',
+    title: 'a failure that may pass is tried again',
+    s: buildSessionSnapshot(failed('first')),
+    action: 'Mint',
+  },
+  {
+    row: 'first',
+    title: 'told, and tried again',
+    s: buildSessionSnapshot({ delivered: error('ProviderUnavailable', 'x', 'y') }),
+    now: plus(noon, 10 * minute),
+    action: 'Mint',
+  },
+  {
+    row: 'first',
+    title: 'an old pod after a take-over: a Mint comes before an error',
+    s: buildSessionSnapshot({ seenSince: plus(noon, hour - second) }),
+    now: plus(noon, hour),
+    action: 'Mint',
+  },
+  {
+    row: 'first',
+    title: 'stop lifted while the old token waits for exp',
+    s: ending({ record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }) }),
+    action: 'Mint',
+  },
+  { row: 'first', title: 'a failing revocation does not keep it', s: ending(failed('revoke')), action: 'Mint' },
+
+  {
+    row: 'withdrawn',
+    title: 'narrowed, and the Mint failed',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, ...failed('narrowed') }),
+    action: 'Forbid',
+    tokens: ['a1'],
+    lane: lanes.Stop,
+  },
+  {
+    row: 'withdrawn',
+    title: 'narrowed, and nothing mints',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, guard: { is: 'Unknown' } }),
+    action: 'Forbid',
+  },
+  {
+    row: 'withdrawn',
+    title: 'narrowed, and three tokens are held',
+    s: buildLiveSnapshot({
+      access: { is: 'Seen', value: narrowedTo },
+      record: buildSessionRecord({
+        tokens: [
+          buildEndedToken('Superseded', { sha256: 'x' }),
+          buildEndedToken('Superseded', { sha256: 'y' }),
+          buildToken(),
+        ],
+      }),
+    }),
+    action: 'Forbid',
+    tokens: ['x', 'y', 'a1'],
+  },
+  {
+    row: 'narrowed',
+    title: 'a scope was taken away',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo } }),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+    lane: lanes.Stop,
+  },
+  {
+    row: 'narrowed',
+    title: 'an audience was taken away',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: buildGranted(buildAsk({ audiences: [] })) } }),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+  },
+  {
+    row: 'narrowed',
+    title: 'minted before revokeBefore',
+    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 1) }) }),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+  },
+  {
+    row: 'narrowed',
+    title: 'used for as long as the pool allows (RevokeEarly)',
+    s: buildLiveSnapshot({ record: buildSessionRecord({ tokens: [buildToken({ exp: plus(noon, hour) })] }) }),
+    now: plus(noon, 15 * minute),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+  },
+  {
+    row: 'narrowed',
+    title: 'comes before an old token that could be revoked',
+    s: renewed({ access: { is: 'Seen', value: narrowedTo } }),
+    now: plus(noon, 3 * minute),
+    action: 'Mint',
+  },
+
+  {
+    row: 'due',
+    title: 'at half life',
+    s: buildLiveSnapshot(),
+    now: plus(noon, 450 * second),
+    action: 'Mint',
+    predecessor: 'Superseded',
+    lane: lanes.Renew,
+    reason: 'RenewalDue',
+  },
+  {
+    row: 'due',
+    title: 'in the last fifth',
+    s: buildLiveSnapshot(),
+    now: plus(noon, 12 * minute),
+    action: 'Mint',
+    lane: lanes.Expiring,
+  },
+  {
+    row: 'due',
+    title: 'earlier when less lifetime is granted now',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: buildGranted(buildAsk({ maxLifetime: 10 * minute })) } }),
+    now: plus(noon, 5 * minute),
+    action: 'Mint',
+  },
+
+  {
+    row: 'settled',
+    title: 'delivered',
+    s: buildLiveSnapshot(),
+    reason: 'Delivered',
+    recheckAt: plus(noon, 150 * second),
+  },
+  {
+    row: 'settled',
+    title: 'nobody reads on a lost node',
+    s: buildLiveSnapshot({ nodeLost: true }),
+    now: plus(noon, 10 * minute),
+  },
+  {
+    row: 'settled',
+    title: 'Superseded, delivered just now',
+    s: renewed(),
+    now: plus(noon, 149 * second),
+    recheckAt: plus(noon, 150 * second),
+  },
+  {
+    row: 'settled',
+    title: 'a wider grant comes with the next renewal',
+    s: buildLiveSnapshot({
+      access: { is: 'Seen', value: buildGranted(buildAsk({ scopes: ['a', 'artifacts:publish'] })) },
+    }),
+  },
+  {
+    row: 'settled',
+    title: 'pod gone, the value cannot be revoked: until exp',
+    s: ending({
+      pod: { is: 'Gone' },
+      record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
+    }),
+    recheckAt: plus(noon, 15 * minute),
+  },
+];
+
+for (const c of cases) {
+  test(`${c.row}: ${c.title}`, (t) => {
+    const decision = decideSession(c.s, c.now ?? noon);
+    t.is(decision.row, c.row);
+    const { action } = decision;
+    t.is(action?.type, c.action as typeof action extends { type: infer T } ? T : undefined);
+    if (action !== undefined) t.truthy(decision.work, 'every action says its lane');
+    if (c.reason !== undefined) t.is(decision.reason, c.reason);
+    if (c.lane !== undefined) t.is(decision.work?.lane, c.lane);
+    if (c.recheckAt !== undefined) t.is(decision.recheckAt, c.recheckAt);
+    const tokens =
+      action?.type === 'Revoke'
+        ? [action.token]
+        : action?.type === 'Forbid' || action?.type === 'Drop'
+          ? action.tokens
+          : undefined;
+    if (c.tokens !== undefined) t.deepEqual(tokens, c.tokens);
+    if (c.content !== undefined) t.is(action?.type === 'Deliver' ? action.content : undefined, c.content);
+    if (c.error !== undefined)
+      t.is(action?.type === 'Deliver' && action.content === 'Error' ? action.error.reason : undefined, c.error);
+    if (c.predecessor !== undefined) t.is(action?.type === 'Mint' ? action.predecessor : undefined, c.predecessor);
+  });
+}
+
+/** Names of reference/architecture.md §4.2 in its order, and the two that the code needs beside them. */
+const expectedRows = [
+  'lost-lease',
+  'expired',
+  'unknown',
+  'over',
+  'clean',
+  'revoke',
+  'stopped',
+  'guard',
+  'untrusted',
+  'waiting',
+  'undelivered',
+  'first',
+  'withdrawn', // of row narrowed: "Mint fails or three tokens are held: Forbid it"
+  'narrowed',
+  'due',
+  'settled', // nothing to do
+];
+
+test('the table has every row of the architecture, in its order', (t) => {
+  t.deepEqual(
+    sessionRows.map((row) => row.name),
+    expectedRows,
+  );
+});
+
+test('every row is shown by at least one case', (t) => {
+  const shown = new Set(cases.map((c) => c.row));
+  t.deepEqual(
+    expectedRows.filter((row) => !shown.has(row)),
+    [],
+  );
+});
+
+test('what spends the budget of the issuer says so, and nothing else does', (t) => {
+  for (const c of cases) {
+    const { action, work } = decideSession(c.s, c.now ?? noon);
+    const spends = action?.type === 'Mint' || action?.type === 'Revoke';
+    t.is(work?.resource, spends ? `${issuer}/tokens` : undefined, c.title);
+    if (action !== undefined) t.is(work?.group, 'ci-payments');
+  }
+});
+
+test('messages for the build name the subject and hold no token', (t) => {
+  for (const c of cases) {
+    const { action } = decideSession(c.s, c.now ?? noon);
+    if (action?.type !== 'Deliver' || action.content !== 'Error') continue;
+    t.true(action.error.message.startsWith('CiIdentity ci-payments/publisher'), c.title);
+    t.false(JSON.stringify(action.error).includes('value of'));
+    t.true(action.error.fix.length > 0);
+  }
+});
