@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { plus, systemClock } from '../clock.ts';
 import { type Configuration, type LogLevel, parseConfiguration } from '../config.ts';
@@ -6,6 +6,7 @@ import { Operator } from '../controllers/operator.ts';
 import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
 import { connect } from '../kube/connection.ts';
 import { AuditLog } from '../telemetry/audit.ts';
+import { type AuditFile, openAuditFile } from '../telemetry/audit-file.ts';
 import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -61,7 +62,11 @@ export async function runController(argv: readonly string[], surface: ProcessSur
     return refused;
   }
   const level = values['log-level'] as LogLevel | undefined;
-  const logger = createLogger(level ?? read.configuration.log.level, { replica: values['id'] ?? randomUUID() });
+  const logger = createLogger({
+    level: level ?? read.configuration.log.level,
+    write: (line) => surface.complain(line),
+    base: { replica: values['id'] ?? randomUUID() },
+  });
   return run({ values, file, configuration: read.configuration, logger, surface });
 }
 
@@ -113,11 +118,9 @@ function crashPoint(at: string, surface: ProcessSurface): (name: string, moment:
   };
 }
 
-/** Lines are written synchronously: what was recorded survives the process that recorded it. */
-function openAudit(path: string | undefined, surface: ProcessSurface): { write: (line: string) => void; close: () => void } {
-  if (path === undefined) return { write: (line) => surface.print(line), close: () => undefined };
-  const fd = openSync(path, 'a', 0o600);
-  return { write: (line) => void writeSync(fd, line), close: () => closeSync(fd) };
+/** A file takes each line before the program goes on; standard output does too where it is a file or a pipe (as in a container). */
+function openAudit(path: string | undefined, surface: ProcessSurface): AuditFile {
+  return path === undefined ? { write: (line) => surface.print(line), close: () => undefined } : openAuditFile(path);
 }
 
 function readConfiguration(file: string): ReturnType<typeof parseConfiguration> {

@@ -188,7 +188,9 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const seen = await this.#o.effects.run('client.Observe.call', { deadline: providerDeadline, signal }, (bounded) =>
       work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
     );
-    await this.#write('client.Observe.record', key, observed(work.record, seen), signal);
+    const { management, ...observation } = seen;
+    const known = management === undefined ? work.record : { ...work.record, management };
+    await this.#persist('client.Observe.record', key, observed(known, observation), signal);
   }
 
   #workOn(key: string, s: ClientSnapshot, n: number): Work | undefined {

@@ -150,7 +150,7 @@ function clientFacts(
       name: target?.recordName ?? '',
       issuer,
       ...(current === undefined ? {} : { current }),
-      revocation: sources.capabilities(issuer)?.revocation ?? 'Immediate',
+      revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
       ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
       ...(proof?.outcome === 'Refused' && proof.lasting === true ? { refusal: proof.message ?? '' } : {}),
     },

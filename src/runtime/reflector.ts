@@ -128,7 +128,6 @@ export class Reflector<T extends Kept> {
     } while (token !== undefined);
     const restored = this.#judgeAge(version);
     this.#o.store.replaceAll(items, restored ? undefined : version);
-    this.#refusedSince = undefined;
     this.#version = version;
     this.#newest = version;
     this.#healthy();
@@ -213,27 +212,28 @@ export class Reflector<T extends Kept> {
 
   #healthy(): void {
     this.#failed = 0;
+    this.#refusedSince = undefined;
     this.#failingSince = undefined;
     this.#message = undefined;
   }
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, store, onFailure } = this.#o;
-    const answered = error instanceof OperatorError && (error.class === 'Terminal' || error.class === 'Waiting');
-    if (this.#version !== undefined || !answered) {
-      this.#refusedSince = undefined;
-    } else {
-      this.#refusedSince ??= clock.monotonic();
-      if (clock.monotonic() - this.#refusedSince >= refusedGrace) store.markUnsynced();
-    }
+    const refused = error instanceof OperatorError && (error.class === 'Terminal' || error.class === 'Waiting');
+    if (!refused) this.#refusedSince = undefined;
+    else this.#refusedSince ??= clock.monotonic();
+    const lasting = this.#refusedSince !== undefined && clock.monotonic() - this.#refusedSince >= refusedGrace;
+    if (lasting && this.#version === undefined) store.markUnsynced();
     this.#failed += 1;
-    const away = error instanceof OperatorError && !answered && this.#failed < failedWatches;
+    const away = error instanceof OperatorError && !lasting && this.#failed < failedWatches;
     const silent = error instanceof IdleError && this.#empty < emptyWatches;
     if (!away && !silent) this.#dropVersion();
     this.#failingSince ??= clock.now();
     this.#message = error instanceof Error ? error.message : 'unknown failure';
     onFailure?.(error);
-    await this.#wait(error instanceof OperatorError ? error.retryAt : undefined, signal);
+    // A server that has just started refuses for seconds what it will allow: a long wait is for a refusal that lasts.
+    const named = error instanceof OperatorError && (!refused || lasting) ? error.retryAt : undefined;
+    await this.#wait(named, signal);
   }
 
   async #wait(notBefore: Instant | undefined, signal: AbortSignal): Promise<void> {

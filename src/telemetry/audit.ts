@@ -60,11 +60,13 @@ export interface AuditLine extends AuditFacts {
   readonly previous: string;
 }
 
-const firstPrevious = '0'.repeat(64);
+/** `previous` of the first line of a process. */
+export const firstPrevious = '0'.repeat(64);
 
 /**
- * The audit stream of one process: numbered lines, each with the hash of the one before, so that a changed, missing or inserted line shows.
- * A new process begins a chain of its own (`process_id`), so a restart is no gap.
+ * The audit stream of one process: numbered lines, each with the hash of the one before, so that a changed, missing or inserted line shows
+ * (`audit-chain.ts` checks it). A new process begins a chain of its own (`process_id`), so a restart is no gap. `audit-schema.json`
+ * documents every member.
  */
 export class AuditLog {
   readonly #write: (line: string) => void;
@@ -72,6 +74,7 @@ export class AuditLog {
   readonly #processId: string;
   #seq = 0;
   #previous = firstPrevious;
+  #torn = false;
 
   constructor(options: { readonly write: (line: string) => void; readonly clock: Clock; readonly processId?: string }) {
     this.#write = options.write;
@@ -79,6 +82,10 @@ export class AuditLog {
     this.#processId = options.processId ?? randomUUID();
   }
 
+  /**
+   * Writes one line. Throws what `write` throws (a full disk): the line then counts as not written, the next one takes its number, and
+   * whatever part of it got out ends in a line of its own.
+   */
   record(facts: AuditFacts): void {
     const line: AuditLine = {
       version: 1,
@@ -89,44 +96,11 @@ export class AuditLog {
       ...facts,
     };
     const text = JSON.stringify(line, (_key, value: unknown) => (typeof value === 'string' ? clean(value, 2_048) : value));
+    const start = this.#torn ? '\n' : '';
+    this.#torn = true;
+    this.#write(`${start}${text}\n`);
+    this.#torn = false;
     this.#seq += 1;
     this.#previous = sha256(text);
-    this.#write(`${text}\n`);
-  }
-}
-
-export type ChainVerdict =
-  | { readonly is: 'Whole'; readonly lines: number; readonly processes: number }
-  | { readonly is: 'Broken'; readonly line: number; readonly message: string };
-
-/** Checks every chain in the lines; names the first line that is broken or before which one is missing. */
-export function verifyChain(lines: Iterable<string>): ChainVerdict {
-  const chains = new Map<string, { seq: number; hash: string }>();
-  let number = 0;
-  for (const text of lines) {
-    if (text === '') continue;
-    number += 1;
-    const line = parseLine(text);
-    if (line === undefined) return { is: 'Broken', line: number, message: `line ${number} is not an audit line` };
-    const chain = chains.get(line.process_id) ?? { seq: 0, hash: firstPrevious };
-    if (line.seq !== chain.seq) {
-      return { is: 'Broken', line: number, message: `line ${number}: process ${line.process_id} jumps from number ${chain.seq - 1} to ${line.seq}` };
-    }
-    if (line.previous !== chain.hash) {
-      return { is: 'Broken', line: number, message: `line ${number}: the line before it was changed (process ${line.process_id}, number ${line.seq})` };
-    }
-    chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text) });
-  }
-  return { is: 'Whole', lines: number, processes: chains.size };
-}
-
-function parseLine(text: string): { process_id: string; seq: number; previous: string } | undefined {
-  try {
-    const line = JSON.parse(text) as Partial<AuditLine> | null;
-    if (line?.version !== 1 || typeof line.seq !== 'number') return undefined;
-    if (typeof line.process_id !== 'string' || typeof line.previous !== 'string') return undefined;
-    return { process_id: line.process_id, seq: line.seq, previous: line.previous };
-  } catch {
-    return undefined;
   }
 }

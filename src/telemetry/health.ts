@@ -1,4 +1,5 @@
 import { type Server, createServer } from 'node:http';
+import { clean } from './clean.ts';
 import type { Metrics } from './metrics.ts';
 
 /** One thing that can be in trouble: a watch, an issuer, the lease. */
@@ -20,22 +21,26 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Serves `/healthz` and `/readyz`: 200 or 503, a line per check: `ok <name>` or `not ok <name>: <message>`. */
-export function serveHealth(address: { readonly host?: string; readonly port: number }, health: Health): Promise<HealthServer> {
+interface Address {
+  readonly host?: string;
+  readonly port: number;
+}
+
+/**
+ * Serves `/healthz` and `/readyz`: 200 when every check is ok, otherwise 503; a line per check: `ok <name>` or `not ok <name>: <message>`.
+ * Rejects when the address cannot be listened on.
+ */
+export function serveHealth(address: Address, health: Health): Promise<HealthServer> {
   return serve(address, (path) => {
     if (path !== '/healthz' && path !== '/readyz') return undefined;
     const checks = path === '/healthz' ? health.live() : health.ready();
-    const text = checks.map((c) => (c.ok ? `ok ${c.name}` : `not ok ${c.name}: ${c.message ?? ''}`)).join('\n');
-    return { status: checks.every((c) => c.ok) ? 200 : 503, type: 'text/plain; charset=utf-8', text: `${text}\n` };
+    const text = checks.map((check) => `${lineOf(check)}\n`).join('');
+    return { status: checks.every((check) => check.ok) ? 200 : 503, type: plainText, text };
   });
 }
 
-/** Serves `/metrics` in the Prometheus text format. `collect` runs before each scrape. */
-export function serveMetrics(
-  address: { readonly host?: string; readonly port: number },
-  metrics: Metrics,
-  collect: () => void,
-): Promise<HealthServer> {
+/** Serves `/metrics` in the Prometheus text format. `collect` runs before each scrape. Rejects when the address cannot be listened on. */
+export function serveMetrics(address: Address, metrics: Metrics, collect: () => void): Promise<HealthServer> {
   return serve(address, async (path) => {
     if (path !== '/metrics') return undefined;
     collect();
@@ -43,23 +48,26 @@ export function serveMetrics(
   });
 }
 
+const plainText = 'text/plain; charset=utf-8';
+
+function lineOf({ name, ok, message }: Check): string {
+  return clean(ok ? `ok ${name}` : `not ok ${name}${message === undefined ? '' : `: ${message}`}`);
+}
+
 interface Answer {
   readonly status: number;
   readonly type: string;
   readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function serve(
-  address: { readonly host?: string; readonly port: number },
-  answer: (path: string) => Answer | undefined | Promise<Answer | undefined>,
-): Promise<HealthServer> {
+type Handler = (path: string) => Answer | undefined | Promise<Answer | undefined>;
+
+async function serve(address: Address, handler: Handler): Promise<HealthServer> {
   const server = createServer((request, response) => {
-    void Promise.resolve(request.method === 'GET' ? answer((request.url ?? '').split('?')[0] ?? '') : undefined)
-      .then((found) => {
-        const { status, type, text } = found ?? { status: 404, type: 'text/plain', text: 'not found\n' };
-        response.writeHead(status, { 'content-type': type }).end(text);
-      })
-      .catch(() => response.writeHead(500).end());
+    void answer(handler, request.method ?? '', request.url ?? '').then(({ status, type, text, headers }) =>
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...headers }).end(text),
+    );
   });
   server.requestTimeout = 10_000;
   server.headersTimeout = 5_000;
@@ -70,12 +78,25 @@ async function serve(
   return { port: portOf(server, address.port), close: () => closeServer(server) };
 }
 
+async function answer(handler: Handler, method: string, url: string): Promise<Answer> {
+  try {
+    const found = await handler(url.split('?')[0] ?? '');
+    if (found === undefined) return { status: 404, type: plainText, text: 'not found\n' };
+    if (method === 'GET' || method === 'HEAD') return found;
+    return { status: 405, type: plainText, text: 'only GET and HEAD\n', headers: { allow: 'GET, HEAD' } };
+  } catch {
+    return { status: 500, type: plainText, text: 'failed\n' };
+  }
+}
+
 function portOf(server: Server, fallback: number): number {
   const bound = server.address();
   return typeof bound === 'object' && bound !== null ? bound.port : fallback;
 }
 
 function closeServer(server: Server): Promise<void> {
-  server.closeAllConnections();
-  return new Promise((resolve) => server.close(() => resolve()));
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }

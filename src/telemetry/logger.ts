@@ -1,42 +1,71 @@
+import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import winston from 'winston';
-import { systemClock, toRfc3339 } from '../clock.ts';
+import { type Clock, systemClock, toRfc3339 } from '../clock.ts';
 import type { LogLevel } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { clean } from './clean.ts';
 
 /** Constant messages, data as fields. Values that are secret travel in `Redacted` boxes and print as a placeholder. */
 export interface Logger {
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  debug(message: string, fields?: Fields): void;
   setLevel(level: LogLevel): void;
 }
 
-/** JSON lines on standard error: standard output belongs to the audit stream unless it is given a file. */
-export function createLogger(level: LogLevel, base: Readonly<Record<string, unknown>> = {}): Logger {
+export type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * One JSON object per line: `time`, `level`, `message`, then `base`, then the fields of the call, which can never replace the first three.
+ * A line is written before the call returns. It goes to standard error, because standard output belongs to the audit stream.
+ */
+export function createLogger(options: {
+  readonly level: LogLevel;
+  readonly write: (line: string) => void;
+  readonly base?: Fields;
+  readonly clock?: Clock;
+}): Logger {
+  const { level, write, base = {}, clock = systemClock } = options;
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk: unknown, _encoding, done) {
+      write(String(chunk));
+      done();
+    },
+  });
   const logger = winston.createLogger({
     level,
-    format: winston.format.printf((info) => JSON.stringify(plain({ time: toRfc3339(systemClock.now()), ...base, ...info }))),
-    transports: [new winston.transports.Stream({ stream: process.stderr })],
+    format: winston.format.printf(({ level: at, message, fields }) => {
+      const head = { time: toRfc3339(clock.now()), level: at, message };
+      return JSON.stringify(plain({ ...head, ...base, ...(fields as Fields), ...head }));
+    }),
+    transports: [new winston.transports.Stream({ stream, eol: '\n' })],
   });
+  // Fields go in a member of their own: winston glues a field named `message` to the message and takes `level` for the level.
+  const log = (at: LogLevel, message: string, fields: Fields = {}): void => void logger.log({ level: at, message, fields });
   return {
-    error: (message, fields) => void logger.error(message, fields),
-    warn: (message, fields) => void logger.warn(message, fields),
-    info: (message, fields) => void logger.info(message, fields),
-    debug: (message, fields) => void logger.debug(message, fields),
+    error: (message, fields) => log('error', message, fields),
+    warn: (message, fields) => log('warn', message, fields),
+    info: (message, fields) => log('info', message, fields),
+    debug: (message, fields) => log('debug', message, fields),
     setLevel: (next) => {
       logger.level = next;
     },
   };
 }
 
-/** winston's own JSON format prints a nested Error as `{}`; this keeps name, message, stack and cause, and cleans every string. */
+const deepest = 6;
+
+/**
+ * Any value as JSON that is safe to log. JSON itself prints a nested Error as `{}`; this keeps name, message, stack and cause. Every string
+ * is cleaned, boxes (`Redacted`, dates) print what their `toJSON` says, and what is nested deeper than six levels (or in itself) is cut.
+ */
 export function plain(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return clean(value, 4_000);
   if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? String(value) : value;
-  if (depth > 6) return '…';
+  if (depth > deepest) return '…';
   if (value instanceof Error) return plainError(value, depth);
   if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
   const json: unknown = 'toJSON' in value && typeof value.toJSON === 'function' ? (value as { toJSON(): unknown }).toJSON() : value;
@@ -48,6 +77,12 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
   const fields: Record<string, unknown> = { name: error.name, message: clean(error.message, 2_000) };
   if (error instanceof OperatorError) fields['reason'] = error.reason;
   else fields['stack'] = clean((error.stack ?? inspect(error)).replaceAll('\n', ' | '), 4_000);
-  if (error.cause !== undefined) fields['cause'] = error.cause instanceof Error ? plain(error.cause, depth + 1) : typeof error.cause;
+  if (error instanceof AggregateError) fields['errors'] = error.errors.slice(0, 5).map((one) => plainCause(one, depth));
+  if (error.cause !== undefined) fields['cause'] = plainCause(error.cause, depth);
   return fields;
+}
+
+/** A cause that is no Error may be a provider's answer with anything in it, so only its type is told. */
+function plainCause(cause: unknown, depth: number): unknown {
+  return cause instanceof Error ? plain(cause, depth + 1) : typeof cause;
 }

@@ -285,6 +285,7 @@ test.serial('three watches that end at once, without a 410 and without an event:
   await addPod(t.context, 'empty');
   await eventually('the new list', () => (lists(proxy) === 2 ? true : undefined));
   await eventually('the truth', matches);
+  t.is(proxy.requests.filter(isWatch).length, 5);
 });
 
 test.serial(
@@ -310,7 +311,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   test.serial(
     `a restart of the API server (${signal}): knowledge is kept, the truth comes back within the longest delay`,
     async (t) => {
-      const { store, proxy, reflector, matches } = await watchPods(t);
+      const { store, proxy, reflector, matches, failures } = await watchPods(t);
       const synced: boolean[] = [];
       store.onSynced((now) => synced.push(now));
       const vanished: string[] = [];
@@ -321,6 +322,10 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       await t.context.cluster.restartApiServer(signal);
       await eventually('a pod after the restart', () => addPod(t.context, `restart-${signal.toLowerCase()}`));
       await eventually('the truth', matches, { timeoutMs: 40_000 });
+      t.log(
+        failures.map(String),
+        proxy.requests.slice(from).map((r) => `${r.at - proxy.requests[from]!.at} ${r.path}`),
+      );
       t.deepEqual([synced, vanished], [[], []]);
       t.true(proxy.requests.length - from < 30);
       await eventually('good health', () => (reflector.health().failingSince === undefined ? true : undefined));

@@ -21,10 +21,15 @@ export const nodeBinaries: readonly NodeBinary[] = [
   ...(Object.keys(cni) as (keyof typeof cni)[]),
 ];
 
+/** Those of the named programs that have yet to be built. */
+export async function missingBinaries<N extends Binary>(names: readonly N[]): Promise<readonly N[]> {
+  const found = await Promise.all(names.map(findBinary));
+  return names.filter((_, index) => found[index] === undefined);
+}
+
 /** Says in one sentence why a binary that is not there yet cannot be built here, or returns `undefined`. */
 export async function whyBinariesAreMissing(names: readonly Binary[]): Promise<string | undefined> {
-  const missing = [];
-  for (const name of names) if (!(await findBinary(name))) missing.push(name);
+  const missing = await missingBinaries(names);
   if (missing.length === 0) return undefined;
   const reason = await whyGoCannotBuild('kubernetes');
   if (!reason) return undefined;

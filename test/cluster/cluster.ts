@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { type ApiClient, apiRequest } from './api-request.ts';
 import { type NodeBinary, controlPlaneBinaries, ensureBinaries, nodeBinaries } from './binaries.ts';
 import { type ControlPlane, serverUrl, startApiServer, startControlPlane, stopApiServer } from './control-plane.ts';
-import { issue, writeKubeconfig } from './credentials.ts';
+import { createCredentials, issue, writeKubeconfig } from './credentials.ts';
 import { type DebianFiles, ensureDebianFiles } from './debian.ts';
 import { claimInstance, disownInstance, findInstance, removeInstance } from './instances.ts';
 import { addressesOf, filesOf, rootDirectory } from './layout.ts';
@@ -93,11 +93,17 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       audit: options.audit ?? false,
       apiServerFlags: options.apiServerFlags ?? [],
     };
-    const client = await startControlPlane(plane);
-    if (nodeTools) {
-      const name = addressesOf(instance.index).link;
-      await startKubelet(await startRuntime({ dir, index: instance.index, name, ...nodeTools }), client);
-    }
+    await createCredentials(dir, plane.index);
+    const name = addressesOf(plane.index).link;
+    // Both to their end, also if one fails: what is yet to be started then would escape the cleaning.
+    const [control, runtime] = await Promise.allSettled([
+      startControlPlane(plane),
+      nodeTools && startRuntime({ dir, index: plane.index, name, ...nodeTools }),
+    ]);
+    if (control.status === 'rejected') throw control.reason;
+    if (runtime.status === 'rejected') throw runtime.reason;
+    const client = control.value;
+    if (runtime.value) await startKubelet(runtime.value, client);
     const state: State = { plane, identity: client.identity, ...(nodeTools && { ctr: nodeTools.binaries.ctr }) };
     await writeFile(filesOf(dir).state, JSON.stringify(state), { mode: 0o600 });
     if (options.keep) await disownInstance(instance);

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiClient, apiRequest } from './api-request.ts';
 import type { ControlPlaneBinary } from './binaries.ts';
-import { createCredentials, issue, writeKubeconfig } from './credentials.ts';
+import { issue, writeKubeconfig } from './credentials.ts';
 import { addressesOf, filesOf } from './layout.ts';
 import { type StartedProcess, processesOf, signal, startProcess } from './processes.ts';
 import { waitFor } from './wait.ts';
@@ -24,7 +24,7 @@ export function serverUrl(index: number): string {
   return `https://127.0.0.1:${addressesOf(index).apiServerPort}`;
 }
 
-/** Makes credentials, starts etcd, API server, controller manager and scheduler; returns when pods could be created. */
+/** Starts etcd, API server, controller manager and scheduler; returns when pods could be created. */
 export async function startControlPlane(plane: ControlPlane): Promise<ApiClient> {
   const { dir, index, binaries } = plane;
   const files = filesOf(dir);
@@ -41,7 +41,6 @@ export async function startControlPlane(plane: ControlPlane): Promise<ApiClient>
     '--unsafe-no-fsync',
     '--log-level=warn',
   ]);
-  await createCredentials(dir, index);
   if (plane.audit) {
     const policy = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }], omitStages: ['RequestReceived'] };
     await writeFile(files.auditPolicy, JSON.stringify(policy));

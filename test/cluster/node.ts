@@ -14,14 +14,28 @@ export const agentImage = 'ci-identity.dev/agent:test';
 
 /**
  * Process 1 of the node. The node has its own network, mounts and process numbers, so that several run side by side and the
- * kernel removes all of it with this one process. The shell's loop reaps what containerd's shims leave.
+ * kernel removes all of it with this one process. Some paths are fixed in kubelet, containerd and its network library: the
+ * node sees those directories with what they hold, but what it makes there stays its own, and what others made there it
+ * does not see. The shell's last loop reaps what containerd's shims leave.
  */
 const init = `set -e
+cover="$1/cover"
+mkdir "$cover"
+for directory in /run /var/lib /var/log; do
+  mount -t tmpfs tmpfs "$cover"
+  for entry in "$directory"/*/; do
+    name=$(basename "$entry")
+    case "$name" in cni | containerd | containers | kubelet | netns | nri | pods) continue ;; esac
+    [ -d "$entry" ] && [ ! -L "$directory/$name" ] || continue
+    mkdir "$cover/$name"
+    mount --rbind "$directory/$name" "$cover/$name"
+  done
+  mount --move "$cover" "$directory"
+done
 mount --make-rshared /
-for directory in /run /var/log /var/lib/cni; do mount -t tmpfs tmpfs "$directory"; done
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
-touch "$1"
+touch "$1/initialized"
 while sleep 3600; do :; done`;
 
 /** Starts the node's namespaces, network and containerd with our images; needs no API server yet. */
@@ -32,9 +46,8 @@ export async function startRuntime(parts: NodeParts): Promise<NodeRuntime> {
   for (const mount of await controlGroupMounts()) {
     await mkdir(join(mount, controlGroupOf(index)), { recursive: true });
   }
-  await mkdir('/var/lib/cni', { recursive: true }); // where the node mounts its own
   const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation=private'];
-  const namespaces = await startProcess('unshare', [...flags, '/bin/sh', '-c', init, 'init', files.initialized], {
+  const namespaces = await startProcess('unshare', [...flags, '/bin/sh', '-c', init, 'init', filesOf(dir).node], {
     dir,
     logFile: filesOf(dir).log('node'),
   });

@@ -1,13 +1,12 @@
 import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { nodeObstacle } from '#test/cluster/requirements.ts';
+import { requireMachine } from '#test/cluster/requirements.ts';
 import { makeServerCertificate } from '#test/providers/certificates.ts';
-import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { createNarrator } from './narrator.ts';
 import { type Registry, startRegistry } from './registry.ts';
+import { registerResourceServer } from './resource-server.ts';
 import { tellStory } from './story.ts';
 
 const help = `npm run quickstart [-- --keep]
@@ -37,7 +36,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 async function main(): Promise<void> {
-  const obstacle = nodeObstacle();
+  const obstacle = await requireMachine(true).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
   if (obstacle !== undefined) narrator.say(`No pod can run on this machine: ${obstacle}. The quickstart shows those steps instead of performing them.`);
   const lab = await narrator.step(
     obstacle === undefined
@@ -49,7 +51,10 @@ async function main(): Promise<void> {
   const registry = await narrator.step('Artifact registry up: it introspects every token', () => startOwnRegistry(lab));
   ending.push(() => registry.stop());
   const operator = lab.operator();
-  await narrator.step('Operator ready', () => operator.ready(60_000));
+  await narrator.step('Operator ready: it leads, has read everything, and the admission policies are whole', async () => {
+    await operator.ready(60_000);
+    await lab.guarded();
+  });
   await tellStory(lab, registry, narrator, obstacle === undefined);
   if (!values.keep) return;
   narrator.say('Staying up (--keep). To look around:');
@@ -69,13 +74,10 @@ async function main(): Promise<void> {
 
 /** The registry's own client at the provider may introspect and nothing else. */
 async function startOwnRegistry(lab: Lab): Promise<Registry> {
-  const { provider } = lab;
-  const { clientId, clientSecret, introspectionEndpoint } = await provider.resourceServer();
-  const dir = mkdtempSync(join(tmpdir(), 'ci-identity-registry-'));
-  const certificate = await makeServerCertificate({ dir, names: ['127.0.0.1', 'localhost'] });
-  return eventually('the registry listens', () =>
-    startRegistry({ audience: 'https://registry.example.com', introspectionEndpoint, clientId, clientSecret, providerCaFile: provider.caFile, certificate }),
-  );
+  const { issuer, caPem, initialAccessToken } = lab.provider;
+  const client = await registerResourceServer({ issuer, caPem, initialAccessToken });
+  const certificate = await makeServerCertificate(mkdtempSync(join(lab.dir, 'registry-')), ['127.0.0.1', 'localhost']);
+  return startRegistry({ audience: 'https://registry.example.com', ...client, providerCa: caPem, certificate });
 }
 
 main()

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createServer, request } from 'node:https';
 
 /** A small protected resource: an artifact registry that knows nothing of the operator and trusts what the issuer's introspection says. */
@@ -6,19 +5,19 @@ export interface Registry {
   readonly url: string;
   /** The audience that its tokens must carry. */
   readonly audience: string;
+  readonly caPem: string;
   stop(): Promise<void>;
 }
 
-interface Options {
+export interface RegistryOptions {
   readonly audience: string;
   readonly introspectionEndpoint: string;
-  /** `client_id:client_secret` with which the registry introspects (RFC 7662 §2.1). */
+  /** With which the registry introspects (RFC 7662 §2.1). */
   readonly clientId: string;
   readonly clientSecret: string;
-  readonly caFile: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly host?: string;
+  /** PEM of the authority that signed the provider's certificate. */
+  readonly providerCa: string;
+  readonly certificate: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
 }
 
 const neededScope: Readonly<Record<string, string>> = { GET: 'artifacts:read', POST: 'artifacts:publish', DELETE: 'artifacts:delete' };
@@ -27,16 +26,15 @@ const neededScope: Readonly<Record<string, string>> = { GET: 'artifacts:read', P
  * `GET` needs the scope `artifacts:read`, `POST` `artifacts:publish`, `DELETE` `artifacts:delete`. Every call introspects the token, so a
  * revocation bites at once. Answers as RFC 6750 §3.1 says: 401 invalid_token, 403 insufficient_scope.
  */
-export async function startRegistry(options: Options): Promise<Registry> {
-  const ca = readFileSync(options.caFile);
-  const server = createServer({ cert: readFileSync(options.certFile), key: readFileSync(options.keyFile) }, (incoming, response) => {
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const server = createServer({ cert: options.certificate.certPem, key: options.certificate.keyPem }, (incoming, response) => {
     const token = /^Bearer (\S+)$/.exec(incoming.headers.authorization ?? '')?.[1];
     const refuse = (status: number, error: string, text: string): void => {
       response.writeHead(status, { 'www-authenticate': `Bearer error="${error}"`, 'content-type': 'text/plain' }).end(`${text}\n`);
     };
     incoming.resume();
     if (token === undefined) return refuse(401, 'invalid_token', 'no bearer token');
-    introspect(options, ca, token)
+    introspect(options, token)
       .then((found) => {
         const audiences = [found.aud ?? []].flat();
         const scope = neededScope[incoming.method ?? ''] ?? 'artifacts:admin';
@@ -48,12 +46,13 @@ export async function startRegistry(options: Options): Promise<Registry> {
       .catch(() => response.writeHead(502).end());
     return undefined;
   });
-  await new Promise<void>((resolve) => server.listen(0, options.host ?? '0.0.0.0', resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return {
     url: `https://127.0.0.1:${port}/`,
     audience: options.audience,
+    caPem: options.certificate.caPem,
     stop: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));
@@ -67,13 +66,13 @@ interface Introspection {
   readonly aud?: string | readonly string[];
 }
 
-function introspect(options: Options, ca: Buffer, token: string): Promise<Introspection> {
+function introspect(options: RegistryOptions, token: string): Promise<Introspection> {
   return new Promise((resolve, reject) => {
     const call = request(
       options.introspectionEndpoint,
       {
         method: 'POST',
-        ca,
+        ca: options.providerCa,
         auth: `${options.clientId}:${options.clientSecret}`,
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         timeout: 5_000,

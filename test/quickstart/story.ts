@@ -24,7 +24,7 @@ export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator
   await narrator.step('kubectl apply: one IdentityPool, one ScopePolicy, one CiIdentity', () => lab.apply(yaml));
   await narrator.step(
     (id: string) => `Client registered at the provider with the public half of a key that never leaves the operator: client id ${id}`,
-    () => eventually('the client is registered', async () => (await lab.provider.clients())[0]?.clientId, { timeoutMs: 20_000 }),
+    () => eventually('the client is registered', async () => (await lab.provider.clients()).find(({ name }) => name?.startsWith('ci-identity'))?.clientId, { timeoutMs: 20_000 }),
   );
   await narrator.step('Probe token obtained and revoked: the provider really gives artifacts:publish artifacts:read', () =>
     lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']),

@@ -185,6 +185,7 @@ export function buildClientRecord(overrides: Partial<ClientRecord> = {}): Client
     handled: [],
     updatedAt: noon,
     sent: metadataDigest(buildDesired()),
+    highest: 1,
     ...overrides,
   };
 }

@@ -23,8 +23,9 @@ export function generation(record: ClientRecord, n: number): Generation | undefi
   return record.generations.find((one) => one.n === n);
 }
 
-export function nextGeneration(record: ClientRecord | undefined): number {
-  return Math.max(0, ...(record?.generations ?? []).map(({ n }) => n)) + 1;
+/** The highest generation that this record ever had; 0 before the first. */
+export function highestGeneration(record: ClientRecord | undefined): number {
+  return Math.max(record?.highest ?? 0, ...(record?.generations ?? []).map(({ n }) => n));
 }
 
 /** The provider knows this credential, or may. */

@@ -57,6 +57,7 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('possibleOrphans', (value) => value.integer()),
     ...root.optional('updatedAt', (value) => value.instant()),
     ...root.optional('sent', (value) => value.text()),
+    ...root.optional('highest', (value) => value.integer()),
     ...root.optional('rollbacks', (value) => ({ count: value.at('count').integer(), at: value.at('at').instant() })),
     ...root.optional('emergency', (value) => value.integer()),
   };

@@ -89,6 +89,8 @@ export interface ClientRecord {
   readonly updatedAt?: Instant;
   /** Digest of the client metadata that was sent then (see `metadataDigest`). */
   readonly sent?: string;
+  /** The highest generation that was ever planned; numbers are never used twice, also not after a rollback. */
+  readonly highest?: number;
   /** New credentials in a row that never came to work, and when the last one was given up. */
   readonly rollbacks?: { readonly count: number; readonly at: Instant };
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */

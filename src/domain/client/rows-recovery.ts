@@ -2,7 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
-import { generation, inState, isForeign, isLive, openRequests } from './generations.ts';
+import { generation, highestGeneration, inState, isForeign, isLive, openRequests } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { staleAt } from './schedule.ts';
@@ -27,7 +27,7 @@ const restored: ClientRow = {
   name: 'restored',
   when: ({ record }) => {
     const there = record?.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
-    return there !== undefined && record !== undefined && there > Math.max(0, ...record.generations.map(({ n }) => n));
+    return there !== undefined && record !== undefined && there > highestGeneration(record);
   },
   then: (s, now) => {
     const stale = s.record === undefined ? undefined : staleAt(s.record, s.jitter ?? 0);

@@ -6,7 +6,7 @@ import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { currentOf, inWork, nextGeneration, openRequests, siblings } from './generations.ts';
+import { currentOf, inWork, highestGeneration, openRequests, siblings } from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { nextLook } from './schedule.ts';
@@ -60,7 +60,7 @@ export function plan(
 ): Step {
   const desired = desiredOf(s);
   const handles = desired === undefined ? [] : openRequests(s.record, desired);
-  return act(s, now, reason, { type: 'Plan', generation: nextGeneration(s.record), variant, handles }, lane);
+  return act(s, now, reason, { type: 'Plan', generation: highestGeneration(s.record) + 1, variant, handles }, lane);
 }
 
 /** The call that makes a planned credential known to the provider. */

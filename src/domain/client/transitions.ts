@@ -50,6 +50,7 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
     epoch,
     variant,
     generations: [...(record?.generations ?? []), made],
+    highest: n,
     handled: [...(record?.handled ?? []), ...handles].slice(-mostHandled),
     ...(isEmergency && record !== undefined ? { emergency: n } : {}),
   });

@@ -139,7 +139,8 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
 }
 
 function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
-  return s.delivered !== undefined && isDelivered(s) ? plus(s.delivered.at, s.deliveryLag) : undefined;
+  const awaits = usableToken(s) !== undefined && isDelivered(s);
+  return awaits && s.delivered !== undefined ? plus(s.delivered.at, s.deliveryLag) : undefined;
 }
 
 /** The pod has waited so long that its build is told. */

@@ -1,9 +1,5 @@
-import { annotations, poolFinalizer } from '../../api/names.ts';
-import type {
-  IdentityPoolStatus,
-  IdentityPoolStatusCapabilities,
-  IdentityPoolStatusRequest,
-} from '../../api/v1alpha1/identity-pool.ts';
+import { poolFinalizer } from '../../api/names.ts';
+import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
 import { toRfc3339, type Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
@@ -18,11 +14,10 @@ import {
   registrationCredential,
 } from './clients.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { requestsOf } from './requests.ts';
 import { about, draft, marked, setConditions, summarise, type Draft, type Going } from './conditions.ts';
 import { finalizerDecision, notSynced, statusDecision, type StatusAction } from './decision.ts';
 import { guardDraft } from './guard.ts';
-
-const mostRequests = 5;
 
 /** Status and finalizer of a pool. The finalizer is there before the first client is, and stays until no client record is left. */
 export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusAction<IdentityPoolStatus>> {
@@ -154,35 +149,4 @@ function stableSubjectOf({ clients, capabilities }: PoolFacts): Pick<IdentityPoo
 function shown(capabilities: IdentityPoolStatusCapabilities): IdentityPoolStatusCapabilities {
   const { variants, clientIdBy, findByTag, revocation, narrowsScopes } = capabilities;
   return { variants: variants.slice(0, 8), clientIdBy, findByTag, revocation, narrowsScopes };
-}
-
-/**
- * The last requests, newest first. When a request was seen and done is kept in the status itself, as the transition time of a condition
- * is; whether it is done follows from the records.
- */
-function requestsOf(facts: PoolFacts, now: Instant): readonly IdentityPoolStatusRequest[] {
-  const { metadata, spec, status } = facts.pool;
-  const asked = [
-    { kind: 'Rotate' as const, id: spec.rotation?.request ?? metadata.annotations?.[annotations.rotate] },
-    { kind: 'Revoke' as const, id: spec.revokeRequest ?? metadata.annotations?.[annotations.revoke] },
-  ];
-  const known = status?.requests ?? [];
-  const fresh = asked.flatMap(({ kind, id }) =>
-    id === undefined || known.some((one) => one.kind === kind && one.id === id)
-      ? []
-      : [{ kind, id: cut(id, 64), at: toRfc3339(now), outcome: 'InProgress' as const }],
-  );
-  return [...fresh, ...known].slice(0, mostRequests).map((request) => settled(request, facts, now));
-}
-
-function settled(request: IdentityPoolStatusRequest, { clients }: PoolFacts, now: Instant): IdentityPoolStatusRequest {
-  if (request.outcome !== 'InProgress') return request;
-  const records = clients.flatMap(({ wanted, record }) => (wanted && record !== undefined ? [record] : []));
-  if (records.length > 0 && records.every(({ handled }) => handled.includes(request.id))) {
-    const { message: _, ...rest } = request;
-    return { ...rest, outcome: 'Done', doneAt: toRfc3339(now) };
-  }
-  const { message: _, ...rest } = request;
-  const held = clients.find(({ wanted, failure }) => wanted && failure !== undefined)?.failure;
-  return held === undefined ? rest : { ...rest, message: cut(held.message, 2_048) };
 }

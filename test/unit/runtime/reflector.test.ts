@@ -118,7 +118,7 @@ test('stop during a watch ends it and leaves no sleeper', async (t) => {
 for (const [name, error, relists] of [
   ['410', new VersionExpiredError('gone'), true],
   ['a line that cannot be decoded', new SyntaxError('torn'), true],
-  ['403 on the watch', forbidden, true],
+  ['403, as right after the start of an API server,', forbidden, false],
   ['429', busy(), false],
   ['503', new OperatorError({ class: 'Transient', reason: 'ApiServerUnavailable', message: 'down' }), false],
 ] as const) {

@@ -6,6 +6,9 @@ import type { IdentityFacts } from '#src/domain/status/identity-facts.ts';
 import { accessOf, charts, identity, policy, pool, registry, rule, seen, twoAudiences } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { brief, client, generation, hash, identityFacts, later, messageOf, now, record } from './facts.ts';
+import { statusProblems } from './schema.ts';
+
+const problemsWith = statusProblems('ciidentities.yaml');
 
 const own = ['Authorized', 'Probed', 'Issuing', 'Exclusive'];
 const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailure => ({
@@ -168,6 +171,7 @@ for (const [what, facts, conditions] of cases) {
     const status = identityStatus(identityFacts(facts), now);
     t.is(brief(status), conditions);
     t.deepEqual(brokenInvariants(status, 2, own), []);
+    t.deepEqual(problemsWith(status), []);
     for (const { message } of status.conditions ?? []) t.regex(message, /^(?!CiIdentity)\S.{10,}\.$/);
     const first = decideIdentity(identityFacts(facts), now);
     t.is(first.row, 'changed');
@@ -266,6 +270,7 @@ test('more denials than the CRD takes', (t) => {
   t.is(status.denials?.length, 64);
   t.regex(status.denials?.at(-1)?.message ?? '', /^65 more denials/);
   t.deepEqual(brokenInvariants(status, 2, own), []);
+  t.deepEqual(problemsWith(status), []);
   t.regex(messageOf(status, 'Authorized'), /more: see status\.denials\.$/);
 });
 

@@ -4,6 +4,9 @@ import { decidePolicy, policyStatus, type PolicyFacts } from '#src/domain/status
 import { charts, policy, pool, rule, seen, twoAudiences, type PolicyRule } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { brief, messageOf, now, policyFacts } from './facts.ts';
+import { statusProblems } from './schema.ts';
+
+const problemsWith = statusProblems('scopepolicies.yaml');
 
 const of = (...rules: Partial<PolicyRule>[]): Partial<PolicyFacts> => ({
   policy: policy('publishers', rules.map(rule), { generation: 3 }),
@@ -82,6 +85,7 @@ for (const [what, facts, conditions, problems] of cases) {
       problems,
     );
     t.deepEqual(brokenInvariants(status, 3, ['Valid']), []);
+    t.deepEqual(problemsWith(status), []);
     for (const { message } of status.conditions ?? []) t.regex(message, /^ScopePolicy publishers: \S.*\.$/);
     const written = { ...policyFacts(facts).policy, status };
     t.is(decidePolicy(policyFacts(facts), now).row, 'changed');
@@ -102,6 +106,7 @@ test('64 bad rules of the longest names still fit', (t) => {
   const status = policyStatus(facts, now);
   t.is(status.problems?.length, 64);
   t.deepEqual(brokenInvariants(status, 3, ['Valid']), []);
+  t.deepEqual(problemsWith(status), []);
   t.regex(messageOf(status, 'Valid'), /more: see status\.problems\.$/);
 });
 

@@ -6,6 +6,9 @@ import type { ClientFailure, PoolFacts } from '#src/domain/status/pool-facts.ts'
 import { pool } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { brief, client, finalizers, generation, messageOf, now, poolFacts, record } from './facts.ts';
+import { statusProblems } from './schema.ts';
+
+const problemsWith = statusProblems('identitypools.yaml');
 
 const own = ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid'];
 const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailure => ({
@@ -163,6 +166,7 @@ for (const [what, facts, conditions] of cases) {
     const status = poolStatus(poolFacts(facts), now);
     t.is(brief(status), conditions);
     t.deepEqual(brokenInvariants(status, 4, own), []);
+    t.deepEqual(problemsWith(status), []);
     for (const { message } of status.conditions ?? []) t.regex(message, /^IdentityPool ci-bots: \S.*\.$/);
     settles(t, poolFacts(facts));
   });
@@ -281,6 +285,34 @@ test('requests: seen, done when every client has handled it, the last five', (t)
   t.deepEqual(
     current.status?.requests?.map(({ id }) => id),
     ['f', 'e', 'd', 'c', 'b'],
+  );
+});
+
+for (const [what, partial, outcome] of [
+  ['planned', { generations: [generation(1, 'Current'), generation(2, 'Planned')] }, 'InProgress'],
+  ['created', { generations: [generation(1, 'Current'), generation(2, 'Created')] }, 'InProgress'],
+  ['given up, to be tried again', { rollbacks: { count: 1, at: now } }, 'InProgress'],
+  ['an emergency that is under way', { emergency: 2 }, 'InProgress'],
+  ['minting, the old one drains', { generations: [generation(1, 'Draining'), generation(2, 'Current')] }, 'Done'],
+] as const) {
+  test(`a rotation that was asked for is ${outcome}: ${what}`, (t) => {
+    const asked = pool({ rotation: { request: 'INC-1' } }, { finalizers });
+    const clients = [client({ record: record({ handled: ['INC-1'], ...partial }) })];
+    t.is(poolStatus(poolFacts({ pool: asked, clients }), now).requests?.[0]?.outcome, outcome);
+  });
+}
+
+test('spec and annotation both ask; a request that is replaced before it began has failed', (t) => {
+  const both = pool({ rotation: { request: 'a' } }, { finalizers, annotations: { 'ci-identity.dev/rotate': 'b' } });
+  const started = poolStatus(poolFacts({ pool: both }), now);
+  t.deepEqual(
+    started.requests?.map(({ kind, id }) => `${kind} ${id}`),
+    ['Rotate a', 'Rotate b'],
+  );
+  const changed = withStatus(pool({ rotation: { request: 'c' } }, { finalizers }), started);
+  t.deepEqual(
+    poolStatus(poolFacts({ pool: changed }), now).requests?.map(({ id, outcome }) => `${id} ${outcome}`),
+    ['c InProgress', 'a Failed', 'b Failed'],
   );
 });
 

@@ -10,6 +10,10 @@ import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
 import { accessOf, identity, pool, seen } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { finalizers, generation, hash, identityFacts, now, poolFacts, record, whole } from './facts.ts';
+import { statusProblems } from './schema.ts';
+
+const poolProblems = statusProblems('identitypools.yaml');
+const identityProblems = statusProblems('ciidentities.yaml');
 
 const maybe = <K extends string, T>(key: K, value: fc.Arbitrary<T>): fc.Arbitrary<{ [P in K]?: T }> =>
   fc.option(value, { nil: undefined }).map((v) => (v === undefined ? {} : { [key]: v }) as { [P in K]?: T });
@@ -99,6 +103,7 @@ test('pool: the invariants of conditions hold, one write settles, and time alone
     fc.property(somePoolFacts, (facts) => {
       const status = poolStatus(facts, now);
       t.deepEqual(brokenInvariants(status, 4, ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid']), []);
+      t.deepEqual(poolProblems(status), []);
       const written = { ...facts, pool: { ...facts.pool, status }, writtenAt: now };
       const next = decidePool(written, now);
       t.true(['settled', 'finalizer-done', 'leaving'].includes(next.row), next.row);
@@ -125,6 +130,7 @@ test('identity: the invariants of conditions hold, one write settles, and time a
     fc.property(someIdentityFacts, (facts) => {
       const status = identityStatus(facts, now);
       t.deepEqual(brokenInvariants(status, 2, ['Authorized', 'Probed', 'Issuing', 'Exclusive']), []);
+      t.deepEqual(identityProblems(status), []);
       const written = { ...facts, identity: { ...facts.identity, status }, writtenAt: now };
       t.is(decideIdentity(written, now).row, 'settled');
       t.is(decideIdentity(written, plus(now, 400 * day)).row, 'settled');

@@ -1,0 +1,74 @@
+import { annotations } from '../../api/names.ts';
+import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1/identity-pool.ts';
+import { toRfc3339, type Instant } from '../../clock.ts';
+import { cut } from '../access/explain.ts';
+import type { ClientRecord } from '../client/record.ts';
+import { longestMessage } from './conditions.ts';
+import type { PoolFacts } from './pool-facts.ts';
+
+const most = 5;
+
+type Asked = Pick<IdentityPoolStatusRequest, 'kind' | 'id'>;
+
+/**
+ * The last requests, newest first. When a request was seen and done is kept in the status itself, as the transition time of a condition
+ * is; whether it is done follows from the records.
+ */
+export function requestsOf(facts: PoolFacts, now: Instant): readonly IdentityPoolStatusRequest[] {
+  const known = facts.pool.status?.requests ?? [];
+  const asked = askedOf(facts.pool);
+  const fresh = asked
+    .filter((one) => !known.some((other) => isSame(one, other)))
+    .map((one) => ({ ...one, at: toRfc3339(now), outcome: 'InProgress' as const }));
+  return [...fresh, ...known].slice(0, most).map((request) => brought(request, facts, asked, now));
+}
+
+/** What spec and annotations ask for now; both count. */
+function askedOf({ metadata, spec }: IdentityPool): readonly Asked[] {
+  const { rotate, revoke } = annotations;
+  const ids: readonly (readonly [Asked['kind'], string | undefined])[] = [
+    ['Rotate', spec.rotation?.request],
+    ['Rotate', metadata.annotations?.[rotate]],
+    ['Revoke', spec.revokeRequest],
+    ['Revoke', metadata.annotations?.[revoke]],
+  ];
+  const asked = ids.flatMap(([kind, id]) => (id === undefined || id === '' ? [] : [{ kind, id: cut(id, 64) }]));
+  return asked.filter((one, index) => asked.findIndex((other) => isSame(one, other)) === index);
+}
+
+function brought(
+  request: IdentityPoolStatusRequest,
+  { clients }: PoolFacts,
+  asked: readonly Asked[],
+  now: Instant,
+): IdentityPoolStatusRequest {
+  if (request.outcome !== 'InProgress') return request;
+  const { message: _, ...rest } = request;
+  const wanted = clients.filter((client) => client.wanted);
+  const isHandled = (record: ClientRecord | undefined): boolean => record?.handled.includes(request.id) ?? false;
+  if (wanted.length > 0 && wanted.every(({ record }) => isHandled(record) && isDone(record, request.kind))) {
+    return { ...rest, outcome: 'Done', doneAt: toRfc3339(now) };
+  }
+  const isBegun = wanted.some(({ record }) => isHandled(record));
+  if (!isBegun && !asked.some((one) => isSame(one, request))) {
+    return {
+      ...rest,
+      outcome: 'Failed',
+      message: 'it was withdrawn or replaced by another before it was carried out.',
+    };
+  }
+  const held = wanted.find(({ failure }) => failure !== undefined)?.failure;
+  return held === undefined ? rest : { ...rest, message: cut(held.message, longestMessage) };
+}
+
+/** A request is handled as soon as its credential is planned; it is done when that one mints, or when revoking has begun. */
+function isDone(record: ClientRecord | undefined, kind: Asked['kind']): boolean {
+  if (record === undefined || record.emergency !== undefined) return false;
+  if (kind === 'Revoke') return true;
+  const isUnderWay = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
+  return !isUnderWay && record.rollbacks === undefined;
+}
+
+function isSame(a: Asked, b: Asked): boolean {
+  return a.kind === b.kind && a.id === b.id;
+}
