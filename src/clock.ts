@@ -73,7 +73,11 @@ export function parseDuration(text: string): Milliseconds | undefined {
 /** The shortest exact text for a duration: `90d`, `15m`, `90s`; rounded to whole seconds. */
 export function formatDuration(length: Milliseconds): string {
   const seconds = Math.round(length / second);
-  for (const [unit, size] of [['d', 86_400], ['h', 3_600], ['m', 60]] as const) {
+  for (const [unit, size] of [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['m', 60],
+  ] as const) {
     if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`;
   }
   return `${seconds}s`;

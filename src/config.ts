@@ -111,11 +111,18 @@ const validate = new Ajv({ allErrors: true }).compile<ConfigurationFile>(configu
 export function parseConfiguration(text: string): ParsedConfiguration {
   const document = parseDocument(text, { maxAliasCount: 0 } as never);
   if (document.errors.length > 0) {
-    return { is: 'Problems', problems: document.errors.map((error) => `the file is not YAML: ${error.message.split('\n')[0] ?? ''}`) };
+    return {
+      is: 'Problems',
+      problems: document.errors.map((error) => `the file is not YAML: ${error.message.split('\n')[0] ?? ''}`),
+    };
   }
   const file: unknown = document.toJS({ maxAliasCount: 0 });
   if (!validate(file)) return { is: 'Problems', problems: (validate.errors ?? []).map(sentence) };
-  const issuers = (file.issuers ?? []).map((issuer) => ({ profile: 'Generic' as const, allowPrivateNetwork: false, ...issuer }));
+  const issuers = (file.issuers ?? []).map((issuer) => ({
+    profile: 'Generic' as const,
+    allowPrivateNetwork: false,
+    ...issuer,
+  }));
   const problems = issuers.flatMap((issuer, index) =>
     issuerProblems(issuer.url).map((problem) => `issuers[${index}].url ${problem}`),
   );
@@ -141,12 +148,17 @@ function issuerProblems(url: string): readonly string[] {
   if (parsed.protocol !== 'https:') problems.push('must start with https://: issuers are never called without TLS');
   if (parsed.username !== '' || parsed.password !== '') problems.push('must not contain a user or password');
   if (parsed.search !== '' || parsed.hash !== '') problems.push('must not contain a query or fragment (RFC 8414 §2)');
-  if (problems.length === 0 && parsed.href !== url && parsed.href !== `${url}/`) problems.push(`must be written as ${parsed.href}`);
+  if (problems.length === 0 && parsed.href !== url && parsed.href !== `${url}/`)
+    problems.push(`must be written as ${parsed.href}`);
   return problems;
 }
 
 function sentence(error: ErrorObject): string {
-  const place = error.instancePath.slice(1).replace(/\/(\d+)/g, '[$1]').replaceAll('/', '.') || 'the file';
+  const place =
+    error.instancePath
+      .slice(1)
+      .replace(/\/(\d+)/g, '[$1]')
+      .replaceAll('/', '.') || 'the file';
   const extra: unknown = error.params['additionalProperty'];
   const allowed: unknown = error.params['allowedValues'] ?? error.params['allowedValue'];
   if (typeof extra === 'string') return `${place} has the unknown member ${extra}; remove it or correct its spelling`;

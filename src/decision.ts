@@ -2,7 +2,8 @@ import type { Instant } from './clock.ts';
 import type { Reason } from './api/reasons.ts';
 
 /** What memory knows about a thing. `Unknown` (not synced, right withdrawn) never ends and never denies anything. */
-export type Known<T> = { readonly is: 'Seen'; readonly value: T } | { readonly is: 'Gone' } | { readonly is: 'Unknown' };
+export type Known<T> =
+  { readonly is: 'Seen'; readonly value: T } | { readonly is: 'Gone' } | { readonly is: 'Unknown' };
 
 /** How urgent a piece of work is and whose means it spends. */
 export interface Work {

@@ -31,14 +31,18 @@ async function run(): Promise<number> {
     return code;
   }
   const help = verb === undefined || verb === 'help' || verb === '--help' || verb === '-h';
-  (help ? process.stdout : process.stderr).write(help ? usage : `ci-identity-operator: ${verb} is not a command\n\n${usage}`);
+  (help ? process.stdout : process.stderr).write(
+    help ? usage : `ci-identity-operator: ${verb} is not a command\n\n${usage}`,
+  );
   return help ? 0 : 2;
 }
 
 run().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`ci-identity-operator: ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}\n`);
+    process.stderr.write(
+      `ci-identity-operator: ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}\n`,
+    );
     process.exit(1);
   },
 );

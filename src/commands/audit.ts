@@ -9,9 +9,13 @@ export function verifyAudit(text: string): { readonly code: number; readonly tex
   if (verdict.is === 'Broken') return { code: 1, text: `${verdict.message}\n` };
   const notes = [
     `${verdict.lines} lines of ${verdict.processes} processes, every chain whole`,
-    ...verdict.torn.map((line) => `line ${line} is torn: its process was killed or could not write; what it says did not happen or is repeated`),
+    ...verdict.torn.map(
+      (line) =>
+        `line ${line} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
+    ),
     ...verdict.unanswered.map(
-      ({ line, session }) => `line ${line}: the token request of session ${session} has no outcome; a token may live unseen until it expires`,
+      ({ line, session }) =>
+        `line ${line}: the token request of session ${session} has no outcome; a token may live unseen until it expires`,
     ),
   ];
   return { code: 0, text: `${notes.join('\n')}\n` };

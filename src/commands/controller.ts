@@ -17,19 +17,39 @@ const address = (value: string): string | undefined =>
   parseAddress(value) === undefined ? `must be a port or host:port, not ${value}` : undefined;
 
 export const controllerFlags: readonly Flag[] = [
-  { name: 'kubeconfig', placeholder: 'FILE', help: 'How to reach the API server; absent: the pod’s own service account.' },
+  {
+    name: 'kubeconfig',
+    placeholder: 'FILE',
+    help: 'How to reach the API server; absent: the pod’s own service account.',
+  },
   { name: 'config', placeholder: 'FILE', help: 'The ControllerConfiguration; read again whenever it changes.' },
   { name: 'namespace', placeholder: 'NAME', help: 'The namespace of records and lease.', default: operatorNamespace },
   { name: 'id', placeholder: 'TEXT', help: 'Name of this replica in the lease; absent: a random one.' },
-  { name: 'metrics-address', placeholder: '[HOST:]PORT', help: 'Where /metrics is served.', default: '8080', check: address },
-  { name: 'health-address', placeholder: '[HOST:]PORT', help: 'Where /healthz and /readyz are served.', default: '8081', check: address },
+  {
+    name: 'metrics-address',
+    placeholder: '[HOST:]PORT',
+    help: 'Where /metrics is served.',
+    default: '8080',
+    check: address,
+  },
+  {
+    name: 'health-address',
+    placeholder: '[HOST:]PORT',
+    help: 'Where /healthz and /readyz are served.',
+    default: '8081',
+    check: address,
+  },
   {
     name: 'log-level',
     placeholder: 'LEVEL',
     help: `One of ${levels.join(', ')}; overrides log.level of the configuration.`,
     check: (value) => (levels.includes(value) ? undefined : `must be one of ${levels.join(', ')}, not ${value}`),
   },
-  { name: 'audit-path', placeholder: 'FILE', help: 'Where audit lines are appended; absent: audit.path of the configuration, else standard output.' },
+  {
+    name: 'audit-path',
+    placeholder: 'FILE',
+    help: 'Where audit lines are appended; absent: audit.path of the configuration, else standard output.',
+  },
   { name: 'crash-at', placeholder: 'EFFECT:before|after', help: 'For tests: the process kills itself at this effect.' },
 ];
 
@@ -51,9 +71,12 @@ export async function runController(argv: readonly string[], surface: ProcessSur
   const problems = flags.is === 'Problems' ? [...flags.problems] : [];
   const values = flags.is === 'Flags' ? flags.values : {};
   if (surface.environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
-    problems.push('NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off; unset it and give issuers a caBundleRef instead');
+    problems.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off; unset it and give issuers a caBundleRef instead',
+    );
   }
-  if (values['config'] === undefined && flags.is === 'Flags') problems.push('--config FILE is needed; see manifests/controller/configuration.yaml');
+  if (values['config'] === undefined && flags.is === 'Flags')
+    problems.push('--config FILE is needed; see manifests/controller/configuration.yaml');
   const file = values['config'];
   const read = file === undefined ? undefined : readConfiguration(file);
   if (read?.is === 'Problems') problems.push(...read.problems.map((problem) => `${file ?? ''}: ${problem}`));
@@ -99,7 +122,9 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     ...(values['crash-at'] === undefined ? {} : { crash: crashPoint(values['crash-at'], surface) }),
   });
   const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, operator.health());
-  const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () => operator.collect());
+  const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () =>
+    operator.collect(),
+  );
   logger.info('listening', { healthPort: health.port, metricsPort: scrape.port });
   const watching = watchConfiguration(file, values['log-level'] === undefined, operator, logger, surface.stop);
   try {
@@ -127,7 +152,10 @@ function readConfiguration(file: string): ReturnType<typeof parseConfiguration> 
   try {
     return parseConfiguration(readFileSync(file, 'utf8'));
   } catch (error) {
-    return { is: 'Problems', problems: [`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`] };
+    return {
+      is: 'Problems',
+      problems: [`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`],
+    };
   }
 }
 

@@ -43,7 +43,9 @@ export class AccessCache {
     const version = [
       identity.metadata.uid,
       identity.metadata.generation,
-      pool.is === 'Seen' ? `${pool.value.metadata.uid}/${pool.value.metadata.generation}/${pool.value.metadata.deletionTimestamp}` : pool.is,
+      pool.is === 'Seen'
+        ? `${pool.value.metadata.uid}/${pool.value.metadata.generation}/${pool.value.metadata.deletionTimestamp}`
+        : pool.is,
       namespace.is === 'Seen' ? namespace.value.resourceVersion : namespace.is,
       this.#policies,
       this.#configuration,

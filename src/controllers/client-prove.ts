@@ -52,7 +52,9 @@ export async function prove(o: {
     started,
   );
   await effects
-    .run('client.Prove.revoke', { deadline: tokenDeadline, signal }, (bounded) => tokens.revoke(answer.value, clientId, credential, bounded))
+    .run('client.Prove.revoke', { deadline: tokenDeadline, signal }, (bounded) =>
+      tokens.revoke(answer.value, clientId, credential, bounded),
+    )
     .catch((error: unknown) => {
       if (!(error instanceof OperatorError)) throw error;
     });

@@ -1,6 +1,7 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, type Milliseconds, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
+import { poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
@@ -27,7 +28,11 @@ export interface ClientSources {
 }
 
 /** Reads memory only. `undefined`: nobody wants this client and no record of it is left. */
-export function snapshotClient(sources: ClientSources, key: string, note: FailureNote | undefined): ClientSnapshot | undefined {
+export function snapshotClient(
+  sources: ClientSources,
+  key: string,
+  note: FailureNote | undefined,
+): ClientSnapshot | undefined {
   const { memory, providers } = sources;
   const stored = memory.clients.get(key);
   const target = sources.targets.find(key);
@@ -60,13 +65,21 @@ export function snapshotClient(sources: ClientSources, key: string, note: Failur
   };
 }
 
-function wantedOf(sources: ClientSources, key: string, target: ClientTarget, pool: Known<IdentityPool>): Known<Desired> {
+function wantedOf(
+  sources: ClientSources,
+  key: string,
+  target: ClientTarget,
+  pool: Known<IdentityPool>,
+): Known<Desired> {
   if (pool.is !== 'Seen') return pool;
   const { metadata } = pool.value;
   if (metadata.uid !== target.pool.uid || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
   if (!sources.memory.identities.synced) return { is: 'Unknown' };
+  // Nothing is made at the provider before it is certain that deleting the pool will wait for its end.
+  if (metadata.finalizers?.includes(poolFinalizer) !== true) return { is: 'Unknown' };
   if (!sources.targets.isWanted(key, target)) return { is: 'Gone' };
-  return { is: 'Seen', value: desiredOf(pool.value, target, sources.installation()) };
+  const handled = sources.memory.clients.get(key)?.record?.handled ?? [];
+  return { is: 'Seen', value: desiredOf(pool.value, target, sources.installation(), handled) };
 }
 
 /** The distinct asks of the identities that this client serves and that are granted now. */

@@ -16,12 +16,16 @@ export class ClientTargets {
   /** Record names. */
   ofPool(name: string): readonly string[] {
     const wanted = this.#wantedBy(name).map((target) => target.recordName);
-    const recorded = [...this.#memory.clients.entries()].filter(([, { record }]) => record?.pool.name === name).map(([key]) => key);
+    const recorded = [...this.#memory.clients.entries()]
+      .filter(([, { record }]) => record?.pool.name === name)
+      .map(([key]) => key);
     return [...new Set([...wanted, ...recorded])];
   }
 
   all(): readonly string[] {
-    const wanted = [...this.#memory.pools.entries()].flatMap(([name]) => this.#wantedBy(name).map((target) => target.recordName));
+    const wanted = [...this.#memory.pools.entries()].flatMap(([name]) =>
+      this.#wantedBy(name).map((target) => target.recordName),
+    );
     return [...new Set([...wanted, ...[...this.#memory.clients.entries()].map(([key]) => key)])];
   }
 
@@ -57,6 +61,8 @@ export class ClientTargets {
       const { namespace = '', name: identity, uid = '' } = metadata;
       return targetOf(pool, { namespace, name: identity, uid });
     });
-    return [...new Map(targets.flatMap((target) => (target === undefined ? [] : [[target.recordName, target]]))).values()];
+    return [
+      ...new Map(targets.flatMap((target) => (target === undefined ? [] : [[target.recordName, target]]))).values(),
+    ];
   }
 }

@@ -6,7 +6,15 @@ import { generation, liveAfter, managementOf, metadataDigest, tagText } from '..
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
-import { answered, deregistered, managementRefused, observed, planned, withIntent, withoutIntent } from '../domain/client/transitions.ts';
+import {
+  answered,
+  deregistered,
+  managementRefused,
+  observed,
+  planned,
+  withIntent,
+  withoutIntent,
+} from '../domain/client/transitions.ts';
 import { OperatorError, assertNever } from '../errors.ts';
 import type { RecordStore } from '../kube/records.ts';
 import { surelyWithoutEffect } from '../providers/no-effect.ts';
@@ -82,7 +90,13 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   }
 
   /** Key first: the credential exists in our record before anybody else hears of it. */
-  async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, reason: string, signal: AbortSignal): Promise<void> {
+  async #plan(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Plan'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return;
     const desired = s.wanted.value;
     const { generation: n, variant, handles } = action;
@@ -121,7 +135,9 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, subject, without);
     const answer = await this.#call(`client.${call}.call`, key, noted, signal, (bounded) =>
-      call === 'Register' ? registry.register(wanted, bounded) : registry.update(clientRef(noted, subject), wanted, bounded),
+      call === 'Register'
+        ? registry.register(wanted, bounded)
+        : registry.update(clientRef(noted, subject), wanted, bounded),
     );
     const next = answered(noted, answer, metadataDigest(desired), this.#o.clock.now());
     await this.#persist(`client.${call}.answer`, key, next, signal);
@@ -129,10 +145,20 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#record(next, action.generation, { event, outcome: 'Success', reason, client_id: answer.clientId });
   }
 
-  async #deregister(key: string, s: ClientSnapshot, action: Action<'Deregister'>, reason: string, signal: AbortSignal): Promise<void> {
+  async #deregister(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Deregister'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const work = this.#workOn(key, s, action.generation);
     if (work === undefined) return;
-    const noted = withIntent(work.record, { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() });
+    const noted = withIntent(work.record, {
+      call: 'Deregister',
+      generation: action.generation,
+      at: this.#o.clock.now(),
+    });
     await this.#metadata('client.Deregister.metadata', work.record.issuer, signal);
     await this.#write('client.Deregister.intent', key, noted, signal);
     await this.#call('client.Deregister.call', key, noted, signal, (bounded) =>
@@ -143,7 +169,13 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#record(next, action.generation, { event: 'Deregistered', outcome: 'Success', reason });
   }
 
-  async #prove(key: string, s: ClientSnapshot, action: Action<'Prove'>, reason: string, signal: AbortSignal): Promise<void> {
+  async #prove(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Prove'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const work = this.#workOn(key, s, action.generation);
     const tokens = work?.provider.tokens;
     if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
@@ -184,7 +216,9 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const work = newest === undefined ? undefined : this.#workOn(key, s, newest.n);
     if (work === undefined) return;
     const wanted =
-      s.wanted.is === 'Seen' ? desiredClient(work.record, s.wanted.value, work.subject, undefined) : nothingDesired(work);
+      s.wanted.is === 'Seen'
+        ? desiredClient(work.record, s.wanted.value, work.subject, undefined)
+        : nothingDesired(work);
     const seen = await this.#o.effects.run('client.Observe.call', { deadline: providerDeadline, signal }, (bounded) =>
       work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
     );
@@ -216,10 +250,18 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   async #metadata(effect: string, issuer: string, signal: AbortSignal): Promise<void> {
     const found = this.#o.sources.providers.issuer(issuer);
     if (found === undefined) throw notConfigured(issuer);
-    await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, (bounded) => found.ready(bounded));
+    await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, (bounded) =>
+      found.ready(bounded),
+    );
   }
 
-  async #call<T>(effect: string, key: string, noted: ClientRecord, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #call<T>(
+    effect: string,
+    key: string,
+    noted: ClientRecord,
+    signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     try {
       return await this.#o.effects.run(effect, { deadline: providerDeadline, signal }, call);
     } catch (error) {
@@ -267,7 +309,12 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
 }
 
 /** The whole desired state: every credential that shall authenticate after this call. */
-function desiredClient(record: ClientRecord, desired: Desired, subject: Generation, without: number | undefined): DesiredClient {
+function desiredClient(
+  record: ClientRecord,
+  desired: Desired,
+  subject: Generation,
+  without: number | undefined,
+): DesiredClient {
   const live = liveAfter(record, { generation: subject.n, ...(without === undefined ? {} : { without }) });
   return {
     ...(subject.clientId === undefined ? {} : { clientId: subject.clientId }),
@@ -284,7 +331,15 @@ function desiredClient(record: ClientRecord, desired: Desired, subject: Generati
 /** Of a client that nobody wants any more only its being there matters, so what would count as drift does not. */
 function nothingDesired({ record, subject }: Work): DesiredClient {
   const { type: authentication } = subject.credential;
-  return { name: '', tag: tagText(record.tag), authentication, keys: [], scopes: [], audiences: [], maxTokenLifetime: 0 };
+  return {
+    name: '',
+    tag: tagText(record.tag),
+    authentication,
+    keys: [],
+    scopes: [],
+    audiences: [],
+    maxTokenLifetime: 0,
+  };
 }
 
 function clientRef(record: ClientRecord, subject: Generation): ClientRef {

@@ -25,7 +25,8 @@ export function startGuard(o: {
     shipped: readShippedPolicies(),
     observed: () => observedPolicies(o.watches),
     store: new SecretGuardStore(o.connection, o.namespace),
-    probe: (signal) => probeAdmission(o.connection, { namespace: o.namespace, agentNamespaces: agentNamespaces() }, signal),
+    probe: (signal) =>
+      probeAdmission(o.connection, { namespace: o.namespace, agentNamespaces: agentNamespaces() }, signal),
     now: o.now,
   });
 }
@@ -34,5 +35,8 @@ function observedPolicies(watches: Watches): Known<readonly ObservedPolicy[]> {
   const stores = [...watches.admission];
   if (!stores.every(([, store]) => store.synced)) return { is: 'Unknown' };
   const ours = ({ name }: ObservedPolicy): boolean => name.endsWith(`.${group}`);
-  return { is: 'Seen', value: stores.flatMap(([, store]) => [...store.entries()].map(([, policy]) => policy)).filter(ours) };
+  return {
+    is: 'Seen',
+    value: stores.flatMap(([, store]) => [...store.entries()].map(([, policy]) => policy)).filter(ours),
+  };
 }

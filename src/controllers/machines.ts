@@ -1,7 +1,10 @@
-import type { Clock, Instant } from '../clock.ts';
+import { type Clock, type Instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
+import { generation } from '../domain/client/generations.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
+import { credentialRefused } from '../domain/client/transitions.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { Deliveries } from '../kube/deliveries.ts';
@@ -68,6 +71,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     epoch,
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,
+    credentialRefused: (name, generation, signal) => noteRefusal(parts, clients, name, generation, signal),
   });
   const session = new SessionMachine({
     sources: {
@@ -80,6 +84,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       now: () => clock.now(),
       epoch,
+      clientFailure: (record) => loop.failure('client', record),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();
         seen.set(key, since);
@@ -101,7 +106,15 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
   });
   const { access, targets, installation, creators, reporter } = parts;
   const client = new ClientMachine({
-    sources: { memory, access, targets, providers, installation, epoch, apiServerOffset: () => connection.serverTime()?.offset },
+    sources: {
+      memory,
+      access,
+      targets,
+      providers,
+      installation,
+      epoch,
+      apiServerOffset: () => connection.serverTime()?.offset,
+    },
     records: clients,
     effects,
     audit: parts.audit,
@@ -129,4 +142,20 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
   loop.register(poolMachine(projection));
   loop.register(policyMachine(projection));
   loop.register(identityMachine(projection));
+}
+
+/** Once per refusal, however many sessions met it; what the record says then is the client table's business. */
+async function noteRefusal(
+  { effects, clock, memory }: MachineParts,
+  clients: RecordStore<ClientRecord>,
+  name: string,
+  n: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = memory.clients.get(name)?.record;
+  const subject = record === undefined ? undefined : generation(record, n);
+  if (record === undefined || subject === undefined || subject.refusedAt !== undefined) return;
+  await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
+    clients.write(name, credentialRefused(record, n, clock.now()), bounded),
+  );
 }

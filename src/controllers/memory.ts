@@ -45,7 +45,9 @@ export class Memory {
     this.#namespace = operatorNamespace;
     this.identities.addIndex(indexes.pool, ({ spec }) => [spec.pool]);
     this.identities.addIndex(indexes.namespace, ({ metadata }) => [metadata.namespace ?? '']);
-    this.sessions.addIndex(indexes.session, ({ record }) => (record === undefined ? [] : [`${record.pod.uid}.${record.identity.name}`]));
+    this.sessions.addIndex(indexes.session, ({ record }) =>
+      record === undefined ? [] : [`${record.pod.uid}.${record.identity.name}`],
+    );
     this.sessions.addIndex(indexes.client, ({ record }) => (record === undefined ? [] : [record.client]));
     this.sessions.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
     this.sessions.addIndex(indexes.namespace, ({ record }) => (record === undefined ? [] : [record.pod.namespace]));

@@ -22,12 +22,14 @@ export function collectMetrics(o: {
   for (const [lane, keys] of o.depth.lanes) metrics.set('ci_identity_queue_depth_keys', { lane: String(lane) }, keys);
   for (const [watch, health] of o.watches.health()) {
     metrics.set('ci_identity_watch_synced', { watch }, health.synced ? 1 : 0);
-    if (health.lastEventAt !== undefined) metrics.set('ci_identity_watch_age_seconds', { watch }, (now - health.lastEventAt) / second);
+    if (health.lastEventAt !== undefined)
+      metrics.set('ci_identity_watch_age_seconds', { watch }, (now - health.lastEventAt) / second);
   }
   metrics.reset('ci_identity_sessions_live');
   const live = new Map<string, number>();
   for (const [, { record }] of memory.sessions.entries()) {
-    if (record?.tokens.at(-1)?.end === undefined && record !== undefined) live.set(record.pool.name, (live.get(record.pool.name) ?? 0) + 1);
+    if (record?.tokens.at(-1)?.end === undefined && record !== undefined)
+      live.set(record.pool.name, (live.get(record.pool.name) ?? 0) + 1);
   }
   for (const [pool, count] of live) metrics.set('ci_identity_sessions_live', { pool }, count);
   collectCredentials(metrics, memory);

@@ -5,8 +5,9 @@ import { installationId } from '../domain/client/target.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
+import { readConfigMap, readSecret } from '../kube/keys.ts';
 import { leaseAccess } from '../kube/leases.ts';
-import { type Kind, get, kinds } from '../kube/resources.ts';
+import { get, kinds } from '../kube/resources.ts';
 import { mayUse } from '../kube/reviews.ts';
 import { Budgets } from '../runtime/budget.ts';
 import { Effects } from '../runtime/effect.ts';
@@ -30,7 +31,7 @@ import { ReferencedKeys } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
 import { Watches } from './watches.ts';
-import { Wiring } from './wiring.ts';
+import { Wiring, machines } from './wiring.ts';
 
 export interface OperatorOptions {
   readonly connection: ApiConnection;
@@ -76,8 +77,8 @@ export class Operator {
     this.#memory = new Memory(namespace);
     this.#configuration = configuration;
     this.#keys = new ReferencedKeys({
-      readSecret: (name, signal) => this.#readKeys(kinds.secrets, name, signal),
-      readConfigMap: (name, signal) => this.#readKeys(kinds.configMaps, name, signal),
+      readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
+      readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
     });
     this.#providers = new PoolProviders({ memory: this.#memory, keys: this.#keys, clock, random, configuration });
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
@@ -93,7 +94,8 @@ export class Operator {
       clock,
       held: () => this.#leader.held(),
       lost: this.#leader.lost,
-      onEffect: (operation, outcome, took) => metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
+      onEffect: (operation, outcome, took) =>
+        metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
       ...(options.crash === undefined ? {} : { crash: options.crash }),
     });
     this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer) });
@@ -110,7 +112,10 @@ export class Operator {
       budgets: this.#budgets,
       workers: 32,
       onDecision: (...report) => this.#reporter.decision(...report),
-      onFailure: (...report) => this.#reporter.failure(...report),
+      onFailure: (machine, key, ...report) => {
+        this.#reporter.failure(machine, key, ...report);
+        if (machine === machines.client) this.#wiring.clientFailed(key);
+      },
       onWork: (machine, _row, outcome) => metrics.count('ci_identity_decisions_total', { machine, outcome }),
     });
     this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => this.#loop.wake(machine, key));
@@ -127,7 +132,13 @@ export class Operator {
         this.#wiring.podsOf(store);
       },
     });
-    this.#guard = startGuard({ connection, memory: this.#memory, namespace, watches: this.#watches, now: () => this.#apiServerTime() });
+    this.#guard = startGuard({
+      connection,
+      memory: this.#memory,
+      namespace,
+      watches: this.#watches,
+      now: () => this.#apiServerTime(),
+    });
     registerMachines(this.#loop, {
       ...options,
       memory: this.#memory,
@@ -152,7 +163,11 @@ export class Operator {
     this.#installation = installationId(await this.#kubeSystemUid(stop), this.#o.namespace);
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
-      { name: 'keys', run: (signal) => this.#repeat(keysEvery, signal, () => this.#refreshKeys(signal)), ready: (signal) => this.#firstKeys(signal) },
+      {
+        name: 'keys',
+        run: (signal) => this.#repeat(keysEvery, signal, () => this.#refreshKeys(signal)),
+        ready: (signal) => this.#firstKeys(signal),
+      },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
       loopLag({ clock, limit: loopLagLimit }),
       { name: 'guard', run: (signal) => this.#guardPart(signal) },
@@ -196,17 +211,23 @@ export class Operator {
   health(): Health {
     return {
       live: () => [{ name: 'process', ok: true }],
-      ready: () => this.#watches.health().map(([name, health]): Check => ({
-        name: `watch ${name}`,
-        ok: health.synced,
-        message: health.message ?? 'not read completely yet',
-      })),
+      ready: () =>
+        this.#watches.health().map(([name, health]): Check => ({
+          name: `watch ${name}`,
+          ok: health.synced,
+          message: health.message ?? 'not read completely yet',
+        })),
     };
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
     this.#o.logger.info('leading', { epoch: this.#leader.epoch });
-    this.#o.audit.record({ event: 'Started', outcome: 'Success', reason: 'Ready', message: `epoch ${this.#leader.epoch}` });
+    this.#o.audit.record({
+      event: 'Started',
+      outcome: 'Success',
+      reason: 'Ready',
+      message: `epoch ${this.#leader.epoch}`,
+    });
     this.#wiring.everything();
     await this.#loop.run(signal);
   }
@@ -219,7 +240,8 @@ export class Operator {
     for (const store of this.#watches.admission.values()) store.onChange(() => void look());
     await this.#repeat(probeEvery, signal, async () => {
       await this.#guard.probe(signal);
-      if (this.#guard.unclearProbe !== undefined) this.#o.logger.warn('guard probe', { message: this.#guard.unclearProbe });
+      if (this.#guard.unclearProbe !== undefined)
+        this.#o.logger.warn('guard probe', { message: this.#guard.unclearProbe });
       this.#wiring.everything();
     });
   }
@@ -267,19 +289,6 @@ export class Operator {
       }
       await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), second), stop);
     }
-  }
-
-  async #readKeys(kind: Kind, name: string, signal: AbortSignal): Promise<Readonly<Record<string, string>> | undefined> {
-    const found = await get<{ readonly data?: Readonly<Record<string, string>> }>(
-      this.#o.connection,
-      kind,
-      { namespace: this.#o.namespace, name },
-      { signal },
-    );
-    const data = found?.data ?? {};
-    if (found === undefined) return undefined;
-    if (kind !== kinds.secrets) return data;
-    return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
   }
 
   #apiServerTime(): Instant {

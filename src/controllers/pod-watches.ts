@@ -47,7 +47,9 @@ export class PodWatches {
   }
 
   endAll(): void {
-    for (const namespace of [...this.#watched.keys()]) this.end(namespace);
+    for (const { stop } of this.#watched.values()) stop.abort();
+    this.#watched.clear();
+    this.#o.stores.clear();
   }
 
   health(): readonly (readonly [string, ReflectorHealth])[] {

@@ -17,7 +17,13 @@ export class PoolProviders {
   readonly #issuers: Issuers;
   #configuration: Configuration;
 
-  constructor(o: { memory: Memory; keys: ReferencedKeys; clock: Clock; random: () => number; configuration: Configuration }) {
+  constructor(o: {
+    memory: Memory;
+    keys: ReferencedKeys;
+    clock: Clock;
+    random: () => number;
+    configuration: Configuration;
+  }) {
     this.#memory = o.memory;
     this.#keys = o.keys;
     this.#issuers = new Issuers({ clock: o.clock, random: o.random });

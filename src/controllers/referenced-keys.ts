@@ -39,11 +39,14 @@ export class ReferencedKeys {
       }
       const ref = issuer.caBundleRef;
       if (ref === undefined) continue;
-      const bundle = (await this.#readConfigMap(ref.name, signal))?.[ref.key] ?? (await this.#readSecret(ref.name, signal))?.[ref.key];
+      const bundle =
+        (await this.#readConfigMap(ref.name, signal))?.[ref.key] ??
+        (await this.#readSecret(ref.name, signal))?.[ref.key];
       if (bundle !== undefined) bundles.set(refKey(ref), bundle);
     }
     const changed =
-      !sameMap(secrets, this.#secrets, (a, b) => a.reveal() === b.reveal()) || !sameMap(bundles, this.#bundles, (a, b) => a === b);
+      !sameMap(secrets, this.#secrets, (a, b) => a.reveal() === b.reveal()) ||
+      !sameMap(bundles, this.#bundles, (a, b) => a === b);
     this.#secrets = secrets;
     this.#bundles = bundles;
     return changed;

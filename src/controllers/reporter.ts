@@ -9,7 +9,12 @@ import { parseSessionKey } from './session-snapshot.ts';
 
 /** Tells people: log lines for what the loop does, events on the objects that people look at. Never blocks, never throws. */
 export class Reporter {
-  readonly #o: { readonly memory: Memory; readonly events: EventRecorder; readonly logger: Logger; readonly metrics: Metrics };
+  readonly #o: {
+    readonly memory: Memory;
+    readonly events: EventRecorder;
+    readonly logger: Logger;
+    readonly metrics: Metrics;
+  };
 
   constructor(options: { memory: Memory; events: EventRecorder; logger: Logger; metrics: Metrics }) {
     this.#o = options;
@@ -32,7 +37,8 @@ export class Reporter {
     else if (known.class === 'Conflict') logger.debug('conflict', fields);
     else if (known.class === 'Waiting') logger.info('waits', fields);
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
-    if (machine === 'session' && known !== undefined && known.class !== 'Conflict') this.#onPod(key, known.reason, known.message);
+    if (machine === 'session' && known !== undefined && known.class !== 'Conflict')
+      this.#onPod(key, known.reason, known.message);
   }
 
   /** An object's summary changed: the event carries the sentence of the condition. */

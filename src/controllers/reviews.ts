@@ -2,7 +2,10 @@ import { type Clock, type Instant, type Milliseconds, minute, plus } from '../cl
 import type { Known } from '../decision.ts';
 
 /** Asks the API server whether `user` holds the verb `use` on the CiIdentity (SubjectAccessReview). */
-export type ReviewUse = (o: { user: string; namespace: string; identity: string }, signal: AbortSignal) => Promise<boolean>;
+export type ReviewUse = (
+  o: { user: string; namespace: string; identity: string },
+  signal: AbortSignal,
+) => Promise<boolean>;
 
 interface Answer {
   readonly allowed: boolean;
@@ -26,7 +29,9 @@ export class Reviews {
   /** What is known without asking. A refusal is remembered as long as an answer; after that it is `Unknown` again and the next Mint asks. */
   known(user: string, namespace: string, identity: string): Known<boolean> {
     const answer = this.#answers.get(answerKey(user, namespace, identity));
-    return answer === undefined || plus(answer.at, fresh) <= this.#clock.now() ? { is: 'Unknown' } : { is: 'Seen', value: answer.allowed };
+    return answer === undefined || plus(answer.at, fresh) <= this.#clock.now()
+      ? { is: 'Unknown' }
+      : { is: 'Seen', value: answer.allowed };
   }
 
   /** The answer, asked for anew when the last one is older than a minute. */

@@ -9,7 +9,7 @@ import { OperatorError } from '../errors.ts';
 import type { IdentityProvider, TokenSource } from '../providers/port.ts';
 import type { RecordStore } from '../kube/records.ts';
 import type { Effects } from '../runtime/effect.ts';
-import type { AuditFacts } from "../telemetry/audit.ts";
+import type { AuditFacts } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
@@ -31,6 +31,8 @@ export interface MinterOptions {
   /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
   providerOf(pool: string): IdentityProvider | undefined;
   credentialOf(client: string, generation: number): Credential | undefined;
+  /** The token endpoint refused this generation (`invalid_client`): the client machine must know. */
+  credentialRefused(client: string, generation: number, signal: AbortSignal): Promise<void>;
 }
 
 type MintAction = Extract<SessionAction, { readonly type: 'Mint' }>;
@@ -72,7 +74,14 @@ export class Minter {
     const started = this.#o.clock.now();
     const answer = await this.#request(minting, signal);
     const token = await this.#checked(minting, answer, started, signal);
-    const next = minted(s.record, token, { ...facts, ...subjectOf(answer) }, action.predecessor, this.#o.clock.now(), this.#o.epoch());
+    const next = minted(
+      s.record,
+      token,
+      { ...facts, ...subjectOf(answer) },
+      action.predecessor,
+      this.#o.clock.now(),
+      this.#o.epoch(),
+    );
     try {
       await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
         this.#o.records.write(recordNameOf(s) ?? '', next, bounded),
@@ -124,6 +133,8 @@ export class Minter {
     } catch (error) {
       const reason = error instanceof OperatorError ? error.reason : 'InternalError';
       this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Failure', reason });
+      if (reason === 'CredentialRefused')
+        await this.#o.credentialRefused(client.name, client.current.generation, signal);
       throw error;
     }
   }
@@ -149,14 +160,26 @@ export class Minter {
       return { sha256, value, ask: action.ask, minted: started, exp: verdict.exp, generation, clientId };
     }
     const { reason, message } = verdict;
-    this.#o.audit.record(key, s, { event: 'Discarded', outcome: 'Failure', reason, message, token_sha256: answer.sha256, ...this.#what(minting) });
+    this.#o.audit.record(key, s, {
+      event: 'Discarded',
+      outcome: 'Failure',
+      reason,
+      message,
+      token_sha256: answer.sha256,
+      ...this.#what(minting),
+    });
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
     if (verdict.revoke) await tokens.revoke(answer.value, clientId, credential, signal).catch(() => undefined);
-    throw new OperatorError({ class: 'Terminal', reason, message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}` });
+    throw new OperatorError({
+      class: 'Terminal',
+      reason,
+      message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}`,
+    });
   }
 
   #what({ action, client, facts, s }: Minting): Partial<AuditFacts> {
-    const by = s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
+    const by =
+      s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
     return {
       scopes: action.ask.scopes,
       audiences: action.ask.audiences,

@@ -46,18 +46,32 @@ export interface SessionSources {
   deliveryLag(): Milliseconds;
   now(): Instant;
   epoch(): number;
+  /** What the last step of a client failed with, while it is still to be done. */
+  clientFailure(record: string): FailureNote | undefined;
   /** When this process saw the pod of this session first. */
   seenSince(key: string): Instant;
 }
 
 /** Reads memory only. `undefined`: neither pod nor record is left, the session is over and forgotten. */
-export function snapshotSession(sources: SessionSources, key: string, note: FailureNote | undefined): SessionSnapshot | undefined {
+export function snapshotSession(
+  sources: SessionSources,
+  key: string,
+  note: FailureNote | undefined,
+): SessionSnapshot | undefined {
   const { memory } = sources;
   const { namespace, pod: podName, podUid, identity: identityName } = parseSessionKey(key);
   const stored = memory.sessionRecord(podUid, identityName);
   const pod = memory.pod(namespace, podName, podUid);
   const namespaceState = memory.namespaceState(namespace);
-  if (stored === undefined && memory.sessions.synced && (pod.is === 'Gone' || namespaceState.is !== 'Unknown' && pod.is === 'Unknown' && namespaceState.is === 'Seen' && namespaceState.value === 'Leaving')) {
+  if (
+    stored === undefined &&
+    memory.sessions.synced &&
+    (pod.is === 'Gone' ||
+      (namespaceState.is !== 'Unknown' &&
+        pod.is === 'Unknown' &&
+        namespaceState.is === 'Seen' &&
+        namespaceState.value === 'Leaving'))
+  ) {
     return undefined;
   }
   const identity = memory.identity(namespace, identityName);
@@ -111,9 +125,18 @@ export function failureOf(note: FailureNote): Failure {
 }
 
 /** What may stop this identity, as far as memory knows. */
-export function stopSources(memory: Memory, identity: CiIdentity, pool: Known<IdentityPool>, namespaceName: string): StopSources {
+export function stopSources(
+  memory: Memory,
+  identity: CiIdentity,
+  pool: Known<IdentityPool>,
+  namespaceName: string,
+): StopSources {
   const namespace = memory.namespace(namespaceName);
-  return { identity, ...poolStopSources(memory, pool), ...(namespace.is === 'Seen' ? { namespace: namespace.value } : {}) };
+  return {
+    identity,
+    ...poolStopSources(memory, pool),
+    ...(namespace.is === 'Seen' ? { namespace: namespace.value } : {}),
+  };
 }
 
 export function poolStopSources(memory: Memory, pool: Known<IdentityPool>): StopSources {
@@ -138,7 +161,11 @@ function clientFacts(
   if (identity.is !== 'Seen') return identity;
   if (!sources.memory.clients.synced) return { is: 'Unknown' };
   const { metadata } = identity.value;
-  const target = targetOf(pool.value, { namespace: metadata.namespace ?? '', name: metadata.name, uid: metadata.uid ?? '' });
+  const target = targetOf(pool.value, {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+  });
   const stored = target === undefined ? undefined : sources.memory.clients.get(target.recordName);
   const record = stored?.record;
   const issuer = pool.value.spec.provider.issuer;
@@ -149,7 +176,7 @@ function clientFacts(
     value: {
       name: target?.recordName ?? '',
       issuer,
-      ...(current === undefined ? {} : { current }),
+      ...(current === undefined ? trouble(sources, target?.recordName) : { current }),
       revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
       ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
       ...(proof?.outcome === 'Refused' && proof.lasting === true ? { refusal: proof.message ?? '' } : {}),
@@ -160,4 +187,10 @@ function clientFacts(
 function currentOf(record: ClientRecord | undefined): ClientFacts['current'] {
   const generation = record?.generations.find((g) => g.state === 'Current');
   return generation?.clientId === undefined ? undefined : { generation: generation.n, clientId: generation.clientId };
+}
+
+/** Why no client mints, as far as it is known. */
+function trouble(sources: SessionSources, record: string | undefined): Pick<ClientFacts, 'message' | 'lasting'> {
+  const note = record === undefined ? undefined : sources.clientFailure(record);
+  return note === undefined ? {} : { message: note.error.message, lasting: note.error.class === 'Terminal' };
 }

@@ -100,15 +100,15 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       pod: { name: pod, uid: podUid },
     };
     const before = this.#o.delivered.get(key);
-    const { resourceVersion } = await this.#o.effects.run(
-      'session.Deliver.write',
-      { deadline: callDeadline, signal },
-      (bounded) => this.#o.deliveries.put(delivery, before?.resourceVersion, bounded),
-    ).catch((error: unknown) => {
-      // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
-      this.#o.delivered.delete(key);
-      throw error;
-    });
+    const { resourceVersion } = await this.#o.effects
+      .run('session.Deliver.write', { deadline: callDeadline, signal }, (bounded) =>
+        this.#o.deliveries.put(delivery, before?.resourceVersion, bounded),
+      )
+      .catch((error: unknown) => {
+        // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
+        this.#o.delivered.delete(key);
+        throw error;
+      });
     const at = this.#o.clock.now();
     this.#o.delivered.set(key, { digest: rendered.digest, content: action.content, at, resourceVersion });
     const newest = s.record?.tokens.at(-1);
@@ -122,7 +122,11 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     });
     const first = action.content === 'Token' && s.record?.tokens.length === 1 && before?.content !== 'Token';
     if (first && s.pod.is === 'Seen' && s.record !== undefined) {
-      this.#o.metrics.observe('ci_identity_delivery_seconds', { pool: s.record.pool.name }, (at - s.pod.value.created) / second);
+      this.#o.metrics.observe(
+        'ci_identity_delivery_seconds',
+        { pool: s.record.pool.name },
+        (at - s.pod.value.created) / second,
+      );
     }
   }
 
@@ -132,11 +136,18 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     return s.record === undefined ? undefined : renderToken(s.record, s.deliveryLag, jitterOf(key));
   }
 
-  async #forbid(key: string, s: SessionSnapshot, tokens: readonly string[], reason: string, signal: AbortSignal): Promise<void> {
+  async #forbid(
+    key: string,
+    s: SessionSnapshot,
+    tokens: readonly string[],
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (s.record === undefined) return;
     const revocation = s.client.is === 'Seen' ? s.client.value.revocation : 'Immediate';
     await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
-    for (const token of tokens) this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, token_sha256: token });
+    for (const token of tokens)
+      this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, token_sha256: token });
   }
 
   /** RFC 7009, as the client and generation that minted it; then the token leaves the record. A provider that cannot: it stays until `exp`. */
@@ -157,7 +168,11 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     });
   }
 
-  async #askForRevocation(record: SessionRecord, token: Token, signal: AbortSignal): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
+  async #askForRevocation(
+    record: SessionRecord,
+    token: Token,
+    signal: AbortSignal,
+  ): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
     const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
     const credential = this.#o.credentialOf(record.client, token.generation);
     const { value } = token;
@@ -167,13 +182,25 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     );
   }
 
-  async #drop(key: string, s: SessionSnapshot, tokens: readonly string[], reason: string, signal: AbortSignal): Promise<void> {
+  async #drop(
+    key: string,
+    s: SessionSnapshot,
+    tokens: readonly string[],
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (s.record === undefined) return;
     await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
-    for (const token of tokens) this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
+    for (const token of tokens)
+      this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
   }
 
-  async #write(effect: string, s: SessionSnapshot, next: SessionRecord | undefined, signal: AbortSignal): Promise<void> {
+  async #write(
+    effect: string,
+    s: SessionSnapshot,
+    next: SessionRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const name = recordNameOf(s);
     if (name === undefined) return;
     await this.#o.effects.run(effect, { deadline: callDeadline, signal }, (bounded) =>

@@ -43,7 +43,8 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     pool,
     synced: memory.identities.synced && memory.clients.synced,
     issuerConfigured: providers.isConfigured(issuer),
-    registrationCredential: pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
+    registrationCredential:
+      pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
     ...(stop === undefined ? {} : { stop }),
     guard: sources.guard(),
     clients: sources.targets.ofPool(name).map((record) => clientView(sources, pool, record)),
@@ -52,14 +53,19 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   };
 }
 
-export function policyFacts(sources: StatusSources, name: string, writtenAt: Instant | undefined): PolicyFacts | undefined {
+export function policyFacts(
+  sources: StatusSources,
+  name: string,
+  writtenAt: Instant | undefined,
+): PolicyFacts | undefined {
   const { memory } = sources;
   const policy = memory.policies.get(name);
   if (policy === undefined) return undefined;
   let identities = 0;
   for (const [, identity] of memory.identities.entries()) {
     const access = sources.access.of(identity);
-    if (access.is === 'Seen' && access.value.is === 'Granted' && access.value.by.some(({ by }) => by.policy === name)) identities += 1;
+    if (access.is === 'Seen' && access.value.is === 'Granted' && access.value.by.some(({ by }) => by.policy === name))
+      identities += 1;
   }
   return {
     policy,
@@ -70,7 +76,11 @@ export function policyFacts(sources: StatusSources, name: string, writtenAt: Ins
   };
 }
 
-export function identityFacts(sources: StatusSources, key: string, writtenAt: Instant | undefined): IdentityFacts | undefined {
+export function identityFacts(
+  sources: StatusSources,
+  key: string,
+  writtenAt: Instant | undefined,
+): IdentityFacts | undefined {
   const { memory } = sources;
   const identity = memory.identities.get(key);
   if (identity === undefined) return undefined;
@@ -100,7 +110,9 @@ function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<Iden
   if (!sources.memory.clients.synced) return { is: 'Unknown' };
   const { namespace = '', name, uid = '' } = identity.metadata;
   const target = targetOf(pool.value, { namespace, name, uid });
-  return target === undefined ? { is: 'Gone' } : { is: 'Seen', value: clientView(sources, pool.value, target.recordName) };
+  return target === undefined
+    ? { is: 'Gone' }
+    : { is: 'Seen', value: clientView(sources, pool.value, target.recordName) };
 }
 
 function clientView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
@@ -109,15 +121,27 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
   const target = sources.targets.find(recordName);
   const current = currentOf(record);
   const every = target === undefined ? undefined : desiredOf(pool, target, sources.installation()).rotateEvery;
-  const owner = target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
+  const owner =
+    target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
   return {
-    wanted: pool.metadata.deletionTimestamp === undefined && target !== undefined && sources.targets.isWanted(recordName, target),
+    wanted:
+      pool.metadata.deletionTimestamp === undefined &&
+      target !== undefined &&
+      sources.targets.isWanted(recordName, target),
     ...(owner === undefined ? {} : { owner: target?.identity === undefined ? `namespace ${owner}` : owner }),
     ...(record === undefined ? {} : { record }),
     ...(note === undefined
       ? {}
-      : { failure: { reason: note.error.reason, message: note.error.message, terminal: note.error.class === 'Terminal' } }),
-    ...(current === undefined || every === undefined ? {} : { nextRotation: dueAt(current, every, jitterOf(recordName)) }),
+      : {
+          failure: {
+            reason: note.error.reason,
+            message: note.error.message,
+            terminal: note.error.class === 'Terminal',
+          },
+        }),
+    ...(current === undefined || every === undefined
+      ? {}
+      : { nextRotation: dueAt(current, every, jitterOf(recordName)) }),
   };
 }
 

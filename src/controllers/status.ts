@@ -73,7 +73,10 @@ export function identityMachine(parts: ProjectionParts): Machine<IdentityFacts, 
 }
 
 /** A projection: facts → status, written when it says something new. Nothing ever reads it back as an input. */
-class StatusMachine<Spec, Status extends WithConditions, Facts extends object> implements Machine<Facts, StatusAction<Status>> {
+class StatusMachine<Spec, Status extends WithConditions, Facts extends object> implements Machine<
+  Facts,
+  StatusAction<Status>
+> {
   readonly name: string;
   readonly #parts: ProjectionParts;
   readonly #projection: Projection<Spec, Status, Facts>;

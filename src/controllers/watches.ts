@@ -4,7 +4,18 @@ import { clientCodec } from '../domain/client/record-codec.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import type { AdmissionObject } from '../kube/trim.ts';
-import { admissionKinds, admissionObjects, ciIdentities, emergencyStops, identityPools, namespaces, nodes, pods, records, scopePolicies } from '../kube/watches.ts';
+import {
+  admissionKinds,
+  admissionObjects,
+  ciIdentities,
+  emergencyStops,
+  identityPools,
+  namespaces,
+  nodes,
+  pods,
+  records,
+  scopePolicies,
+} from '../kube/watches.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { Reflector, type ReflectorHealth, type Source } from '../runtime/reflector.ts';
 import { type Kept, Store } from '../runtime/store.ts';
@@ -28,7 +39,11 @@ export class Watches {
   readonly admission = new Map<keyof typeof admissionKinds, Store<AdmissionObject>>();
   readonly pods: PodWatches;
   readonly #o: WatchesOptions;
-  readonly #reflectors: { readonly name: string; readonly run: (signal: AbortSignal) => Promise<void>; health(): ReflectorHealth }[] = [];
+  readonly #reflectors: {
+    readonly name: string;
+    readonly run: (signal: AbortSignal) => Promise<void>;
+    readonly health: () => ReflectorHealth;
+  }[] = [];
 
   constructor(options: WatchesOptions) {
     this.#o = options;
@@ -40,7 +55,11 @@ export class Watches {
     this.#add('nodes', nodes(connection), memory.nodes);
     this.#add('emergency-stop', emergencyStops(connection, namespace), memory.configMaps);
     this.#add('client-records', records(connection, { kind: 'client', namespace, codec: clientCodec }), memory.clients);
-    this.#add('session-records', records(connection, { kind: 'session', namespace, codec: sessionCodec }), memory.sessions);
+    this.#add(
+      'session-records',
+      records(connection, { kind: 'session', namespace, codec: sessionCodec }),
+      memory.sessions,
+    );
     for (const kind of Object.keys(admissionKinds) as (keyof typeof admissionKinds)[]) {
       const store = new Store<AdmissionObject>(kind);
       this.admission.set(kind, store);

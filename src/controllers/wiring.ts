@@ -8,7 +8,13 @@ import { type Memory, indexes } from './memory.ts';
 import { sessionKey } from './session-snapshot.ts';
 
 /** The names of the machines, as the loop knows them. */
-export const machines = { client: 'client', session: 'session', pool: 'pool', policy: 'policy', identity: 'identity' } as const;
+export const machines = {
+  client: 'client',
+  session: 'session',
+  pool: 'pool',
+  policy: 'policy',
+  identity: 'identity',
+} as const;
 
 export type Wake = (machine: (typeof machines)[keyof typeof machines], key: string) => void;
 
@@ -38,7 +44,8 @@ export class Wiring {
     configMaps.onChange(() => this.everything());
     clients.onChange((name, next, previous) => this.client(name, (next ?? previous)?.record?.pool.name));
     sessions.onChange((_name, next, previous) => this.sessionRecord((next ?? previous)?.record));
-    for (const store of [pools, policies, identities, namespaces, clients, sessions]) store.onSynced(() => this.everything());
+    for (const store of [pools, policies, identities, namespaces, clients, sessions])
+      store.onSynced(() => this.everything());
   }
 
   podsOf(store: Store<PodFacts>): void {
@@ -91,10 +98,21 @@ export class Wiring {
     for (const [key] of this.#memory.identities.byIndex(indexes.pool, pool)) this.identityAndSessions(key);
   }
 
+  /** A step of the client failed: its pool and identities say so. The client itself is not woken, or its failure would count as news. */
+  clientFailed(name: string): void {
+    const pool = this.#targets.find(name)?.pool.name;
+    if (pool === undefined) return;
+    this.#wake(machines.pool, pool);
+    for (const [key] of this.#memory.identities.byIndex(indexes.pool, pool)) this.#wake(machines.identity, key);
+  }
+
   sessionRecord(record: SessionRecord | undefined): void {
     if (record === undefined) return;
     const { pod, identity } = record;
-    this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }));
+    this.#wake(
+      machines.session,
+      sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
+    );
     this.#wake(machines.identity, `${pod.namespace}/${identity.name}`);
     this.#wake(machines.client, record.client);
   }

@@ -68,15 +68,18 @@ export class Loop {
     this.#machines.set(machine.name, machine);
   }
 
-  /** Something that this key depends on changed: it is looked at soon. Any number of wakes before that cost one look. */
-  wake(machine: string, key: string): void {
+  /**
+   * The key is looked at soon; any number of wakes before that cost one look. `Changed`: something that it depends on did, so that what was
+   * refused is worth another try; `Check`: only in case something was missed, which ends no back-off.
+   */
+  wake(machine: string, key: string, why: 'Changed' | 'Check' = 'Changed'): void {
     const found = this.#machines.get(machine);
     if (found === undefined) throw new Error(`there is no machine ${machine}`);
     const id = idOf(machine, key);
     if (!this.#keys.has(id)) {
       this.#keys.set(id, { machine: found, key, row: undefined, lastAction: undefined, repeats: 0 });
     }
-    this.#failures.changed(id);
+    if (why === 'Changed') this.#failures.changed(id);
     this.#dirty.add(id);
     this.#pump();
   }

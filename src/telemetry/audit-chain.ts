@@ -42,8 +42,10 @@ export function verifyChain(lines: Iterable<string>): ChainVerdict {
       torn.push(number);
       continue;
     }
-    const problem = line === undefined ? 'it is not an audit line of version 1' : problemOf(line, chains.get(line.process_id));
-    if (problem !== undefined || line === undefined) return { is: 'Broken', line: number, message: `line ${number}: ${problem ?? ''}` };
+    const problem =
+      line === undefined ? 'it is not an audit line of version 1' : problemOf(line, chains.get(line.process_id));
+    if (problem !== undefined || line === undefined)
+      return { is: 'Broken', line: number, message: `line ${number}: ${problem ?? ''}` };
     count += 1;
     chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text) });
     requests.see(number, line);
@@ -64,7 +66,12 @@ function problemOf({ process_id: id, seq, previous }: ParsedLine, chain: Chain |
     : `the line before it of process ${id}, number ${seq - 1}, was changed, or this one was inserted`;
 }
 
-const answers: ReadonlySet<string> = new Set(['Minted', 'Discarded', 'Denied', 'Failed'] satisfies AuditLine['event'][]);
+const answers: ReadonlySet<string> = new Set([
+  'Minted',
+  'Discarded',
+  'Denied',
+  'Failed',
+] satisfies AuditLine['event'][]);
 
 /** Which token requests got an outcome: the next line of the same process and session that is one. */
 class Requests {
@@ -93,7 +100,8 @@ const headerLimit = 400;
 
 function isTorn(text: string, chains: ReadonlyMap<string, Chain>): boolean {
   const [, id, seq, previous] = header.exec(text) ?? [];
-  if (id === undefined) return text.length <= headerLimit && (begin.startsWith(text) || text.startsWith(begin)) && !isJson(text);
+  if (id === undefined)
+    return text.length <= headerLimit && (begin.startsWith(text) || text.startsWith(begin)) && !isJson(text);
   const expected = chains.get(id) ?? noChain;
   return Number(seq) === expected.seq && previous === expected.hash && !isJson(text);
 }

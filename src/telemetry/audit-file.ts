@@ -11,7 +11,7 @@ export function openAuditFile(path: string): AuditFile {
   const fd = openSync(path, 'a+', 0o600);
   const append = (text: string): void => {
     const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
   };
   if (endsInsideLine(fd)) append('\n');
   return { write: append, close: () => closeSync(fd) };

@@ -95,7 +95,9 @@ export class AuditLog {
       previous: this.#previous,
       ...facts,
     };
-    const text = JSON.stringify(line, (_key, value: unknown) => (typeof value === 'string' ? clean(value, 2_048) : value));
+    const text = JSON.stringify(line, (_key, value: unknown) =>
+      typeof value === 'string' ? clean(value, 2_048) : value,
+    );
     const start = this.#torn ? '\n' : '';
     this.#torn = true;
     this.#write(`${start}${text}\n`);

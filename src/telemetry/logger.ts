@@ -44,7 +44,8 @@ export function createLogger(options: {
     transports: [new winston.transports.Stream({ stream, eol: '\n' })],
   });
   // Fields go in a member of their own: winston glues a field named `message` to the message and takes `level` for the level.
-  const log = (at: LogLevel, message: string, fields: Fields = {}): void => void logger.log({ level: at, message, fields });
+  const log = (at: LogLevel, message: string, fields: Fields = {}): void =>
+    void logger.log({ level: at, message, fields });
   return {
     error: (message, fields) => log('error', message, fields),
     warn: (message, fields) => log('warn', message, fields),
@@ -68,7 +69,8 @@ export function plain(value: unknown, depth = 0): unknown {
   if (depth > deepest) return '…';
   if (value instanceof Error) return plainError(value, depth);
   if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
-  const json: unknown = 'toJSON' in value && typeof value.toJSON === 'function' ? (value as { toJSON(): unknown }).toJSON() : value;
+  const json: unknown =
+    'toJSON' in value && typeof value.toJSON === 'function' ? (value as { toJSON(): unknown }).toJSON() : value;
   if (typeof json !== 'object' || json === null) return plain(json, depth + 1);
   return Object.fromEntries(Object.entries(json).map(([key, item]) => [clean(key, 200), plain(item, depth + 1)]));
 }

@@ -15,7 +15,12 @@ export interface ApiResponse {
 }
 
 /** One request on a connection of its own, JSON both ways; fails only if no response comes within 10 s. */
-export async function apiRequest(client: ApiClient, method: string, path: string, body?: unknown): Promise<ApiResponse> {
+export async function apiRequest(
+  client: ApiClient,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const request = send(
       new URL(path, client.server),

@@ -56,10 +56,13 @@ export async function ensureBinaries<N extends Binary>(
     else missing.push(name);
   }
   if (missing.length > 0) {
-    log(`building ${missing.length} programs from Go modules into ${cacheDirectory()}, once; all take about six minutes`);
+    log(
+      `building ${missing.length} programs from Go modules into ${cacheDirectory()}, once; all take about six minutes`,
+    );
     const building = async (): Promise<void> => {
       for (const [index, name] of missing.entries()) {
-        found[name] = (await findBinary(name)) ?? (await build(name, `${index + 1} of ${missing.length}`, log, seccomp));
+        found[name] =
+          (await findBinary(name)) ?? (await build(name, `${index + 1} of ${missing.length}`, log, seccomp));
       }
     };
     await withLock('build', building, () => log('another process is building them, waiting for it'));

@@ -82,9 +82,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const binaries = await ensureBinaries(controlPlaneBinaries, log);
   const nodeTools = node ? await ensureNodeTools(log) : undefined;
   const dir = resolve(options.dir ?? join(rootDirectory(), `${process.pid}-${crypto.randomUUID().slice(0, 8)}`));
-  const instance = await claimInstance(dir);
+  const instance = await claimInstance(dir, log);
+  const dismissWatchdog = await watchOver(instance.owner);
   try {
-    if (!options.keep) await watchOver(dir);
     const plane: ControlPlane = {
       dir,
       index: instance.index,
@@ -106,10 +106,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (runtime.value) await startKubelet(runtime.value, client);
     const state: State = { plane, identity: client.identity, ...(nodeTools && { ctr: nodeTools.binaries.ctr }) };
     await writeFile(filesOf(dir).state, JSON.stringify(state), { mode: 0o600 });
-    if (options.keep) await disownInstance(instance);
-    return clusterOf(state, client);
+    if (options.keep) {
+      await disownInstance(instance);
+      dismissWatchdog();
+    }
+    return clusterOf(state, client, dismissWatchdog);
   } catch (error) {
     await removeInstance(dir);
+    dismissWatchdog();
     throw error;
   }
 }
@@ -119,9 +123,10 @@ export async function attachCluster(dir: string): Promise<Cluster> {
   const path = resolve(dir);
   const text = (await findInstance(path)) && (await readFile(filesOf(path).state, 'utf8'));
   const state = JSON.parse(text ?? '{}') as Partial<State>;
-  if (!isComplete(state)) throw new Error(`no cluster runs in ${path} – start one with: npm run cluster -- up --dir ${path}`);
+  if (!isComplete(state))
+    throw new Error(`no cluster runs in ${path} – start one with: npm run cluster -- up --dir ${path}`);
   const authority = await readFile(filesOf(path).authority, 'utf8');
-  return clusterOf(state, { server: serverUrl(state.plane.index), authority, identity: state.identity });
+  return clusterOf(state, { server: serverUrl(state.plane.index), authority, identity: state.identity }, () => {});
 }
 
 /** What `cluster.json` holds once the cluster is ready; an empty object before. */
@@ -156,13 +161,16 @@ function nodeOf({ plane: { dir, index }, ctr }: State): ClusterNode | undefined 
   };
 }
 
-function clusterOf(state: State, client: ApiClient): Cluster {
+function clusterOf(state: State, client: ApiClient, dismissWatchdog: () => void): Cluster {
   const { plane } = state;
   const { dir } = plane;
   const node = nodeOf(state);
   const files = filesOf(dir);
   const kubectl = plane.binaries.kubectl;
-  const stop = (): Promise<void> => removeInstance(dir);
+  const stop = async (): Promise<void> => {
+    await removeInstance(dir);
+    dismissWatchdog();
+  };
   const stopServer = (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> => stopApiServer(dir, signal);
   const startServer = (): Promise<void> => startApiServer(plane, client);
   return {

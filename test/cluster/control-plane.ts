@@ -42,12 +42,21 @@ export async function startControlPlane(plane: ControlPlane): Promise<ApiClient>
     '--log-level=warn',
   ]);
   if (plane.audit) {
-    const policy = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }], omitStages: ['RequestReceived'] };
+    const policy = {
+      apiVersion: 'audit.k8s.io/v1',
+      kind: 'Policy',
+      rules: [{ level: 'Metadata' }],
+      omitStages: ['RequestReceived'],
+    };
     await writeFile(files.auditPolicy, JSON.stringify(policy));
   }
   const administrator = await issue(dir, { commonName: 'administrator', organizations: ['system:masters'] });
   await writeKubeconfig(dir, 'administrator', serverUrl(index), administrator);
-  const client = { server: serverUrl(index), authority: await readFile(files.authority, 'utf8'), identity: administrator };
+  const client = {
+    server: serverUrl(index),
+    authority: await readFile(files.authority, 'utf8'),
+    identity: administrator,
+  };
   await Promise.all([startApiServer(plane, client, [etcd]), componentKubeconfigs(dir, index)]);
   const controllerManager = await start('kube-controller-manager', [
     `--kubeconfig=${files.kubeconfig('system:kube-controller-manager')}`,
@@ -74,7 +83,11 @@ export async function startControlPlane(plane: ControlPlane): Promise<ApiClient>
 }
 
 /** Starts the API server, also one that was stopped before, and returns when it is ready. */
-export async function startApiServer(plane: ControlPlane, client: ApiClient, others: StartedProcess[] = []): Promise<void> {
+export async function startApiServer(
+  plane: ControlPlane,
+  client: ApiClient,
+  others: StartedProcess[] = [],
+): Promise<void> {
   const server = await startProcess(plane.binaries['kube-apiserver'], apiServerFlags(plane), {
     dir: plane.dir,
     logFile: filesOf(plane.dir).log('kube-apiserver'),

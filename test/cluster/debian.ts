@@ -7,7 +7,17 @@ import { run, runOrFail } from './run.ts';
 /** kube-proxy runs nft, runc links libseccomp, pods run busybox; the rest is what nft needs at run time. */
 const packages = [
   'nftables',
-  ...['libnftables1', 'libnftnl11', 'libmnl0', 'libjansson4', 'libedit2', 'libbsd0', 'libmd0', 'libxtables12', 'libgmp10'],
+  ...[
+    'libnftables1',
+    'libnftnl11',
+    'libmnl0',
+    'libjansson4',
+    'libedit2',
+    'libbsd0',
+    'libmd0',
+    'libxtables12',
+    'libgmp10',
+  ],
   'libseccomp-dev',
   'busybox-static',
 ];
@@ -25,7 +35,8 @@ export async function whyDebianFilesAreMissing(): Promise<string | undefined> {
   if (await exists(await unpackedDirectory())) return undefined;
   for (const tool of ['apt-get', 'dpkg']) {
     const found = await run(tool, ['--version']).catch(() => undefined);
-    if (!found) return `a node needs the Debian packages ${packages.join(', ')} and ${tool} is not here – use Debian or Ubuntu`;
+    if (!found)
+      return `a node needs the Debian packages ${packages.join(', ')} and ${tool} is not here – use Debian or Ubuntu`;
   }
   return undefined;
 }

@@ -15,7 +15,12 @@ export async function pinnedVersion(module: GoModule, path: string): Promise<str
   const text = await readFile(join(goModuleDirectory(module), 'go.mod'), 'utf8');
   const version = text
     .split('\n')
-    .map((line) => line.trim().replace(/^require /, '').split(' '))
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^require /, '')
+        .split(' '),
+    )
     .find(([name, candidate]) => name === path && candidate?.startsWith('v'))?.[1];
   if (!version) throw new Error(`${goModuleDirectory(module)}/go.mod does not require ${path}`);
   return version;

@@ -50,7 +50,11 @@ export function busyboxEntries(busybox: Buffer, applets: readonly string[]): rea
     ...[directory('bin'), directory('etc'), directory('tmp', 0o1777), directory('root', 0o700)],
     { path: 'bin/busybox', mode: 0o755, content: busybox },
     ...applets.map((applet) => ({ path: `bin/${applet}`, mode: 0o777, content: { linkTo: 'busybox' } })),
-    { path: 'etc/passwd', mode: 0o644, content: Buffer.from('root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n') },
+    {
+      path: 'etc/passwd',
+      mode: 0o644,
+      content: Buffer.from('root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n'),
+    },
     { path: 'etc/group', mode: 0o644, content: Buffer.from('root:x:0:\nnobody:x:65534:\n') },
   ];
 }

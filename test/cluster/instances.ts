@@ -1,7 +1,8 @@
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { addressesOf, filesOf, maximumInstances, rootDirectory, shortHash } from './layout.ts';
+import { addressesOf, filesOf, maximumInstances } from './layout.ts';
 import { withLock } from './lock.ts';
 import { removeNodeTraces } from './node-traces.ts';
 import { type ProcessIdentity, identityOf, isAlive, killProcessesOf, processesOf } from './processes.ts';
@@ -18,16 +19,18 @@ export interface Instance {
  * Registers a cluster in `dir`, owned by this process, after cleaning what dead owners left. Creates the directory.
  * Fails if `dir` holds something else or a running cluster.
  */
-export async function claimInstance(dir: string): Promise<Instance> {
+export async function claimInstance(dir: string, log: (line: string) => void): Promise<OwnedInstance> {
   const owner = await identityOf(process.pid);
   if (!owner) throw new Error('this process is not found in /proc – mount it');
   return underLock(async () => {
-    await cleanAbandoned();
+    await cleanAbandoned(log);
     const instances = await registered();
     if (instances.some((instance) => instance.dir === dir)) {
       throw new Error(`a cluster runs in ${dir} already – stop it, or choose another directory`);
     }
     await requireOurs(dir);
+    await killProcessesOf(dir); // a register that was removed does not know what it left
+    await rm(dir, { recursive: true, force: true });
     const index = await freeIndex(instances);
     const instance = { index, dir, owner };
     await writeFile(entryFile(index), JSON.stringify(instance)); // before the directory: what is registered gets cleaned
@@ -36,6 +39,9 @@ export async function claimInstance(dir: string): Promise<Instance> {
     return instance;
   });
 }
+
+/** An instance that lives no longer than a process. */
+export type OwnedInstance = Instance & Required<Pick<Instance, 'owner'>>;
 
 /** Lets a cluster outlive this process. */
 export async function disownInstance(instance: Instance): Promise<void> {
@@ -51,48 +57,52 @@ export async function removeInstance(dir: string): Promise<void> {
   });
 }
 
+/** Removes the clusters whose owner has gone, and those without an owner whose last process has. */
+export async function removeAbandoned(log: (line: string) => void): Promise<void> {
+  await underLock(() => cleanAbandoned(log));
+}
+
 /** The entry of the cluster in `dir`. */
 export async function findInstance(dir: string): Promise<Instance | undefined> {
   return underLock(async () => (await registered()).find((instance) => instance.dir === dir));
 }
 
 async function underLock<T>(work: () => Promise<T>): Promise<T> {
-  return withLock(`instances:${shortHash(rootDirectory())}`, work);
+  return withLock(`instances:${registerDirectory}`, work);
 }
 
-function registerDirectory(): string {
-  return join(rootDirectory(), 'instances');
-}
+/** Not in `$TMPDIR`: ports, links and control groups are the machine's, so all work trees and shells share one register. */
+const registerDirectory = `/tmp/ci-identity-cluster-${userInfo().uid}/instances`;
 
 function entryFile(index: number): string {
-  return join(registerDirectory(), `${index}.json`);
+  return join(registerDirectory, `${index}.json`);
 }
 
 async function registered(): Promise<readonly Instance[]> {
-  await mkdir(registerDirectory(), { recursive: true });
+  await mkdir(registerDirectory, { recursive: true });
   const instances = [];
-  for (const name of await readdir(registerDirectory())) {
-    const text = await readFile(join(registerDirectory(), name), 'utf8');
+  for (const name of await readdir(registerDirectory)) {
+    const text = await readFile(join(registerDirectory, name), 'utf8');
     // A writer killed between creating and filling the file had not created anything else yet.
-    if (text === '') await rm(join(registerDirectory(), name));
+    if (text === '') await rm(join(registerDirectory, name));
     else instances.push(JSON.parse(text) as Instance);
   }
   return instances;
 }
 
-async function cleanAbandoned(): Promise<void> {
+async function cleanAbandoned(log: (line: string) => void): Promise<void> {
   for (const instance of await registered()) {
-    const abandoned = instance.owner
-      ? !(await isAlive(instance.owner))
-      : (await processesOf(instance.dir)).length === 0;
-    if (abandoned) await clean(instance);
+    const { dir, owner } = instance;
+    const abandoned = owner ? !(await isAlive(owner)) : (await processesOf(dir)).length === 0;
+    if (!abandoned) continue;
+    // What cannot be cleaned keeps its number and must not keep others from starting.
+    await clean(instance).catch((error: unknown) => log(`${dir}, left by another process, stays: ${String(error)}`));
   }
 }
 
 async function clean({ index, dir }: Instance): Promise<void> {
   await killProcessesOf(dir);
   await removeNodeTraces(index);
-  await requireOurs(dir);
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   await rm(entryFile(index));
 }

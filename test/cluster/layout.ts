@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Instances on one machine at the same time; each owns a block of ports and three networks. */
 export const maximumInstances = 250;
 
-/** Below the system's temporary directory: the register of instances, and clusters that were given no directory. */
+/** Where clusters live that were given no directory. */
 export function rootDirectory(): string {
   return join(tmpdir(), `ci-identity-cluster-${userInfo().uid}`);
 }

@@ -28,12 +28,12 @@ export async function withLock<T>(name: string, work: () => Promise<T>, onWait?:
 }
 
 async function tryLock(address: string): Promise<(() => Promise<void>) | undefined> {
+  const waiting = new Set<{ destroy(): void }>();
   const server = createServer((socket) => {
     socket.on('error', () => {}); // a waiter that dies is none of the holder's business
     waiting.add(socket);
     socket.once('close', () => waiting.delete(socket));
   });
-  const waiting = new Set<{ destroy(): void }>();
   server.listen(address);
   try {
     await once(server, 'listening');

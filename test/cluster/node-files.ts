@@ -47,7 +47,12 @@ export async function writeNodeFiles(parts: NodeParts): Promise<void> {
   await writeFile(files.proxyConfig, stringify(proxyConfig(parts)));
   const server = `https://${addresses.hostAddress}:${addresses.apiServerPort}`;
   const user = `system:node:${name}`;
-  await writeKubeconfig(dir, 'kubelet', server, await issue(dir, { commonName: user, organizations: ['system:nodes'] }));
+  await writeKubeconfig(
+    dir,
+    'kubelet',
+    server,
+    await issue(dir, { commonName: user, organizations: ['system:nodes'] }),
+  );
   await writeKubeconfig(dir, 'kube-proxy', server, await issue(dir, { commonName: 'system:kube-proxy' }));
   await issueToFile(dir, 'kubelet', { commonName: user, serverNames: [name, addresses.nodeAddress] });
 }

@@ -92,7 +92,9 @@ export async function startKubelet({ parts, start, processes }: NodeRuntime, cli
     if (status !== 200) return false;
     const node = JSON.parse(text) as NodeObject;
     const conditions = node.status?.conditions ?? [];
-    return !node.spec.taints?.length && conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True');
+    return (
+      !node.spec.taints?.length && conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True')
+    );
   };
   await waitFor('a ready node', isReady, [...processes, kubelet, proxy]);
 }

@@ -23,7 +23,11 @@ export interface StartedProcess {
 }
 
 /** Starts a program in a session of its own, so that it outlives its starter and no Ctrl-C reaches it; output goes to `logFile`. */
-export async function startProcess(command: string, args: readonly string[], options: StartOptions): Promise<StartedProcess> {
+export async function startProcess(
+  command: string,
+  args: readonly string[],
+  options: StartOptions,
+): Promise<StartedProcess> {
   const log = await open(options.logFile, 'a');
   try {
     const child = spawn(command, args, {

@@ -17,7 +17,9 @@ operator and shows one agent pod getting, renewing and losing its token. Nothing
   --keep   stays up afterwards and says how to look around
 `;
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } } });
+const { values } = parseArgs({
+  options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+});
 if (values.help) {
   process.stdout.write(help);
   process.exit(0);
@@ -28,7 +30,8 @@ const narrator = createNarrator(print);
 const ending: (() => Promise<void>)[] = [];
 
 async function end(): Promise<void> {
-  for (const work of ending.splice(0).toReversed()) await work().catch((error: unknown) => print(`           ${String(error)}\n`));
+  for (const work of ending.splice(0).toReversed())
+    await work().catch((error: unknown) => print(`           ${String(error)}\n`));
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -40,21 +43,33 @@ async function main(): Promise<void> {
     () => undefined,
     (error: Error) => error.message,
   );
-  if (obstacle !== undefined) narrator.say(`No pod can run on this machine: ${obstacle}. The quickstart shows those steps instead of performing them.`);
+  if (obstacle !== undefined)
+    narrator.say(
+      `No pod can run on this machine: ${obstacle}. The quickstart shows those steps instead of performing them.`,
+    );
   const lab = await narrator.step(
     obstacle === undefined
       ? 'Cluster up: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy; an OpenID provider beside it; crds/, policies and RBAC applied'
       : 'Cluster up: etcd, kube-apiserver, kube-controller-manager, kube-scheduler; an OpenID provider beside it; crds/, policies and RBAC applied',
-    () => startLab({ node: obstacle === undefined, tokenLifetime: 80, deliveryLag: '10s', log: (line) => narrator.say(line) }),
+    () =>
+      startLab({
+        node: obstacle === undefined,
+        tokenLifetime: 80,
+        deliveryLag: '10s',
+        log: (line) => narrator.say(line),
+      }),
   );
   ending.push(() => lab.stop());
   const registry = await narrator.step('Artifact registry up: it introspects every token', () => startOwnRegistry(lab));
   ending.push(() => registry.stop());
   const operator = lab.operator();
-  await narrator.step('Operator ready: it leads, has read everything, and the admission policies are whole', async () => {
-    await operator.ready(60_000);
-    await lab.guarded();
-  });
+  await narrator.step(
+    'Operator ready: it leads, has read everything, and the admission policies are whole',
+    async () => {
+      await operator.ready(60_000);
+      await lab.guarded();
+    },
+  );
   await tellStory(lab, registry, narrator, obstacle === undefined);
   if (!values.keep) return;
   narrator.say('Staying up (--keep). To look around:');

@@ -20,32 +20,45 @@ export interface RegistryOptions {
   readonly certificate: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
 }
 
-const neededScope: Readonly<Record<string, string>> = { GET: 'artifacts:read', POST: 'artifacts:publish', DELETE: 'artifacts:delete' };
+const neededScope: Readonly<Record<string, string>> = {
+  GET: 'artifacts:read',
+  POST: 'artifacts:publish',
+  DELETE: 'artifacts:delete',
+};
 
 /**
  * `GET` needs the scope `artifacts:read`, `POST` `artifacts:publish`, `DELETE` `artifacts:delete`. Every call introspects the token, so a
  * revocation bites at once. Answers as RFC 6750 §3.1 says: 401 invalid_token, 403 insufficient_scope.
  */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const server = createServer({ cert: options.certificate.certPem, key: options.certificate.keyPem }, (incoming, response) => {
-    const token = /^Bearer (\S+)$/.exec(incoming.headers.authorization ?? '')?.[1];
-    const refuse = (status: number, error: string, text: string): void => {
-      response.writeHead(status, { 'www-authenticate': `Bearer error="${error}"`, 'content-type': 'text/plain' }).end(`${text}\n`);
-    };
-    incoming.resume();
-    if (token === undefined) return refuse(401, 'invalid_token', 'no bearer token');
-    introspect(options, token)
-      .then((found) => {
-        const audiences = [found.aud ?? []].flat();
-        const scope = neededScope[incoming.method ?? ''] ?? 'artifacts:admin';
-        if (found.active !== true || !audiences.includes(options.audience)) return refuse(401, 'invalid_token', 'the token is not active here');
-        if (!(found.scope ?? '').split(' ').includes(scope)) return refuse(403, 'insufficient_scope', `needs scope ${scope}`);
-        response.writeHead(incoming.method === 'POST' ? 201 : 200).end(`${incoming.method === 'POST' ? 'published' : 'artifacts'}\n`);
-        return undefined;
-      })
-      .catch(() => response.writeHead(502).end());
-    return undefined;
-  });
+  const server = createServer(
+    { cert: options.certificate.certPem, key: options.certificate.keyPem },
+    (incoming, response) => {
+      const token = /^Bearer (\S+)$/.exec(incoming.headers.authorization ?? '')?.[1];
+      const refuse = (status: number, error: string, text: string): void => {
+        response
+          .writeHead(status, { 'www-authenticate': `Bearer error="${error}"`, 'content-type': 'text/plain' })
+          .end(`${text}\n`);
+      };
+      incoming.resume();
+      if (token === undefined) return refuse(401, 'invalid_token', 'no bearer token');
+      introspect(options, token)
+        .then((found) => {
+          const audiences = [found.aud ?? []].flat();
+          const scope = neededScope[incoming.method ?? ''] ?? 'artifacts:admin';
+          if (found.active !== true || !audiences.includes(options.audience))
+            return refuse(401, 'invalid_token', 'the token is not active here');
+          if (!(found.scope ?? '').split(' ').includes(scope))
+            return refuse(403, 'insufficient_scope', `needs scope ${scope}`);
+          response
+            .writeHead(incoming.method === 'POST' ? 201 : 200)
+            .end(`${incoming.method === 'POST' ? 'published' : 'artifacts'}\n`);
+          return undefined;
+        })
+        .catch(() => response.writeHead(502).end());
+      return undefined;
+    },
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;

@@ -36,14 +36,18 @@ function call(provider: Provider, url: string, body?: object): Promise<Readonly<
       body === undefined
         ? {}
         : { 'content-type': 'application/json', authorization: `Bearer ${provider.initialAccessToken}` };
-    const sent = request(url, { method: body === undefined ? 'GET' : 'POST', ca: provider.caPem, headers, timeout: 10_000 }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      answer.on('end', () => {
-        if ((answer.statusCode ?? 500) >= 300) reject(new Error(`${url} answered ${answer.statusCode}`));
-        else resolve(JSON.parse(text) as Record<string, unknown>);
-      });
-    });
+    const sent = request(
+      url,
+      { method: body === undefined ? 'GET' : 'POST', ca: provider.caPem, headers, timeout: 10_000 },
+      (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        answer.on('end', () => {
+          if ((answer.statusCode ?? 500) >= 300) reject(new Error(`${url} answered ${answer.statusCode}`));
+          else resolve(JSON.parse(text) as Record<string, unknown>);
+        });
+      },
+    );
     sent.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
   });
 }

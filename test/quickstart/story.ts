@@ -20,26 +20,40 @@ const directory = '/var/run/secrets/ci-identity/publisher';
 
 /** The thin path, told: from `kubectl apply` of three objects to a token that dies with its pod. */
 export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator, hasNode: boolean): Promise<void> {
-  const yaml = readFileSync(new URL('identities.yaml', import.meta.url), 'utf8').replaceAll('ISSUER', lab.provider.issuer);
+  const yaml = readFileSync(new URL('identities.yaml', import.meta.url), 'utf8').replaceAll(
+    'ISSUER',
+    lab.provider.issuer,
+  );
   await narrator.step('kubectl apply: one IdentityPool, one ScopePolicy, one CiIdentity', () => lab.apply(yaml));
   await narrator.step(
-    (id: string) => `Client registered at the provider with the public half of a key that never leaves the operator: client id ${id}`,
-    () => eventually('the client is registered', async () => (await lab.provider.clients()).find(({ name }) => name?.startsWith('ci-identity'))?.clientId, { timeoutMs: 20_000 }),
+    (id: string) =>
+      `Client registered at the provider with the public half of a key that never leaves the operator: client id ${id}`,
+    () =>
+      eventually(
+        'the client is registered',
+        () => lab.provider.clients().find(({ name }) => name?.startsWith('ci-identity'))?.clientId,
+        { timeoutMs: 20_000 },
+      ),
   );
-  await narrator.step('Probe token obtained and revoked: the provider really gives artifacts:publish artifacts:read', () =>
-    lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']),
+  await narrator.step(
+    'Probe token obtained and revoked: the provider really gives artifacts:publish artifacts:read',
+    () => lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']),
   );
   await narrator.step('Jenkins creates an agent pod; the API server admitted it and mounted the identity', () =>
     createPod(lab, podName, {}),
   );
   const first = hasNode ? await runningPod(lab, narrator) : await deliveredToken(lab, narrator);
-  await narrator.step('The registry accepts a read and a publish, and refuses a delete (403): the scope does not cover it', async () => {
-    await expectStatus(registry, 'GET', first.token, 200);
-    await expectStatus(registry, 'POST', first.token, 201);
-    await expectStatus(registry, 'DELETE', first.token, 403);
-  });
+  await narrator.step(
+    'The registry accepts a read and a publish, and refuses a delete (403): the scope does not cover it',
+    async () => {
+      await expectStatus(registry, 'GET', first.token, 200);
+      await expectStatus(registry, 'POST', first.token, 201);
+      await expectStatus(registry, 'DELETE', first.token, 403);
+    },
+  );
   const second = await narrator.step(
-    (token: { file: TokenFile }) => `Token renewed under the running pod; the new one expires at ${token.file.expires_at}`,
+    (token: { file: TokenFile }) =>
+      `Token renewed under the running pod; the new one expires at ${token.file.expires_at}`,
     () =>
       eventually(
         'the token is renewed',
@@ -53,7 +67,9 @@ export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator
   await expectStatus(registry, 'GET', second.token, 200);
   await narrator.step('Pod deleted; the registry refuses its token', async () => {
     await lab.kubectl(['delete', 'pod', '-n', namespace, podName, '--wait=false']);
-    await eventually('the token is refused', async () => ((await call(registry, 'GET', second.token)) === 401 ? true : undefined));
+    await eventually('the token is refused', async () =>
+      (await call(registry, 'GET', second.token)) === 401 ? true : undefined,
+    );
   });
   narrator.say('kubectl get identitypools,scopepolicies,ciidentities -A');
   narrator.show(await lab.kubectl(['get', 'identitypools,scopepolicies,ciidentities', '-A']));
@@ -69,9 +85,12 @@ async function runningPod(lab: Lab, narrator: Narrator): Promise<{ token: string
 }
 
 async function deliveredToken(lab: Lab, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
-  narrator.say('No pod can run here (see above), so this shows the Secret that a kubelet would mount instead of reading it in the pod');
+  narrator.say(
+    'No pod can run here (see above), so this shows the Secret that a kubelet would mount instead of reading it in the pod',
+  );
   return narrator.step(
-    ({ file }: { file: TokenFile }) => `Token delivered: scopes "${file.scope}", expires ${file.expires_at}, session ${file.session_id}`,
+    ({ file }: { file: TokenFile }) =>
+      `Token delivered: scopes "${file.scope}", expires ${file.expires_at}, session ${file.session_id}`,
     () => eventually('the token is delivered', () => readToken(lab, false)),
   );
 }
@@ -79,11 +98,30 @@ async function deliveredToken(lab: Lab, narrator: Narrator): Promise<{ token: st
 /** From inside the container where a node runs it, otherwise from the delivery Secret. */
 async function readToken(lab: Lab, inPod: boolean): Promise<{ token: string; file: TokenFile } | undefined> {
   if (inPod) {
-    const text = await lab.kubectl(['exec', '-n', namespace, podName, '-c', 'maven', '--', 'sh', '-c', `cat ${directory}/token; echo; cat ${directory}/token.json`]);
+    const text = await lab.kubectl([
+      'exec',
+      '-n',
+      namespace,
+      podName,
+      '-c',
+      'maven',
+      '--',
+      'sh',
+      '-c',
+      `cat ${directory}/token; echo; cat ${directory}/token.json`,
+    ]);
     const [token = '', ...rest] = text.split('\n');
     return { token, file: JSON.parse(rest.join('\n')) as TokenFile };
   }
-  const secret = await lab.kubectl(['get', 'secret', '-n', namespace, `ci-identity-publisher.${podName}`, '-o', 'json']);
+  const secret = await lab.kubectl([
+    'get',
+    'secret',
+    '-n',
+    namespace,
+    `ci-identity-publisher.${podName}`,
+    '-o',
+    'json',
+  ]);
   const { data } = JSON.parse(secret) as { data: Record<string, string> };
   const decode = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString('utf8');
   return { token: decode('token'), file: JSON.parse(decode('token.json')) as TokenFile };
@@ -92,20 +130,35 @@ async function readToken(lab: Lab, inPod: boolean): Promise<{ token: string; fil
 async function createPod(lab: Lab, name: string, labels: Readonly<Record<string, string>>): Promise<string> {
   const pod = agentPod({ name, labels });
   const sleep = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 1; done'];
-  const containers = pod.spec.containers.map((container) => ({ ...container, image: lab.agentImage, command: sleep, tty: false, resources: {} }));
+  const containers = pod.spec.containers.map((container) => ({
+    ...container,
+    image: lab.agentImage,
+    command: sleep,
+    tty: false,
+    resources: {},
+  }));
   return lab.kubectlAsJenkins(['create', '-f', '-'], JSON.stringify({ ...pod, spec: { ...pod.spec, containers } }));
 }
 
 async function refusedPod(lab: Lab, narrator: Narrator): Promise<void> {
   await lab.apply(readFileSync(new URL('greedy.yaml', import.meta.url), 'utf8'));
-  await lab.kubectl(['wait', '--for=condition=Authorized=false', '--timeout=20s', '-n', namespace, 'ciidentity/deployer']);
+  await lab.kubectl([
+    'wait',
+    '--for=condition=Authorized=false',
+    '--timeout=20s',
+    '-n',
+    namespace,
+    'ciidentity/deployer',
+  ]);
   const refusal = await createPod(lab, 'payments-release-7-b3c4d-w9x8v-z1y2q', { team: 'deploy' }).then(
     () => {
       throw new Error('a pod that asks for too much was admitted');
     },
     (error: Error) => error.message,
   );
-  narrator.say('A pod whose identity asks for deploy:production is refused; this is what Jenkins prints in the build log:');
+  narrator.say(
+    'A pod whose identity asks for deploy:production is refused; this is what Jenkins prints in the build log:',
+  );
   narrator.show(refusal.slice(refusal.indexOf('Error from server')));
 }
 
@@ -116,10 +169,14 @@ async function expectStatus(registry: Registry, method: string, token: string, s
 
 function call(registry: Registry, method: string, token: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const sent = request(registry.url, { method, ca: registry.caPem, headers: { authorization: `Bearer ${token}` }, timeout: 5_000 }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode ?? 0);
-    });
+    const sent = request(
+      registry.url,
+      { method, ca: registry.caPem, headers: { authorization: `Bearer ${token}` }, timeout: 5_000 },
+      (answer) => {
+        answer.resume();
+        resolve(answer.statusCode ?? 0);
+      },
+    );
     sent.on('error', reject).end();
   });
 }

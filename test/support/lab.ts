@@ -52,7 +52,10 @@ export const jenkinsNamespace = 'jenkins';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const dir = mkdtempSync(join(tmpdir(), 'ci-identity-lab-'));
-  const cluster = await startCluster({ ...(options.node === undefined ? {} : { node: options.node }), ...(options.log === undefined ? {} : { log: options.log }) });
+  const cluster = await startCluster({
+    ...(options.node === undefined ? {} : { node: options.node }),
+    ...(options.log === undefined ? {} : { log: options.log }),
+  });
   const provider = await startOidcProvider({
     scopes: ['artifacts:read', 'artifacts:publish', 'artifacts:delete', 'deploy:production'],
     resources: ['https://registry.example.com', 'https://deploy.example.com'],
@@ -124,7 +127,15 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 
 async function guarded(kubectl: Lab['kubectl']): Promise<void> {
   const since = await eventually('the guard record is written', async () => {
-    const text = await kubectl(['get', 'secret', '-n', 'ci-identity-system', 'guard', '-o', 'jsonpath={.data.record\\.json}']);
+    const text = await kubectl([
+      'get',
+      'secret',
+      '-n',
+      'ci-identity-system',
+      'guard',
+      '-o',
+      'jsonpath={.data.record\\.json}',
+    ]);
     const record = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { wholeSince?: number };
     return record.wholeSince;
   });
@@ -136,7 +147,10 @@ async function installManifests(kubectl: Lab['kubectl']): Promise<void> {
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
   const plurals = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
   await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...plurals]);
-  const controller = ['namespace', 'rbac', 'aggregated-roles'].flatMap((name) => ['-f', join(root, `manifests/controller/${name}.yaml`)]);
+  const controller = ['namespace', 'rbac', 'aggregated-roles'].flatMap((name) => [
+    '-f',
+    join(root, `manifests/controller/${name}.yaml`),
+  ]);
   await kubectl(['apply', '--server-side', ...controller]);
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/admission')]);
 }
@@ -152,7 +166,12 @@ function serviceAccountDocument(namespace: string, name: string): string {
 /** What manifests/components/agent-namespace ships, plus the right to create pods that Jenkins' own chart grants. */
 export function agentNamespaceDocuments(name: string): readonly string[] {
   const role = (roleName: string, rules: readonly object[], subject: object): readonly string[] => [
-    JSON.stringify({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { namespace: name, name: roleName }, rules }),
+    JSON.stringify({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: { namespace: name, name: roleName },
+      rules,
+    }),
     JSON.stringify({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',
@@ -174,10 +193,20 @@ export function agentNamespaceDocuments(name: string): readonly string[] {
       ],
       { kind: 'ServiceAccount', namespace: 'ci-identity-system', name: 'controller' },
     ),
-    ...role('ci-identity-use', [{ apiGroups: ['ci-identity.dev'], resources: ['ciidentities'], verbs: ['use'] }], jenkins),
+    ...role(
+      'ci-identity-use',
+      [{ apiGroups: ['ci-identity.dev'], resources: ['ciidentities'], verbs: ['use'] }],
+      jenkins,
+    ),
     ...role(
       'jenkins-agents',
-      [{ apiGroups: [''], resources: ['pods', 'pods/exec', 'pods/log'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] }],
+      [
+        {
+          apiGroups: [''],
+          resources: ['pods', 'pods/exec', 'pods/log'],
+          verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+        },
+      ],
       jenkins,
     ),
   ];

@@ -1,4 +1,5 @@
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import { annotations } from '../../api/names.ts';
 import { day, hour, minute, parseDuration } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Desired } from './machine.ts';
@@ -43,8 +44,13 @@ export function installationId(kubeSystemUid: string, operatorNamespace: string)
   return `${kubeSystemUid}/${operatorNamespace}`;
 }
 
-/** What the pool asks for, with every default filled in. */
-export function desiredOf(pool: IdentityPool, target: ClientTarget, installation: string): Desired {
+/** What the pool asks for, with every default filled in. `handled`: the request ids that the client's record says are done. */
+export function desiredOf(
+  pool: IdentityPool,
+  target: ClientTarget,
+  installation: string,
+  handled: readonly string[] = [],
+): Desired {
   const { spec } = pool;
   const ownerSuffix = target.identity?.uid ?? target.namespace;
   const clientId = [
@@ -54,8 +60,8 @@ export function desiredOf(pool: IdentityPool, target: ClientTarget, installation
     ...(ownerSuffix === undefined ? [] : [sha256(ownerSuffix).slice(0, 8)]),
   ].join('-');
   const place = [target.namespace, target.identity?.name].filter((part) => part !== undefined).join('/');
-  const rotate = spec.rotation?.request ?? pool.metadata.annotations?.['ci-identity.dev/rotate'];
-  const revoke = spec.revokeRequest ?? pool.metadata.annotations?.['ci-identity.dev/revoke'];
+  const rotate = requestOf(spec.rotation?.request, pool.metadata.annotations?.[annotations.rotate], handled);
+  const revoke = requestOf(spec.revokeRequest, pool.metadata.annotations?.[annotations.revoke], handled);
   return {
     issuer: spec.provider.issuer,
     ...target,
@@ -74,6 +80,12 @@ export function desiredOf(pool: IdentityPool, target: ClientTarget, installation
     ...(rotate === undefined ? {} : { rotateRequest: rotate }),
     ...(revoke === undefined ? {} : { revokeRequest: revoke }),
   };
+}
+
+/** Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. */
+function requestOf(field: string | undefined, annotation: string | undefined, handled: readonly string[]): string | undefined {
+  const asked = [field, annotation].filter((id) => id !== undefined);
+  return asked.find((id) => !handled.includes(id)) ?? asked[0];
 }
 
 export function maxTokenLifetime(pool: IdentityPool): number {

@@ -86,11 +86,12 @@ for (const fault of ['Down', 'Hang'] as const) {
     const clock = new VirtualClock();
     const lease = new Lease();
     const a = elect('a', lease, clock);
-    await clock.advance(1 * second);
+    await clock.advance(5 * second);
     lease.fault = fault;
-    await clock.advance(8 * second);
+    // Renewed last when 4 s had passed.
+    await clock.advance(9 * second - 1);
     t.true(a.leader.held());
-    await clock.advance(3 * second);
+    await clock.advance(1);
     t.false(a.leader.held());
     t.true(a.leader.lost.aborted);
     lease.fault = 'None';

@@ -231,6 +231,9 @@ test('Terminal: kept and tried again after ten minutes, or when something change
   await run.clock.advance(1);
   t.is(run.log.length, 2);
   await run.clock.advance(1 * minute);
+  run.loop.wake('m', 'k', 'Check');
+  await run.clock.settle();
+  t.is(run.log.length, 2);
   run.loop.wake('m', 'k');
   await run.clock.settle();
   t.is(run.log.length, 3);

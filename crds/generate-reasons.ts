@@ -1,0 +1,46 @@
+/**
+ * `npm run generate`, second half: makes `src/api/README.md` from the table of conditions and reasons in `src/api/reasons.ts`, so that the
+ * documentation cannot lag behind.
+ */
+import { writeFile } from 'node:fs/promises';
+import { format } from 'prettier';
+import { conditionTypes, reasons } from '../src/api/reasons.ts';
+
+export const reasonsFile = new URL('../src/api/README.md', import.meta.url);
+
+/** The text of the file. Writes nothing. */
+export function reasonsText(): Promise<string> {
+  const rows = (table: Readonly<Record<string, string>>): string =>
+    Object.entries(table)
+      .map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)
+      .join('\n');
+  const text = `# What users and YAML see
+
+<!-- Made by npm run generate from reasons.ts; do not edit. -->
+
+Names (\`names.ts\`), the generated types of the three kinds (\`v1alpha1/\`), object metadata (\`meta.ts\`), and the one table of conditions and
+reasons (\`reasons.ts\`). No logic. Anything may import it; start with \`names.ts\`.
+
+## Conditions
+
+True is good, but for \`Reconciling\` and \`Stalled\`, which are there only while they are true (kstatus).
+
+| condition | meaning |
+| --- | --- |
+${rows(conditionTypes)}
+
+## Reasons
+
+The same word stands in conditions, events, audit lines and the metric label \`reason\`. The message beside it says what to do.
+
+| reason | meaning |
+| --- | --- |
+${rows(reasons)}
+`;
+  return format(text, { parser: 'markdown', printWidth: 120 });
+}
+
+if (import.meta.main) {
+  await writeFile(reasonsFile, await reasonsText());
+  console.log(`wrote ${reasonsFile.pathname}`);
+}

@@ -1,0 +1,350 @@
+/**
+ * A toy provider and API server around the client table. It carries out decisions with the real transition functions, and it can break
+ * between any two effects. What it promises of a provider: a call takes effect once or not at all.
+ */
+import { instant, minute, plus } from '#src/clock.ts';
+import type { Instant } from '#src/clock.ts';
+import type { Decision } from '#src/decision.ts';
+import type { Credential } from '#src/domain/client/credential.ts';
+import { decideClient } from '#src/domain/client/decide.ts';
+import { generation, liveAfter, managementOf, metadataDigest, tagText } from '#src/domain/client/generations.ts';
+import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
+import { proved } from '#src/domain/client/proofs.ts';
+import { clientCodec } from '#src/domain/client/record-codec.ts';
+import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
+import {
+  answered,
+  deregistered,
+  managementRefused,
+  observed,
+  planned,
+  withIntent,
+  withoutIntent,
+} from '#src/domain/client/transitions.ts';
+import { Redacted } from '#src/redacted.ts';
+import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
+
+/** What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. */
+export type Mishap = 'none' | 'refused' | 'unsent' | 'lost' | 'crash-before' | 'crash-intent' | 'crash-answer';
+
+interface ToyClient {
+  readonly tag: string;
+  keys: ReadonlySet<string>;
+  /** The registration access token that works now. */
+  management: string;
+  generation: number;
+  scopes: readonly string[];
+}
+
+class Crash extends Error {}
+class Trouble extends Error {
+  readonly effect: 'None' | 'Unclear';
+  readonly reason: 'ProviderUnavailable' | 'RegistrationAccessTokenLost' | 'RegistrationRefused';
+
+  constructor(effect: Trouble['effect'], reason: Trouble['reason'] = 'ProviderUnavailable') {
+    super(reason);
+    this.effect = effect;
+    this.reason = reason;
+  }
+}
+
+export interface ToyOptions {
+  readonly capabilities: ClientCapabilities;
+  /** Every PUT gives a new registration access token and voids the old one (Keycloak, oidc-provider). */
+  readonly rotatesManagement: boolean;
+  readonly allowSubjectChange: boolean;
+}
+
+export class ToyWorld {
+  now: Instant = noon;
+  stopped = false;
+  deleted = false;
+  outage = false;
+  fallback = false;
+  clockAgrees = true;
+  desired: Desired;
+  /** The stored record, as text, as the API server has it. */
+  stored: string | undefined;
+  epoch = 1;
+  readonly clients = new Map<string, ToyClient>();
+  readonly tokens: { generation: number; kid: string; exp: Instant }[] = [];
+  readonly trail: string[] = [];
+  #failure: (Failure & { until: Instant }) | undefined;
+  #count = 0;
+  readonly #o: ToyOptions;
+
+  constructor(options: ToyOptions) {
+    this.#o = options;
+    this.desired = buildDesired({ allowSubjectChange: options.allowSubjectChange });
+  }
+
+  get record(): ClientRecord | undefined {
+    if (this.stored === undefined) return undefined;
+    const decoded = clientCodec.decode(this.stored);
+    if (decoded.is !== 'Record') throw new Error(`stored record: ${JSON.stringify(decoded)}`);
+    return decoded.record;
+  }
+
+  /** Decides as the loop does: a failure is shown while it holds its row back. Yields whether something was done. */
+  step(mishap: Mishap): boolean {
+    const decision = this.#decide();
+    this.trail.push(
+      `${decision.row}${decision.action === undefined ? '' : ` ${decision.action.type}`}${mishap === 'none' ? '' : ` (${mishap})`}`,
+    );
+    if (decision.action === undefined) return this.#waitForHold();
+    if (this.#failure !== undefined && decision.row === this.#failure.row) return this.#waitForHold();
+    try {
+      this.#apply(decision.action, mishap);
+      if (this.#failure?.row === decision.row) this.#failure = undefined;
+    } catch (error) {
+      if (error instanceof Crash) this.takeOver();
+      else if (error instanceof Trouble) {
+        const reason = error.reason;
+        this.#failure = {
+          row: decision.row,
+          reason,
+          message: '',
+          at: this.now,
+          terminal: false,
+          until: plus(this.now, minute),
+        };
+      } else throw error;
+    }
+    return true;
+  }
+
+  get decision(): Decision<ClientAction> {
+    return this.#decide();
+  }
+
+  /** Another leader: nothing of the memory is left. */
+  takeOver(): void {
+    this.epoch += 1;
+    this.#failure = undefined;
+  }
+
+  /** A session mints with the Current credential, if it works. */
+  mint(): void {
+    const current = this.record?.generations.find(({ state }) => state === 'Current');
+    if (
+      current === undefined ||
+      this.stopped ||
+      this.deleted ||
+      !this.authenticates(current.clientId, current.credential)
+    )
+      return;
+    this.tokens.push({ generation: current.n, kid: kidOf(current.credential), exp: plus(this.now, 15 * minute) });
+  }
+
+  /** The session machine, very short: tokens that are forbidden are revoked, as whom minted them. */
+  sweep(): void {
+    const { record } = this;
+    const kept = this.tokens.filter((token) => {
+      const minter = record?.generations.find(({ n }) => n === token.generation);
+      const forbidden = this.deleted || this.stopped || record?.revokeBefore !== undefined;
+      return (
+        token.exp > this.now &&
+        !(forbidden && minter !== undefined && this.authenticates(minter.clientId, minter.credential))
+      );
+    });
+    this.tokens.splice(0, this.tokens.length, ...kept);
+  }
+
+  advance(by: number): void {
+    this.now = plus(this.now, by);
+    this.#expire();
+  }
+
+  authenticates(clientId: string | undefined, credential: Credential): boolean {
+    return clientId !== undefined && this.clients.get(clientId)?.keys.has(kidOf(credential)) === true;
+  }
+
+  #decide(): Decision<ClientAction> {
+    const fresh = decideClient(this.snapshot(undefined), this.now);
+    const note = this.#failure;
+    if (note === undefined) return fresh;
+    if (fresh.row !== note.row || this.now >= note.until) {
+      this.#failure = undefined;
+      return fresh;
+    }
+    return decideClient(this.snapshot(note), this.now);
+  }
+
+  #waitForHold(): boolean {
+    if (this.#failure === undefined) return false;
+    this.now = instant(Math.max(this.now, this.#failure.until));
+    this.#expire();
+    return true;
+  }
+
+  #expire(): void {
+    const kept = this.tokens.filter((token) => token.exp > this.now);
+    this.tokens.splice(0, this.tokens.length, ...kept);
+  }
+
+  snapshot(failure: Failure | undefined): ClientSnapshot {
+    const { record } = this;
+    const lastExp = new Map<number, Instant>();
+    for (const { generation: n, exp } of this.tokens) lastExp.set(n, instant(Math.max(lastExp.get(n) ?? 0, exp)));
+    return {
+      wanted: this.deleted ? { is: 'Gone' } : { is: 'Seen', value: this.desired },
+      ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
+      ...(record === undefined ? {} : { record }),
+      synced: true,
+      issuerConfigured: true,
+      asks: [{ hash: this.desired.scopes.join(' '), ask: buildAsk({ scopes: this.desired.scopes }) }],
+      lastExp,
+      liveTokens: this.tokens.length,
+      capabilities: this.#o.capabilities,
+      clockAgrees: this.clockAgrees,
+      epoch: this.epoch,
+      managementFallback: this.fallback,
+      ...(failure === undefined ? {} : { failure }),
+    };
+  }
+
+  #apply(action: ClientAction, mishap: Mishap): void {
+    if (mishap === 'crash-before') throw new Crash();
+    const { record } = this;
+    switch (action.type) {
+      case 'Record':
+        return this.#store(action.next);
+      case 'Plan': {
+        const { generation: n, variant, handles } = action;
+        const credential = buildKey(`k${(this.#count += 1)}`);
+        const { clientIdBy } = this.#o.capabilities;
+        return this.#store(
+          planned(
+            record,
+            { desired: this.desired, generation: n, variant, handles, credential, clientIdBy },
+            this.now,
+            this.epoch,
+          ),
+        );
+      }
+      case 'Prove':
+        return this.#prove(action, mishap);
+      case 'Observe':
+        if (this.outage) throw new Trouble('None');
+        return record === undefined ? undefined : this.#store(observed(record, this.#observation(record)));
+      case 'Register':
+      case 'Update':
+      case 'Deregister':
+        return this.#call(action, mishap);
+    }
+  }
+
+  #prove(action: Extract<ClientAction, { type: 'Prove' }>, mishap: Mishap): void {
+    const { record } = this;
+    const of = record === undefined ? undefined : generation(record, action.generation);
+    if (record === undefined || of === undefined) return;
+    if (this.outage || mishap === 'unsent' || mishap === 'lost') throw new Trouble('Unclear');
+    const accepted = this.authenticates(of.clientId, of.credential);
+    if (mishap === 'crash-answer') throw new Crash();
+    const { settles: use, hash } = action;
+    const outcome = accepted
+      ? ({ is: 'Accepted' } as const)
+      : ({ is: 'CredentialRefused', message: 'invalid_client' } as const);
+    const current = record.generations.find(({ state }) => state === 'Current');
+    const lastExp = this.snapshot(undefined).lastExp.get(current?.n ?? 0);
+    this.#store(
+      proved(record, { use, generation: of.n, hash, outcome, overlap: this.desired.overlap, lastExp }, this.now),
+    );
+  }
+
+  #call(action: Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>, mishap: Mishap): void {
+    const { record } = this;
+    if (record === undefined) return;
+    const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
+    const noted = withIntent(
+      record,
+      { call: action.type, generation: action.generation, at: this.now },
+      orphanPossible,
+    );
+    this.#store(noted);
+    if (mishap === 'crash-intent') throw new Crash();
+    try {
+      if (this.outage || mishap === 'unsent') throw new Trouble('None');
+      if (mishap === 'refused') throw new Trouble('None', 'RegistrationRefused');
+      const answer = this.#atProvider(noted, action);
+      if (mishap === 'lost') throw new Trouble('Unclear');
+      if (mishap === 'crash-answer') throw new Crash();
+      const next =
+        answer === undefined
+          ? deregistered(noted, this.now)
+          : answered(noted, answer, metadataDigest(this.desired), this.now);
+      this.#store(next);
+    } catch (error) {
+      if (error instanceof Trouble && error.effect === 'None') {
+        const lost = error.reason === 'RegistrationAccessTokenLost';
+        this.#store(lost ? managementRefused(noted, this.now) : withoutIntent(noted));
+      }
+      throw error;
+    }
+  }
+
+  /** One mutating call, as RFC 7591 and 7592 have it. */
+  #atProvider(
+    record: ClientRecord,
+    action: Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>,
+  ): Parameters<typeof answered>[1] | undefined {
+    const of = generation(record, action.generation);
+    if (of === undefined) throw new Error('no such generation');
+    const keys = new Set(liveAfter(record, action).map(({ credential }) => kidOf(credential)));
+    if (action.type === 'Register') {
+      const clientId = of.clientId ?? `random-${(this.#count += 1)}`;
+      if (this.clients.has(clientId)) throw new Trouble('None', 'RegistrationRefused');
+      this.clients.set(clientId, {
+        tag: tagText(record.tag),
+        keys,
+        management: `m${(this.#count += 1)}`,
+        generation: of.n,
+        scopes: this.desired.scopes,
+      });
+      return this.#answer(clientId);
+    }
+    const client = this.clients.get(of.clientId ?? '');
+    const token = managementOf(record, of)?.token.reveal();
+    if (client === undefined || (!this.fallback && token !== client.management))
+      throw new Trouble('None', 'RegistrationAccessTokenLost');
+    if (action.type === 'Deregister') {
+      this.clients.delete(of.clientId ?? '');
+      return undefined;
+    }
+    client.keys = keys;
+    client.generation = of.n;
+    client.scopes = this.desired.scopes;
+    if (this.#o.rotatesManagement) client.management = `m${(this.#count += 1)}`;
+    return this.#answer(of.clientId ?? '');
+  }
+
+  #answer(clientId: string): Parameters<typeof answered>[1] {
+    const client = this.clients.get(clientId);
+    if (client === undefined) throw new Error('no such client');
+    const management = { token: new Redacted(client.management), uri: `${issuer}/${clientId}` };
+    return { clientId, management, observed: this.#present(client) };
+  }
+
+  #observation(record: ClientRecord): ClientObservation {
+    const of = record.generations.findLast(({ clientId }) => clientId !== undefined);
+    const client = of === undefined ? undefined : this.clients.get(of.clientId ?? '');
+    const token = of === undefined ? undefined : managementOf(record, of)?.token.reveal();
+    if (of !== undefined && client !== undefined && (this.fallback || token === client.management))
+      return this.#present(client);
+    return { is: this.fallback ? 'Gone' : 'Unknowable', at: this.now, drift: [] };
+  }
+
+  #present(client: ToyClient): ClientObservation {
+    const drift = client.scopes.join(' ') === this.desired.scopes.join(' ') ? [] : ['scope'];
+    return { is: 'Present', at: this.now, drift, tag: client.tag, generation: client.generation };
+  }
+
+  /** The compare-and-set: our epoch goes with it. */
+  #store(next: ClientRecord | undefined): void {
+    this.stored = next === undefined ? undefined : clientCodec.encode({ ...next, epoch: this.epoch });
+  }
+}
+
+export function kidOf(credential: Credential): string {
+  return credential.type === 'PrivateKeyJwt' ? credential.kid : '';
+}

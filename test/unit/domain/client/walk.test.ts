@@ -1,0 +1,274 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { day, hour, minute } from '#src/clock.ts';
+import { currentOf } from '#src/domain/client/generations.ts';
+import type { ClientCapabilities } from '#src/domain/client/machine.ts';
+import { ToyWorld, kidOf } from './toy-world.ts';
+import type { Mishap, ToyOptions } from './toy-world.ts';
+
+const capabilities: ClientCapabilities = {
+  variants: ['TwoKeys', 'NewClient'],
+  clientIdBy: 'Us',
+  findByTag: false,
+  credentialPropagation: 0,
+};
+
+/** Each with the number of histories that are walked. */
+const worlds: readonly { readonly name: string; readonly runs: number; readonly options: ToyOptions }[] = [
+  {
+    name: 'TwoKeys, client id by us, management token rotates (Keycloak)',
+    runs: 700,
+    options: { capabilities, rotatesManagement: true, allowSubjectChange: false },
+  },
+  {
+    name: 'TwoKeys, client id by us, management token stays',
+    runs: 300,
+    options: { capabilities, rotatesManagement: false, allowSubjectChange: false },
+  },
+  {
+    name: 'TwoKeys, client id by the provider, management token rotates (oidc-provider)',
+    runs: 300,
+    options: {
+      capabilities: { ...capabilities, clientIdBy: 'Provider' },
+      rotatesManagement: true,
+      allowSubjectChange: false,
+    },
+  },
+  {
+    name: 'NewClient',
+    runs: 300,
+    options: {
+      capabilities: { ...capabilities, variants: ['NewClient'] },
+      rotatesManagement: true,
+      allowSubjectChange: true,
+    },
+  },
+];
+
+type Event =
+  | 'nothing'
+  | 'stop'
+  | 'start'
+  | 'outage'
+  | 'up'
+  | 'rotate'
+  | 'emergency'
+  | 'revoke'
+  | 'edit'
+  | 'leader'
+  | 'mint'
+  | 'minute'
+  | 'hour'
+  | 'day'
+  | 'quarter'
+  | 'clocks'
+  | 'delete';
+
+interface Turn {
+  readonly event: Event;
+  readonly mishap: Mishap;
+  readonly steps: number;
+}
+
+const turn: fc.Arbitrary<Turn> = fc.record({
+  event: fc.oneof(
+    { weight: 6, arbitrary: fc.constant<Event>('nothing') },
+    { weight: 3, arbitrary: fc.constantFrom<Event>('mint', 'minute', 'hour', 'rotate') },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom<Event>(
+        'stop',
+        'start',
+        'outage',
+        'up',
+        'edit',
+        'leader',
+        'clocks',
+        'day',
+        'quarter',
+        'emergency',
+        'revoke',
+        'delete',
+      ),
+    },
+  ),
+  mishap: fc.oneof(
+    { weight: 3, arbitrary: fc.constant<Mishap>('none') },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom<Mishap>('refused', 'unsent', 'lost', 'crash-before', 'crash-intent', 'crash-answer'),
+    },
+  ),
+  steps: fc.integer({ min: 1, max: 4 }),
+});
+
+for (const { name, runs, options } of worlds) {
+  test(`random histories: ${name}`, (t) => {
+    const seen = new Set<string>();
+    const seed = Number(process.env['WALK_SEED'] ?? 20_261_124);
+    fc.assert(
+      fc.property(fc.array(turn, { minLength: 1, maxLength: 40 }), (turns) => {
+        const world = new ToyWorld(options);
+        try {
+          walk(world, turns);
+          settle(world);
+        } catch (error) {
+          throw new Error(`${String(error)}\n  ${world.trail.join('\n  ')}`, { cause: error });
+        }
+        for (const line of world.trail) seen.add(line.split(' ')[0] ?? '');
+      }),
+      { numRuns: runs, seed },
+    );
+    t.log(`seed ${seed}, ${runs} histories, rows walked: ${[...seen].toSorted((a, b) => (a < b ? -1 : 1)).join(' ')}`);
+    for (const row of [
+      'open-intent',
+      'unwanted',
+      'stopped',
+      'emergency',
+      'first',
+      'asked',
+      'create',
+      'verify',
+      'drained',
+      'retire',
+      'proof',
+    ]) {
+      t.true(seen.has(row), `no history came through row ${row}`);
+    }
+  });
+}
+
+function walk(world: ToyWorld, turns: readonly Turn[]): void {
+  for (const [index, { event, mishap, steps }] of turns.entries()) {
+    happen(world, event, `request-${index}`);
+    for (let i = 0; i < steps; i += 1) {
+      const before = workingCurrent(world);
+      world.step(i === 0 ? mishap : 'none');
+      world.sweep();
+      check(world, before);
+    }
+  }
+}
+
+function happen(world: ToyWorld, event: Event, id: string): void {
+  switch (event) {
+    case 'nothing':
+      return;
+    case 'stop':
+      world.stopped = true;
+      return;
+    case 'start':
+      world.stopped = false;
+      return;
+    case 'outage':
+      world.outage = true;
+      return;
+    case 'up':
+      world.outage = false;
+      return;
+    case 'rotate':
+      world.desired = { ...world.desired, rotateRequest: id };
+      return;
+    case 'emergency':
+      world.desired = { ...world.desired, rotateRequest: id, revokeRequest: id };
+      return;
+    case 'revoke':
+      world.desired = { ...world.desired, revokeRequest: id };
+      return;
+    case 'edit':
+      world.desired = { ...world.desired, scopes: [id] };
+      return;
+    case 'leader':
+      return world.takeOver();
+    case 'mint':
+      return world.mint();
+    case 'minute':
+      return world.advance(minute);
+    case 'hour':
+      return world.advance(hour);
+    case 'day':
+      return world.advance(day);
+    case 'quarter':
+      return world.advance(90 * day);
+    case 'clocks':
+      world.clockAgrees = !world.clockAgrees;
+      return;
+    case 'delete':
+      world.deleted = true;
+  }
+}
+
+/** The client id and key of a Current that the provider accepts. */
+function workingCurrent(world: ToyWorld): string | undefined {
+  const current = currentOf(world.record);
+  const works = current !== undefined && world.authenticates(current.clientId, current.credential);
+  return works ? `${current.clientId} ${kidOf(current.credential)}` : undefined;
+}
+
+/** After every effect. That the record holds its own invariants is asserted by the transitions and by reading it back. */
+function check(world: ToyWorld, before: string | undefined): void {
+  const { record } = world;
+  if (before !== undefined && !world.deleted && workingCurrent(world) === undefined)
+    throw new Error('the working Current was lost');
+  for (const client of world.clients.values()) {
+    if (client.keys.size > 3) throw new Error(`${client.keys.size} keys authenticate at once`);
+  }
+  for (const token of world.tokens) {
+    const minter = record?.generations.find(({ n }) => n === token.generation);
+    if (minter === undefined) throw new Error('a token outlived the credential that can revoke it');
+    if (!world.authenticates(minter.clientId, minter.credential))
+      throw new Error('a credential was taken out while a token of it lives');
+  }
+  const published = [...world.clients.values()].flatMap(({ keys }) => [...keys]);
+  const held = new Set(record?.generations.map(({ credential }) => kidOf(credential)));
+  const lost = published.filter((kid) => !held.has(kid));
+  if (lost.length > 0 && (record?.possibleOrphans ?? 0) === 0 && !mayLeaveOrphans(world)) {
+    throw new Error(`key ${lost.join(', ')} authenticates and nobody holds it`);
+  }
+}
+
+/** Where the provider chooses the id and cannot be searched, a lost answer leaves a client that is counted while its record is there. */
+function mayLeaveOrphans(world: ToyWorld): boolean {
+  return world.snapshot(undefined).capabilities?.clientIdBy === 'Provider' || world.stored === undefined;
+}
+
+/** Everything heals and no more mishaps: the client works, or it is gone. What waits for a person gets that person's one step. */
+function settle(world: ToyWorld): void {
+  world.outage = false;
+  world.stopped = false;
+  world.clockAgrees = true;
+  runUntilQuiet(world);
+  for (let i = 0; i < 60 && (world.record?.generations.length ?? 0) !== (world.deleted ? 0 : 1); i += 1) {
+    const { recheckAt, reason } = world.decision;
+    if (reason === 'RegistrationAccessTokenLost' || world.record?.managementLost === true) world.fallback = true;
+    world.advance(recheckAt === undefined ? hour : Math.max(1, recheckAt - world.now));
+    runUntilQuiet(world);
+  }
+  if (world.deleted) {
+    if (world.stored !== undefined) throw new Error('the record of a deleted pool stays');
+    if (world.clients.size > 0 && !mayHaveOrphan(world)) throw new Error('the client of a deleted pool stays');
+    return;
+  }
+  const states = world.record?.generations.map(({ state }) => state).join(' ');
+  if (states !== 'Current') throw new Error(`ends with generations: ${states}`);
+  if (workingCurrent(world) === undefined) throw new Error('ends with a Current that does not work');
+}
+
+/** Only a lost answer of a provider that chooses the id leaves one. */
+function mayHaveOrphan(world: ToyWorld): boolean {
+  const chosen = [...world.clients.keys()].every((id) => id.startsWith('random-'));
+  return (
+    chosen && world.trail.some((line) => line.includes('Register (lost)') || line.includes('Register (crash-answer)'))
+  );
+}
+
+function runUntilQuiet(world: ToyWorld): void {
+  for (let i = 0; i < 200; i += 1) {
+    const before = workingCurrent(world);
+    const acted = world.step('none');
+    world.sweep();
+    check(world, before);
+    if (!acted) return;
+  }
+  throw new Error('never comes to rest');
+}
