@@ -30,7 +30,7 @@ export async function prove(o: {
   const started = o.now();
   let answer;
   try {
-    answer = await effects.run('client.Prove.call', { deadline: tokenDeadline, signal }, (bounded) =>
+    answer = await effects.run('client.Prove.call', { deadline: tokenDeadline, signal, whose: 'Issuer' }, (bounded) =>
       tokens.mint(ask, clientId, credential, bounded),
     );
   } catch (error) {

@@ -219,8 +219,10 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       s.wanted.is === 'Seen'
         ? desiredClient(work.record, s.wanted.value, work.subject, undefined)
         : nothingDesired(work);
-    const seen = await this.#o.effects.run('client.Observe.call', { deadline: providerDeadline, signal }, (bounded) =>
-      work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
+    const seen = await this.#o.effects.run(
+      'client.Observe.call',
+      { deadline: providerDeadline, signal, whose: 'Issuer' },
+      (bounded) => work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
     );
     const { management, ...observation } = seen;
     const known = management === undefined ? work.record : { ...work.record, management };
@@ -263,7 +265,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
-      return await this.#o.effects.run(effect, { deadline: providerDeadline, signal }, call);
+      return await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, call);
     } catch (error) {
       if (error instanceof OperatorError && surelyWithoutEffect(error)) {
         const lost = error.reason === 'RegistrationAccessTokenLost';

@@ -221,6 +221,7 @@ export class Operator {
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
+    await this.#leader.raiseEpoch(this.#highestEpoch() + 1, signal);
     this.#o.logger.info('leading', { epoch: this.#leader.epoch });
     this.#o.audit.record({
       event: 'Started',
@@ -232,17 +233,31 @@ export class Operator {
     await this.#loop.run(signal);
   }
 
+  /** Of all records: a Lease that was deleted by hand starts counting anew, but the records do not. */
+  #highestEpoch(): number {
+    const stored = [...this.#memory.clients.entries(), ...this.#memory.sessions.entries()];
+    return stored.reduce((highest, [, { record }]) => Math.max(highest, record?.epoch ?? 0), 0);
+  }
+
   async #guardPart(signal: AbortSignal): Promise<void> {
+    let last = '';
+    const tell = (): void => {
+      const now = JSON.stringify(this.#guard.current());
+      if (now !== last) this.#wiring.everything();
+      last = now;
+    };
     const look = async (): Promise<void> => {
+      tell();
       await this.#guard.refresh(signal).catch((error: unknown) => this.#o.logger.warn('guard', { error }));
-      this.#wiring.everything();
+      tell();
     };
     for (const store of this.#watches.admission.values()) store.onChange(() => void look());
     await this.#repeat(probeEvery, signal, async () => {
       await this.#guard.probe(signal);
-      if (this.#guard.unclearProbe !== undefined)
+      if (this.#guard.unclearProbe !== undefined) {
         this.#o.logger.warn('guard probe', { message: this.#guard.unclearProbe });
-      this.#wiring.everything();
+      }
+      tell();
     });
   }
 

@@ -127,8 +127,10 @@ export class Minter {
 
   async #request({ tokens, action, client, credential, facts }: Minting, signal: AbortSignal): Promise<Minted> {
     try {
-      return await this.#o.effects.run('session.Mint.call', { deadline: tokenDeadline, signal }, (bounded) =>
-        tokens.mint(action.ask, client.current.clientId, credential, bounded),
+      return await this.#o.effects.run(
+        'session.Mint.call',
+        { deadline: tokenDeadline, signal, whose: 'Issuer' },
+        (bounded) => tokens.mint(action.ask, client.current.clientId, credential, bounded),
       );
     } catch (error) {
       const reason = error instanceof OperatorError ? error.reason : 'InternalError';

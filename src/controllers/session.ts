@@ -177,7 +177,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const credential = this.#o.credentialOf(record.client, token.generation);
     const { value } = token;
     if (tokens === undefined || credential === undefined || value === undefined) return 'NotSupported';
-    return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal }, (bounded) =>
+    return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal, whose: 'Issuer' }, (bounded) =>
       tokens.revoke(value, token.clientId, credential, bounded),
     );
   }

@@ -5,22 +5,10 @@ import { withLock } from './lock.ts';
 import { run, runOrFail } from './run.ts';
 
 /** kube-proxy runs nft, runc links libseccomp, pods run busybox; the rest is what nft needs at run time. */
-const packages = [
-  'nftables',
-  ...[
-    'libnftables1',
-    'libnftnl11',
-    'libmnl0',
-    'libjansson4',
-    'libedit2',
-    'libbsd0',
-    'libmd0',
-    'libxtables12',
-    'libgmp10',
-  ],
-  'libseccomp-dev',
-  'busybox-static',
-];
+const packages = (
+  'nftables libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 libbsd0 libmd0 libxtables12 libgmp10 ' +
+  'libseccomp-dev busybox-static'
+).split(' ');
 
 /** Files of Debian packages, unpacked into the cache: nothing is installed on the machine. */
 export interface DebianFiles {

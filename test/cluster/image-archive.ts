@@ -47,7 +47,10 @@ export function imageArchive(images: readonly Image[]): Buffer {
 export function busyboxEntries(busybox: Buffer, applets: readonly string[]): readonly ImageEntry[] {
   const directory = (path: string, mode = 0o755): ImageEntry => ({ path, mode, content: 'directory' });
   return [
-    ...[directory('bin'), directory('etc'), directory('tmp', 0o1777), directory('root', 0o700)],
+    directory('bin'),
+    directory('etc'),
+    directory('tmp', 0o1777),
+    directory('root', 0o700),
     { path: 'bin/busybox', mode: 0o755, content: busybox },
     ...applets.map((applet) => ({ path: `bin/${applet}`, mode: 0o777, content: { linkTo: 'busybox' } })),
     {

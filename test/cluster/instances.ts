@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ export async function claimInstance(dir: string, log: (line: string) => void): P
     await rm(dir, { recursive: true, force: true });
     const index = await freeIndex(instances);
     const instance = { index, dir, owner };
-    await writeFile(entryFile(index), JSON.stringify(instance)); // before the directory: what is registered gets cleaned
+    await writeEntry(instance); // before the directory: what is registered gets cleaned
     await mkdir(filesOf(dir).logs, { recursive: true });
     await writeFile(filesOf(dir).state, '{}');
     return instance;
@@ -46,7 +46,7 @@ export type OwnedInstance = Instance & Required<Pick<Instance, 'owner'>>;
 /** Lets a cluster outlive this process. */
 export async function disownInstance(instance: Instance): Promise<void> {
   const { index, dir } = instance;
-  await underLock(() => writeFile(entryFile(index), JSON.stringify({ index, dir })));
+  await underLock(() => writeEntry({ index, dir }));
 }
 
 /** Stops and removes everything that belongs to the cluster in `dir`; nothing to do if it has gone. */
@@ -78,16 +78,17 @@ function entryFile(index: number): string {
   return join(registerDirectory, `${index}.json`);
 }
 
+async function writeEntry(instance: Instance): Promise<void> {
+  const temporary = join(registerDirectory, 'entry.tmp'); // one is enough, the caller holds the lock
+  await writeFile(temporary, JSON.stringify(instance));
+  await rename(temporary, entryFile(instance.index));
+}
+
 async function registered(): Promise<readonly Instance[]> {
   await mkdir(registerDirectory, { recursive: true });
-  const instances = [];
-  for (const name of await readdir(registerDirectory)) {
-    const text = await readFile(join(registerDirectory, name), 'utf8');
-    // A writer killed between creating and filling the file had not created anything else yet.
-    if (text === '') await rm(join(registerDirectory, name));
-    else instances.push(JSON.parse(text) as Instance);
-  }
-  return instances;
+  const names = (await readdir(registerDirectory)).filter((name) => name.endsWith('.json'));
+  const texts = await Promise.all(names.map((name) => readFile(join(registerDirectory, name), 'utf8')));
+  return texts.map((text) => JSON.parse(text) as Instance);
 }
 
 async function cleanAbandoned(log: (line: string) => void): Promise<void> {

@@ -69,9 +69,10 @@ export async function startRuntime(parts: NodeParts): Promise<NodeRuntime> {
   return { parts, start, processes: [namespaces, containerd] };
 }
 
+/** A node whose containers could run, before the API server knows it. */
 export interface NodeRuntime {
   readonly parts: NodeParts;
-  start(name: 'kubelet' | 'kube-proxy', args: readonly string[]): Promise<StartedProcess>;
+  readonly start: (name: 'kubelet' | 'kube-proxy', args: readonly string[]) => Promise<StartedProcess>;
   readonly processes: readonly StartedProcess[];
 }
 

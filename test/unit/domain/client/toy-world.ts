@@ -2,7 +2,7 @@
  * A toy provider and API server around the client table. It carries out decisions with the real transition functions, and it can break
  * between any two effects. What it promises of a provider: a call takes effect once or not at all.
  */
-import { instant, minute, plus } from '#src/clock.ts';
+import { hour, instant, minute, plus } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
@@ -123,7 +123,7 @@ export class ToyWorld {
     this.#failure = undefined;
   }
 
-  /** A session mints with the Current credential, if it works. */
+  /** A session mints with the Current credential, if it works; some tokens live longer than the overlap. */
   mint(): void {
     const current = this.record?.generations.find(({ state }) => state === 'Current');
     if (
@@ -133,7 +133,8 @@ export class ToyWorld {
       !this.authenticates(current.clientId, current.credential)
     )
       return;
-    this.tokens.push({ generation: current.n, kid: kidOf(current.credential), exp: plus(this.now, 15 * minute) });
+    const life = this.tokens.length % 2 === 0 ? 3 * hour : 15 * minute;
+    this.tokens.push({ generation: current.n, kid: kidOf(current.credential), exp: plus(this.now, life) });
   }
 
   /** The session machine, very short: tokens that are forbidden are revoked, as whom minted them. */

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { eventually } from '#test/support/eventually.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+
+const namespace = 'ci-payments';
+const name = 'payments-deploy-43-b2c3d-f4g5h-j6k7l';
+
+interface Files {
+  readonly token: string;
+  readonly header: string;
+  readonly json: { readonly expires_at: string; readonly scope: string; readonly session_id: string };
+}
+
+let lab: Lab;
+
+test.before('a cluster with a node, a provider and the operator', async () => {
+  lab = await startLab({ node: true, tokenLifetime: 60, deliveryLag: '10s' });
+  const operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+  const identities = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
+  await lab.apply(identities.replaceAll('ISSUER', lab.provider.issuer));
+  await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']);
+});
+
+test.after.always('everything ends', async () => {
+  await lab?.stop();
+});
+
+/** The pod of the plugin, with an image that is there, and one container each as root, as Jenkins' user and as nobody. */
+function runnablePod(): string {
+  const pod = agentPod({ name });
+  const script = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 1; done'];
+  const as = (uid: number) => ({ runAsUser: uid, runAsGroup: uid });
+  const [tool, agent] = pod.spec.containers;
+  const containers = [
+    { ...tool, image: lab.agentImage, command: script, tty: false, securityContext: as(0) },
+    { name: 'nobody', image: lab.agentImage, command: script, securityContext: as(65_534) },
+    { ...agent, image: lab.agentImage, command: script, resources: {}, securityContext: as(1_000) },
+  ];
+  return JSON.stringify({ ...pod, spec: { ...pod.spec, containers } });
+}
+
+async function filesIn(container: string): Promise<Files> {
+  const script =
+    'cd "$CI_IDENTITY_PUBLISHER_DIR"; cat token; echo; cat header; echo; cat token.json; echo; cat "$CI_IDENTITY_PUBLISHER_TOKEN_FILE"';
+  const text = await lab.kubectl(['exec', '-n', namespace, name, '-c', container, '--', 'sh', '-c', script]);
+  const [token = '', header = '', ...rest] = text.split('\n');
+  return { token, header, json: JSON.parse(rest.slice(0, -1).join('\n')) as Files['json'] };
+}
+
+function isLive(token: string): boolean {
+  return lab.provider.liveTokens().some(({ value }) => value === token);
+}
+
+test('a real pod reads its token, across a renewal, whoever it runs as, and loses it with its end', async (t) => {
+  await lab.kubectlAsJenkins(['create', '-f', '-'], runnablePod());
+  const first = await eventually('the pod reads its token', () => filesIn('maven'), {
+    timeoutMs: 60_000,
+    everyMs: 100,
+  });
+  t.is(first.header, `Authorization: Bearer ${first.token}`);
+  t.is(first.json.scope, 'artifacts:publish artifacts:read');
+  t.regex(first.json.session_id, /^[0-9a-f-]{36}\.publisher$/);
+  t.true(isLive(first.token));
+  for (const container of ['nobody', 'jnlp']) t.is((await filesIn(container)).token, first.token, container);
+
+  const second = await eventually(
+    'the file holds another token',
+    async () => {
+      const now = await filesIn('jnlp');
+      t.true(isLive(now.token), 'what the pod reads is live at every moment');
+      return now.token === first.token ? undefined : now;
+    },
+    { timeoutMs: 90_000, everyMs: 250 },
+  );
+  t.true(second.json.expires_at > first.json.expires_at);
+  t.is(second.json.session_id, first.json.session_id);
+  await eventually('the superseded token is revoked', () => (isLive(first.token) ? undefined : true), {
+    timeoutMs: 30_000,
+  });
+  t.true(isLive(second.token));
+
+  await lab.kubectl(['delete', 'pod', '-n', namespace, name, '--wait=false']);
+  await eventually('no token of the pod is alive', () => (lab.provider.liveTokens().length === 0 ? true : undefined));
+});
