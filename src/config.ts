@@ -1,6 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import { parseDocument } from 'yaml';
-import { type Milliseconds, parseDuration, second } from './clock.ts';
+import { type Milliseconds, hour, parseDuration, second } from './clock.ts';
 
 /** A key of a Secret or ConfigMap in the operator's namespace. */
 export interface KeyRef {
@@ -38,43 +38,63 @@ export type ParsedConfiguration =
 
 const keyRef = {
   type: 'object',
+  description: 'a reference {name, key} to a key of a Secret or ConfigMap in the namespace of the operator',
   required: ['name', 'key'],
   additionalProperties: false,
   properties: {
-    name: { type: 'string', minLength: 1, maxLength: 253, pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$' },
-    key: { type: 'string', minLength: 1, maxLength: 253, pattern: '^[-._a-zA-Z0-9]+$' },
+    name: {
+      type: 'string',
+      description: 'the name of a Secret or ConfigMap',
+      maxLength: 253,
+      pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$',
+    },
+    key: {
+      type: 'string',
+      description: 'a key of a Secret or ConfigMap',
+      maxLength: 253,
+      pattern: '^[-._a-zA-Z0-9]+$',
+    },
   },
 };
 
-/** The JSON Schema of the configuration file. */
+/** The JSON Schema of the configuration file. `description` ends the sentence "… must be": every node that can be wrong has one. */
 export const configurationSchema = {
   type: 'object',
+  description: 'an object that begins with apiVersion and kind',
   required: ['apiVersion', 'kind'],
   additionalProperties: false,
   properties: {
-    apiVersion: { const: 'config.ci-identity.dev/v1alpha1' },
-    kind: { const: 'ControllerConfiguration' },
+    apiVersion: { description: 'config.ci-identity.dev/v1alpha1', const: 'config.ci-identity.dev/v1alpha1' },
+    kind: { description: 'ControllerConfiguration', const: 'ControllerConfiguration' },
     issuers: {
       type: 'array',
+      description: 'a list of at most 256 issuers',
       maxItems: 256,
       items: {
         type: 'object',
+        description: 'an object with at least a url',
         required: ['url'],
         additionalProperties: false,
         properties: {
-          url: { type: 'string', maxLength: 512 },
-          profile: { enum: ['Generic', 'Keycloak'] },
+          url: { type: 'string', description: 'an https URL of at most 512 characters', maxLength: 512 },
+          profile: { description: 'Generic or Keycloak', enum: ['Generic', 'Keycloak'] },
           registrationTokenRef: keyRef,
           managementTokenRef: keyRef,
           caBundleRef: keyRef,
-          allowPrivateNetwork: { type: 'boolean' },
+          allowPrivateNetwork: { type: 'boolean', description: 'true or false' },
           rateLimit: {
             type: 'object',
+            description: 'an object with perSecond and perhaps burst',
             required: ['perSecond'],
             additionalProperties: false,
             properties: {
-              perSecond: { type: 'number', exclusiveMinimum: 0, maximum: 10_000 },
-              burst: { type: 'integer', minimum: 1, maximum: 10_000 },
+              perSecond: {
+                type: 'number',
+                description: 'a number above 0, at most 10000',
+                exclusiveMinimum: 0,
+                maximum: 10_000,
+              },
+              burst: { type: 'integer', description: 'a whole number from 1 to 10000', minimum: 1, maximum: 10_000 },
             },
           },
         },
@@ -82,18 +102,27 @@ export const configurationSchema = {
     },
     limits: {
       type: 'object',
+      description: 'an object',
       additionalProperties: false,
-      properties: { deliveryLag: { type: 'string', pattern: '^[1-9][0-9]{0,6}[smhd]$' } },
+      properties: {
+        deliveryLag: {
+          type: 'string',
+          description: 'a duration from 1s to 1h such as 150s or 3m',
+          pattern: '^[1-9][0-9]{0,6}[smhd]$',
+        },
+      },
     },
     log: {
       type: 'object',
+      description: 'an object',
       additionalProperties: false,
-      properties: { level: { enum: ['error', 'warn', 'info', 'debug'] } },
+      properties: { level: { description: 'error, warn, info or debug', enum: ['error', 'warn', 'info', 'debug'] } },
     },
     audit: {
       type: 'object',
+      description: 'an object',
       additionalProperties: false,
-      properties: { path: { type: 'string', minLength: 1, maxLength: 4_096 } },
+      properties: { path: { type: 'string', description: 'the path of a file', minLength: 1, maxLength: 4_096 } },
     },
   },
 };
@@ -105,44 +134,74 @@ interface ConfigurationFile {
   readonly audit?: { readonly path?: string };
 }
 
-const validate = new Ajv({ allErrors: true }).compile<ConfigurationFile>(configurationSchema);
+const validate = new Ajv({ allErrors: true, verbose: true }).compile<ConfigurationFile>(configurationSchema);
 
-/** Parses and checks the configuration file; every problem at once, each a sentence that names the place. */
+/** A longer lag would leave hardly a token lifetime to work with; it is a slip of the unit. */
+const longestDeliveryLag = hour;
+
+/**
+ * Parses and checks the configuration file; every problem at once, each a sentence that names the place and what must be there. Values are
+ * never repeated: somebody may have pasted a token where a reference belongs.
+ */
 export function parseConfiguration(text: string): ParsedConfiguration {
-  const document = parseDocument(text, { maxAliasCount: 0 } as never);
-  if (document.errors.length > 0) {
-    return {
-      is: 'Problems',
-      problems: document.errors.map((error) => `the file is not YAML: ${error.message.split('\n')[0] ?? ''}`),
-    };
+  const document = parseDocument(text);
+  const unreadable = document.errors.map((error) => `the file is not YAML: ${firstLine(error.message)}`);
+  if (unreadable.length > 0) return { is: 'Problems', problems: unreadable };
+  let file: unknown;
+  try {
+    file = document.toJS({ maxAliasCount: 0 });
+  } catch {
+    return { is: 'Problems', problems: ['the file uses YAML anchors and aliases; write the values out'] };
   }
-  const file: unknown = document.toJS({ maxAliasCount: 0 });
-  if (!validate(file)) return { is: 'Problems', problems: (validate.errors ?? []).map(sentence) };
-  const issuers = (file.issuers ?? []).map((issuer) => ({
-    profile: 'Generic' as const,
-    allowPrivateNetwork: false,
-    ...issuer,
-  }));
-  const problems = issuers.flatMap((issuer, index) =>
-    issuerProblems(issuer.url).map((problem) => `issuers[${index}].url ${problem}`),
-  );
-  const seen = new Set<string>();
-  for (const issuer of issuers) {
-    if (seen.has(issuer.url)) problems.push(`issuers: ${issuer.url} is listed twice; merge the entries`);
-    seen.add(issuer.url);
-  }
-  if (problems.length > 0) return { is: 'Problems', problems };
+  const semantic = [...urlProblems(file), ...lagProblems(file)];
+  if (!validate(file))
+    return { is: 'Problems', problems: [...new Set([...(validate.errors ?? []).map(sentence), ...semantic])] };
+  if (semantic.length > 0) return { is: 'Problems', problems: semantic };
   const configuration: Configuration = {
-    issuers,
+    issuers: (file.issuers ?? []).map((issuer) => ({
+      profile: 'Generic' as const,
+      allowPrivateNetwork: false,
+      ...issuer,
+    })),
     limits: { deliveryLag: parseDuration(file.limits?.deliveryLag ?? '') ?? 150 * second },
     log: { level: file.log?.level ?? 'info' },
     audit: file.audit ?? {},
   };
-  return { is: 'Configuration', configuration: Object.freeze(configuration) };
+  return { is: 'Configuration', configuration: frozen(configuration) };
+}
+
+function frozen<T extends object>(value: T): T {
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null) frozen(member as object);
+  return Object.freeze(value);
+}
+
+/** What the schema cannot say; also of a file that does not fit the schema, so that all problems show at once. */
+function urlProblems(file: unknown): readonly string[] {
+  const { issuers } = (file ?? {}) as { readonly issuers?: unknown };
+  if (!Array.isArray(issuers)) return [];
+  const seen = new Map<string, number>();
+  return issuers.flatMap((issuer: unknown, index) => {
+    const { url } = (issuer ?? {}) as { readonly url?: unknown };
+    if (typeof url !== 'string') return [];
+    const first = seen.get(url);
+    if (first !== undefined)
+      return [`issuers[${index}].url is the same as issuers[${first}].url; merge the two entries`];
+    seen.set(url, index);
+    return issuerProblems(url).map((problem) => `issuers[${index}].url ${problem}`);
+  });
+}
+
+function lagProblems(file: unknown): readonly string[] {
+  const { limits } = (file ?? {}) as { readonly limits?: { readonly deliveryLag?: unknown } | null };
+  const lag = typeof limits?.deliveryLag === 'string' ? parseDuration(limits.deliveryLag) : undefined;
+  return lag === undefined || lag <= longestDeliveryLag
+    ? []
+    : [`limits.deliveryLag must be ${configurationSchema.properties.limits.properties.deliveryLag.description}`];
 }
 
 function issuerProblems(url: string): readonly string[] {
-  if (!URL.canParse(url)) return ['is not a URL'];
+  if (!URL.canParse(url)) return ['must be an https URL'];
   const parsed = new URL(url);
   const problems: string[] = [];
   if (parsed.protocol !== 'https:') problems.push('must start with https://: issuers are never called without TLS');
@@ -153,15 +212,22 @@ function issuerProblems(url: string): readonly string[] {
   return problems;
 }
 
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/:$/, '');
+}
+
 function sentence(error: ErrorObject): string {
   const place =
     error.instancePath
       .slice(1)
       .replace(/\/(\d+)/g, '[$1]')
       .replaceAll('/', '.') || 'the file';
-  const extra: unknown = error.params['additionalProperty'];
-  const allowed: unknown = error.params['allowedValues'] ?? error.params['allowedValue'];
-  if (typeof extra === 'string') return `${place} has the unknown member ${extra}; remove it or correct its spelling`;
-  if (allowed !== undefined) return `${place} must be ${JSON.stringify(allowed)}`;
-  return `${place} ${error.message ?? 'is not valid'}`;
+  const unknown: unknown = error.params['additionalProperty'];
+  if (typeof unknown === 'string') {
+    const known = Object.keys((error.parentSchema?.['properties'] ?? {}) as object).join(', ');
+    return `${place} has the unknown member ${JSON.stringify(unknown.slice(0, 64))}; known are ${known}`;
+  }
+  const missing: unknown = error.params['missingProperty'];
+  if (typeof missing === 'string') return `${place} lacks the member ${missing}`;
+  return `${place} must be ${String(error.parentSchema?.['description'])}`;
 }

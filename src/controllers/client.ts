@@ -225,7 +225,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       (bounded) => work.registry.observe(clientRef(work.record, work.subject), wanted, bounded),
     );
     const { management, ...observation } = seen;
-    const known = management === undefined ? work.record : { ...work.record, management };
+    const known = management === undefined ? work.record : withManagement(work, management);
     await this.#persist('client.Observe.record', key, observed(known, observation), signal);
   }
 
@@ -328,6 +328,13 @@ function desiredClient(
     audiences: desired.audiences,
     maxTokenLifetime: desired.maxTokenLifetime,
   };
+}
+
+/** The token belongs where the old one was: with the client of this generation, or with the record. */
+function withManagement({ record, subject }: Work, management: NonNullable<ClientRecord['management']>): ClientRecord {
+  if (subject.management === undefined) return { ...record, management };
+  const generations = record.generations.map((one) => (one.n === subject.n ? { ...one, management } : one));
+  return { ...record, generations };
 }
 
 /** Of a client that nobody wants any more only its being there matters, so what would count as drift does not. */

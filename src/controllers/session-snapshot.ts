@@ -157,9 +157,9 @@ function clientFacts(
   identity: Known<CiIdentity>,
   access: Known<Access>,
 ): Known<ClientFacts> {
+  if (!sources.memory.clients.synced) return { is: 'Unknown' };
   if (pool.is !== 'Seen') return pool;
   if (identity.is !== 'Seen') return identity;
-  if (!sources.memory.clients.synced) return { is: 'Unknown' };
   const { metadata } = identity.value;
   const target = targetOf(pool.value, {
     namespace: metadata.namespace ?? '',

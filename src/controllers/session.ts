@@ -110,7 +110,13 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
         throw error;
       });
     const at = this.#o.clock.now();
-    this.#o.delivered.set(key, { digest: rendered.digest, content: action.content, at, resourceVersion });
+    this.#o.delivered.set(key, {
+      digest: rendered.digest,
+      content: action.content,
+      at,
+      resourceVersion,
+      ...(action.content === 'Error' ? { error: action.error } : {}),
+    });
     const newest = s.record?.tokens.at(-1);
     if (action.content === 'Error') this.#o.denied(key, action.error.reason, action.error.message);
     this.#o.audit.record(key, s, {

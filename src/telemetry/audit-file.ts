@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 
 export interface AuditFile {
   /** Appends; returns when the operating system has all of it, so that a line survives the process that wrote it. Throws when it cannot. */
-  write(line: string): void;
-  close(): void;
+  readonly write: (line: string) => void;
+  readonly close: () => void;
 }
 
 /** Opens an audit file for appending, readable by its owner only. Where the last process was killed in the middle of a line, ends that line. */

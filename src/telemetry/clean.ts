@@ -1,9 +1,9 @@
-const unsafe =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+/** Control characters (tabs and line ends included), format characters (bidirectional overrides, zero width, tags), line separators. */
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Text that others control, made safe for one line of a log, event or message: control characters, line ends, bidirectional overrides and
- * invisible characters become `?`, half characters (lone surrogates) U+FFFD, and it is cut to `length` UTF-16 units.
+ * Text that others control, made safe for one line of a log, event or message: what moves, hides or
+ * reorders text becomes `?`, a half character (lone surrogate) U+FFFD, and it is cut to `length` UTF-16 units.
  */
 export function clean(text: string, length = 500): string {
   const safe = text.toWellFormed().replace(unsafe, '?');

@@ -7,7 +7,7 @@ interface Definition {
 }
 
 /** The only labels that exist; none of them grows with pods, jobs or identities. */
-type Label = 'pool' | 'issuer' | 'operation' | 'outcome' | 'reason' | 'machine' | 'lane' | 'watch' | 'kind';
+type Label = 'pool' | 'issuer' | 'operation' | 'outcome' | 'reason' | 'machine' | 'lane' | 'watch';
 
 /** Seconds; from one API call to a kubelet's sync period. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -98,7 +98,7 @@ export class Metrics {
     for (const [name, definition] of Object.entries(metricTable) as [MetricName, Definition][]) {
       const base = { name, help: definition.help, labelNames: [...definition.labels], registers: [this.registry] };
       if (definition.type === 'counter') this.#made.set(name, new Counter(base));
-      else if (definition.type === 'gauge') this.#made.set(name, new Gauge(base));
+      else if (definition.type === 'gauge') this.#made.set(name, unsetGauge(base));
       else this.#made.set(name, new Histogram({ ...base, buckets }));
     }
   }
@@ -123,4 +123,11 @@ export class Metrics {
     const metric = this.#made.get(name);
     if (metric instanceof Histogram) metric.observe(labels, seconds);
   }
+}
+
+/** prom-client starts a gauge without labels at 0, which would be a statement (`not the leader`, `nothing missed`) before anybody looked. */
+function unsetGauge(base: ConstructorParameters<typeof Gauge>[0]): Gauge {
+  const gauge = new Gauge(base);
+  gauge.remove();
+  return gauge;
 }

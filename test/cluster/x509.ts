@@ -37,12 +37,9 @@ export function createAuthority(commonName: string): KeyPair {
 
 /** Makes a key and a certificate that `authority` signs, valid for one year (from an hour ago, for clocks that differ). */
 export function issueCertificate(authority: KeyPair, issuer: string, request: CertificateRequest): KeyPair {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const authorityKey = createPrivateKey(authority.key);
   const names = request.serverNames ?? [];
-  const { publicKey, privateKey } =
-    names.length > 0
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 }) // busybox' wget knows no other
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const usage = names.length > 0 ? '1.3.6.1.5.5.7.3.1' : '1.3.6.1.5.5.7.3.2';
   const extensions = [
     extension('2.5.29.15', true, bits(Buffer.from([0x80]), 7)), // digitalSignature

@@ -83,7 +83,11 @@ export function desiredOf(
 }
 
 /** Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. */
-function requestOf(field: string | undefined, annotation: string | undefined, handled: readonly string[]): string | undefined {
+function requestOf(
+  field: string | undefined,
+  annotation: string | undefined,
+  handled: readonly string[],
+): string | undefined {
   const asked = [field, annotation].filter((id) => id !== undefined);
   return asked.find((id) => !handled.includes(id)) ?? asked[0];
 }

@@ -89,21 +89,28 @@ export interface AnswerFacts {
 
 /** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. `sent`: `metadataDigest`. */
 export function answered(record: ClientRecord, answer: AnswerFacts, sent: string, now: Instant): ClientRecord {
-  const { intent, managementLost: _, management: before, ...rest } = withOwnManagement(record, answer);
+  const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer);
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
   const secretFor = subject.state === 'Planned' ? subject.n : currentOf(record)?.n;
-  const management = answer.management ?? (intent.call === 'Register' ? undefined : before);
+  const hasOwn = intent.call === 'Update' && subject.management !== undefined;
+  const management = hasOwn ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
     if (one.n !== subject.n) return known;
     if (one.state === 'Planned') return { ...known, state: 'Created' as const, since: now, clientId: answer.clientId };
-    return one.state === 'Retiring' ? { ...known, removedAt: now } : known;
+    const removed = one.state === 'Retiring' ? { removedAt: now } : {};
+    return {
+      ...known,
+      ...removed,
+      ...(hasOwn && answer.management !== undefined ? { management: answer.management } : {}),
+    };
   });
   return checked({
     ...rest,
     generations,
     ...(management === undefined ? {} : { management }),
+    ...(hasOwn && managementLost === true ? { managementLost } : {}),
     observed: answer.observed,
     updatedAt: now,
     sent,
@@ -204,9 +211,9 @@ export function handled(
   return checked({ ...record, ...changes, handled: [...record.handled, ...requests].slice(-mostHandled) });
 }
 
-/** The token endpoint refused this credential (`invalid_client`) when a session minted with it. */
+/** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */
 export function credentialRefused(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return replaced(record, n, (one) => ({ ...one, refusedAt: now }));
+  return replaced(record, n, (one) => ({ ...one, refusedAt: one.refusedAt ?? now }));
 }
 
 export function replaced(record: ClientRecord, n: number, change: (one: Generation) => Generation): ClientRecord {

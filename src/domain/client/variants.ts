@@ -34,7 +34,6 @@ function suits(variant: Variant, desired: Desired, methodChanged: boolean): bool
     case 'NewClient':
       return desired.allowSubjectChange;
     case 'External':
-      return true;
     case 'None':
       return false;
     default:

@@ -131,7 +131,7 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
   if (s.record === undefined || s.client.is === 'Unknown' || s.failure?.row === 'revoke') return undefined;
   const open = s.record.tokens.filter((token) => token.end !== undefined && token.value !== undefined);
   const forbidden = open.find((token) => token.end === 'Forbidden');
-  if (isEnding(s)) return forbidden ?? open[0];
+  if (isEnding(s)) return forbidden;
   if (isNarrowed(s, now) || (isDue(s, now) && mintable(s) !== undefined && hasRoom(s))) return undefined;
   if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
   const supersededFrom = supersededGoFrom(s);

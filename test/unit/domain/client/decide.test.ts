@@ -838,17 +838,26 @@ test('every row is shown by at least one case', (t) => {
   );
 });
 
-/** The single list of what the tables name and this version does not do. No row is missing; of the variants, one step is. */
-const notBuilt = ['first/External: no row plans when an administrator replaces the credential of an `existing` client'];
+/**
+ * The single list of what the tables name and this version does not do. Every row is built; of the variants, this is missing.
+ */
+const notBuilt: readonly { readonly row: string; readonly variant: string; readonly s: ClientSnapshot }[] = [
+  {
+    row: 'asked',
+    variant: 'External: a credential that the administrator replaces by hand is not taken over',
+    s: snapshot({
+      record: record({ variant: 'External' }),
+      ...able({ variants: ['External'] }),
+      ...wanting({ rotateRequest: 'r1' }),
+    }),
+  },
+];
 
-test('not built yet', (t) => {
-  t.deepEqual(
-    notBuilt.map((line) => line.split('/')[0]),
-    ['first'],
-  );
-  const external = snapshot({ record: record({ variant: 'External' }), ...able({ variants: ['External'] }) });
-  t.is(decideClient(external, noon).row, 'settled');
-});
+for (const { row, variant, s } of notBuilt) {
+  test(`not built yet: ${row}, ${variant}`, (t) => {
+    t.is(decideClient(s, noon).row, 'settled');
+  });
+}
 
 test('what spends a budget of the issuer says which, and nothing else does', (t) => {
   for (const c of cases) {

@@ -17,17 +17,17 @@ const capabilities: ClientCapabilities = {
 const worlds: readonly { readonly name: string; readonly runs: number; readonly options: ToyOptions }[] = [
   {
     name: 'TwoKeys, client id by us, management token rotates (Keycloak)',
-    runs: 700,
+    runs: 400,
     options: { capabilities, rotatesManagement: true, allowSubjectChange: false },
   },
   {
     name: 'TwoKeys, client id by us, management token stays',
-    runs: 300,
+    runs: 200,
     options: { capabilities, rotatesManagement: false, allowSubjectChange: false },
   },
   {
     name: 'TwoKeys, client id by the provider, management token rotates (oidc-provider)',
-    runs: 300,
+    runs: 200,
     options: {
       capabilities: { ...capabilities, clientIdBy: 'Provider' },
       rotatesManagement: true,
@@ -36,7 +36,7 @@ const worlds: readonly { readonly name: string; readonly runs: number; readonly 
   },
   {
     name: 'NewClient',
-    runs: 300,
+    runs: 200,
     options: {
       capabilities: { ...capabilities, variants: ['NewClient'] },
       rotatesManagement: true,
@@ -120,7 +120,7 @@ for (const { name, runs, options } of worlds) {
         }
         for (const line of world.trail) seen.add(line.split(' ')[0] ?? '');
       }),
-      { numRuns: runs, seed },
+      { numRuns: runs, seed, includeErrorInReport: true },
     );
     t.log(`seed ${seed}, ${runs} histories, rows walked: ${[...seen].toSorted((a, b) => (a < b ? -1 : 1)).join(' ')}`);
     for (const row of [

@@ -1,0 +1,191 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { hour, minute, plus, second } from '#src/clock.ts';
+import type { Reason } from '#src/api/reasons.ts';
+import { checkMinted, lastFifthAt, renewAt } from '#src/domain/token.ts';
+import type { Minted, TokenRules } from '#src/domain/token.ts';
+import { Redacted } from '#src/redacted.ts';
+import { buildAsk, buildToken, noon } from '#test/support/builders.ts';
+
+const rules: TokenRules = {
+  ignoredScopes: ['email', 'profile'],
+  carrierScopes: ['aud-registry'],
+  maxLifetime: 15 * minute,
+  onExceed: 'Refuse',
+};
+const asked = buildAsk({ scopes: ['a', 'aud-registry', 'b'], audiences: ['https://x'] });
+
+function minted(overrides: Partial<Minted> = {}): Minted {
+  return { value: new Redacted('secret-token'), sha256: 'a1', tokenType: 'Bearer', expiresIn: 300, ...overrides };
+}
+
+const usable: readonly {
+  readonly title: string;
+  readonly answer: Minted;
+  readonly scopes?: readonly string[];
+  readonly life?: number;
+  readonly rules?: TokenRules;
+}[] = [
+  { title: 'absent scope = as asked', answer: minted(), scopes: ['a', 'aud-registry', 'b'] },
+  {
+    title: 'exactly as asked, in another order',
+    answer: minted({ scopes: ['b', 'a', 'aud-registry'] }),
+    scopes: ['a', 'aud-registry', 'b'],
+  },
+  {
+    title: 'a carrier scope may be missing from the answer',
+    answer: minted({ scopes: ['a', 'b'] }),
+    scopes: ['a', 'b'],
+  },
+  {
+    title: 'ignored scopes are nothing',
+    answer: minted({ scopes: ['a', 'b', 'email', 'profile'] }),
+    scopes: ['a', 'b'],
+  },
+  { title: 'token_type in any case (RFC 6749 §5.1)', answer: minted({ tokenType: 'bearer' }) },
+  { title: 'audience of the JWT as asked', answer: minted({ audiences: ['https://x'] }) },
+  { title: 'an opaque token shows no audience', answer: minted() },
+  { title: 'lifetime from expires_in', answer: minted({ expiresIn: 60 }), life: minute },
+  {
+    title: 'lifetime from the JWT, on the clock of the provider',
+    answer: { ...minted({ jwtExp: plus(noon, 2 * minute), providerTime: plus(noon, -minute) }), expiresIn: 60 },
+    life: 3 * minute,
+  },
+  { title: 'rounding is no excess', answer: minted({ expiresIn: 902 }), life: 902 * second },
+  {
+    title: 'RevokeEarly takes a longer one',
+    answer: minted({ expiresIn: 3600 }),
+    life: hour,
+    rules: { ...rules, onExceed: 'RevokeEarly' },
+  },
+];
+
+for (const c of usable) {
+  test(`usable: ${c.title}`, (t) => {
+    const checked = checkMinted(asked, c.answer, c.rules ?? rules, noon);
+    t.is(checked.is, 'Usable', JSON.stringify(checked));
+    if (checked.is !== 'Usable') return;
+    if (c.scopes !== undefined) t.deepEqual(checked.scopes, c.scopes);
+    if (c.life !== undefined) t.is(checked.exp, plus(noon, c.life));
+  });
+}
+
+const { expiresIn: _, ...noLifetime } = minted();
+const unusable: readonly {
+  readonly title: string;
+  readonly answer: Minted;
+  readonly reason: Reason;
+  readonly says?: RegExp;
+  readonly revoke?: boolean;
+}[] = [
+  { title: 'wider', answer: minted({ scopes: ['a', 'b', 'admin'] }), reason: 'ScopeWider', says: /admin/ },
+  { title: 'wider comes before narrower', answer: minted({ scopes: ['admin'] }), reason: 'ScopeWider' },
+  { title: 'narrower', answer: minted({ scopes: ['a'] }), reason: 'ScopeNarrower', says: /did not grant b;/ },
+  { title: 'nothing granted', answer: minted({ scopes: [] }), reason: 'ScopeNarrower', says: /a, b/ },
+  {
+    title: 'another audience',
+    answer: minted({ audiences: ['https://y'] }),
+    reason: 'AudienceWrong',
+    says: /https:\/\/y/,
+  },
+  { title: 'one audience more', answer: minted({ audiences: ['https://x', 'https://y'] }), reason: 'AudienceWrong' },
+  {
+    title: 'a JWT without any audience',
+    answer: minted({ audiences: [] }),
+    reason: 'AudienceWrong',
+    says: /no audience/,
+  },
+  { title: 'lifetime missing', answer: noLifetime, reason: 'LifetimeUnknown' },
+  {
+    title: 'lifetime above the ceiling: the value to write',
+    answer: minted({ expiresIn: 3600 }),
+    reason: 'LifetimeTooLong',
+    says: /write 1h into spec\.ceiling\.maxTokenLifetime/,
+  },
+  { title: 'expires_in hides a longer JWT', answer: minted({ jwtExp: plus(noon, hour) }), reason: 'LifetimeTooLong' },
+  { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
+  { title: 'not a bearer token', answer: minted({ tokenType: 'DPoP' }), reason: 'TokenUnusable' },
+  { title: 'no token', answer: minted({ value: new Redacted('') }), reason: 'TokenUnusable', revoke: false },
+];
+
+for (const c of unusable) {
+  test(`unusable: ${c.title}`, (t) => {
+    const checked = checkMinted(asked, c.answer, rules, noon);
+    t.like(checked, { is: 'Unusable', reason: c.reason, revoke: c.revoke ?? true });
+    const message = checked.is === 'Unusable' ? checked.message : '';
+    if (c.says !== undefined) t.regex(message, c.says);
+    t.false(message.includes('secret-token'));
+  });
+}
+
+test("a rule's lifetime below the ceiling counts", (t) => {
+  t.like(checkMinted({ ...asked, maxLifetime: minute }, minted(), rules, noon), {
+    is: 'Unusable',
+    reason: 'LifetimeTooLong',
+  });
+});
+
+test('names of the provider are cut and cleaned', (t) => {
+  const checked = checkMinted(
+    asked,
+    minted({ scopes: ['a', 'b', `${'x'.repeat(500)}`, 'evil\u001b[2J'] }),
+    rules,
+    noon,
+  );
+  const message = checked.is === 'Unusable' ? checked.message : '';
+  t.true(message.length < 300);
+  t.false(message.includes('\u001b'));
+});
+
+test('property: no usable token is wider than ask and ignored scopes, none lacks what was asked', (t) => {
+  const scope = fc.constantFrom('a', 'b', 'c', 'email', 'aud-registry');
+  fc.assert(
+    fc.property(fc.uniqueArray(scope), fc.uniqueArray(scope), (want, granted) => {
+      const checked = checkMinted(buildAsk({ scopes: want, audiences: [] }), minted({ scopes: granted }), rules, noon);
+      const allowed = [...want, ...rules.ignoredScopes, ...rules.carrierScopes];
+      const fits = granted.every((one) => allowed.includes(one));
+      const whole = want.every((one) => granted.includes(one) || rules.carrierScopes.includes(one));
+      return (checked.is === 'Usable') === (fits && whole);
+    }),
+    { numRuns: 500 },
+  );
+  t.pass();
+});
+
+const renewals: readonly { readonly life: number; readonly lag: number; readonly after: number }[] = [
+  { life: 900, lag: 150, after: 450 },
+  { life: 400, lag: 150, after: 400 / 3 },
+  { life: 500, lag: 150, after: 200 },
+  { life: 300, lag: 150, after: 100 },
+  { life: 60, lag: 10, after: 30 },
+  { life: 3600, lag: 150, after: 1800 },
+];
+
+for (const { life, lag, after } of renewals) {
+  test(`renewal of ${life} s with a delivery lag of ${lag} s after ${Math.round(after)} s`, (t) => {
+    const token = buildToken({ exp: plus(noon, life * second), ask: buildAsk({ maxLifetime: hour }) });
+    t.is(renewAt(token, lag * second, 0), plus(noon, after * second));
+  });
+}
+
+test('a token that lives longer than asked is renewed by what was asked (RevokeEarly)', (t) => {
+  const token = buildToken({ exp: plus(noon, hour), ask: buildAsk({ maxLifetime: 10 * minute }) });
+  t.is(renewAt(token, 10 * second, 0), plus(noon, 5 * minute));
+  t.is(lastFifthAt(token), plus(noon, 8 * minute));
+});
+
+test('property: a renewal lies within the life, and never before a quarter of it', (t) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 30, max: 86_400 }),
+      fc.integer({ min: 1, max: 600 }),
+      fc.double({ min: -1, max: 1, noNaN: true }),
+      (life, lag, jitter) => {
+        const token = buildToken({ exp: plus(noon, life * second), ask: buildAsk({ maxLifetime: 24 * hour }) });
+        const at = renewAt(token, lag * second, jitter) - noon;
+        return at >= (life * second) / 4 && at <= life * second * 0.56;
+      },
+    ),
+  );
+  t.pass();
+});
