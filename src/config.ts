@@ -145,7 +145,11 @@ const longestDeliveryLag = hour;
  */
 export function parseConfiguration(text: string): ParsedConfiguration {
   const document = parseDocument(text);
-  const unreadable = document.errors.map((error) => `the file is not YAML: ${firstLine(error.message)}`);
+  const unreadable = document.errors.map(({ code, message }) =>
+    code === 'MULTIPLE_DOCS'
+      ? 'the file holds several YAML documents; keep one'
+      : `the file is not YAML: ${firstLine(message)}`,
+  );
   if (unreadable.length > 0) return { is: 'Problems', problems: unreadable };
   let file: unknown;
   try {

@@ -1,12 +1,14 @@
 import { group, labels } from '../api/names.ts';
-import type { Instant } from '../clock.ts';
+import { type Clock, type Instant, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { probeAdmission } from '../kube/guard-probe.ts';
 import { SecretGuardStore, readShippedPolicies } from '../kube/guard.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { GuardKeeper } from './guard.ts';
 import type { Memory } from './memory.ts';
+import { repeat } from './periodic.ts';
 import type { Watches } from './watches.ts';
 
 /** The guard over the live policies in memory and the ones that this version ships. */
@@ -28,6 +30,39 @@ export function startGuard(o: {
     probe: (signal) =>
       probeAdmission(o.connection, { namespace: o.namespace, agentNamespaces: agentNamespaces() }, signal),
     now: o.now,
+  });
+}
+
+const probeEvery = 5 * minute;
+
+/** Follows the policies until `signal` aborts: after each change of one, and with a probe every few minutes. Says when the verdict changed. */
+export async function keepGuard(
+  o: {
+    readonly guard: GuardKeeper;
+    readonly watches: Watches;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly changed: () => void;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { guard, logger } = o;
+  let last = '';
+  const tell = (): void => {
+    const now = JSON.stringify(guard.current());
+    if (now !== last) o.changed();
+    last = now;
+  };
+  const look = async (): Promise<void> => {
+    tell();
+    await guard.refresh(signal).catch((error: unknown) => logger.warn('guard', { error }));
+    tell();
+  };
+  for (const store of o.watches.admission.values()) store.onChange(() => void look());
+  await repeat({ clock: o.clock, logger, what: 'guard probe', period: probeEvery }, signal, async () => {
+    await guard.probe(signal);
+    if (guard.unclearProbe !== undefined) logger.warn('guard probe', { message: guard.unclearProbe });
+    tell();
   });
 }
 

@@ -1,5 +1,5 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, type Instant, instant, minute, plus, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, instant, plus, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { installationId } from '../domain/client/target.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
@@ -21,11 +21,12 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
-import { startGuard } from './guard-part.ts';
+import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
 import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
 import { collectMetrics } from './metrics.ts';
+import { repeat } from './periodic.ts';
 import { PoolProviders } from './pool-providers.ts';
 import { ReferencedKeys } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
@@ -49,7 +50,8 @@ export interface OperatorOptions {
 
 /** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
 const keysEvery = 30 * second;
-const probeEvery = 5 * minute;
+/** How often changed sessions are told to the identities that count them. */
+const countsEvery = 1 * second;
 const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
@@ -165,12 +167,22 @@ export class Operator {
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
         name: 'keys',
-        run: (signal) => this.#repeat(keysEvery, signal, () => this.#refreshKeys(signal)),
+        run: (signal) => this.#repeat('credentials of issuers', keysEvery, signal, () => this.#refreshKeys(signal)),
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
       loopLag({ clock, limit: loopLagLimit }),
-      { name: 'guard', run: (signal) => this.#guardPart(signal) },
+      {
+        name: 'guard',
+        run: (signal) => {
+          const changed = (): void => this.#wiring.everything();
+          return keepGuard({ guard: this.#guard, watches: this.#watches, clock, logger, changed }, signal);
+        },
+      },
+      {
+        name: 'counts',
+        run: (signal) => this.#repeat('counts', countsEvery, signal, () => this.#wiring.counts()),
+      },
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
@@ -239,28 +251,6 @@ export class Operator {
     return stored.reduce((highest, [, { record }]) => Math.max(highest, record?.epoch ?? 0), 0);
   }
 
-  async #guardPart(signal: AbortSignal): Promise<void> {
-    let last = '';
-    const tell = (): void => {
-      const now = JSON.stringify(this.#guard.current());
-      if (now !== last) this.#wiring.everything();
-      last = now;
-    };
-    const look = async (): Promise<void> => {
-      tell();
-      await this.#guard.refresh(signal).catch((error: unknown) => this.#o.logger.warn('guard', { error }));
-      tell();
-    };
-    for (const store of this.#watches.admission.values()) store.onChange(() => void look());
-    await this.#repeat(probeEvery, signal, async () => {
-      await this.#guard.probe(signal);
-      if (this.#guard.unclearProbe !== undefined) {
-        this.#o.logger.warn('guard probe', { message: this.#guard.unclearProbe });
-      }
-      tell();
-    });
-  }
-
   async #refreshKeys(signal: AbortSignal): Promise<void> {
     const changed = await this.#keys.refresh(this.#configuration, signal);
     if (!changed) return;
@@ -272,19 +262,8 @@ export class Operator {
     await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
   }
 
-  /** Runs `work` now and then every `period`; a failure is logged and tried again sooner. */
-  async #repeat(period: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    while (!signal.aborted) {
-      let next = period;
-      try {
-        await work();
-      } catch (error) {
-        if (signal.aborted) return;
-        next = Math.min(period, 2 * second);
-        this.#o.logger.warn('periodic work', { error });
-      }
-      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), next), signal);
-    }
+  #repeat(what: string, period: Milliseconds, signal: AbortSignal, work: () => void | Promise<void>): Promise<void> {
+    return repeat({ clock: this.#o.clock, logger: this.#o.logger, what, period }, signal, work);
   }
 
   async #untilSynced(signal: AbortSignal): Promise<void> {

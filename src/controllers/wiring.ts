@@ -26,6 +26,7 @@ export class Wiring {
   readonly #memory: Memory;
   readonly #targets: ClientTargets;
   readonly #wake: Wake;
+  readonly #counted = new Set<string>();
 
   constructor(memory: Memory, targets: ClientTargets, wake: Wake) {
     this.#memory = memory;
@@ -86,8 +87,19 @@ export class Wiring {
     if (pod === undefined) return;
     for (const identity of Object.keys(pod.claims)) {
       this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity }));
-      this.#wake(machines.identity, `${pod.namespace}/${identity}`);
+      this.#counted.add(`${pod.namespace}/${identity}`);
     }
+  }
+
+  /** Wakes the identities whose sessions changed: their status counts them, which has time. To be called about once a second. */
+  counts(): void {
+    for (const key of this.#counted) this.#wake(machines.identity, key);
+    this.#counted.clear();
+  }
+
+  /** A client whose credential is replaced or taken out waits for the end of tokens; one that just mints does not care. */
+  #isOnItsWay(client: string): boolean {
+    return this.#memory.clients.get(client)?.record?.generations.some(({ state }) => state !== 'Current') ?? true;
   }
 
   client(name: string, pool: string | undefined): void {
@@ -113,8 +125,7 @@ export class Wiring {
       machines.session,
       sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
     );
-    this.#wake(machines.identity, `${pod.namespace}/${identity.name}`);
-    this.#wake(machines.client, record.client);
+    if (this.#isOnItsWay(record.client)) this.#wake(machines.client, record.client);
   }
 
   /** The guard changed: every session looks again. */

@@ -128,6 +128,6 @@ export class Metrics {
 /** prom-client starts a gauge without labels at 0, which would be a statement (`not the leader`, `nothing missed`) before anybody looked. */
 function unsetGauge(base: ConstructorParameters<typeof Gauge>[0]): Gauge {
   const gauge = new Gauge(base);
-  gauge.remove();
+  if (base.labelNames?.length === 0) gauge.remove();
   return gauge;
 }

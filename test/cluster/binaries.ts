@@ -48,26 +48,17 @@ export async function ensureBinaries<N extends Binary>(
   log: (line: string) => void,
   seccomp?: GoBuild['cgo'],
 ): Promise<Readonly<Record<N, string>>> {
-  const found: Partial<Record<N, string>> = {};
-  const missing: N[] = [];
-  for (const name of names) {
-    const path = await findBinary(name);
-    if (path) found[name] = path;
-    else missing.push(name);
-  }
-  if (missing.length > 0) {
-    log(
-      `building ${missing.length} programs from Go modules into ${cacheDirectory()}, once; all take about six minutes`,
-    );
+  if ((await missingBinaries(names)).length > 0) {
     const building = async (): Promise<void> => {
-      for (const [index, name] of missing.entries()) {
-        found[name] =
-          (await findBinary(name)) ?? (await build(name, `${index + 1} of ${missing.length}`, log, seccomp));
-      }
+      const missing = await missingBinaries(names);
+      if (missing.length > 0) log(`building into ${cacheDirectory()}, once; everything takes about six minutes`);
+      for (const [index, name] of missing.entries())
+        await build(name, `${index + 1} of ${missing.length}`, log, seccomp);
     };
-    await withLock('build', building, () => log('another process is building them, waiting for it'));
+    await withLock('build', building, () => log('another process builds programs, waiting for it'));
   }
-  return found as Record<N, string>;
+  const found = await Promise.all(names.map(async (name) => [name, await findBinary(name)]));
+  return Object.fromEntries(found) as Record<N, string>;
 }
 
 async function findBinary(name: Binary): Promise<string | undefined> {
@@ -108,7 +99,7 @@ async function build(
   position: string,
   log: (line: string) => void,
   seccomp?: GoBuild['cgo'],
-): Promise<string> {
+): Promise<void> {
   const { module, package: path, versionOf } = origin(name);
   const version = await pinnedVersion(module, versionOf);
   const target = await cachedPath(name);
@@ -127,7 +118,6 @@ async function build(
   });
   await rename(partial, target);
   log(`${name} ${version}: done in ${Math.round((Date.now() - begin) / 1000)} s`);
-  return target;
 }
 
 function linkerFlags(name: Binary, version: string): string {

@@ -1,5 +1,6 @@
 /**
  * The test provider as a process of its own: prints one JSON line `{"issuer","caFile","initialAccessToken"}` when it is ready.
+ * A parent that forked it gets `{"tokenCalls","allCalls","issued"}`, counted since the start, for each message, and takes it along when it ends.
  * `node test/providers/oidc-provider-main.ts --port 0 --dir D [--host H] [--address A] [--scopes a,b] [--resources u,v] [--lifetime S] [--format jwt]`
  */
 import { parseArgs } from 'node:util';
@@ -29,6 +30,15 @@ const options: OidcProviderOptions = {
   ...(values.lifetime === undefined ? {} : { tokenTtl: Number(values.lifetime) }),
 };
 const provider = await startOidcProvider(options);
-const { issuer, caFile, initialAccessToken } = provider;
+const { issuer, caFile, initialAccessToken, stats } = provider;
 process.stdout.write(`${JSON.stringify({ issuer, caFile, initialAccessToken })}\n`);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void provider.stop());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end());
+process.once('disconnect', () => void end());
+process.on('message', () =>
+  process.send?.({ tokenCalls: stats.count('token'), allCalls: stats.count(), issued: provider.issued() }),
+);
+
+async function end(): Promise<void> {
+  if (process.connected) process.disconnect();
+  await provider.stop();
+}

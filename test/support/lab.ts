@@ -21,15 +21,27 @@ export interface LabOptions {
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
 }
 
+/** What the lab needs of a provider, in this process or elsewhere; it is stopped with the lab. */
+export interface LabProvider {
+  readonly issuer: string;
+  readonly caPem: string;
+  readonly initialAccessToken: string;
+  stop(): Promise<void>;
+}
+
+/** What the lab's provider knows. */
+export const labScopes = ['artifacts:read', 'artifacts:publish', 'artifacts:delete', 'deploy:production'];
+export const labResources = ['https://registry.example.com', 'https://deploy.example.com'];
+
 /**
  * Everything real on one machine: cluster, policies, RBAC, an OpenID provider over TLS and the operator's configuration, with the namespace
  * `ci-payments` opted in and Jenkins' service account `jenkins/jenkins` as the one creator of agent pods. The operator is started by
  * {@link Lab.operator}.
  */
-export interface Lab {
+export interface Lab<P extends LabProvider = OidcProvider> {
   readonly dir: string;
   readonly cluster: Cluster;
-  readonly provider: OidcProvider;
+  readonly provider: P;
   readonly configFile: string;
   readonly operatorKubeconfig: string;
   readonly jenkinsKubeconfig: string;
@@ -51,16 +63,21 @@ export interface Lab {
 export const jenkinsNamespace = 'jenkins';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
+  const { tokenLifetime: tokenTtl = 600 } = options;
+  return startLabWith(() => startOidcProvider({ scopes: labScopes, resources: labResources, tokenTtl }), options);
+}
+
+/** A lab whose provider the caller starts, for example as a process of its own; `tokenLifetime` is the caller's business then. */
+export async function startLabWith<P extends LabProvider>(
+  startProvider: () => Promise<P>,
+  options: LabOptions = {},
+): Promise<Lab<P>> {
   const dir = mkdtempSync(join(tmpdir(), 'ci-identity-lab-'));
   const cluster = await startCluster({
     ...(options.node === undefined ? {} : { node: options.node }),
     ...(options.log === undefined ? {} : { log: options.log }),
   });
-  const provider = await startOidcProvider({
-    scopes: ['artifacts:read', 'artifacts:publish', 'artifacts:delete', 'deploy:production'],
-    resources: ['https://registry.example.com', 'https://deploy.example.com'],
-    tokenTtl: options.tokenLifetime ?? 600,
-  });
+  const provider = await startProvider();
   const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
     const { stdout, stderr, code } = await cluster.kubectlRun(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);

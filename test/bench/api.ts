@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { type Dispatcher, Pool } from 'undici';
+import { parse } from 'yaml';
+
+interface Kubeconfig {
+  readonly clusters: readonly [
+    { readonly cluster: { readonly server: string; readonly 'certificate-authority-data': string } },
+  ];
+  readonly users: readonly [{ readonly user: Readonly<Record<string, string>> }];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Bare HTTP to the API server: one keep-alive pool, no retries, no types. */
+export interface Api {
+  send(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<Answer>;
+  /** The events of a watch, until `signal` aborts or the server ends it. */
+  watch(path: string, signal: AbortSignal): AsyncGenerator<WatchEvent>;
+  close(): Promise<void>;
+}
+
+export interface WatchEvent {
+  readonly type: string;
+  readonly object: {
+    readonly metadata: {
+      readonly name: string;
+      readonly uid: string;
+      readonly annotations?: Readonly<Record<string, string>>;
+    };
+    readonly data?: Readonly<Record<string, string>>;
+  };
+}
+
+export interface PoolOptions {
+  readonly connections: number;
+}
+
+/** HTTP/1.1: in this client faster than HTTP/2, see README.md. */
+export function openApi(kubeconfig: string, { connections }: PoolOptions): Api {
+  const { clusters, users } = parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig;
+  const { server, 'certificate-authority-data': authority } = clusters[0].cluster;
+  const { token, 'client-certificate-data': certificate, 'client-key-data': key } = users[0].user;
+  const decode = (text: string): Buffer => Buffer.from(text, 'base64');
+  const connect = {
+    ca: decode(authority),
+    ...(certificate === undefined || key === undefined ? {} : { cert: decode(certificate), key: decode(key) }),
+  };
+  const pool = new Pool(server, { connections, pipelining: 1, allowH2: false, connect });
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/json',
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
+  return {
+    async send(method, path, body) {
+      const answer = await pool.request({
+        method,
+        path,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: answer.statusCode, text: await answer.body.text() };
+    },
+    async *watch(path, signal) {
+      const { statusCode, body } = await pool.request({ method: 'GET', path, headers, signal, bodyTimeout: 0 });
+      if (statusCode !== 200) throw new Error(`watch ${path}: ${statusCode} ${await body.text()}`);
+      let rest = '';
+      try {
+        for await (const chunk of body.setEncoding('utf8') as AsyncIterable<string>) {
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop() ?? '';
+          for (const line of lines) yield JSON.parse(line) as WatchEvent;
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+/** The text of the answer; throws where the status is not one of `expected`. */
+export function expectStatus(what: string, { status, text }: Answer, ...expected: readonly number[]): string {
+  if (!expected.includes(status)) throw new Error(`${what}: ${status} ${text.slice(0, 500)}`);
+  return text;
+}

@@ -1,0 +1,95 @@
+import { second } from '#src/clock.ts';
+import { type AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+export const sessionFacts = {
+  session_id: '5f0c.publisher',
+  namespace: 'ci-payments',
+  identity: 'publisher',
+  pod: { name: 'agent-1', uid: '5f0c' },
+} as const;
+
+export const tokenFacts = {
+  ...sessionFacts,
+  pool: 'ci-bots',
+  issuer: 'https://idp.example.com',
+  client: 'client-00',
+  client_id: 'ci-00-bots',
+  generation: 2,
+  scopes: ['artifacts:publish'],
+  audiences: ['https://registry.example.com'],
+  by: [{ policy: 'publishers', rule: 0, generation: 1 }],
+} as const;
+
+const sha = 'a'.repeat(64);
+
+/** One of each event, as the controllers write them. */
+export const everyEvent: readonly AuditFacts[] = [
+  { event: 'Started', outcome: 'Success', reason: 'Ready', message: 'epoch 1' },
+  {
+    event: 'Planned',
+    outcome: 'Success',
+    reason: 'Planned',
+    pool: 'ci-bots',
+    issuer: 'https://idp.example.com',
+    generation: 1,
+  },
+  { event: 'Registered', outcome: 'Success', reason: 'Registering', pool: 'ci-bots', generation: 1, client_id: 'c' },
+  { event: 'Updated', outcome: 'Success', reason: 'RotationDue', pool: 'ci-bots', generation: 2, client_id: 'c' },
+  {
+    event: 'Proved',
+    outcome: 'Failure',
+    reason: 'CredentialUnverified',
+    generation: 2,
+    scopes: [],
+    audiences: [],
+    message: 'refused',
+  },
+  {
+    event: 'Requested',
+    outcome: 'Pending',
+    reason: 'NewPod',
+    ...tokenFacts,
+    requester: 'system:serviceaccount:j:j',
+    claimed_run_url: 'https://j/1',
+    node: 'n',
+  },
+  {
+    event: 'Minted',
+    outcome: 'Success',
+    reason: 'NewPod',
+    ...tokenFacts,
+    expires_at: '2026-11-24T12:15:00Z',
+    token_sha256: sha,
+  },
+  { event: 'Discarded', outcome: 'Failure', reason: 'ScopeWider', message: 'wider', token_sha256: sha, ...tokenFacts },
+  { event: 'Delivered', outcome: 'Success', reason: 'Undelivered', token_sha256: sha, ...sessionFacts },
+  { event: 'Delivered', outcome: 'Failure', reason: 'NoRule', message: 'no rule', ...sessionFacts },
+  { event: 'Forbidden', outcome: 'Success', reason: 'PodOver', token_sha256: sha, ...sessionFacts },
+  {
+    event: 'Revoked',
+    outcome: 'Failure',
+    reason: 'PodOver',
+    message: 'NotSupported',
+    token_sha256: sha,
+    generation: 2,
+    ...sessionFacts,
+  },
+  { event: 'Expired', outcome: 'Success', reason: 'Expired', token_sha256: sha, ...sessionFacts },
+  { event: 'Denied', outcome: 'Failure', reason: 'NoRule', ...sessionFacts },
+  { event: 'Failed', outcome: 'Failure', reason: 'ProviderUnavailable', ...sessionFacts },
+  { event: 'Deregistered', outcome: 'Success', reason: 'Deregistering', generation: 1, client_id: 'c' },
+  { event: 'Stopped', outcome: 'Success', reason: 'LostLease' },
+];
+
+/** The lines that a process writes for these facts, without their line ends; a second passes before each. */
+export function written(processId: string, facts: readonly AuditFacts[]): readonly string[] {
+  const clock = new VirtualClock();
+  const lines: string[] = [];
+  const log = new AuditLog({ write: (line) => void lines.push(line.replace(/\n$/, '')), clock, processId });
+  for (const fact of facts) {
+    clock.setWall(second);
+    log.record(fact);
+  }
+  return lines;
+}
