@@ -55,7 +55,7 @@ export function parseRfc3339(text: string): Instant | undefined {
 /** Parses an HTTP date (RFC 9110 §5.6.7), as in `Date` and `Retry-After`; `undefined` for anything else. */
 export function parseHttpDate(text: string): Instant | undefined {
   const parsed = Date.parse(text);
-  return Number.isNaN(parsed) || !/GMT$/.test(text) ? undefined : instant(parsed);
+  return Number.isNaN(parsed) || !text.endsWith('GMT') ? undefined : instant(parsed);
 }
 
 const durationUnits: Readonly<Record<string, Milliseconds>> = { s: second, m: minute, h: hour, d: day };

@@ -88,7 +88,7 @@ export async function runController(argv: readonly string[], surface: ProcessSur
   const logger = createLogger({
     level: level ?? read.configuration.log.level,
     write: (line) => surface.complain(line),
-    base: { replica: values['id'] ?? randomUUID() },
+    base: { replica: values['id'] ?? 'unnamed' },
   });
   return run({ values, file, configuration: read.configuration, logger, surface });
 }
@@ -112,7 +112,8 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   const operator = new Operator({
     connection,
     namespace,
-    id: values['id'] ?? randomUUID(),
+    // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
+    id: `${values['id'] ?? 'controller'}_${randomUUID()}`,
     clock: systemClock,
     random: Math.random,
     configuration,
@@ -175,13 +176,20 @@ async function watchConfiguration(
     const read = readConfiguration(file);
     const text = JSON.stringify(read);
     if (text === last) continue;
-    last = text;
     if (read.is === 'Problems') {
+      last = text;
       logger.error('the changed configuration cannot be used; the old one stays in force', { problems: read.problems });
       continue;
     }
     if (followLogLevel) logger.setLevel(read.configuration.log.level);
-    await operator.configure(read.configuration);
-    logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
+    try {
+      await operator.configure(read.configuration);
+      last = text;
+      logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
+    } catch (error) {
+      logger.warn('the changed configuration is in force, but what it refers to could not be read; it is tried again', {
+        error,
+      });
+    }
   }
 }

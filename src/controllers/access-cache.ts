@@ -24,7 +24,10 @@ export class AccessCache {
   constructor(memory: Memory, isConfigured: (issuer: string) => boolean) {
     this.#memory = memory;
     this.#isConfigured = isConfigured;
-    memory.policies.onChange(() => (this.#policies += 1));
+    memory.policies.onChange((_name, next, previous) => {
+      if (next?.metadata.generation !== previous?.metadata.generation || next?.uid !== previous?.uid)
+        this.#policies += 1;
+    });
     memory.policies.onSynced(() => (this.#policies += 1));
     memory.identities.onChange((key, next) => {
       if (next === undefined) this.#entries.delete(key);

@@ -6,16 +6,13 @@ import type { ProofOutcome } from '../domain/client/proofs.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
 import { checkMinted } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
+import type { Redacted } from '../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 
-const tokenDeadline = 20 * second;
+const tokenDeadline = 30 * second;
 
-/**
- * One real token request with this credential alone, judged, and its token revoked at once. What is no outcome (an outage, a rate limit) is
- * thrown. A probe token that could not be revoked lives until it expires; nobody holds it.
- */
-export async function prove(o: {
+export interface Probe {
   readonly effects: Effects;
   readonly provider: IdentityProvider;
   readonly tokens: TokenSource;
@@ -23,9 +20,17 @@ export async function prove(o: {
   readonly clientId: string;
   readonly credential: Credential;
   readonly pool?: IdentityPool;
+  /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
+  readonly inUse: (sha256: string) => boolean;
   readonly now: () => Instant;
   readonly signal: AbortSignal;
-}): Promise<ProofOutcome> {
+}
+
+/**
+ * One real token request with this credential alone, judged, and its token revoked at once. What is no outcome (an outage, a rate limit) is
+ * thrown. A probe token that could not be revoked lives until it expires; nobody holds it.
+ */
+export async function prove(o: Probe): Promise<ProofOutcome> {
   const { effects, provider, tokens, ask, clientId, credential, pool, signal } = o;
   const started = o.now();
   let answer;
@@ -51,12 +56,19 @@ export async function prove(o: {
     },
     started,
   );
-  await effects
-    .run('client.Prove.revoke', { deadline: tokenDeadline, signal }, (bounded) =>
-      tokens.revoke(answer.value, clientId, credential, bounded),
-    )
-    .catch((error: unknown) => {
-      if (!(error instanceof OperatorError)) throw error;
-    });
+  if (!o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
   return verdict.is === 'Usable' ? { is: 'Accepted' } : { is: 'AskRefused', message: verdict.message, lasting: true };
+}
+
+/** A probe token that could not be revoked lives until it expires; nobody holds it. */
+async function revokeProbe(
+  { effects, tokens, clientId, credential, signal }: Probe,
+  value: Redacted<string>,
+): Promise<void> {
+  const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
+  try {
+    await effects.run('client.Prove.revoke', options, (bounded) => tokens.revoke(value, clientId, credential, bounded));
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+  }
 }

@@ -5,7 +5,9 @@ import { poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
+import { isWindowOpen } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
+import type { Capabilities } from '../providers/port.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
@@ -22,6 +24,7 @@ export interface ClientSources {
   readonly targets: ClientTargets;
   readonly providers: PoolProviders;
   readonly installation: () => string;
+  readonly now: () => Instant;
   readonly epoch: () => number;
   /** How far the API server's clock is ahead of ours; `undefined`: not seen yet. */
   readonly apiServerOffset: () => Milliseconds | undefined;
@@ -55,14 +58,20 @@ export function snapshotClient(
     issuerConfigured: providers.isConfigured(issuer),
     asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],
     ...tokens,
-    ...(capabilities === undefined ? {} : { capabilities }),
+    ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     epoch: sources.epoch(),
     retain: pool.is === 'Seen' && pool.value.spec.deletionPolicy === 'Retain',
     managementFallback: providers.managementCredentialKnown(issuer),
+    windowOpen: pool.is !== 'Seen' || isWindowOpen(pool.value.spec.rotation?.window, sources.now()),
     jitter: jitterOf(key),
   };
+}
+
+/** A provider that names no way to register is asked all the same: its refusal is a sentence, and somebody may switch it on. */
+function attempted(capabilities: Capabilities): Capabilities {
+  return capabilities.variants.length > 0 ? capabilities : { ...capabilities, variants: ['TwoKeys'] };
 }
 
 function wantedOf(
@@ -72,9 +81,11 @@ function wantedOf(
   pool: Known<IdentityPool>,
 ): Known<Desired> {
   if (pool.is !== 'Seen') return pool;
-  const { metadata } = pool.value;
+  const { metadata, spec } = pool.value;
   if (metadata.uid !== target.pool.uid || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
   if (!sources.memory.identities.synced) return { is: 'Unknown' };
+  // A client that an administrator registered by hand is not served yet; its pool says so, and no second one is made.
+  if (spec.client?.existing !== undefined) return { is: 'Unknown' };
   // Nothing is made at the provider before it is certain that deleting the pool will wait for its end.
   if (metadata.finalizers?.includes(poolFinalizer) !== true) return { is: 'Unknown' };
   if (!sources.targets.isWanted(key, target)) return { is: 'Gone' };

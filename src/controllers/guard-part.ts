@@ -1,5 +1,5 @@
 import { group, labels } from '../api/names.ts';
-import { type Clock, type Instant, minute } from '../clock.ts';
+import { type Clock, type Instant, minute, plus, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -34,6 +34,8 @@ export function startGuard(o: {
 }
 
 const probeEvery = 5 * minute;
+/** While the guard is not whole, a probe follows this soon. */
+const lookEvery = 5 * second;
 
 /** Follows the policies until `signal` aborts: after each change of one, and with a probe every few minutes. Says when the verdict changed. */
 export async function keepGuard(
@@ -55,12 +57,20 @@ export async function keepGuard(
   };
   const look = async (): Promise<void> => {
     tell();
-    await guard.refresh(signal).catch((error: unknown) => logger.warn('guard', { error }));
+    const work = guard.current().is === 'Intact' ? guard.refresh(signal) : guard.probe(signal);
+    await work.catch((error: unknown) => logger.warn('guard', { error }));
     tell();
   };
-  for (const store of o.watches.admission.values()) store.onChange(() => void look());
-  await repeat({ clock: o.clock, logger, what: 'guard probe', period: probeEvery }, signal, async () => {
+  for (const store of o.watches.admission.values()) {
+    store.onChange(() => void look());
+    store.onSynced(() => void look());
+  }
+  const probedAt = { at: plus(o.clock.now(), -probeEvery) };
+  await repeat({ clock: o.clock, logger, what: 'guard probe', period: lookEvery }, signal, async () => {
+    const due = guard.current().is !== 'Intact' || o.clock.now() >= plus(probedAt.at, probeEvery);
+    if (!due) return;
     await guard.probe(signal);
+    probedAt.at = o.clock.now();
     if (guard.unclearProbe !== undefined) logger.warn('guard probe', { message: guard.unclearProbe });
     tell();
   });

@@ -15,6 +15,7 @@ import type { AuditLog } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
+import { ClientChanges } from './client-changes.ts';
 import { ClientMachine } from './client.ts';
 import type { Creators } from './creators.ts';
 import type { GuardKeeper } from './guard.ts';
@@ -113,9 +114,10 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       providers,
       installation,
       epoch,
+      now: () => clock.now(),
       apiServerOffset: () => connection.serverTime()?.offset,
     },
-    records: clients,
+    changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
     effects,
     audit: parts.audit,
     clock,
@@ -156,6 +158,6 @@ async function noteRefusal(
   const subject = record === undefined ? undefined : generation(record, n);
   if (record === undefined || subject === undefined || subject.refusedAt !== undefined) return;
   await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
-    clients.write(name, credentialRefused(record, n, clock.now()), bounded),
+    clients.write(name, credentialRefused(record, n, clock.now()), record, bounded),
   );
 }

@@ -20,6 +20,8 @@ export const indexes = {
   client: 'client',
   /** Identities, session records and pods by namespace. */
   namespace: 'namespace',
+  /** Session records by the SHA-256 of each token they hold. */
+  token: 'token',
   /** Session records by `<namespace>/<identity>`. */
   identity: 'identity',
 } as const;
@@ -48,6 +50,7 @@ export class Memory {
     this.sessions.addIndex(indexes.session, ({ record }) =>
       record === undefined ? [] : [`${record.pod.uid}.${record.identity.name}`],
     );
+    this.sessions.addIndex(indexes.token, ({ record }) => (record?.tokens ?? []).map(({ sha256 }) => sha256));
     this.sessions.addIndex(indexes.client, ({ record }) => (record === undefined ? [] : [record.client]));
     this.sessions.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
     this.sessions.addIndex(indexes.namespace, ({ record }) => (record === undefined ? [] : [record.pod.namespace]));
@@ -95,6 +98,11 @@ export class Memory {
   emergencyStop(): { readonly namespace: string; readonly data: Readonly<Record<string, string>> } | undefined {
     const found = this.configMaps.get(emergencyStopConfigMap);
     return found === undefined ? undefined : { namespace: this.#namespace, data: found.data };
+  }
+
+  /** Whether some session holds this token: a provider may hand out the same one again. */
+  holdsToken(sha256: string): boolean {
+    return this.sessions.byIndex(indexes.token, sha256).length > 0;
   }
 
   sessionRecord(podUid: string, identity: string): StoredRecord<SessionRecord> | undefined {

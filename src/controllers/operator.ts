@@ -1,13 +1,11 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, instant, plus, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
-import { installationId } from '../domain/client/target.ts';
-import { LostLeaseError, OperatorError } from '../errors.ts';
+import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { readConfigMap, readSecret } from '../kube/keys.ts';
 import { leaseAccess } from '../kube/leases.ts';
-import { get, kinds } from '../kube/resources.ts';
 import { mayUse } from '../kube/reviews.ts';
 import { Budgets } from '../runtime/budget.ts';
 import { Effects } from '../runtime/effect.ts';
@@ -23,6 +21,7 @@ import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
+import { readInstallation } from './installation.ts';
 import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
 import { collectMetrics } from './metrics.ts';
@@ -51,6 +50,8 @@ export interface OperatorOptions {
 /** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
 const keysEvery = 30 * second;
 /** How often changed sessions are told to the identities that count them. */
+/** How often everything is looked at again, for what changes with time alone. */
+const resyncEvery = 2 * minute;
 const countsEvery = 1 * second;
 const loopLagLimit = 10 * second;
 
@@ -72,6 +73,7 @@ export class Operator {
   readonly #budgets: Budgets;
   #configuration: Configuration;
   #installation = '';
+  #wakeAs: 'Changed' | 'Check' = 'Changed';
 
   constructor(options: OperatorOptions) {
     const { connection, namespace, clock, random, logger, metrics, configuration } = options;
@@ -82,7 +84,7 @@ export class Operator {
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
     });
-    this.#providers = new PoolProviders({ memory: this.#memory, keys: this.#keys, clock, random, configuration });
+    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys });
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
     this.#targets = new ClientTargets(this.#memory);
     this.#leader = new Leader({
@@ -120,7 +122,10 @@ export class Operator {
       },
       onWork: (machine, _row, outcome) => metrics.count('ci_identity_decisions_total', { machine, outcome }),
     });
-    this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => this.#loop.wake(machine, key));
+    this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => {
+      // A standby keeps its memory current and nothing else; what leads looks at everything first.
+      if (this.#leader.held()) this.#loop.wake(machine, key, this.#wakeAs);
+    });
     const creators = new Creators();
     this.#watches = new Watches({
       connection,
@@ -162,7 +167,7 @@ export class Operator {
   async run(stop: AbortSignal): Promise<'Stopped' | 'LostLease'> {
     const { clock, logger } = this.#o;
     this.#wiring.connect();
-    this.#installation = installationId(await this.#kubeSystemUid(stop), this.#o.namespace);
+    this.#installation = await readInstallation(this.#o, stop);
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
@@ -183,6 +188,10 @@ export class Operator {
         name: 'counts',
         run: (signal) => this.#repeat('counts', countsEvery, signal, () => this.#wiring.counts()),
       },
+      {
+        name: 'resync',
+        run: (signal) => this.#repeat('resync', resyncEvery, signal, () => this.#resync()),
+      },
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
@@ -199,13 +208,20 @@ export class Operator {
     }
   }
 
+  /** Looks at everything without calling it news, so that failures keep their back-off. */
+  #resync(): void {
+    this.#wakeAs = 'Check';
+    this.#wiring.everything();
+    this.#wakeAs = 'Changed';
+  }
+
   /** A new configuration takes force at once; sessions and clients look again. */
   async configure(configuration: Configuration): Promise<void> {
     this.#configuration = configuration;
     this.#providers.configure(configuration);
     this.#access.configurationChanged();
-    await this.#refreshKeys(AbortSignal.timeout(15 * second));
     this.#wiring.everything();
+    await this.#refreshKeys(AbortSignal.timeout(15 * second));
   }
 
   collect(): void {
@@ -224,7 +240,7 @@ export class Operator {
     return {
       live: () => [{ name: 'process', ok: true }],
       ready: () =>
-        this.#watches.health().map(([name, health]): Check => ({
+        this.#watches.coreHealth().map(([name, health]): Check => ({
           name: `watch ${name}`,
           ok: health.synced,
           message: health.message ?? 'not read completely yet',
@@ -269,19 +285,6 @@ export class Operator {
   async #untilSynced(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#watches.synced()) {
       await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), 20), signal);
-    }
-  }
-
-  async #kubeSystemUid(stop: AbortSignal): Promise<string> {
-    for (;;) {
-      try {
-        const found = await get(this.#o.connection, kinds.namespaces, { name: 'kube-system' }, { signal: stop });
-        if (found?.metadata.uid !== undefined) return found.metadata.uid;
-      } catch (error) {
-        if (stop.aborted || !(error instanceof OperatorError)) throw error;
-        this.#o.logger.warn('namespace kube-system cannot be read; its uid names this installation', { error });
-      }
-      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), second), stop);
     }
   }
 

@@ -1,20 +1,24 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration, IssuerConfiguration } from '../config.ts';
+import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
 import type { Capabilities, IdentityProvider } from '../providers/port.ts';
 import type { Rate } from '../runtime/budget.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Memory } from './memory.ts';
+import { counted } from './provider-calls.ts';
 import type { ReferencedKeys } from './referenced-keys.ts';
 
 /** Where the configuration sets no limit: more than one machine can do. */
-const unlimited: Rate = { perSecond: 10_000, burst: 10_000, parallel: 32 };
+const unlimited: Rate = { perSecond: 10_000, burst: 10_000, parallel: 16 };
 
 /** From pool to provider: only issuers that the configuration lists exist here, whatever a resource says. */
 export class PoolProviders {
   readonly #memory: Memory;
   readonly #keys: ReferencedKeys;
   readonly #issuers: Issuers;
+  readonly #metrics: Metrics;
   #configuration: Configuration;
 
   constructor(o: {
@@ -23,10 +27,12 @@ export class PoolProviders {
     clock: Clock;
     random: () => number;
     configuration: Configuration;
+    metrics: Metrics;
   }) {
     this.#memory = o.memory;
     this.#keys = o.keys;
     this.#issuers = new Issuers({ clock: o.clock, random: o.random });
+    this.#metrics = o.metrics;
     this.#configuration = o.configuration;
     this.configure(o.configuration);
   }
@@ -60,10 +66,16 @@ export class PoolProviders {
 
   /** Also for clients whose pool is gone: revoking and deleting need no audience. */
   providerAt(issuer: string, audience: IdentityPool['spec']['provider']['audience']): IdentityProvider | undefined {
-    return this.#issuers.get(issuer)?.provider({
+    const provider = this.#issuers.get(issuer)?.provider({
       audienceBy: audience?.by ?? 'Profile',
       ...(audience?.scopes === undefined ? {} : { audienceScopes: audience.scopes }),
     });
+    return (
+      provider &&
+      counted(provider, (operation, outcome) =>
+        this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome }),
+      )
+    );
   }
 
   registrationCredential(issuer: string): 'Present' | 'Missing' | 'NotNeeded' {
@@ -80,7 +92,8 @@ export class PoolProviders {
 
   /** The budget of an issuer is named by its URL. */
   rateOf(issuer: string): Rate {
-    return this.#configuration.issuers.find(({ url }) => url === issuer)?.rateLimit ?? unlimited;
+    const limit = this.#configuration.issuers.find(({ url }) => url === issuer)?.rateLimit;
+    return limit === undefined ? unlimited : { ...limit, parallel: 16 };
   }
 
   close(): Promise<void> {
@@ -98,4 +111,12 @@ export class PoolProviders {
       ...(issuer.rateLimit === undefined ? {} : { rateLimit: issuer.rateLimit }),
     };
   }
+}
+
+export function notConfigured(issuer: string): OperatorError {
+  return new OperatorError({
+    class: 'Waiting',
+    reason: 'IssuerNotConfigured',
+    message: `issuer ${issuer} is not listed in the operator's configuration; add it under issuers`,
+  });
 }

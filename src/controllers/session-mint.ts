@@ -1,4 +1,4 @@
-import { type Clock, type Instant, second, toRfc3339 } from '../clock.ts';
+import { type Clock, type Instant, plus, second, toRfc3339 } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
 import type { ClientFacts, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
@@ -17,7 +17,10 @@ import { recordNameOf } from './session-snapshot.ts';
 import type { SessionAudit } from './session-audit.ts';
 
 /** A token request may take this long in all, the answer included. */
-const tokenDeadline = 20 * second;
+const tokenDeadline = 30 * second;
+/** How long a record that could not be stored is tried again. */
+const storeFor = 60 * second;
+const storeEvery = second / 4;
 
 export interface MinterOptions {
   readonly memory: Memory;
@@ -64,7 +67,7 @@ export class Minter {
   async mint(key: string, s: SessionSnapshot, action: MintAction, reason: string, signal: AbortSignal): Promise<void> {
     const minting = this.#gather(key, s, action);
     if (minting === undefined) return;
-    const { facts, client, tokens, credential } = minting;
+    const { facts } = minting;
     const { namespace } = facts.pod;
     const allowed = await this.#o.effects.run('session.Mint.review', { deadline: tokenDeadline, signal }, (bounded) =>
       this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
@@ -73,6 +76,7 @@ export class Minter {
     this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...this.#what(minting) });
     const started = this.#o.clock.now();
     const answer = await this.#request(minting, signal);
+    if (this.#o.memory.holdsToken(answer.sha256)) throw sameTokenAgain(facts.issuer);
     const token = await this.#checked(minting, answer, started, signal);
     const next = minted(
       s.record,
@@ -82,14 +86,7 @@ export class Minter {
       this.#o.clock.now(),
       this.#o.epoch(),
     );
-    try {
-      await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
-        this.#o.records.write(recordNameOf(s) ?? '', next, bounded),
-      );
-    } catch (error) {
-      await tokens.revoke(answer.value, client.current.clientId, credential, signal).catch(() => undefined);
-      throw error;
-    }
+    await this.#store(minting, next, answer, signal);
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Success', reason });
     this.#o.audit.record(key, s, {
       event: 'Minted',
@@ -125,7 +122,8 @@ export class Minter {
     return { key, s, action, client: { ...client, current }, credential, provider, tokens: provider.tokens, facts };
   }
 
-  async #request({ tokens, action, client, credential, facts }: Minting, signal: AbortSignal): Promise<Minted> {
+  async #request(minting: Minting, signal: AbortSignal): Promise<Minted> {
+    const { tokens, action, client, credential, facts } = minting;
     try {
       return await this.#o.effects.run(
         'session.Mint.call',
@@ -135,6 +133,14 @@ export class Minter {
     } catch (error) {
       const reason = error instanceof OperatorError ? error.reason : 'InternalError';
       this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Failure', reason });
+      const message = error instanceof OperatorError ? error.message : 'a bug; the log has the details';
+      this.#o.audit.record(minting.key, minting.s, {
+        event: 'Failed',
+        outcome: 'Failure',
+        reason,
+        message,
+        ...this.#what(minting),
+      });
       if (reason === 'CredentialRefused')
         await this.#o.credentialRefused(client.name, client.current.generation, signal);
       throw error;
@@ -143,7 +149,7 @@ export class Minter {
 
   /** The answer judged against what was asked; an unusable token is revoked here, because nobody else will know it. */
   async #checked(minting: Minting, answer: Minted, started: Instant, signal: AbortSignal): Promise<Token> {
-    const { key, s, action, client, credential, provider, tokens, facts } = minting;
+    const { key, s, action, client, provider, facts } = minting;
     const pool = this.#o.memory.pool(facts.pool.name);
     const verdict = checkMinted(
       action.ask,
@@ -162,6 +168,7 @@ export class Minter {
       return { sha256, value, ask: action.ask, minted: started, exp: verdict.exp, generation, clientId };
     }
     const { reason, message } = verdict;
+    if (verdict.revoke) await this.#discard(minting, answer, signal);
     this.#o.audit.record(key, s, {
       event: 'Discarded',
       outcome: 'Failure',
@@ -171,12 +178,42 @@ export class Minter {
       ...this.#what(minting),
     });
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
-    if (verdict.revoke) await tokens.revoke(answer.value, clientId, credential, signal).catch(() => undefined);
     throw new OperatorError({
       class: 'Terminal',
       reason,
       message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}`,
     });
+  }
+
+  /** A write that was perhaps stored is written again; a token that surely is in no record is revoked, because nobody else knows it. */
+  async #store(minting: Minting, next: SessionRecord, answer: Minted, signal: AbortSignal): Promise<void> {
+    const { s } = minting;
+    const until = plus(this.#o.clock.now(), storeFor);
+    for (;;) {
+      try {
+        await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
+          this.#o.records.write(recordNameOf(s) ?? '', next, s.record, bounded),
+        );
+        return;
+      } catch (error) {
+        const passing = error instanceof OperatorError && error.class === 'Transient';
+        if (!passing && !this.#o.memory.holdsToken(answer.sha256)) await this.#discard(minting, answer, signal);
+        if (!passing || this.#o.clock.now() >= until) throw error;
+        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), storeEvery), signal);
+      }
+    }
+  }
+
+  /** Revokes a token that goes into no record. It fails silently: the token then lives until it expires, and nobody holds it. */
+  async #discard({ tokens, client, credential }: Minting, answer: Minted, signal: AbortSignal): Promise<void> {
+    const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
+    await this.#o.effects
+      .run('session.Mint.revoke', options, (bounded) =>
+        tokens.revoke(answer.value, client.current.clientId, credential, bounded),
+      )
+      .catch((error: unknown) => {
+        if (!(error instanceof OperatorError)) throw error;
+      });
   }
 
   #what({ action, client, facts, s }: Minting): Partial<AuditFacts> {
@@ -193,6 +230,15 @@ export class Minter {
       by,
     };
   }
+}
+
+/** Shared tokens cannot be revoked with one pod without being taken from another. */
+function sameTokenAgain(issuer: string): OperatorError {
+  return new OperatorError({
+    class: 'Terminal',
+    reason: 'TokenUnusable',
+    message: `issuer ${issuer}: the token endpoint hands out a token again that another session holds; switch token caching or re-use off for this client`,
+  });
 }
 
 function subjectOf(answer: Minted): { readonly subject?: string } {

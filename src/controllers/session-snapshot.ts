@@ -77,7 +77,7 @@ export function snapshotSession(
   const identity = memory.identity(namespace, identityName);
   const pool = identity.is === 'Seen' ? memory.pool(identity.value.spec.pool) : identity;
   const record = stored?.record;
-  const requester = pod.is === 'Seen' ? pod.value.requester : record?.requester;
+  const requester = record?.requester ?? (pod.is === 'Seen' ? pod.value.requester : undefined);
   const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
   const stop = identity.is === 'Seen' ? stopOf(stopSources(memory, identity.value, pool, namespace)) : undefined;
   const delivered = sources.delivered.get(key);

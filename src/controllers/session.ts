@@ -15,6 +15,7 @@ import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { notConfigured } from './pool-providers.ts';
 import type { SessionAudit } from './session-audit.ts';
 import type { Minter } from './session-mint.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
@@ -120,13 +121,14 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const newest = s.record?.tokens.at(-1);
     if (action.content === 'Error') this.#o.denied(key, action.error.reason, action.error.message);
     this.#o.audit.record(key, s, {
-      event: 'Delivered',
-      outcome: action.content === 'Token' ? 'Success' : 'Failure',
+      event: action.content === 'Error' ? 'Denied' : 'Delivered',
+      outcome: action.content === 'Error' ? 'Failure' : 'Success',
       reason,
       ...(action.content === 'Error' ? { message: action.error.message } : {}),
       ...(action.content === 'Token' && newest !== undefined ? { token_sha256: newest.sha256 } : {}),
     });
-    const first = action.content === 'Token' && s.record?.tokens.length === 1 && before?.content !== 'Token';
+    const mintedHere = newest !== undefined && s.seenSince !== undefined && newest.minted >= s.seenSince;
+    const first = action.content === 'Token' && mintedHere && s.record?.tokens.length === 1 && before === undefined;
     if (first && s.pod.is === 'Seen' && s.record !== undefined) {
       this.#o.metrics.observe(
         'ci_identity_delivery_seconds',
@@ -182,7 +184,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
     const credential = this.#o.credentialOf(record.client, token.generation);
     const { value } = token;
-    if (tokens === undefined || credential === undefined || value === undefined) return 'NotSupported';
+    if (value === undefined) return 'NotSupported';
+    // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.
+    if (tokens === undefined || credential === undefined) throw notConfigured(record.issuer);
     return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal, whose: 'Issuer' }, (bounded) =>
       tokens.revoke(value, token.clientId, credential, bounded),
     );
@@ -209,8 +213,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     const name = recordNameOf(s);
     if (name === undefined) return;
-    await this.#o.effects.run(effect, { deadline: callDeadline, signal }, (bounded) =>
-      next === undefined ? this.#o.records.remove(name, bounded) : this.#o.records.write(name, next, bounded),
-    );
+    await this.#o.effects.run(effect, { deadline: callDeadline, signal }, async (bounded) => {
+      if (next === undefined) await this.#o.records.remove(name, s.record, bounded);
+      else await this.#o.records.write(name, next, s.record, bounded);
+    });
   }
 }

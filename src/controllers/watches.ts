@@ -87,7 +87,12 @@ export class Watches {
   }
 
   health(): readonly (readonly [string, ReflectorHealth])[] {
-    return [...this.#reflectors.map(({ name, health }) => [name, health()] as const), ...this.pods.health()];
+    return [...this.coreHealth(), ...this.pods.health()];
+  }
+
+  /** Without the pods of namespaces: whoever labels one without its RoleBinding must not make every replica unready. */
+  coreHealth(): readonly (readonly [string, ReflectorHealth])[] {
+    return this.#reflectors.map(({ name, health }) => [name, health()] as const);
   }
 
   /** Everything but pods has been read completely once. */

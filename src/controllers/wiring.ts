@@ -1,3 +1,4 @@
+import type { ObjectMeta } from '../api/meta.ts';
 import { claimPrefix } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
@@ -37,11 +38,21 @@ export class Wiring {
   /** Connects the stores. Pod stores are connected one by one as they appear, by {@link Wiring.podsOf}. */
   connect(): void {
     const { pools, policies, identities, namespaces, nodes, configMaps, clients, sessions } = this.#memory;
-    pools.onChange((name) => this.pool(name));
-    policies.onChange((name) => this.policy(name));
-    identities.onChange((key, next, previous) => this.identity(key, next, previous));
+    pools.onChange((name, next, previous) =>
+      isNews(next, previous) ? this.pool(name) : this.#wake(machines.pool, name),
+    );
+    policies.onChange((name, next, previous) => {
+      if (isNews(next, previous)) this.policy(name);
+      else this.#wake(machines.policy, name);
+    });
+    identities.onChange((key, next, previous) => {
+      if (isNews(next, previous)) this.identity(key, next, previous);
+      else this.#wake(machines.identity, key);
+    });
     namespaces.onChange((name) => this.namespace(name));
-    nodes.onChange(() => this.sessions());
+    nodes.onChange((_name, next, previous) => {
+      if (next?.ready !== previous?.ready) this.sessions();
+    });
     configMaps.onChange(() => this.everything());
     clients.onChange((name, next, previous) => this.client(name, (next ?? previous)?.record?.pool.name));
     sessions.onChange((_name, next, previous) => this.sessionRecord((next ?? previous)?.record));
@@ -138,7 +149,7 @@ export class Wiring {
     for (const name of this.#targets.all()) this.#wake(machines.client, name);
   }
 
-  /** Start, configuration, emergency stop, guard. */
+  /** Start, configuration, emergency stop, guard; and now and then, for what changes with time alone or was missed. */
   everything(): void {
     for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
     for (const [name] of this.#memory.policies.entries()) this.#wake(machines.policy, name);
@@ -156,6 +167,22 @@ export class Wiring {
       this.#wake(machines.session, sessionKey({ namespace, pod: pod.name, podUid: pod.uid, identity: name }));
     }
   }
+}
+
+/** Something other than the status changed: spec, deletion, annotations, finalizers. */
+function isNews(next: Noticed | undefined, previous: Noticed | undefined): boolean {
+  return (
+    next === undefined || previous === undefined || JSON.stringify(noticed(next)) !== JSON.stringify(noticed(previous))
+  );
+}
+
+interface Noticed {
+  readonly metadata: ObjectMeta;
+}
+
+function noticed({ metadata }: Noticed): unknown {
+  const { uid, generation, deletionTimestamp, annotations, finalizers } = metadata;
+  return [uid, generation, deletionTimestamp, annotations, finalizers];
 }
 
 /** Pods by the identities that they claim; to be added to each pod store. */

@@ -82,14 +82,15 @@ export class RecordStore<R extends { readonly epoch: number }> {
   }
 
   /**
-   * Stores `next` with our epoch, on condition that nobody wrote since what memory holds; memory is up to date when this returns.
-   * Throws LostLeaseError when a higher epoch is stored, OperatorError Conflict when somebody else was first (memory then holds what they
+   * Stores `next` with our epoch, on condition that nobody wrote since `from`, the record that it was made from (absent: there was none);
+   * memory is up to date when this returns, with what is returned. Throws LostLeaseError when a higher epoch is stored, OperatorError Conflict when somebody else was first (memory then holds what they
    * wrote), OperatorError Waiting `NewerFormat` for a record that this version must not overwrite, and what the call yields.
    */
-  async write(name: string, next: R, signal: AbortSignal): Promise<void> {
+  async write(name: string, next: R, from: R | undefined, signal: AbortSignal): Promise<R> {
     const { connection, codec, kind, namespace, store } = this.#o;
     const known = store.get(name);
     this.#mayWrite(name, known);
+    if (known?.record !== from) throw changedMeanwhile(name);
     const condition = known === undefined ? {} : { uid: known.uid, resourceVersion: known.resourceVersion };
     const body = {
       apiVersion: 'v1',
@@ -105,17 +106,20 @@ export class RecordStore<R extends { readonly epoch: number }> {
     const response = await call(connection, method, kinds.secrets, place, body, { signal });
     const deletedByOthers = response.status === 404 && known !== undefined;
     if (response.status === 409 || deletedByOthers) throw await this.#lookAgain(name, known, signal);
-    store.put(name, trimRecord(bodyOf(response, verb, kinds.secrets, { namespace, name }), kind, codec));
+    const stored = trimRecord(bodyOf<unknown>(response, verb, kinds.secrets, { namespace, name }), kind, codec);
+    store.put(name, stored);
+    return store.get(name)?.record ?? next;
   }
 
   /**
    * Deletes the record as memory knows it; gone already is success. Throws as {@link write} does. Nothing happens when memory has none.
    */
-  async remove(name: string, signal: AbortSignal): Promise<void> {
+  async remove(name: string, from: R | undefined, signal: AbortSignal): Promise<void> {
     const { connection, namespace, store } = this.#o;
     const known = store.get(name);
     if (known === undefined) return;
     this.#mayWrite(name, known);
+    if (known.record !== from) throw changedMeanwhile(name);
     const { uid, resourceVersion } = known;
     try {
       await remove(connection, kinds.secrets, { namespace, name }, { uid, resourceVersion }, { signal });
@@ -152,12 +156,16 @@ export class RecordStore<R extends { readonly epoch: number }> {
     }
     const epoch = this.#o.epoch();
     if (stored?.record !== undefined && stored.record.epoch > epoch) return lostLease(name, stored.record.epoch, epoch);
-    return new OperatorError({
-      class: 'Conflict',
-      reason: 'ApiConflict',
-      message: `record ${name} was changed by somebody else first; it is looked at again`,
-    });
+    return changedMeanwhile(name);
   }
+}
+
+function changedMeanwhile(name: string): OperatorError {
+  return new OperatorError({
+    class: 'Conflict',
+    reason: 'ApiConflict',
+    message: `record ${name} was changed by somebody else first; it is looked at again`,
+  });
 }
 
 function lostLease(name: string, stored: number, ours: number): LostLeaseError {

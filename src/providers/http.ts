@@ -61,7 +61,7 @@ export class Http {
     this.#options = options;
   }
 
-  /** Provider's clock minus ours at its last answer, ± 1 s; `undefined` before the first. */
+  /** Provider's clock minus ours at its last answer that told it, ± 1 s; `undefined` before the first. */
   get clockOffset(): Milliseconds | undefined {
     return this.#offset;
   }
@@ -70,6 +70,11 @@ export class Http {
   providerNow(): Instant {
     const offset = this.#offset ?? 0;
     return plus(this.#options.clock.now(), Math.abs(offset) < 5 * second ? 0 : offset);
+  }
+
+  /** The provider's clock by what it signed: some send no `Date` (Keycloak), and RFC 9110 §6.6.1 lets them. */
+  sawTime(providerTime: Instant): void {
+    this.#offset = providerTime + 500 - this.#options.clock.now();
   }
 
   async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
@@ -95,7 +100,7 @@ export class Http {
       }
       const body = await readCapped(answer.body, what.maxBytes);
       const providerTime = parseHttpDate(headers['date'] ?? '');
-      if (providerTime !== undefined) this.#offset = providerTime + 500 - this.#options.clock.now();
+      if (providerTime !== undefined) this.sawTime(providerTime);
       return { status: answer.statusCode, headers, body, ...(providerTime === undefined ? {} : { providerTime }) };
     } catch (error) {
       if (error instanceof LostLeaseError) throw error;

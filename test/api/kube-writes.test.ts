@@ -66,6 +66,15 @@ async function sync(store: Store<StoredRecord<Note>>): Promise<void> {
   store.replaceAll(page.items, page.resourceVersion);
 }
 
+/** As a machine does: on condition of what memory held when it decided. */
+function write(of: RecordStore<Note>, name: string, next: Note): Promise<Note> {
+  return of.write(name, next, of.get(name)?.record, signal);
+}
+
+function forget(of: RecordStore<Note>, name: string): Promise<void> {
+  return of.remove(name, of.get(name)?.record, signal);
+}
+
 async function failureOf(promise: Promise<unknown>): Promise<OperatorError> {
   const error: unknown = await promise.then(
     () => undefined,
@@ -77,7 +86,7 @@ async function failureOf(promise: Promise<unknown>): Promise<OperatorError> {
 
 test('a record is created, changed and removed, and memory always holds what is stored', async (t) => {
   const { records: mine, store } = replica(3);
-  await mine.write('session-a', note('one'), signal);
+  await write(mine, 'session-a', note('one'));
   t.like(mine.get('session-a'), { name: 'session-a', record: { epoch: 3, text: 'one' } });
   const first = await secret(operator, 'session-a');
   t.like(first, {
@@ -85,7 +94,7 @@ test('a record is created, changed and removed, and memory always holds what is 
     metadata: { labels: { 'ci-identity.dev/kind': 'session' } },
   });
 
-  await mine.write('session-a', note('two'), signal);
+  await write(mine, 'session-a', note('two'));
   const second = await secret(operator, 'session-a');
   t.is(second?.metadata.uid, first?.metadata.uid);
   t.is(second?.metadata.resourceVersion, mine.get('session-a')?.resourceVersion);
@@ -94,35 +103,35 @@ test('a record is created, changed and removed, and memory always holds what is 
   await sync(other.store);
   t.deepEqual(other.store.get('session-a'), store.get('session-a'));
 
-  await mine.remove('session-a', signal);
+  await forget(mine, 'session-a');
   t.is(mine.get('session-a'), undefined);
   t.is(await secret(operator, 'session-a'), undefined);
-  await mine.remove('session-a', signal);
-  await other.records.remove('session-a', signal);
+  await forget(mine, 'session-a');
+  await forget(other.records, 'session-a');
   t.is(other.records.get('session-a'), undefined);
 });
 
 test('of two writers the second looks again, and then succeeds', async (t) => {
   const [a, b] = [replica(1), replica(1)];
-  await a.records.write('session-b', note('a'), signal);
-  t.is((await failureOf(b.records.write('session-b', note('b'), signal))).class, 'Conflict');
+  await write(a.records, 'session-b', note('a'));
+  t.is((await failureOf(write(b.records, 'session-b', note('b')))).class, 'Conflict');
   t.is(b.records.get('session-b')?.record?.text, 'a');
-  await b.records.write('session-b', note('b'), signal);
-  t.is((await failureOf(a.records.remove('session-b', signal))).class, 'Conflict');
+  await write(b.records, 'session-b', note('b'));
+  t.is((await failureOf(forget(a.records, 'session-b'))).class, 'Conflict');
   t.is(a.records.get('session-b')?.record?.text, 'b');
-  await a.records.remove('session-b', signal);
-  t.is((await failureOf(b.records.write('session-b', note('c'), signal))).class, 'Conflict');
+  await forget(a.records, 'session-b');
+  t.is((await failureOf(write(b.records, 'session-b', note('c')))).class, 'Conflict');
   t.is(b.records.get('session-b'), undefined);
 });
 
 test('the higher epoch wins, and the stale leader learns that it is none', async (t) => {
   const [old, next] = [replica(4), replica(5)];
-  await old.records.write('session-c', note('old'), signal);
+  await write(old.records, 'session-c', note('old'));
   await sync(next.store);
-  await next.records.write('session-c', note('new'), signal);
+  await write(next.records, 'session-c', note('new'));
   for (const attempt of ['by the server', 'from memory']) {
-    await t.throwsAsync(old.records.write('session-c', note('stale'), signal), { instanceOf: LostLeaseError }, attempt);
-    await t.throwsAsync(old.records.remove('session-c', signal), { instanceOf: LostLeaseError }, attempt);
+    await t.throwsAsync(write(old.records, 'session-c', note('stale')), { instanceOf: LostLeaseError }, attempt);
+    await t.throwsAsync(forget(old.records, 'session-c'), { instanceOf: LostLeaseError }, attempt);
   }
   await sync(next.store);
   t.like(next.records.get('session-c')?.record, { epoch: 5, text: 'new' });
@@ -130,17 +139,17 @@ test('the higher epoch wins, and the stale leader learns that it is none', async
 
 test('a stale leader that creates what exists learns it too', async (t) => {
   const [old, next] = [replica(4), replica(5)];
-  await next.records.write('session-d', note('new'), signal);
-  await t.throwsAsync(old.records.write('session-d', note('stale'), signal), { instanceOf: LostLeaseError });
+  await write(next.records, 'session-d', note('new'));
+  await t.throwsAsync(write(old.records, 'session-d', note('stale')), { instanceOf: LostLeaseError });
 });
 
 test('a record that was deleted and made again is a conflict, not overwritten', async (t) => {
   const [a, b] = [replica(1), replica(1)];
-  await a.records.write('session-e', note('a'), signal);
+  await write(a.records, 'session-e', note('a'));
   await sync(b.store);
-  await b.records.remove('session-e', signal);
-  await b.records.write('session-e', note('b'), signal);
-  t.is((await failureOf(a.records.write('session-e', note('stale'), signal))).class, 'Conflict');
+  await forget(b.records, 'session-e');
+  await write(b.records, 'session-e', note('b'));
+  t.is((await failureOf(write(a.records, 'session-e', note('stale')))).class, 'Conflict');
   t.is(a.records.get('session-e')?.record?.text, 'b');
 });
 
@@ -153,8 +162,8 @@ test('a newer format is left alone; a Secret that is no record says why', async 
   const { store, records: mine } = replica(1);
   await sync(store);
   t.true(mine.get('session-f')?.newerFormat);
-  t.is((await failureOf(mine.write('session-f', note('x'), signal))).reason, 'NewerFormat');
-  t.is((await failureOf(mine.remove('session-f', signal))).reason, 'NewerFormat');
+  t.is((await failureOf(write(mine, 'session-f', note('x')))).reason, 'NewerFormat');
+  t.is((await failureOf(forget(mine, 'session-f'))).reason, 'NewerFormat');
   t.regex(mine.get('session-g')?.invalid ?? '', /type/);
 });
 

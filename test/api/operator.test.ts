@@ -50,6 +50,10 @@ test.before(async () => {
   await identityReady(lab, 'reader');
 });
 
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-4_000));
+});
+
 test.after.always(async () => {
   await lab?.stop();
 });

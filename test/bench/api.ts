@@ -17,7 +17,10 @@ export interface Answer {
 /** Bare HTTP to the API server: one keep-alive pool, no retries, no types. */
 export interface Api {
   send(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<Answer>;
-  /** The events of a watch, until `signal` aborts or the server ends it. */
+  /**
+   * The events of a watch, until `signal` aborts. It goes on where it was when the server ends it, as it does to a reader that falls behind
+   * in a burst.
+   */
   watch(path: string, signal: AbortSignal): AsyncGenerator<WatchEvent>;
   close(): Promise<void>;
 }
@@ -28,6 +31,7 @@ export interface WatchEvent {
     readonly metadata: {
       readonly name: string;
       readonly uid: string;
+      readonly resourceVersion: string;
       readonly annotations?: Readonly<Record<string, string>>;
     };
     readonly data?: Readonly<Record<string, string>>;
@@ -65,21 +69,39 @@ export function openApi(kubeconfig: string, { connections }: PoolOptions): Api {
       return { status: answer.statusCode, text: await answer.body.text() };
     },
     async *watch(path, signal) {
-      const { statusCode, body } = await pool.request({ method: 'GET', path, headers, signal, bodyTimeout: 0 });
-      if (statusCode !== 200) throw new Error(`watch ${path}: ${statusCode} ${await body.text()}`);
-      let rest = '';
-      try {
-        for await (const chunk of body.setEncoding('utf8') as AsyncIterable<string>) {
-          const lines = (rest + chunk).split('\n');
-          rest = lines.pop() ?? '';
-          for (const line of lines) yield JSON.parse(line) as WatchEvent;
+      for (let version = ''; !signal.aborted;) {
+        const from = version === '' ? '' : `&resourceVersion=${version}`;
+        const { statusCode, body } = await pool.request({
+          method: 'GET',
+          path: path + from,
+          headers,
+          signal,
+          bodyTimeout: 0,
+        });
+        if (statusCode !== 200) throw new Error(`watch ${path}: ${statusCode} ${await body.text()}`);
+        try {
+          for await (const line of linesOf(body.setEncoding('utf8'))) {
+            const event = JSON.parse(line) as WatchEvent;
+            if (event.type === 'ERROR') throw new Error(`watch ${path}: ${line}`);
+            version = event.object.metadata.resourceVersion;
+            yield event;
+          }
+        } catch (error) {
+          if (!signal.aborted) throw error;
         }
-      } catch (error) {
-        if (!signal.aborted) throw error;
       }
     },
     close: () => pool.destroy(),
   };
+}
+
+async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
 }
 
 /** The text of the answer; throws where the status is not one of `expected`. */

@@ -4,8 +4,9 @@ import { hour } from '#src/clock.ts';
 import type { Ask } from '#src/domain/access/access.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { OperatorError } from '#src/errors.ts';
-import type { Issuer } from '#src/providers/issuers.ts';
-import type { ClientAnswer, ClientRef, DesiredClient } from '#src/providers/port.ts';
+import type { AudienceChoice, Issuer } from '#src/providers/issuers.ts';
+import type { ClientAnswer, ClientRef, DesiredClient, RevocationReach } from '#src/providers/port.ts';
+import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { Redacted } from '#src/redacted.ts';
 
 type Key = Credential & { readonly type: 'PrivateKeyJwt' };
@@ -19,14 +20,24 @@ export interface Subject {
   readonly unknownAudience: string;
   /** An issuer object for the same product with this registration credential. */
   withRegistrationToken(token: string): Issuer;
+  /** Ids for new clients, each once, where the product lets us choose them. */
+  readonly newClientId?: () => string;
+  /** How this product is told an audience; default: as its profile says. */
+  readonly audienceChoice?: AudienceChoice;
   /** Makes the product forget a client behind our back. */
-  removeClient(clientId: string): void;
-  editClient(clientId: string, change: Readonly<Record<string, unknown>>): void;
+  removeClient(clientId: string): void | Promise<void>;
+  editClient(clientId: string, change: { readonly client_name: string }): void | Promise<void>;
   /** How the product answers a known scope that this client may not have, and one that nobody knows. */
   readonly unknownScope: 'Dropped' | 'Refused';
   readonly rotatesManagementToken: boolean;
   readonly tokenFormat: 'opaque' | 'jwt';
+  /** What revoking reaches; default: everybody for opaque tokens, nobody for JWTs. */
+  readonly revocation?: RevocationReach;
 }
+
+const reachOf = (s: Subject): RevocationReach => s.revocation ?? (s.tokenFormat === 'jwt' ? 'ExpiryOnly' : 'Immediate');
+
+const choiceOf = (s: Subject): AudienceChoice => s.audienceChoice ?? { audienceBy: 'Profile' };
 
 export const signal = (): AbortSignal => AbortSignal.timeout(20_000);
 
@@ -35,11 +46,12 @@ export function ref(answer: ClientAnswer): ClientRef {
 }
 
 export function desired(
-  s: Pick<Subject, 'audience'>,
+  s: Pick<Subject, 'audience' | 'newClientId'>,
   scopes: readonly string[],
   ...keys: readonly Key[]
 ): DesiredClient {
   return {
+    ...(s.newClientId === undefined ? {} : { clientId: s.newClientId() }),
     name: 'ci-bots 1',
     tag: 'installation.owner',
     authentication: 'PrivateKeyJwt',
@@ -63,12 +75,14 @@ export async function failure(t: ExecutionContext, work: Promise<unknown>): Prom
 
 /** A provider with one registered client. */
 export async function registered(s: Subject) {
-  const provider = s.issuer.provider({ audienceBy: 'Profile' });
+  const provider = s.issuer.provider(choiceOf(s));
   const key = await s.issuer.generateKey();
   const want = desired(s, [s.scopes[0]], key);
   const client = await provider.clients!.register(want, signal());
   return { provider, clients: provider.clients!, tokens: provider.tokens, key, want, client };
 }
+
+const outcomes = { Immediate: 'Confirmed', IntrospectionOnly: 'Requested', ExpiryOnly: 'NotSupported' } as const;
 
 type Behaviour = (t: ExecutionContext, s: Subject) => Promise<void>;
 
@@ -89,6 +103,39 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
     else t.is(minted.audiences, undefined);
   },
 
+  'the lost answer of a registration is found under the id that we chose; where the provider chooses, there are two clients':
+    async (t, s) => {
+      const { client, clients, tokens, key, want, provider } = await registered(s);
+      const again = clients.register(want, signal());
+      if (provider.capabilities.clientIdBy === 'Provider') {
+        t.not((await again).clientId, client.clientId);
+        return;
+      }
+      t.is(want.clientId, client.clientId);
+      const error = await failure(t, again);
+      t.deepEqual([error.class, error.reason, error.whose], ['Terminal', 'ClientIdTaken', 'Object']);
+      t.false(surelyWithoutEffect(error), 'the intent stays open, so that the planned credential is proven');
+      await t.notThrowsAsync(tokens.mint(ask(s.audience, s.scopes[0]), client.clientId, key, signal()));
+    },
+
+  'the lost answer of an update: the new credential works, and only the management token is gone': async (t, s) => {
+    const { client, clients, tokens, key, want } = await registered(s);
+    const next = await s.issuer.generateKey();
+    const both = { ...want, keys: [key.publicJwk, next.publicJwk] };
+    await clients.update(ref(client), both, signal());
+    for (const each of [key, next])
+      await t.notThrowsAsync(tokens.mint(ask(s.audience, s.scopes[0]), client.clientId, each, signal()));
+    const seen = await clients.observe(ref(client), both, signal());
+    t.is(seen.is, s.rotatesManagementToken ? 'Unknowable' : 'Present');
+  },
+
+  'a client that is deregistered again is gone, or cannot be told from one whose token is lost': async (t, s) => {
+    const { client, clients } = await registered(s);
+    await clients.deregister(ref(client), signal());
+    const again = await clients.deregister(ref(client), signal()).catch((error: OperatorError) => error.reason);
+    t.true(again === 'Gone' || again === 'RegistrationAccessTokenLost', String(again));
+  },
+
   'observing shows the client as it was registered, and mutates nothing': async (t, s) => {
     const { client, clients, want } = await registered(s);
     for (let time = 0; time < 2; time += 1) {
@@ -99,10 +146,10 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
 
   'an edit behind our back is drift, and an update of the whole state repairs it': async (t, s) => {
     const { client, clients, want } = await registered(s);
-    s.editClient(client.clientId, { client_name: 'edited 7' });
+    await s.editClient(client.clientId, { client_name: 'edited 7' });
     const seen = await clients.observe(ref(client), want, signal());
     t.deepEqual([seen.drift, seen.generation], [['name'], undefined]);
-    s.editClient(client.clientId, { client_name: 'ci-bots 7' });
+    await s.editClient(client.clientId, { client_name: 'ci-bots 7' });
     t.is((await clients.observe(ref(client), want, signal())).generation, 7);
     const answer = await clients.update(ref(client), want, signal());
     t.deepEqual(answer.observed.drift, []);
@@ -161,7 +208,7 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
 
   'a client that an administrator removed is refused at the token endpoint': async (t, s) => {
     const { client, tokens, key } = await registered(s);
-    s.removeClient(client.clientId);
+    await s.removeClient(client.clientId);
     const error = await failure(t, tokens.mint(ask(s.audience, s.scopes[0]), client.clientId, key, signal()));
     t.deepEqual([error.class, error.reason], ['Terminal', 'CredentialRefused']);
   },
@@ -195,14 +242,14 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
 
   'a scope that the provider does not know cannot be registered, and it says so': async (t, s) => {
     const key = await s.issuer.generateKey();
-    const { clients } = s.issuer.provider({ audienceBy: 'Profile' });
+    const { clients } = s.issuer.provider(choiceOf(s));
     const error = await failure(t, clients!.register(desired(s, ['unheard:of'], key), signal()));
     t.deepEqual([error.class, error.reason, error.whose], ['Terminal', 'RegistrationRefused', 'Object']);
   },
 
   'a wrong registration credential is the trouble of the whole issuer': async (t, s) => {
     const issuer = s.withRegistrationToken('not-the-token-that-was-given');
-    const { clients } = issuer.provider({ audienceBy: 'Profile' });
+    const { clients } = issuer.provider(choiceOf(s));
     const error = await failure(t, clients!.register(desired(s, [s.scopes[0]], await issuer.generateKey()), signal()));
     t.deepEqual([error.class, error.reason, error.whose], ['Terminal', 'RegistrationCredentialRefused', 'Issuer']);
     t.false(error.message.includes('not-the-token-that-was-given'));
@@ -213,15 +260,12 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
     const { client, provider, tokens, key } = await registered(s);
     const { value } = await tokens.mint(ask(s.audience, s.scopes[0]), client.clientId, key, signal());
     const outcome = await tokens.revoke(value, client.clientId, key, signal());
-    if (s.tokenFormat === 'jwt') {
-      t.is(outcome, 'NotSupported');
-      t.is(provider.capabilities.revocation, 'ExpiryOnly');
-      return;
-    }
-    t.is(outcome, 'Confirmed');
-    t.is(provider.capabilities.revocation, 'Immediate');
+    const reach = reachOf(s);
+    t.is(provider.capabilities.revocation, reach);
+    t.is(outcome, outcomes[reach]);
+    if (reach === 'ExpiryOnly') return;
     t.is((await tokens.introspect(value, client.clientId, key, signal()))?.active, false);
-    t.is(await tokens.revoke(value, client.clientId, key, signal()), 'Confirmed');
+    t.is(await tokens.revoke(value, client.clientId, key, signal()), outcomes[reach]);
     t.is(await tokens.revoke(new Redacted('never-issued'), client.clientId, key, signal()), 'Confirmed');
   },
 
@@ -232,7 +276,7 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
     const second = await tokens.mint(wanted, client.clientId, key, signal());
     await tokens.revoke(first.value, client.clientId, key, signal());
     const alive = await tokens.introspect(second.value, client.clientId, key, signal());
-    if (s.tokenFormat === 'jwt') t.is(alive, undefined, 'JWTs of this product cannot be introspected');
+    if (reachOf(s) === 'ExpiryOnly') t.is(alive, undefined, 'JWTs of this product cannot be introspected');
     else t.deepEqual([alive?.active, alive?.scopes, alive?.audiences], [true, [s.scopes[0]], [s.audience]]);
   },
 };

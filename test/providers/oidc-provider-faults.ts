@@ -18,6 +18,8 @@ export interface Fault {
   readonly delay?: number;
   /** Answer this and never reach the provider. */
   readonly instead?: CannedAnswer;
+  /** Never reach the provider; answer this status with an OAuth error that repeats the request's body and credentials. */
+  readonly echo?: number;
   /** Do the work, then cut the connection: the answer is lost after the commit. */
   readonly dropAnswer?: boolean;
   /** Cut the connection before the provider sees the request. */
@@ -95,6 +97,13 @@ function answer(ctx: ProviderContext, canned: CannedAnswer): void {
   if (canned.body === undefined) ctx.status = canned.status;
 }
 
+async function echoOf({ req }: ProviderContext, status: number): Promise<CannedAnswer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(chunk as Buffer);
+  const said = `${req.headers.authorization ?? ''} ${Buffer.concat(chunks).toString('utf8')}`;
+  return { status, body: { error: 'server_error', error_description: said, debug: { said, headers: req.headers } } };
+}
+
 /** Koa middleware in front of everything that counts the requests and plays the faults. */
 export function faultMiddleware(faults: Faults, stats: Stats) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
@@ -112,7 +121,8 @@ export function faultMiddleware(faults: Faults, stats: Stats) {
       stats.note(endpoint, -1);
       return;
     }
-    if (fault?.instead !== undefined) answer(ctx, fault.instead);
+    if (fault?.echo !== undefined) answer(ctx, await echoOf(ctx, fault.echo));
+    else if (fault?.instead !== undefined) answer(ctx, fault.instead);
     else await next();
     if (fault?.dropAnswer === true) return cut();
     if (fault?.rewrite !== undefined) {

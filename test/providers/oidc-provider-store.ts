@@ -11,6 +11,8 @@ interface Entry {
 /** What oidc-provider keeps, in memory without a limit, and in one JSON file where a name is given. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
+  /** Everything that was ever kept; for auditors. */
+  readonly #ever: Entry[] = [];
   readonly #file: string | undefined;
 
   constructor(file?: string) {
@@ -30,12 +32,18 @@ export class Store {
     return [...this.#entries.values()].filter((e) => e.model === model && (e.expires === undefined || e.expires > now));
   }
 
+  /** Every version of every entry that there ever was in this process, deleted ones too. */
+  ever(): readonly Entry[] {
+    return this.#ever;
+  }
+
   get(model: string, id: string): Entry | undefined {
     const entry = this.#entries.get(`${model}:${id}`);
     return entry?.expires !== undefined && entry.expires <= Date.now() ? undefined : entry;
   }
 
   put(entry: Entry): void {
+    this.#ever.push(entry);
     this.#entries.set(`${entry.model}:${entry.id}`, entry);
     this.#save();
   }

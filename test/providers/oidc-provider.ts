@@ -59,8 +59,15 @@ export interface LiveToken {
   readonly exp: number;
 }
 
+/** What a test may change while the provider runs. */
+export interface OidcProviderSettings {
+  tokenTtl: number;
+  rotateManagementToken: boolean;
+}
+
 export interface OidcProvider {
   readonly issuer: string;
+  readonly settings: OidcProviderSettings;
   readonly caPem: string;
   readonly caFile: string;
   readonly initialAccessToken: string;
@@ -69,6 +76,8 @@ export interface OidcProvider {
   clients(): readonly ProviderClient[];
   /** Opaque tokens that the provider would still honour. JWTs are not kept by it, so they are not listed. */
   liveTokens(): readonly LiveToken[];
+  /** Every secret that this provider ever gave out: opaque tokens, client secrets, management and initial access tokens, revoked ones too. */
+  secrets(): readonly { readonly kind: string; readonly value: string }[];
   /** How many tokens of either format were issued. */
   issued(): number;
   /** Deletes a client behind everybody's back, as an administrator would. */
@@ -84,6 +93,9 @@ export interface OidcProvider {
 
 const words = (value: unknown): readonly string[] =>
   typeof value === 'string' && value !== '' ? value.split(' ') : [];
+
+/** oidc-provider's names of what it keeps under the secret value itself. */
+const secretModels = ['ClientCredentials', 'RegistrationAccessToken', 'InitialAccessToken'];
 
 const signingKey = (pair: { readonly privateKey: KeyObject }, alg: string): object => ({
   ...pair.privateKey.export({ format: 'jwk' }),
@@ -116,13 +128,17 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   ];
   const stats = new Stats();
   const faults = new Faults();
+  const settings = {
+    tokenTtl: options.tokenTtl ?? 300,
+    rotateManagementToken: options.rotateManagementToken ?? true,
+  };
 
   const provider = new Provider(issuer, {
     adapter: store.adapter(),
     clients: [],
     cookies: { keys: ['only tests use this'] },
     scopes: [...scopes],
-    ttl: { ClientCredentials: options.tokenTtl ?? 300 },
+    ttl: { ClientCredentials: () => settings.tokenTtl },
     extraClientMetadata: { properties: options.keepSoftwareId === false ? [] : ['software_id'] },
     responseTypes: ['code'],
     jwks: { keys: signingKeys },
@@ -137,7 +153,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
           token.clientId === client.clientId,
       },
       registration: { enabled: true, initialAccessToken: true },
-      registrationManagement: { enabled: true, rotateRegistrationAccessToken: options.rotateManagementToken ?? true },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: () => settings.rotateManagementToken },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,
@@ -146,7 +162,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
           return {
             scope: scopes.join(' '),
             audience: resource,
-            accessTokenTTL: options.tokenTtl ?? 300,
+            accessTokenTTL: settings.tokenTtl,
             accessTokenFormat: options.tokenFormat ?? 'opaque',
             jwt: { sign: { alg: 'RS256' } },
           };
@@ -165,12 +181,22 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
 
   return {
     issuer,
+    settings,
     caPem: tls.caPem,
     caFile: tls.caFile,
     initialAccessToken: initialAccessTokens()[0] ?? (await newInitialAccessToken()),
     stats,
     faults,
     issued: () => issued,
+    secrets: () =>
+      store
+        .ever()
+        .flatMap(({ model, id, payload }) => [
+          ...(secretModels.includes(model) ? [{ kind: model, value: id }] : []),
+          ...(typeof payload['client_secret'] === 'string'
+            ? [{ kind: 'client_secret', value: payload['client_secret'] }]
+            : []),
+        ]),
     clients: () =>
       store.list('Client').map(({ id, payload }) => ({
         clientId: id,

@@ -15,7 +15,8 @@ export async function eventually<T>(
       last = error;
     }
     if (Date.now() > until) {
-      throw new Error(`did not happen in time: ${what}`, last === undefined ? undefined : { cause: last });
+      const why = last instanceof Error ? ` (${last.message.slice(0, 2_000)})` : '';
+      throw new Error(`did not happen in time: ${what}${why}`, last === undefined ? undefined : { cause: last });
     }
     await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 50));
   }

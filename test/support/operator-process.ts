@@ -15,6 +15,8 @@ export interface OperatorOptions {
   readonly metricsPort?: number;
   readonly healthPort?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Another file for audit lines than `<dir>/<name>.audit`. */
+  readonly auditPath?: string;
 }
 
 /** The real program, as its own process: `node src/main.ts controller …`. */
@@ -41,7 +43,7 @@ export function startOperator(options: OperatorOptions): OperatorProcess {
   started += 1;
   const name = `operator-${process.pid}-${started}`;
   const logFile = join(options.dir, `${name}.log`);
-  const auditFile = join(options.dir, `${name}.audit`);
+  const auditFile = options.auditPath ?? join(options.dir, `${name}.audit`);
   const args = [
     main,
     'controller',

@@ -103,8 +103,8 @@ for (const [text, expected] of httpDates) {
 }
 
 test('instants are whole milliseconds; the earliest of some', (t) => {
-  t.is(instant(1.9), 1);
-  t.is(plus(instant(10), -2.5), 7);
+  t.is<number, number>(instant(1.9), 1);
+  t.is<number, number>(plus(instant(10), -2.5), 7);
   t.is(earliest(undefined, instant(3), instant(2), undefined), instant(2));
   t.is(earliest(undefined), undefined);
   t.is(earliest(), undefined);

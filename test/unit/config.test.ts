@@ -125,13 +125,13 @@ const bad: readonly Row[] = [
 for (const [name, text, problems] of bad) {
   test(`configuration: ${name}`, (t) => {
     const parsed = parseConfiguration(text);
-    t.deepEqual<unknown>(parsed, { is: 'Problems', problems });
+    t.deepEqual<unknown, unknown>(parsed, { is: 'Problems', problems });
     t.false(JSON.stringify(parsed).includes('s3cr3t'));
   });
 }
 
 test('the least configuration: everything has a default', (t) => {
-  t.deepEqual<unknown>(parseConfiguration(head), {
+  t.deepEqual<unknown, unknown>(parseConfiguration(head), {
     is: 'Configuration',
     configuration: { issuers: [], limits: { deliveryLag: 150 * second }, log: { level: 'info' }, audit: {} },
   });
@@ -145,7 +145,7 @@ test('the whole configuration', (t) => {
   allowPrivateNetwork: true
   rateLimit: {perSecond: 0.5, burst: 3}
 - url: https://idp.example.com/realms/ci`)}limits: {deliveryLag: 3m}\nlog: {level: debug}\naudit: {path: /a}\n`;
-  t.deepEqual<unknown>(parseConfiguration(text), {
+  t.deepEqual<unknown, unknown>(parseConfiguration(text), {
     is: 'Configuration',
     configuration: {
       issuers: [

@@ -96,7 +96,7 @@ const rows: readonly Row[] = [
 for (const [name, argv, environment, expected] of rows) {
   test(`flags: ${name}`, (t) => {
     const parsed = parseFlags('run', flags, argv, environment);
-    t.deepEqual<unknown>(
+    t.deepEqual<unknown, unknown>(
       parsed,
       Array.isArray(expected) ? { is: 'Problems', problems: expected } : { is: 'Flags', values: expected },
     );
@@ -142,4 +142,4 @@ const addresses: readonly (readonly [string, object | undefined])[] = [
 ];
 
 for (const [text, expected] of addresses)
-  test(`address ${JSON.stringify(text)}`, (t) => t.deepEqual<unknown>(parseAddress(text), expected));
+  test(`address ${JSON.stringify(text)}`, (t) => t.deepEqual<unknown, unknown>(parseAddress(text), expected));

@@ -16,7 +16,7 @@ const ways: readonly (readonly [string, () => string])[] = [
   ['console format', () => format('%s %o %O %j', box, box, box, box)],
   ['message of an error', () => new Error(`refused ${box as unknown as string}`).message],
   ['cause of an error', () => inspect(new Error('refused', { cause: box }))],
-  ['members', () => JSON.stringify([Object.entries(box), Object.getOwnPropertyNames(box), { ...box }])],
+  ['members', () => JSON.stringify([Object.entries(box), Reflect.ownKeys(box), Object.assign({}, box)])],
 ];
 
 for (const [name, print] of ways) {

@@ -44,7 +44,10 @@ export function endCause(s: SessionSnapshot, now: Instant): Reason | undefined {
   }
   const another = s.identity.is === 'Seen' && s.record !== undefined && s.identity.value.uid !== s.record.identity.uid;
   if (s.identity.is === 'Gone' || another) return 'IdentityGone';
-  const start = s.record?.since ?? pod?.created;
+  // Another pool or client.per: the record's tokens are another client's, which alone can revoke them.
+  const moved = s.client.is === 'Seen' && s.record !== undefined && s.client.value.name !== s.record.client;
+  if (moved) return 'ClientChanged';
+  const start = pod?.created ?? s.record?.since;
   return start !== undefined && now >= plus(start, s.maxSessionAge) ? 'SessionTooOld' : undefined;
 }
 
@@ -155,7 +158,7 @@ export function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
 export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined {
   const token = usableToken(s);
   const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
-  const start = s.record?.since ?? pod?.created;
+  const start = pod?.created ?? s.record?.since;
   const moments = [
     ...(s.record?.tokens ?? []).map((held) => held.exp),
     renewalOf(s),

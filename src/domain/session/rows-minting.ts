@@ -66,7 +66,11 @@ const undelivered: SessionRow = {
 const first: SessionRow = {
   name: 'first',
   when: (s, now) =>
-    usableToken(s) === undefined && mintable(s) !== undefined && hasRoom(s) && endCause(s, now) === undefined,
+    usableToken(s) === undefined &&
+    !s.nodeLost &&
+    mintable(s) !== undefined &&
+    hasRoom(s) &&
+    endCause(s, now) === undefined,
   then: (s, now) => mint(s, now, 'NewPod', 'Superseded', lanes.NewPod),
 };
 

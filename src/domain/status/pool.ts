@@ -116,6 +116,11 @@ function blockedBy({
     const why = 'purpose Interactive is not built yet, so nothing is registered. Use purpose Automation for builds.';
     return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
   }
+  if (pool.spec.client?.existing !== undefined) {
+    const why =
+      'client.existing is not built yet, so nothing is minted. Leave it out and the operator registers a client of its own.';
+    return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
+  }
   if (issuerConfigured) return undefined;
   const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator, so it is never called. Add it under issuers, or create the pool with another issuer.`;
   return { ready: draft('Ready', 'False', 'IssuerNotConfigured', about(subject, why)), going: 'Stalled' };

@@ -47,6 +47,8 @@ export interface Profile {
   readonly credentialPropagation: Milliseconds;
   readonly clientIdBy: 'Us' | 'Provider';
   variants(authentication: ReadonlySet<AuthenticationMethod>): readonly Variant[];
-  /** The one step that the product's administrator has to take. */
-  registrationHint(error: ProviderError, issuer: string): string | undefined;
+  /** The one step that the product's administrator has to take. `scopes`: what was asked for, carrier scopes included. */
+  registrationHint(error: ProviderError, issuer: string, scopes: readonly string[]): string | undefined;
+  /** Where we choose the id: whether a refused registration says that a client with this id is there already. */
+  isIdTaken?(error: ProviderError): boolean;
 }

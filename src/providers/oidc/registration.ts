@@ -9,6 +9,7 @@ import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../ht
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
 import type { Discovery } from './discovery.ts';
 import { driftOf } from './drift.ts';
+import { readProviderError } from '../provider-error.ts';
 import type { ClientMetadata, Profile } from './profile.ts';
 
 export interface RegistrationOptions {
@@ -46,7 +47,14 @@ export class Registration implements ClientRegistry {
         'Issuer',
       );
     }
-    throw refused(answer, 'Register', this.#where([token]));
+    const where = this.#where([token], this.#scopes(desired));
+    if (this.#o.profile.isIdTaken?.(readProviderError(answer, where.secrets ?? [])) === true) {
+      throw this.#terminal(
+        'ClientIdTaken',
+        `a client ${clientId ?? ''} is there already. It is adopted if our credential works for it; otherwise delete it at the provider.`,
+      );
+    }
+    throw refused(answer, 'Register', where);
   }
 
   async observe(
@@ -79,7 +87,7 @@ export class Registration implements ClientRegistry {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
     }
     if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Manage', named, endpoint);
-    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
+    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref), this.#scopes(desired)));
   }
 
   async deregister(ref: ClientRef, signal: AbortSignal): Promise<'Deleted' | 'Gone'> {
@@ -102,8 +110,11 @@ export class Registration implements ClientRegistry {
   }
 
   #body(desired: DesiredClient): string {
-    const scopes = [...new Set([...desired.scopes, ...this.#o.carriers(desired.audiences)])].toSorted();
-    return JSON.stringify(this.#o.profile.toBody(desired, scopes));
+    return JSON.stringify(this.#o.profile.toBody(desired, this.#scopes(desired)));
+  }
+
+  #scopes(desired: DesiredClient): readonly string[] {
+    return [...new Set([...desired.scopes, ...this.#o.carriers(desired.audiences)])].toSorted();
   }
 
   /** With the client's own token, then with the issuer's; a call that is refused has changed nothing. `undefined`: there is no token. */
@@ -193,20 +204,25 @@ export class Registration implements ClientRegistry {
   }
 
   #terminal(
-    reason: 'RegistrationCredentialMissing' | 'RegistrationRefused' | 'RegistrationAccessTokenLost' | 'ClientGone',
+    reason:
+      | 'RegistrationCredentialMissing'
+      | 'RegistrationRefused'
+      | 'RegistrationAccessTokenLost'
+      | 'ClientGone'
+      | 'ClientIdTaken',
     what: string,
     whose: 'Object' | 'Issuer' = 'Object',
   ): OperatorError {
     return new OperatorError({ class: 'Terminal', reason, whose, message: `issuer ${this.#o.issuer}: ${what}` });
   }
 
-  #where(tokens: readonly (Redacted<string> | undefined)[] = []): Where {
+  #where(tokens: readonly (Redacted<string> | undefined)[] = [], scopes: readonly string[] = []): Where {
     const { issuer, clock, profile } = this.#o;
     return {
       issuer,
       now: clock.now(),
       secrets: tokens.flatMap((token) => (token === undefined ? [] : [token.reveal().trim()])),
-      registrationHint: (error) => profile.registrationHint(error, issuer),
+      registrationHint: (error) => profile.registrationHint(error, issuer, scopes),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** What a token endpoint answered → `Minted`: parsed, not judged, nothing trusted (RFC 6749 §5.1). */
-import { instant, second } from '../../clock.ts';
+import { instant, type Instant, second } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Minted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
@@ -29,7 +29,6 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
     throw new OperatorError({ class: 'Terminal', reason: 'TokenUnusable', message });
   }
   const claims = jwtClaims(value);
-  const exp = claims?.['exp'];
   return {
     value: new Redacted(value),
     sha256: sha256(value),
@@ -41,11 +40,17 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
         words(claims?.['scope']) ??
         (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
       audiences: claims?.['aud'] === undefined ? undefined : strings(claims['aud']),
-      jwtExp: typeof exp === 'number' && exp > 0 && exp < 100_000_000_000 ? instant(exp * second) : undefined,
+      jwtExp: date(claims?.['exp']),
       subject: text(claims?.['sub']),
-      providerTime: answer.providerTime,
+      // Only where there is no header: some products date `iat` back.
+      providerTime: answer.providerTime ?? date(claims?.['iat']),
     }),
   };
+}
+
+/** `NumericDate` of RFC 7519 §2. */
+function date(value: unknown): Instant | undefined {
+  return typeof value === 'number' && value > 0 && value < 100_000_000_000 ? instant(value * second) : undefined;
 }
 
 function lifetime(value: unknown): number | undefined {

@@ -52,6 +52,8 @@ export class Tokens implements TokenSource {
     if (answer.status !== 200) throw this.#refused(answer, 'Token', where);
     const minted = parseTokenAnswer(answer, where);
     this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
+    if (answer.providerTime === undefined && minted.providerTime !== undefined)
+      this.#o.http.sawTime(minted.providerTime);
     return minted;
   }
 

@@ -70,6 +70,16 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   }
 });
 
+test("the provider's clock: its Date header, else when it issued the JWT, else not known", (t) => {
+  const time = parseRfc3339('2026-11-24T12:00:07Z')!;
+  const body = JSON.stringify({ ...token, access_token: jwt({ iat: time / 1_000 - 300 }) });
+  t.is(parseTokenAnswer({ status: 200, headers: {}, body, providerTime: time }, where).providerTime, time);
+  t.is(parse(body).providerTime, (time - 300_000) as never);
+  t.is(parse(token).providerTime, undefined);
+  for (const iat of ['1', -1, 1e12, null])
+    t.is(parse({ ...token, access_token: jwt({ iat }) }).providerTime, undefined);
+});
+
 test('whatever a token endpoint answers: parsed, or an error of ours that does not quote it', (t) => {
   const secret = 'the-secret-access-token-value';
   const value = fc.oneof(fc.jsonValue(), fc.constant(secret), fc.constant(jwt({ sub: 'x', aud: [] })));

@@ -14,6 +14,21 @@ const methods: Readonly<Record<string, string>> = {
 };
 const ownerAttribute = 'ci-identity.owner';
 
+/** Keycloak gives it to every client with a service account; it adds claims about the caller, no scope. */
+const builtIn = 'service_account';
+
+function grantTypesIn(serviceAccounts: unknown): readonly string[] | undefined {
+  if (typeof serviceAccounts !== 'boolean') return undefined;
+  return serviceAccounts ? ['client_credentials'] : [];
+}
+
+/** Ours are all optional; a default one was added by somebody, and each token would have it. */
+function scopesIn(body: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const { optionalClientScopes: optional, defaultClientScopes: always } = body;
+  if (!Array.isArray(optional)) return undefined;
+  return strings([...optional, ...(Array.isArray(always) ? always : [])])?.filter((scope) => scope !== builtIn);
+}
+
 /**
  * Keycloak 26 through `clients-registrations/default`: the same initial access token as the OIDC endpoint takes, but our own client id, a
  * lifespan per client, an owner attribute, and none of the realm's default scopes.
@@ -30,6 +45,7 @@ export const keycloak: Profile = {
     standardFlowEnabled: false,
     implicitFlowEnabled: false,
     directAccessGrantsEnabled: false,
+    fullScopeAllowed: false,
     clientAuthenticatorType: authenticators[desired.authentication],
     defaultClientScopes: [],
     optionalClientScopes: scopes,
@@ -50,9 +66,9 @@ export const keycloak: Profile = {
       managementToken: text(body['registrationAccessToken']),
       name: text(body['name']),
       tag: text(attributes[ownerAttribute]),
-      scopes: Array.isArray(body['optionalClientScopes']) ? strings(body['optionalClientScopes']) : undefined,
+      scopes: scopesIn(body),
       authentication: methods[text(body['clientAuthenticatorType']) ?? ''],
-      grantTypes: body['serviceAccountsEnabled'] === true ? ['client_credentials'] : undefined,
+      grantTypes: grantTypesIn(body['serviceAccountsEnabled']),
       keys: records(jwks?.['keys']),
     });
   },
@@ -62,12 +78,11 @@ export const keycloak: Profile = {
   credentialPropagation: 10 * second,
   clientIdBy: 'Us',
   variants: (authentication) => (authentication.has('PrivateKeyJwt') ? ['TwoKeys', 'NewClient'] : ['NewClient']),
-  registrationHint(error, issuer) {
+  isIdTaken: (error) => error.status === 400 && /client identifier in use/i.test(error.text ?? ''),
+  registrationHint(error, issuer, scopes) {
+    if (error.status !== 403) return undefined;
     const realm = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1] ?? 'of this issuer';
-    if (/in use/i.test(error.text ?? ''))
-      return 'A client with this id exists there already: delete it in Keycloak if it is ours and lost.';
-    if (error.status === 403)
-      return `In Keycloak make each scope of the pool an optional client scope of realm ${realm}.`;
-    return undefined;
+    const each = scopes.length === 0 ? 'each scope of the pool' : `each of ${scopes.join(', ')}`;
+    return `In Keycloak make ${each} an optional client scope of realm ${realm} (Client scopes, Assigned type Optional).`;
   },
 };

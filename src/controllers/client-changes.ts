@@ -1,0 +1,253 @@
+import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
+import { generation, metadataDigest } from '../domain/client/generations.ts';
+import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
+import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
+import {
+  answered,
+  deregistered,
+  managementRefused,
+  observed,
+  withIntent,
+  withoutIntent,
+} from '../domain/client/transitions.ts';
+import { OperatorError } from '../errors.ts';
+import type { RecordStore } from '../kube/records.ts';
+import { surelyWithoutEffect } from '../providers/no-effect.ts';
+import type { ClientRegistry, IdentityProvider } from '../providers/port.ts';
+import type { Effects } from '../runtime/effect.ts';
+import { clientRef, desiredClient, nothingDesired } from './client-desired.ts';
+import type { Memory } from './memory.ts';
+import { type PoolProviders, notConfigured } from './pool-providers.ts';
+
+type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly type: T }>;
+
+/** What one call works with. */
+export interface ClientWork {
+  readonly record: ClientRecord;
+  readonly subject: Generation;
+  readonly provider: IdentityProvider;
+}
+
+const providerDeadline: Milliseconds = 30 * second;
+const apiDeadline: Milliseconds = 15 * second;
+/** An answer that could not be stored is stored again and again for so long: what is in it exists nowhere else. */
+const persistFor: Milliseconds = 60 * second;
+const persistEvery: Milliseconds = second / 4;
+
+export interface ClientChangesOptions {
+  readonly memory: Memory;
+  readonly providers: PoolProviders;
+  readonly records: RecordStore<ClientRecord>;
+  readonly effects: Effects;
+  readonly clock: Clock;
+}
+
+/**
+ * The calls that change or look at a client at the provider, write-ahead: intent → exactly one call → answer. A refusal closes the intent;
+ * where nobody knows whether the call took effect it stays open, and the table decides.
+ */
+export class ClientChanges {
+  readonly #o: ClientChangesOptions;
+
+  constructor(options: ClientChangesOptions) {
+    this.#o = options;
+  }
+
+  /** Register or Update. Resolves with the record as stored. */
+  async change(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Register'> | Action<'Update'>,
+    signal: AbortSignal,
+  ): Promise<ClientRecord | undefined> {
+    if (s.wanted.is !== 'Seen') return undefined;
+    const desired = s.wanted.value;
+    const call = action.type;
+    const found = await this.#open(key, s, `client.${call}.metadata`, action.generation, signal);
+    if (found === undefined) return undefined;
+    const intent: Intent = { call, generation: action.generation, at: this.#o.clock.now() };
+    const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
+    const noted = await this.write(
+      `client.${call}.intent`,
+      key,
+      withIntent(found.record, intent, orphanPossible),
+      found.record,
+      signal,
+    );
+    const without = action.type === 'Update' ? action.without : undefined;
+    const wanted = desiredClient(noted, desired, found.subject, without);
+    const answer = await this.#call(`client.${call}.call`, key, intent, signal, (bounded) =>
+      call === 'Register'
+        ? found.registry.register(wanted, bounded)
+        : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
+    );
+    const sent = metadataDigest(desired);
+    return this.#persist(`client.${call}.answer`, key, intent, signal, (record) =>
+      answered(record, answer, sent, this.#o.clock.now()),
+    );
+  }
+
+  async deregister(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Deregister'>,
+    signal: AbortSignal,
+  ): Promise<ClientRecord | undefined> {
+    const found = await this.#open(key, s, 'client.Deregister.metadata', action.generation, signal);
+    if (found === undefined) return undefined;
+    const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
+    const noted = await this.write(
+      'client.Deregister.intent',
+      key,
+      withIntent(found.record, intent),
+      found.record,
+      signal,
+    );
+    await this.#call('client.Deregister.call', key, intent, signal, (bounded) =>
+      found.registry.deregister(clientRef(noted, found.subject), bounded),
+    );
+    return this.#persist('client.Deregister.answer', key, intent, signal, (record) =>
+      deregistered(record, this.#o.clock.now()),
+    );
+  }
+
+  async observe(key: string, s: ClientSnapshot, signal: AbortSignal): Promise<void> {
+    const newest = s.record?.generations.findLast((one) => one.clientId !== undefined) ?? s.record?.generations.at(-1);
+    if (newest === undefined) return;
+    const found = await this.#open(key, s, 'client.Observe.metadata', newest.n, signal);
+    if (found === undefined) return;
+    const { record, subject, registry } = found;
+    const wanted =
+      s.wanted.is === 'Seen'
+        ? desiredClient(record, s.wanted.value, subject, undefined)
+        : nothingDesired(record, subject);
+    const options = { deadline: providerDeadline, signal, whose: 'Issuer' } as const;
+    const { management, ...observation } = await this.#o.effects.run('client.Observe.call', options, (bounded) =>
+      registry.observe(clientRef(record, subject), wanted, bounded),
+    );
+    await this.#persist('client.Observe.record', key, record.intent, signal, (stored) =>
+      observed(management === undefined ? stored : withManagement(stored, subject, management), observation),
+    );
+  }
+
+  /** The provider as the record's pool uses it; throws where its issuer is not configured any more. */
+  workOn(s: ClientSnapshot, n: number): ClientWork | undefined {
+    const { record } = s;
+    const subject = record === undefined ? undefined : generation(record, n);
+    if (record === undefined || subject === undefined) return undefined;
+    const pool = this.#o.memory.pool(record.pool.name);
+    const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
+    const provider = this.#o.providers.providerAt(record.issuer, audience);
+    if (provider === undefined) throw notConfigured(record.issuer);
+    return { record, subject, provider };
+  }
+
+  /** Compare-and-set on `from`; resolves with the record as stored. */
+  async write(
+    effect: string,
+    key: string,
+    next: ClientRecord,
+    from: ClientRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<ClientRecord> {
+    return this.#o.effects.run(effect, { deadline: apiDeadline, signal }, (bounded) =>
+      this.#o.records.write(key, next, from, bounded),
+    );
+  }
+
+  async remove(effect: string, key: string, from: ClientRecord | undefined, signal: AbortSignal): Promise<void> {
+    await this.#o.effects.run(effect, { deadline: apiDeadline, signal }, (bounded) =>
+      this.#o.records.remove(key, from, bounded),
+    );
+  }
+
+  /** Metadata is read before an intent is noted: an outage then leaves no question open. */
+  async #open(
+    key: string,
+    s: ClientSnapshot,
+    effect: string,
+    n: number,
+    signal: AbortSignal,
+  ): Promise<(ClientWork & { readonly registry: ClientRegistry }) | undefined> {
+    const issuer = this.#o.providers.issuer(s.record?.issuer ?? '');
+    if (issuer === undefined) throw notConfigured(s.record?.issuer ?? key);
+    await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, (bounded) =>
+      issuer.ready(bounded),
+    );
+    const work = this.workOn(s, n);
+    if (work === undefined) return undefined;
+    const registry = work.provider.clients;
+    if (registry !== undefined) return { ...work, registry };
+    throw new OperatorError({
+      class: 'Terminal',
+      reason: 'RegistrationRefused',
+      whose: 'Issuer',
+      message: `issuer ${issuer.url}: its metadata names no registration endpoint; switch dynamic client registration on (RFC 7591)`,
+    });
+  }
+
+  async #call<T>(
+    effect: string,
+    key: string,
+    intent: Intent,
+    signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, call);
+    } catch (error) {
+      if (error instanceof OperatorError && surelyWithoutEffect(error)) {
+        const lost = error.reason === 'RegistrationAccessTokenLost';
+        await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>
+          lost ? managementRefused(record, this.#o.clock.now()) : withoutIntent(record),
+        );
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Stores what an answer held, before anything else and whatever it takes: the call is never repeated for it. Somebody else's write in
+   * between (a session that met a refusal) is no obstacle as long as the intent is still the same.
+   */
+  async #persist(
+    effect: string,
+    key: string,
+    intent: Intent | undefined,
+    signal: AbortSignal,
+    next: (record: ClientRecord) => ClientRecord,
+  ): Promise<ClientRecord> {
+    const until = plus(this.#o.clock.now(), persistFor);
+    for (;;) {
+      const record = this.#o.records.get(key)?.record;
+      const same = record !== undefined && record.intent?.at === intent?.at && record.intent?.call === intent?.call;
+      try {
+        if (!same) throw changedMeanwhile(key);
+        return await this.write(effect, key, next(record), record, signal);
+      } catch (error) {
+        const passing = error instanceof OperatorError && (error.class === 'Transient' || error.class === 'Conflict');
+        if (!passing || !same || this.#o.clock.now() >= until) throw error;
+        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), signal);
+      }
+    }
+  }
+}
+
+/** The token belongs where the old one was: with the client of this generation, or with the record. */
+function withManagement(
+  record: ClientRecord,
+  subject: Generation,
+  management: NonNullable<ClientRecord['management']>,
+): ClientRecord {
+  if (subject.management === undefined) return { ...record, management };
+  const generations = record.generations.map((one) => (one.n === subject.n ? { ...one, management } : one));
+  return { ...record, generations };
+}
+
+function changedMeanwhile(key: string): OperatorError {
+  return new OperatorError({
+    class: 'Conflict',
+    reason: 'ApiConflict',
+    message: `record ${key} was changed by somebody else meanwhile; it is looked at again`,
+  });
+}

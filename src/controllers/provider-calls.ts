@@ -1,0 +1,44 @@
+import { OperatorError } from '../errors.ts';
+import type { ClientRegistry, IdentityProvider, TokenSource } from '../providers/port.ts';
+
+/** Told of every call when it has ended: `Done` or the reason of its failure. */
+export type CallCounter = (operation: string, outcome: string) => void;
+
+/** The same provider, with every call counted. */
+export function counted(provider: IdentityProvider, count: CallCounter): IdentityProvider {
+  const { clients, tokens } = provider;
+  return {
+    get capabilities() {
+      return provider.capabilities;
+    },
+    ...(clients === undefined ? {} : { clients: countedClients(clients, count) }),
+    ...(tokens === undefined ? {} : { tokens: countedTokens(tokens, count) }),
+  };
+}
+
+function countedClients(clients: ClientRegistry, count: CallCounter): ClientRegistry {
+  return {
+    observe: (...call) => seen('Observe', count, clients.observe(...call)),
+    register: (...call) => seen('Register', count, clients.register(...call)),
+    update: (...call) => seen('Update', count, clients.update(...call)),
+    deregister: (...call) => seen('Deregister', count, clients.deregister(...call)),
+  };
+}
+
+function countedTokens(tokens: TokenSource, count: CallCounter): TokenSource {
+  return {
+    mint: (...call) => seen('Mint', count, tokens.mint(...call)),
+    revoke: (...call) => seen('Revoke', count, tokens.revoke(...call)),
+  };
+}
+
+async function seen<T>(operation: string, count: CallCounter, call: Promise<T>): Promise<T> {
+  try {
+    const answer = await call;
+    count(operation, 'Done');
+    return answer;
+  } catch (error) {
+    count(operation, error instanceof OperatorError ? error.reason : 'InternalError');
+    throw error;
+  }
+}

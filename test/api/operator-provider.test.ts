@@ -1,0 +1,207 @@
+/** The running program and its providers: a second issuer without a restart, renewal, outages, and what a wrong configuration says. */
+import test from 'ava';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import {
+  type Pod,
+  auditOf,
+  condition,
+  createPod,
+  deliveryOf,
+  dies,
+  identity,
+  identityReady,
+  isLive,
+  policy,
+  pool,
+  registry,
+  sessions,
+  sha256,
+  statusOf,
+  team,
+  tokenOf,
+} from './operator-lab.ts';
+
+let lab: Lab;
+let operator: OperatorProcess;
+/** Tokens of 12 s, so that they are renewed within 6 s. */
+let brief: OidcProvider;
+/** Its registration credential is wrong at first. */
+let wary: OidcProvider;
+
+const provider = (tokenTtl: number): Promise<OidcProvider> =>
+  startOidcProvider({ scopes: ['artifacts:read', 'artifacts:publish'], resources: [registry], tokenTtl });
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
+  [brief, wary] = await Promise.all([provider(12), provider(600)]);
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+  await lab.apply(
+    pool('ci-bots', lab.provider.issuer),
+    policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),
+    identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
+  );
+  await identityReady(lab, 'publisher');
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-4_000));
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+  await Promise.all([brief?.stop(), wary?.stop()]);
+});
+
+let count = 0;
+const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
+
+interface Issuer {
+  readonly url: string;
+  readonly [member: string]: unknown;
+}
+
+async function secret(name: string, token: string): Promise<void> {
+  const metadata = { name, namespace: 'ci-identity-system' };
+  await lab.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { token } }));
+}
+
+/** Adds an issuer to the configuration file of the running operator. */
+async function addIssuer(name: string, { issuer: url, caPem }: OidcProvider, more: object = {}): Promise<void> {
+  const metadata = { name: `${name}-ca`, namespace: 'ci-identity-system' };
+  await lab.apply(JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'ca.crt': caPem } }));
+  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: Issuer[] };
+  const issuer = {
+    url,
+    allowPrivateNetwork: true,
+    registrationTokenRef: { name: `${name}-registration`, key: 'token' },
+    caBundleRef: { name: `${name}-ca`, key: 'ca.crt' },
+    ...more,
+  };
+  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers: [...file.issuers, issuer] }));
+}
+
+test.serial(
+  'a pool names an issuer that the configuration does not list: IssuerNotConfigured, and nobody calls it',
+  async (t) => {
+    await lab.apply(
+      pool('brief-bots', brief.issuer),
+      policy('brief', { role: 'publisher', pool: 'brief-bots', scopes: ['artifacts:publish'] }),
+      identity('brief', { pool: 'brief-bots', roles: ['publisher'] }),
+    );
+    const { message } = await condition(lab, 'identitypool/brief-bots', 'Ready', {
+      status: 'False',
+      reason: 'IssuerNotConfigured',
+    });
+    t.true(
+      message.startsWith(`IdentityPool brief-bots: issuer ${brief.issuer} is not listed in the configuration`),
+      message,
+    );
+    await condition(lab, 'ciidentity/brief', 'Authorized', { status: 'False', reason: 'IssuerNotConfigured' }, team);
+    t.is(brief.stats.count(), 0);
+  },
+);
+
+test.serial('the configuration gets that issuer: the running process takes it over', async (t) => {
+  await secret('brief-registration', brief.initialAccessToken);
+  await addIssuer('brief', brief, { rateLimit: { perSecond: 3, burst: 2 } });
+  await identityReady(lab, 'brief');
+  t.true(operator.log().includes('configuration reloaded'));
+  t.is((await statusOf(lab, 'identitypool/ci-bots')).conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
+});
+
+test.serial('an unusable configuration is refused as a whole, and the one before stays in force', async (t) => {
+  const good = readFileSync(lab.configFile, 'utf8');
+  writeFileSync(lab.configFile, good.replace('"ControllerConfiguration"', '"Nonsense"'));
+  await eventually('the log says so', () => (operator.log().includes('the old one stays in force') ? true : undefined));
+  const pod = await createPod(lab, podName(), ['brief']);
+  t.truthy(await tokenOf(lab, pod, 'brief'));
+  writeFileSync(lab.configFile, good);
+});
+
+test.serial(
+  'a token is renewed under the same Secret, and the superseded one is revoked deliveryLag later',
+  async (t) => {
+    const pod = await createPod(lab, podName(), ['brief']);
+    const first = await tokenOf(lab, pod, 'brief');
+    const before = await deliveryOf(lab, pod, 'brief');
+    const second = await tokenOf(lab, pod, 'brief', first);
+    const after = await deliveryOf(lab, pod, 'brief');
+    t.is(after.metadata.uid, before.metadata.uid);
+    t.true(isLive(brief, first), 'the old one is still good while the kubelet may serve it');
+    t.true(isLive(brief, second));
+    const took = await dies(brief, first);
+    t.true(took > 1_000 && took < 4_000, `revoked ${took} ms after the delivery`);
+    const line = await eventually('the audit names it', () =>
+      auditOf(operator).find(({ event, token_sha256 }) => event === 'Revoked' && token_sha256 === sha256(first)),
+    );
+    t.like(line, { reason: 'Superseded', outcome: 'Success' });
+    await eventually(
+      'the record forgets it',
+      async () =>
+        (await sessions(lab))
+          .find((record) => record.pod.uid === pod.uid)
+          ?.tokens.every(({ sha256: of }) => of !== sha256(first)) || undefined,
+    );
+    await condition(lab, 'ciidentity/brief', 'Probed', { status: 'True', reason: 'TokenLifetimeTooShort' }, team);
+    await lab.kubectl(['delete', 'pod', '-n', team, '--all', '--wait=false']);
+  },
+);
+
+test.serial(
+  'a provider is down while pods are created: other issuers go on, and after recovery the oldest pod comes first',
+  async (t) => {
+    const up = brief.faults.add({ dropRequest: true });
+    const pods: Pod[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      pods.push(await createPod(lab, podName(), ['brief']));
+      await new Promise((resolve) => setTimeout(resolve, 1_050));
+    }
+    const other = await createPod(lab, podName(), ['publisher']);
+    t.truthy(await tokenOf(lab, other, 'publisher', undefined, 3_000));
+    const from = brief.stats.count('token');
+    t.true(from < 20, `${from} token requests while the provider was down`);
+    up();
+    await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'brief', undefined, 60_000)));
+    const minted = auditOf(operator)
+      .filter(({ event, pod }) => event === 'Minted' && pods.some(({ uid }) => uid === pod?.uid))
+      .map(({ pod }) => pod?.name);
+    t.deepEqual(
+      minted.slice(0, 4),
+      pods.map(({ name }) => name),
+    );
+    await identityReady(lab, 'brief');
+  },
+);
+
+test.serial(
+  'a wrong registration credential: RegistrationCredentialRefused with what to do; corrected, it heals by itself',
+  async (t) => {
+    await secret('wary-registration', 'not-the-right-one');
+    await addIssuer('wary', wary);
+    await lab.apply(
+      pool('wary-bots', wary.issuer),
+      policy('wary', { role: 'publisher', pool: 'wary-bots', scopes: ['artifacts:publish'] }),
+      identity('wary', { pool: 'wary-bots', roles: ['publisher'] }),
+    );
+    const want = { status: 'False', reason: 'RegistrationCredentialRefused' };
+    const { message } = await condition(lab, 'identitypool/wary-bots', 'RegistrationCredentialValid', want);
+    t.regex(message, /^IdentityPool wary-bots: /);
+    t.regex(message, /registrationTokenRef/);
+    t.false(message.includes('not-the-right-one'));
+    await condition(lab, 'identitypool/wary-bots', 'Ready', want);
+    await secret('wary-registration', wary.initialAccessToken);
+    await eventually(
+      'the identity is Ready',
+      async () =>
+        (await statusOf(lab, 'ciidentity/wary', team)).conditions?.find(({ type }) => type === 'Ready')?.status ===
+          'True' || undefined,
+      { timeoutMs: 60_000 },
+    );
+  },
+);

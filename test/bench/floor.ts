@@ -1,0 +1,181 @@
+/**
+ * The floor: the calls that a delivered token cannot do without, and nothing else. A process of its own, as the operator is: a bare watch of
+ * the namespace's pods, and for each new pod with a claim one token request (`private_key_jwt`), the record Secret, the delivery Secret.
+ * No policy is judged, nothing is audited, checked, retried, renewed or revoked. Forked by `stage.ts`, which sends {@link FloorOptions};
+ * it says `ready` once it watches and goes with its parent.
+ */
+import { createHash, createPrivateKey, type JsonWebKey, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { Pool } from 'undici';
+import { expectStatus, openApi, type WatchEvent } from './api.ts';
+
+export interface FloorOptions {
+  /** Of the operator's service account: nobody else may write these Secrets. */
+  readonly kubeconfig: string;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly issuer: string;
+  readonly ca: string;
+  readonly tokenPath: string;
+  readonly clientId: string;
+  readonly privateJwk: JsonWebKey & { readonly kid: string };
+  readonly scopes: readonly string[];
+  readonly audience: string;
+  /** Pods that are served at once, and connections of each pool. */
+  readonly parallel: number;
+}
+
+type Pod = WatchEvent['object'];
+
+interface TokenAnswer {
+  readonly access_token: string;
+  readonly expires_in: number;
+}
+
+process.once('message', (options) => void serve(options as FloorOptions));
+process.once('disconnect', () => process.exit(0));
+
+async function serve(options: FloorOptions): Promise<void> {
+  const { namespace, identity, parallel } = options;
+  const api = openApi(options.kubeconfig, { connections: parallel + 1 });
+  const provider = new Pool(options.issuer, {
+    connections: parallel,
+    pipelining: 1,
+    allowH2: false,
+    connect: { ca: options.ca },
+  });
+  const key = createPrivateKey({ key: options.privateJwk, format: 'jwk' });
+  const waiting: Pod[] = [];
+  let running = 0;
+
+  const mint = async (): Promise<TokenAnswer> => {
+    const answer = await provider.request({
+      method: 'POST',
+      path: options.tokenPath,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: new URLSearchParams({
+        grant_type: 'client_credentials',
+        scope: options.scopes.join(' '),
+        resource: options.audience,
+        client_id: options.clientId,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: assertion(options, key),
+      }).toString(),
+    });
+    const text = await answer.body.text();
+    return JSON.parse(expectStatus('token', { status: answer.statusCode, text }, 200)) as TokenAnswer;
+  };
+
+  const deliver = async (pod: Pod): Promise<void> => {
+    const minted = Date.now();
+    const token = await mint();
+    const record = recordSecret(options, pod, token, minted);
+    expectStatus('record', await api.send('POST', '/api/v1/namespaces/ci-identity-system/secrets', record), 201);
+    const delivery = deliverySecret(options, pod, token, minted);
+    expectStatus('delivery', await api.send('POST', `/api/v1/namespaces/${namespace}/secrets`, delivery), 201);
+  };
+
+  const next = (): void => {
+    const pod = running < parallel ? waiting.shift() : undefined;
+    if (pod === undefined) return;
+    running += 1;
+    void deliver(pod).then(() => {
+      running -= 1;
+      next();
+    });
+  };
+
+  const watch = api.watch(`/api/v1/namespaces/${namespace}/pods?watch=1`, new AbortController().signal);
+  process.send?.('ready');
+  for await (const { type, object } of watch) {
+    if (type !== 'ADDED' || object.metadata.annotations?.[`identity.ci-identity.dev/${identity}`] === undefined)
+      continue;
+    waiting.push(object);
+    next();
+  }
+}
+
+/** RFC 7523 §3. */
+function assertion({ privateJwk, clientId, issuer }: FloorOptions, key: KeyObject): string {
+  const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const iat = Math.floor(Date.now() / 1_000);
+  const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, nbf: iat, exp: iat + 60 };
+  const signed = `${encode({ alg: 'ES256', kid: privateJwk.kid })}.${encode(claims)}`;
+  return `${signed}.${sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
+
+/** As large as a session record; the name and the type are the same, so that the API server and its policies do the same work. */
+function recordSecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): object {
+  const { namespace, identity, issuer, clientId, scopes, audience } = options;
+  const { name, uid, annotations } = pod.metadata;
+  const record = {
+    formatVersion: 1,
+    epoch: 1,
+    pod: { namespace, name, uid },
+    identity: { name: identity, uid: annotations?.[`identity.ci-identity.dev/${identity}`] },
+    pool: { name: 'ci-bots', uid: randomUUID() },
+    client: `client-${sha256(clientId).slice(0, 32)}`,
+    requester: annotations?.['ci-identity.dev/requester'],
+    since: minted,
+    issuer,
+    tokens: [
+      {
+        sha256: sha256(token.access_token),
+        value: token.access_token,
+        ask: { scopes, audiences: [audience], maxLifetime: 900_000 },
+        minted,
+        exp: minted + token.expires_in * 1_000,
+        generation: 1,
+        clientId,
+      },
+    ],
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: `session-${sha256(uid).slice(0, 32)}`,
+      namespace: 'ci-identity-system',
+      labels: { 'ci-identity.dev/kind': 'session' },
+    },
+    type: 'ci-identity.dev/session-record',
+    data: { 'record.json': base64(JSON.stringify(record)) },
+  };
+}
+
+function deliverySecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): object {
+  const { namespace, identity, issuer, scopes, audience } = options;
+  const { name, uid } = pod.metadata;
+  const file = {
+    expires_at: new Date(minted + token.expires_in * 1_000).toISOString(),
+    renew_at: new Date(minted + token.expires_in * 500).toISOString(),
+    scope: scopes.join(' '),
+    audience: [audience],
+    issuer,
+    token_type: 'Bearer',
+    identity,
+    session_id: `${uid}.${identity}`,
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: `ci-identity-${identity}.${name}`,
+      namespace,
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name, uid }],
+    },
+    type: 'ci-identity.dev/token',
+    data: {
+      token: base64(token.access_token),
+      header: base64(`Authorization: Bearer ${token.access_token}`),
+      'token.json': base64(JSON.stringify(file, undefined, 2)),
+    },
+  };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

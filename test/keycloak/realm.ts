@@ -1,0 +1,119 @@
+import type { Admin } from './admin.ts';
+import type { Server } from './server.ts';
+
+/** What the administrator of a realm prepares for one pool. */
+export interface RealmNeeds {
+  readonly scopes: readonly string[];
+  /** Audience → name of the client scope that carries it. */
+  readonly audiences: Readonly<Record<string, string>>;
+}
+
+type Representation = Readonly<Record<string, unknown>>;
+
+/** One realm as its administrator sees it. */
+export class Realm {
+  readonly issuer: string;
+  readonly #admin: Admin;
+  readonly #path: string;
+
+  private constructor(server: Server, name: string) {
+    this.issuer = `${server.origin}/realms/${name}`;
+    this.#admin = server.admin;
+    this.#path = `/realms/${name}`;
+  }
+
+  /** A stock realm: whatever Keycloak gives to one that is created with nothing but a name. */
+  static async create(server: Server, name: string): Promise<Realm> {
+    await server.admin.post('/realms', { realm: name, enabled: true });
+    return new Realm(server, name);
+  }
+
+  /** `count`: registrations that it is good for; `expiration`: seconds, 0 for ever. */
+  async initialAccessToken({ count = 10_000, expiration = 0 } = {}): Promise<string> {
+    const made = (await this.#admin.post(`${this.#path}/clients-initial-access`, { count, expiration })) as {
+      readonly token: string;
+    };
+    return made.token;
+  }
+
+  /** Exactly the steps of `README.md`, and nothing else. */
+  async prepare({ scopes, audiences }: RealmNeeds): Promise<void> {
+    for (const scope of scopes) await this.#optionalScope(scope, true);
+    for (const [audience, carrier] of Object.entries(audiences)) {
+      const id = await this.#optionalScope(carrier, false);
+      await this.#admin.post(`${this.#path}/client-scopes/${id}/protocol-mappers/models`, {
+        name: 'audience',
+        protocol: 'openid-connect',
+        protocolMapper: 'oidc-audience-mapper',
+        config: {
+          'included.custom.audience': audience,
+          'access.token.claim': 'true',
+          'introspection.token.claim': 'true',
+        },
+      });
+    }
+  }
+
+  async #optionalScope(name: string, inTokenScope: boolean): Promise<string> {
+    const id = (await this.#admin.post(`${this.#path}/client-scopes`, {
+      name,
+      protocol: 'openid-connect',
+      attributes: { 'include.in.token.scope': String(inTokenScope) },
+    })) as string;
+    await this.#admin.put(`${this.#path}/default-optional-client-scopes/${id}`);
+    return id;
+  }
+
+  async client(clientId: string): Promise<Representation | undefined> {
+    const found = await this.#admin.get<readonly Representation[]>(
+      `${this.#path}/clients?clientId=${encodeURIComponent(clientId)}`,
+    );
+    return found[0];
+  }
+
+  /** Ids of the clients that did not come with the realm. */
+  async clientIds(): Promise<readonly string[]> {
+    const stock = ['account', 'account-console', 'admin-cli', 'broker', 'realm-management', 'security-admin-console'];
+    const all = await this.#admin.get<readonly { readonly clientId: string }[]>(`${this.#path}/clients?max=1000`);
+    return all.map(({ clientId }) => clientId).filter((clientId) => !stock.includes(clientId));
+  }
+
+  async editClient(clientId: string, change: Representation): Promise<void> {
+    const client = await this.#existing(clientId);
+    await this.#admin.put(`${this.#path}/clients/${client.id}`, { ...client, ...change });
+  }
+
+  /** As a click in the console does: every token of the client has this scope from now on. */
+  async addDefaultScope(clientId: string, scope: string): Promise<void> {
+    const client = await this.#existing(clientId);
+    const scopes = await this.#admin.get<readonly { readonly id: string; readonly name: string }[]>(
+      `${this.#path}/client-scopes`,
+    );
+    const found = scopes.find(({ name }) => name === scope);
+    if (found === undefined) throw new Error(`no client scope ${scope} in ${this.#path}`);
+    await this.#admin.put(`${this.#path}/clients/${client.id}/default-client-scopes/${found.id}`);
+  }
+
+  async removeClient(clientId: string): Promise<void> {
+    const client = await this.#existing(clientId);
+    await this.#admin.delete(`${this.#path}/clients/${client.id}`);
+  }
+
+  /** Whatever the old registration access token of this client could, the answered one can now, and the old one nothing. */
+  async replaceManagementToken(clientId: string): Promise<string> {
+    const client = await this.#existing(clientId);
+    const answer = (await this.#admin.post(
+      `${this.#path}/clients/${client.id}/registration-access-token`,
+      undefined,
+    )) as {
+      readonly registrationAccessToken: string;
+    };
+    return answer.registrationAccessToken;
+  }
+
+  async #existing(clientId: string): Promise<Representation & { readonly id: string }> {
+    const client = await this.client(clientId);
+    if (client === undefined) throw new Error(`no client ${clientId} in ${this.#path}`);
+    return client as Representation & { readonly id: string };
+  }
+}

@@ -1,0 +1,365 @@
+/**
+ * An independent auditor: looks at raw objects of the API server, at the provider's own records and at the audit streams, and says which
+ * promise is broken. It shares no code with the program on purpose. Everything it says holds for a settled system; ask again until it is.
+ */
+import { createHash } from 'node:crypto';
+import type { LiveToken, ProviderClient } from '#test/providers/oidc-provider.ts';
+
+export interface AuditorSources {
+  /** What the API server answers to this path, as an administrator. */
+  get(path: string): Promise<unknown>;
+  readonly provider: { clients(): readonly ProviderClient[]; liveTokens(): readonly LiveToken[] };
+  /** The audit stream of each process so far. */
+  auditStreams(): readonly string[];
+  /** Everything else that the processes wrote. */
+  logs(): readonly string[];
+}
+
+interface Meta {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly finalizers?: readonly string[];
+  readonly ownerReferences?: readonly { readonly uid: string }[];
+  readonly deletionTimestamp?: string;
+}
+
+interface Raw {
+  readonly type?: string;
+  readonly metadata: Meta;
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly ceiling?: { readonly scopes?: readonly string[] };
+    readonly leaseTransitions?: number;
+  };
+  readonly status?: {
+    readonly clients?: { readonly possibleOrphans?: number };
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+  };
+}
+
+interface ClientRecord {
+  readonly epoch: number;
+  readonly tag: { readonly installation: string; readonly owner: string };
+  readonly pool: { readonly name: string; readonly uid: string };
+  readonly intent?: { readonly call: string };
+  readonly generations: readonly {
+    readonly n: number;
+    readonly state: string;
+    readonly clientId?: string;
+    readonly credential: { readonly kid?: string; readonly privateJwk?: string };
+  }[];
+  readonly management?: { readonly token: string };
+}
+
+interface SessionToken {
+  readonly sha256: string;
+  readonly value?: string;
+  readonly clientId: string;
+  readonly exp: number;
+  readonly end?: string;
+}
+
+interface SessionRecord {
+  readonly epoch: number;
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+  readonly identity: { readonly name: string };
+  readonly pool: { readonly name: string };
+  readonly tokens: readonly SessionToken[];
+}
+
+interface AuditLine {
+  readonly process_id: string;
+  readonly seq: number;
+  readonly previous: string;
+  readonly event: string;
+  readonly session_id?: string;
+  readonly client_id?: string;
+}
+
+interface Facts {
+  readonly pools: readonly Raw[];
+  readonly identities: readonly Raw[];
+  readonly policies: readonly Raw[];
+  readonly pods: readonly Raw[];
+  /** `leaseTransitions` of the operator's lease. */
+  readonly epoch: number;
+  readonly clients: ReadonlyMap<string, ClientRecord>;
+  readonly sessions: ReadonlyMap<string, SessionRecord>;
+  readonly deliveries: ReadonlyMap<string, Raw>;
+  readonly there: readonly ProviderClient[];
+  readonly live: readonly LiveToken[];
+  readonly lines: readonly AuditLine[];
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const decode = (text = ''): string => Buffer.from(text, 'base64').toString('utf8');
+const claimPrefix = 'identity.ci-identity.dev/';
+
+export class Auditor {
+  readonly #sources: AuditorSources;
+  /** By owner: the most orphans that a pool's status ever admitted. A deleted pool cannot say it any more. */
+  readonly #admitted = new Map<string, number>();
+  /** Of every token of a session that the provider ever honoured, so that a look at the streams finds it later. */
+  readonly #secrets = new Set<string>();
+  /** Hashes of live tokens that somebody accounted for. */
+  readonly #pardoned = new Set<string>();
+
+  constructor(sources: AuditorSources) {
+    this.#sources = sources;
+  }
+
+  /**
+   * Every broken promise as a sentence; none: all is well. `lostProbes`: how many tokens of proofs may live in no record, because whoever
+   * asks killed the process, or lost an answer, before they could be revoked.
+   */
+  async findings(lostProbes = 0): Promise<readonly string[]> {
+    const broken: string[] = [];
+    const streams = this.#sources.auditStreams();
+    const lines = streams.flatMap((stream) => chain(stream, broken));
+    const facts = await this.#look(lines);
+    this.#remember(facts);
+    for (const [name, { epoch }] of [...facts.clients, ...facts.sessions])
+      if (epoch > facts.epoch) broken.push(`record ${name} is of epoch ${epoch}, the lease of ${facts.epoch}`);
+    clientFindings(facts, this.#admitted, broken);
+    sessionFindings(facts, broken);
+    statusFindings(facts, broken);
+    const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
+    if (strays.length > lostProbes)
+      for (const { clientId, sha256: hash } of strays)
+        broken.push(`a live token of client ${clientId} is in no record, and no audit line tells of it: ${hash}`);
+    deliveryFindings(facts, broken);
+    this.#leaks([...streams, ...this.#sources.logs()], broken);
+    return broken;
+  }
+
+  /** The tokens that were lost with a probe so far count for nothing from now on. */
+  async pardonProbes(): Promise<void> {
+    const facts = await this.#look(this.#sources.auditStreams().flatMap((stream) => chain(stream, [])));
+    for (const { sha256: hash } of unknownTokens(facts)) this.#pardoned.add(hash);
+  }
+
+  /** How many clients the provider keeps for this owner. */
+  clientsOf(owner: string): number {
+    return this.#sources.provider.clients().filter(({ softwareId }) => softwareId?.endsWith(`/${owner}`) === true)
+      .length;
+  }
+
+  admittedOrphans(owner: string): number {
+    return this.#admitted.get(owner) ?? 0;
+  }
+
+  async #look(lines: readonly AuditLine[]): Promise<Facts> {
+    const list = async (path: string): Promise<readonly Raw[]> =>
+      ((await this.#sources.get(path)) as { readonly items: readonly Raw[] }).items;
+    const ours = '/apis/ci-identity.dev/v1alpha1';
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases';
+    // The provider first: a token that it honours now is in a record or a line that is read later.
+    const { provider } = this.#sources;
+    const [live, there] = [provider.liveTokens(), provider.clients()];
+    const [secrets, pods, pools, identities, policies, held] = await Promise.all([
+      list('/api/v1/secrets'),
+      list('/api/v1/pods'),
+      list(`${ours}/identitypools`),
+      list(`${ours}/ciidentities`),
+      list(`${ours}/scopepolicies`),
+      list(leases),
+    ]);
+    const records = <R>(kind: string): ReadonlyMap<string, R> =>
+      new Map(
+        secrets
+          .filter(({ type, metadata }) => type === `ci-identity.dev/${kind}-record` && metadata.namespace === 'ci-identity-system')
+          .map((raw) => [raw.metadata.name, JSON.parse(decode(raw.data?.['record.json'])) as R]),
+      );
+    return {
+      pools,
+      identities,
+      policies,
+      pods,
+      live,
+      there,
+      lines,
+      epoch: held.find(({ metadata }) => metadata.name === 'ci-identity-controller')?.spec?.leaseTransitions ?? 0,
+      clients: records('client'),
+      sessions: records('session'),
+      deliveries: new Map(
+        secrets
+          .filter(({ type }) => type === 'ci-identity.dev/token')
+          .map((raw) => [`${raw.metadata.namespace ?? ''}/${raw.metadata.name}`, raw]),
+      ),
+    };
+  }
+
+  #remember({ pools, clients, sessions, live }: Facts): void {
+    for (const { metadata, status } of pools) {
+      const orphans = status?.clients?.possibleOrphans ?? 0;
+      this.#admitted.set(metadata.uid, Math.max(orphans, this.#admitted.get(metadata.uid) ?? 0));
+    }
+    for (const { value } of live) this.#secrets.add(value);
+    for (const { tokens } of sessions.values())
+      for (const { value } of tokens) if (value !== undefined) this.#secrets.add(value);
+    for (const { management, generations } of clients.values()) {
+      if (management !== undefined) this.#secrets.add(management.token);
+      for (const { credential } of generations) {
+        const jwk = credential.privateJwk;
+        const key = jwk === undefined ? undefined : (JSON.parse(jwk) as { readonly d?: string }).d;
+        if (key !== undefined) this.#secrets.add(key);
+      }
+    }
+  }
+
+  #leaks(texts: readonly string[], broken: string[]): void {
+    const text = texts.join('\n');
+    for (const secret of this.#secrets) {
+      if (text.includes(secret))
+        broken.push(`a secret is in the open in a log or audit stream: sha256 ${sha256(secret)}`);
+    }
+  }
+}
+
+function clientFindings(
+  { pools, clients, there }: Facts,
+  admitted: ReadonlyMap<string, number>,
+  broken: string[],
+): void {
+  const known = new Set<string>();
+  const poolOf = new Map(pools.map((pool) => [pool.metadata.uid, pool]));
+  for (const [name, { tag, pool, generations, intent }] of clients) {
+    const owner = poolOf.get(tag.owner);
+    if (owner === undefined) broken.push(`client record ${name} belongs to pool ${pool.name}, which is gone`);
+    const current = generations.filter(({ state }) => state === 'Current');
+    if (owner?.metadata.deletionTimestamp === undefined && current.length !== 1)
+      broken.push(`client record ${name} has ${current.length} Current credentials instead of one`);
+    if (intent !== undefined) broken.push(`client record ${name} has an open ${intent.call}`);
+    for (const { clientId } of generations) if (clientId !== undefined) known.add(clientId);
+    for (const { clientId, credential, n } of current) {
+      const found = there.find((client) => client.clientId === clientId);
+      if (found === undefined)
+        broken.push(`Current of ${name} names client ${clientId ?? '?'}, which the provider does not know`);
+      else if (!found.kids.includes(credential.kid ?? ''))
+        broken.push(`the provider does not know the key of generation ${n} of ${name}`);
+      const kids = generations.map((one) => one.credential.kid);
+      for (const kid of found?.kids ?? [])
+        if (!kids.includes(kid)) broken.push(`client of ${name} has a key that is in no record`);
+    }
+  }
+  for (const { metadata } of pools) {
+    if (metadata.deletionTimestamp !== undefined) continue;
+    const owned = [...clients.values()].filter(({ tag }) => tag.owner === metadata.uid);
+    if (owned.length !== 1) broken.push(`pool ${metadata.name} has ${owned.length} client records instead of one`);
+    if (metadata.finalizers?.includes('ci-identity.dev/clients') !== true)
+      broken.push(`pool ${metadata.name} has clients and no finalizer`);
+  }
+  const orphans = new Map<string, number>();
+  for (const { clientId, softwareId } of there) {
+    const owner = softwareId?.split('/').at(-1);
+    if (owner !== undefined && !known.has(clientId)) orphans.set(owner, (orphans.get(owner) ?? 0) + 1);
+  }
+  for (const [owner, count] of orphans) {
+    const counted = admitted.get(owner) ?? 0;
+    if (count > counted)
+      broken.push(
+        `the provider keeps ${count} clients of owner ${owner} that no record knows; status admits ${counted}`,
+      );
+  }
+}
+
+function sessionFindings({ pools, pods, sessions, there, lines, live }: Facts, broken: string[]): void {
+  const uids = new Set(pods.map(({ metadata }) => metadata.uid));
+  for (const [name, { pod, pool, tokens, identity }] of sessions) {
+    if (!uids.has(pod.uid)) broken.push(`session record ${name} belongs to pod ${pod.name}, which is gone`);
+    const id = `${pod.uid}.${identity.name}`;
+    if (!lines.some(({ event, session_id }) => event === 'Requested' && session_id === id))
+      broken.push(`session ${id} has a token that no audit line requested`);
+    const ceiling = pools.find(({ metadata }) => metadata.name === pool.name)?.spec?.ceiling?.scopes ?? [];
+    for (const { sha256: hash, clientId, end } of tokens) {
+      if (end !== undefined) broken.push(`session record ${name} still holds a token that is ${end}`);
+      if (!there.some((client) => client.clientId === clientId)) broken.push(`${name}: the client of a token is gone`);
+      const honoured = live.find((token) => token.sha256 === hash);
+      if (honoured === undefined) broken.push(`session record ${name} holds a token that the provider does not honour`);
+      else if (honoured.clientId !== clientId || honoured.scopes.some((scope) => !ceiling.includes(scope)))
+        broken.push(`session record ${name}: its token is another client's or wider than the ceiling`);
+    }
+  }
+}
+
+/** Tokens that the provider honours and no record knows, but for those whose request has no answer in the audit stream: one per request. */
+function unknownTokens({ sessions, live, lines }: Facts): readonly LiveToken[] {
+  const recorded = new Set([...sessions.values()].flatMap(({ tokens }) => tokens.map((token) => token.sha256)));
+  const explained = new Map<string, number>();
+  for (const clientId of unanswered(lines)) explained.set(clientId, (explained.get(clientId) ?? 0) + 1);
+  return live.filter(({ sha256: hash, clientId }) => {
+    if (recorded.has(hash)) return false;
+    const left = explained.get(clientId) ?? 0;
+    explained.set(clientId, left - 1);
+    return left <= 0;
+  });
+}
+
+/** What people are shown: everything ready, nothing on its way out. */
+function statusFindings({ pools, identities, policies }: Facts, broken: string[]): void {
+  const all = [['pool', 'Ready', pools] as const, ['identity', 'Ready', identities] as const, ['policy', 'Valid', policies] as const];
+  for (const [what, type, objects] of all) {
+    for (const { metadata, status } of objects) {
+      const condition = status?.conditions?.find((one) => one.type === type);
+      if (metadata.deletionTimestamp !== undefined) broken.push(`${what} ${metadata.name} is on its way out`);
+      else if (condition?.status !== 'True') broken.push(`${what} ${metadata.name} is not ${type}: ${condition?.message ?? 'no condition'}`);
+    }
+  }
+}
+
+/** The client of every token request that no line answers. Another request of the same session answers none. */
+function unanswered(lines: readonly AuditLine[]): readonly string[] {
+  const open = new Map<string, string>();
+  const lost: string[] = [];
+  for (const { event, session_id: session, client_id: client, process_id: process } of lines) {
+    if (session === undefined) continue;
+    const key = `${process} ${session}`;
+    const before = open.get(key);
+    if (event === 'Requested') {
+      if (before !== undefined) lost.push(before);
+      open.set(key, client ?? '');
+    } else if (event === 'Minted' || event === 'Discarded') open.delete(key);
+  }
+  return [...lost, ...open.values()];
+}
+
+function deliveryFindings({ pods, sessions, deliveries, live }: Facts, broken: string[]): void {
+  for (const { metadata } of pods) {
+    if (metadata.deletionTimestamp !== undefined) continue;
+    const claims = Object.keys(metadata.annotations ?? {}).filter((key) => key.startsWith(claimPrefix));
+    for (const identity of claims.map((key) => key.slice(claimPrefix.length))) {
+      const what = `pod ${metadata.name}, identity ${identity}`;
+      const session = [...sessions.values()].find(
+        ({ pod, identity: of }) => pod.uid === metadata.uid && of.name === identity,
+      );
+      const secret = deliveries.get(`${metadata.namespace ?? ''}/ci-identity-${identity}.${metadata.name}`);
+      const token = decode(secret?.data?.['token']);
+      if (session === undefined) broken.push(`${what}: no session record`);
+      if (secret === undefined) broken.push(`${what}: no delivery`);
+      else if (secret.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) !== true)
+        broken.push(`${what}: the delivery does not go with the pod`);
+      else if (session?.tokens.at(-1)?.sha256 !== sha256(token))
+        broken.push(`${what}: the delivery is not the newest token`);
+      else if (!live.some(({ value }) => value === token)) broken.push(`${what}: the delivered token is not honoured`);
+    }
+  }
+}
+
+/** The lines of one process. A last line that is cut short is none; everything else must be numbered and chained without a gap. */
+function chain(stream: string, broken: string[]): readonly AuditLine[] {
+  const texts = stream.split('\n');
+  texts.pop();
+  let previous = '0'.repeat(64);
+  const lines: AuditLine[] = [];
+  for (const [index, text] of texts.entries()) {
+    const line = JSON.parse(text) as AuditLine;
+    if (line.seq !== index || line.previous !== previous || line.process_id !== (lines[0] ?? line).process_id)
+      broken.push(`audit line ${index} of process ${line.process_id} is out of its chain`);
+    previous = sha256(text);
+    lines.push(line);
+  }
+  return lines;
+}
