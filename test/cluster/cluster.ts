@@ -141,7 +141,8 @@ function isComplete(state: Partial<State>): state is State {
   return state.plane !== undefined && state.identity !== undefined;
 }
 
-async function ensureNodeTools(
+/** What a node runs, built or fetched where it is not there yet. */
+export async function ensureNodeTools(
   log: (line: string) => void,
 ): Promise<{ binaries: Readonly<Record<NodeBinary, string>>; debian: DebianFiles }> {
   const debian = await ensureDebianFiles(log);

@@ -1,13 +1,16 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { attachCluster, startCluster } from './cluster.ts';
+import { controlPlaneBinaries, ensureBinaries } from './binaries.ts';
+import { attachCluster, ensureNodeTools, startCluster } from './cluster.ts';
 import { findInstance, removeInstance } from './instances.ts';
 import { defaultDirectory, filesOf, shortHash } from './layout.ts';
 import { withLock } from './lock.ts';
 import { processesOf } from './processes.ts';
+import { nodeObstacle, requireMachine } from './requirements.ts';
 
 const help = `A Kubernetes cluster of one's own: etcd, API server, controller manager, scheduler and, with --node, a node that runs pods.
 
+  npm run cluster -- build                   builds what is not there yet, for a node too where this machine can run one
   npm run cluster -- up [--node] [--dir D]   starts it, or does nothing if it runs; prints: export KUBECONFIG=…
   npm run cluster -- down [--dir D]          stops it and removes D
   npm run cluster -- status [--dir D]        says what runs; exit code 1 if nothing does
@@ -17,6 +20,15 @@ const help = `A Kubernetes cluster of one's own: etcd, API server, controller ma
 `;
 
 const log = (line: string): void => console.error(line);
+
+/** Once per machine, several minutes; tests then find everything ready. */
+async function build(): Promise<void> {
+  await requireMachine(false);
+  await ensureBinaries(controlPlaneBinaries, log);
+  const obstacle = await nodeObstacle();
+  if (obstacle !== undefined) return log(`no node here: ${obstacle}`);
+  await ensureNodeTools(log);
+}
 
 async function up(dir: string, node: boolean): Promise<void> {
   await withLock(
@@ -85,6 +97,7 @@ async function main(): Promise<void> {
   const dir = resolve(values.dir ?? defaultDirectory());
   const [command, ...rest] = positionals;
   if (values.help || rest.length > 0) process.stderr.write(help);
+  else if (command === 'build') return build();
   else if (command === 'up') return up(dir, values.node ?? false);
   else if (command === 'down') return down(dir);
   else if (command === 'status') return status(dir);
