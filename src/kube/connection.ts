@@ -30,7 +30,7 @@ export interface RequestParameters {
   readonly deadline?: Milliseconds;
 }
 
-/** The one way to the API server: a long-lived dispatcher under all calls, raw JSON. */
+/** The one way to the API server: long-lived dispatchers under all calls, raw JSON. */
 export interface ApiConnection {
   readonly clock: Clock;
   /**
@@ -68,6 +68,13 @@ export async function connect(o: ConnectOptions): Promise<ApiConnection> {
 const defaultDeadline = 15 * second;
 /** Bound service account tokens are replaced at 80 % of their life, so reading them once a minute is early enough (as client-go does). */
 const credentialsMaxAge = 1 * minute;
+const mostCallConnections = 32;
+
+/** A watch holds its connection for minutes, so calls have connections of their own. */
+interface Dispatchers {
+  readonly calls: Dispatcher;
+  readonly watches: Dispatcher;
+}
 
 class Connection implements ApiConnection {
   readonly #options: ConnectOptions;
@@ -77,7 +84,7 @@ class Connection implements ApiConnection {
   #authenticatedAt: Milliseconds = 0;
   #lastAuthentication: Authentication | undefined;
   #refused = false;
-  #dispatcher: Dispatcher | undefined;
+  #dispatchers: Dispatchers | undefined;
   #tls = '';
   #serverTime: { readonly offset: Milliseconds; readonly at: Instant } | undefined;
 
@@ -95,7 +102,7 @@ class Connection implements ApiConnection {
   }
 
   async *stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown> {
-    const open = (): Promise<Dispatcher.ResponseData> => this.#send('GET', path, { query, signal });
+    const open = (): Promise<Dispatcher.ResponseData> => this.#send('GET', path, { query, signal }, 'watches');
     try {
       let response = await open();
       if (response.statusCode === 401) {
@@ -117,7 +124,7 @@ class Connection implements ApiConnection {
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher?.destroy();
+    await Promise.all([this.#dispatchers?.calls.destroy(), this.#dispatchers?.watches.destroy()]);
   }
 
   /** The credentials in use, at most a minute old. */
@@ -160,12 +167,17 @@ class Connection implements ApiConnection {
     }
   }
 
-  async #send(method: Method, path: string, o: RequestParameters): Promise<Dispatcher.ResponseData> {
+  async #send(
+    method: Method,
+    path: string,
+    o: RequestParameters,
+    through: keyof Dispatchers = 'calls',
+  ): Promise<Dispatcher.ResponseData> {
     o.signal.throwIfAborted();
     const { headers, tls } = await this.authentication();
     const base = this.#config.server;
     const sent = this.clock.now();
-    const response = await this.#dispatcherFor(tls).request({
+    const response = await this.#dispatchersFor(tls)[through].request({
       origin: base.origin,
       path: base.pathname.replace(/\/$/, '') + path,
       method,
@@ -194,26 +206,15 @@ class Connection implements ApiConnection {
     return { status: response.statusCode, headers, body, at: this.clock.now() };
   }
 
-  /** One dispatcher for as long as CA and client certificate stay the same; calls under way finish on the old one. */
-  #dispatcherFor(tls: TlsMaterial): Dispatcher {
+  /** The same two for as long as CA and client certificate stay the same; calls under way finish on the old ones. */
+  #dispatchersFor(tls: TlsMaterial): Dispatchers {
     const wanted = JSON.stringify(tls);
-    if (this.#dispatcher !== undefined && wanted === this.#tls) return this.#dispatcher;
-    const old = this.#dispatcher;
+    if (this.#dispatchers !== undefined && wanted === this.#tls) return this.#dispatchers;
+    const old = this.#dispatchers;
     this.#tls = wanted;
-    this.#dispatcher = new Agent({
-      connect: {
-        ...tls,
-        rejectUnauthorized: true,
-        keepAlive: true,
-        keepAliveInitialDelay: 30 * second,
-        timeout: 10 * second,
-      },
-      keepAliveTimeout: 1 * minute,
-      // HTTP/2 puts every call on one connection, so a dead one has to be found out: client-go pings as well.
-      h2Options: { pingInterval: 15 * second },
-    });
-    void old?.close().catch(() => undefined);
-    return this.#dispatcher;
+    this.#dispatchers = { calls: dispatcherFor(tls, mostCallConnections), watches: dispatcherFor(tls, undefined) };
+    for (const one of [old?.calls, old?.watches]) void one?.close().catch(() => undefined);
+    return this.#dispatchers;
   }
 
   #witness(date: string | string[] | undefined, sent: Instant): void {
@@ -223,6 +224,25 @@ class Connection implements ApiConnection {
     // The header has whole seconds and was written at some time between sending and receiving: take the middle of both.
     this.#serverTime = { offset: plus(server, second / 2) - (sent + at) / 2, at };
   }
+}
+
+/**
+ * HTTP/1.1 on purpose. Over HTTP/2 one connection would carry everything, but Node 24.21 was seen to spin for ever in
+ * `Http2Session::SendPendingData`, at 3 GB a minute, when the API server was busy.
+ */
+function dispatcherFor(tls: TlsMaterial, connections: number | undefined): Dispatcher {
+  return new Agent({
+    allowH2: false,
+    connect: {
+      ...tls,
+      rejectUnauthorized: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30 * second,
+      timeout: 10 * second,
+    },
+    keepAliveTimeout: 1 * minute,
+    ...(connections === undefined ? {} : { connections }),
+  });
 }
 
 /** `/api/v1/namespaces/x/secrets/y` → `secrets y`: the part of a path that a sentence needs. */

@@ -172,7 +172,7 @@ function clusterOf(state: State, client: ApiClient, dismissWatchdog: () => void)
     await removeInstance(dir);
     dismissWatchdog();
   };
-  const stopServer = (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> => stopApiServer(dir, signal);
+  const stopServer = (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> => stopApiServer(plane, signal);
   const startServer = (): Promise<void> => startApiServer(plane, client);
   return {
     dir,

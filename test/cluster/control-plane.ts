@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiClient, apiRequest } from './api-request.ts';
@@ -97,13 +98,24 @@ export async function startApiServer(
 }
 
 /** Ends the API server and returns when it has gone; nothing to do if it does not run. */
-export async function stopApiServer(dir: string, by: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+export async function stopApiServer({ dir, index }: ControlPlane, by: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const port = addressesOf(index).apiServerPort;
   for (let sent = false; ; sent = true) {
     const running = (await processesOf(dir)).filter(({ name }) => name === 'kube-apiserver');
-    if (running.length === 0) return;
+    if (running.length === 0) break;
     if (!sent) for (const { pid } of running) signal(pid, by);
     await delay(20);
   }
+  // A process that ends loses its memory, by which it is found, before its sockets.
+  while (!(await isFree(port))) await delay(20);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+      .once('error', () => resolve(false))
+      .listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
 }
 
 function apiServerFlags(plane: ControlPlane): readonly string[] {
