@@ -77,10 +77,13 @@ export class Effects {
     try {
       return await Promise.race([answer, late]);
     } finally {
-      over.abort();
+      over.abort(callIsOver);
     }
   }
 }
+
+/** Nobody sees it; without a reason Node makes a DOMException with a stack for every call. */
+const callIsOver = new Error('the call is over');
 
 function lostDuring(name: string, cause: unknown): LostLeaseError {
   return new LostLeaseError(`the lease was lost during ${name}`, { cause });

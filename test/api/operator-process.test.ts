@@ -224,3 +224,21 @@ test.serial(
     await dies(lab.provider, token);
   },
 );
+
+test.serial('a leader that was frozen beyond its lease does nothing when it wakes up, and exits with 1', async (t) => {
+  const frozen = operator;
+  const other = lab.operator();
+  await other.ready();
+  process.kill(frozen.pid, 'SIGSTOP');
+  await tokenOf(lab, await newPod(), 'publisher', undefined, 30_000);
+  t.true(await leads(other));
+  const said = auditOf(frozen).length;
+  process.kill(frozen.pid, 'SIGCONT');
+  const ended = await Promise.race([
+    frozen.exited,
+    new Promise((resolve) => setTimeout(() => resolve('it lives'), 15_000)),
+  ]);
+  t.deepEqual(ended, { code: 1, signal: null });
+  t.is(auditOf(frozen).length, said);
+  operator = other;
+});

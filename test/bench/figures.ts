@@ -40,6 +40,17 @@ export function useOf(pid: number): ProcessUse {
   };
 }
 
+/** Milliseconds that the CPUs of this machine, all together, were at work and were there, since the start. */
+export function machineUse(): { readonly busy: number; readonly capacity: number } {
+  const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n');
+  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softIrq = 0, stolen = 0] = first
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  const busy = (user + nice + system + irq + softIrq + stolen) * tick;
+  return { busy, capacity: busy + (idle + wait) * tick };
+}
+
 /** Columns padded to the widest cell; the first one to the left, the others to the right. */
 export function tableOf(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));

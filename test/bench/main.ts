@@ -76,9 +76,9 @@ async function runsOf(benchmark: Benchmark, count: number): Promise<Figures[]> {
     const order: readonly Contender[] = run % 2 === 0 ? ['floor', 'operator'] : ['operator', 'floor'];
     for (const contender of order) {
       const figures = await measure(stage, contender, benchmark);
-      const { p50, p99, throughput } = figures;
+      const { p50, p99, throughput, strangers } = figures;
       note(
-        `${benchmark.name} ${run + 1}/${count} ${contender}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${throughput.toFixed(1)} pods/s; load average ${loadavg()[0]!.toFixed(2)}`,
+        `${benchmark.name} ${run + 1}/${count} ${contender}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${throughput.toFixed(1)} pods/s; others used ${(strangers * 100).toFixed(0)} % of the machine`,
       );
       runs.push(figures);
     }

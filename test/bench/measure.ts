@@ -1,4 +1,4 @@
-import { percentile, type ProcessUse, useOf } from './figures.ts';
+import { machineUse, percentile, type ProcessUse, useOf } from './figures.ts';
 import type { ProviderCounts } from './provider.ts';
 import type { Contender, LoopDelay, Served, Serving, Stage } from './stage.ts';
 
@@ -19,6 +19,10 @@ export interface Figures {
   readonly cpuPerToken: number;
   /** CPU of everybody else on the machine that has a part in it, milliseconds per token. */
   readonly otherCpuPerToken: Readonly<Record<string, number>>;
+  /** Share of the machine's CPU time that nobody of these spent: with much of it the figures say little. */
+  readonly strangers: number;
+  /** Share of the machine's CPU time that nobody needed. */
+  readonly idle: number;
   /** MiB. */
   readonly resident: number;
   readonly peakResident: number;
@@ -58,6 +62,7 @@ interface Counters {
   readonly serving: ProcessUse;
   /** Milliseconds by name. */
   readonly others: ReadonlyMap<string, number>;
+  readonly machine: ReturnType<typeof machineUse>;
   readonly loopDelay?: LoopDelay;
 }
 
@@ -68,6 +73,7 @@ async function countersOf(stage: Stage, serving: Serving): Promise<Counters> {
     provider: await stage.providerCounts(),
     serving: useOf(serving.pid),
     others: new Map([...bystanders].map(([name, pid]) => [name, useOf(pid).cpu])),
+    machine: machineUse(),
     ...(loopDelay === undefined ? {} : { loopDelay }),
   };
 }
@@ -78,6 +84,11 @@ function figuresOf(contender: Contender, served: readonly Served[], before: Coun
   const first = Math.min(...served.map(({ asked }) => asked));
   const last = Math.max(...served.map(({ readable }) => readable));
   const pods = served.length;
+  const own = after.serving.cpu - before.serving.cpu;
+  const others = [...after.others].map(([name, cpu]) => [name, cpu - (before.others.get(name) ?? 0)] as const);
+  const busy = after.machine.busy - before.machine.busy;
+  const capacity = after.machine.capacity - before.machine.capacity;
+  const known = others.reduce((sum, [, cpu]) => sum + cpu, own);
   return {
     contender,
     pods,
@@ -89,10 +100,10 @@ function figuresOf(contender: Contender, served: readonly Served[], before: Coun
     // All calls count, discovery included.
     providerCallsPerToken:
       (after.provider.allCalls - before.provider.allCalls) / (after.provider.issued - before.provider.issued),
-    cpuPerToken: (after.serving.cpu - before.serving.cpu) / pods,
-    otherCpuPerToken: Object.fromEntries(
-      [...after.others].map(([name, cpu]) => [name, (cpu - (before.others.get(name) ?? 0)) / pods]),
-    ),
+    cpuPerToken: own / pods,
+    otherCpuPerToken: Object.fromEntries(others.map(([name, cpu]) => [name, cpu / pods])),
+    strangers: Math.max(0, busy - known) / capacity,
+    idle: 1 - busy / capacity,
     resident: after.serving.resident,
     peakResident: after.serving.peak,
     ...(after.loopDelay === undefined ? {} : { loopDelay: after.loopDelay }),

@@ -27,6 +27,8 @@ const measures: readonly Measure[] = [
   ...['kube-apiserver', 'etcd', 'kube-controller-manager', 'kube-scheduler', 'provider', 'driver'].map(
     (name): Measure => ({ name: `… of ${name}`, of: ({ otherCpuPerToken }) => otherCpuPerToken[name], digits: 2 }),
   ),
+  { name: "machine's CPU spent by others, %", of: ({ strangers }) => strangers * 100, digits: 0 },
+  { name: "machine's CPU idle, %", of: ({ idle }) => idle * 100, digits: 0 },
   { name: 'resident memory afterwards, MiB', of: ({ resident }) => resident, digits: 0 },
   { name: 'resident memory at most, MiB', of: ({ peakResident }) => peakResident, digits: 0 },
   { name: 'event loop delay, p99, ms', of: ({ loopDelay }) => loopDelay?.p99, digits: 1 },

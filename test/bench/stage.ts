@@ -104,13 +104,13 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
     async pod() {
       pods += 1;
       const name = `payments-deploy-${pods}-x7k2p-q0b4t-m1wz9`;
-      const token = readable.wait(name);
       const body = agentPod({ name });
+      const token = readable.expect(name);
       const asked = performance.now();
       const answer = await jenkins.send('POST', podsPath, body);
       const created = performance.now();
       expectStatus(`pod ${name}`, answer, 201);
-      return { asked, created, readable: await token };
+      return { asked, created, readable: await token.within(patience) };
     },
     providerCounts: () => lab.provider.counts(),
     async bystanders() {
@@ -191,26 +191,35 @@ async function serveOperator(lab: Lab<ProviderProcess>, { profile }: StageOption
 }
 
 interface TokenWatch {
-  /** The time at which the token of this pod became readable. */
-  wait(pod: string): Promise<number>;
+  /** To be called before the pod is created. */
+  expect(pod: string): {
+    /** The time at which the token of this pod became readable; rejects where it does not within so many milliseconds. */
+    within(milliseconds: number): Promise<number>;
+  };
 }
 
 function watchTokens(admin: Api, signal: AbortSignal): TokenWatch {
-  const waiting = new Map<string, (at: number) => void>();
+  const expected = new Map<string, (at: number) => void>();
   const prefix = `ci-identity-${identity}.`;
   void (async () => {
     for await (const { type, object } of admin.watch(`${deliveriesPath}&watch=1`, signal)) {
       if (type === 'DELETED' || object.data?.['token'] === undefined) continue;
       const pod = object.metadata.name.slice(prefix.length);
-      waiting.get(pod)?.(performance.now());
-      waiting.delete(pod);
+      expected.get(pod)?.(performance.now());
+      expected.delete(pod);
     }
   })();
   return {
-    wait: (pod) =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`no token for pod ${pod} in ${patience} ms`)), patience);
-        waiting.set(pod, (at) => (clearTimeout(timer), resolve(at)));
-      }),
+    expect(pod) {
+      const seen = new Promise<number>((resolve) => expected.set(pod, resolve));
+      return {
+        within: (milliseconds) =>
+          new Promise((resolve, reject) => {
+            const late = new Error(`no token for pod ${pod} in ${milliseconds} ms`);
+            const timer = setTimeout(() => reject(late), milliseconds);
+            void seen.then((at) => (clearTimeout(timer), resolve(at)));
+          }),
+      };
+    },
   };
 }

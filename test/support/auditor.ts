@@ -170,7 +170,10 @@ export class Auditor {
     const records = <R>(kind: string): ReadonlyMap<string, R> =>
       new Map(
         secrets
-          .filter(({ type, metadata }) => type === `ci-identity.dev/${kind}-record` && metadata.namespace === 'ci-identity-system')
+          .filter(
+            ({ type, metadata }) =>
+              type === `ci-identity.dev/${kind}-record` && metadata.namespace === 'ci-identity-system',
+          )
           .map((raw) => [raw.metadata.name, JSON.parse(decode(raw.data?.['record.json'])) as R]),
       );
     return {
@@ -300,12 +303,17 @@ function unknownTokens({ sessions, live, lines }: Facts): readonly LiveToken[] {
 
 /** What people are shown: everything ready, nothing on its way out. */
 function statusFindings({ pools, identities, policies }: Facts, broken: string[]): void {
-  const all = [['pool', 'Ready', pools] as const, ['identity', 'Ready', identities] as const, ['policy', 'Valid', policies] as const];
+  const all = [
+    ['pool', 'Ready', pools] as const,
+    ['identity', 'Ready', identities] as const,
+    ['policy', 'Valid', policies] as const,
+  ];
   for (const [what, type, objects] of all) {
     for (const { metadata, status } of objects) {
       const condition = status?.conditions?.find((one) => one.type === type);
       if (metadata.deletionTimestamp !== undefined) broken.push(`${what} ${metadata.name} is on its way out`);
-      else if (condition?.status !== 'True') broken.push(`${what} ${metadata.name} is not ${type}: ${condition?.message ?? 'no condition'}`);
+      else if (condition?.status !== 'True')
+        broken.push(`${what} ${metadata.name} is not ${type}: ${condition?.message ?? 'no condition'}`);
     }
   }
 }

@@ -65,7 +65,7 @@ export function formsOf(value: string): readonly (readonly [string, string])[] {
   const bytes = Buffer.from(value, 'utf8');
   const forms: [string, string][] = [
     ['raw', value],
-    ['reversed', [...value].toReversed().join('')],
+    ['reversed', value.split('').toReversed().join('')],
     ['hex', bytes.toString('hex')],
     ['HEX', bytes.toString('hex').toUpperCase()],
     ['URL-encoded', encodeURIComponent(value)],

@@ -33,6 +33,6 @@ function requireCarriers(audiences: readonly string[], scopes: Readonly<Record<s
   if (missing.length === 0) return;
   const message =
     `issuer ${issuer}: no scope carries the audience ${missing.join(', ')}, so a token for it cannot be asked for. ` +
-    'Name the scope in spec.provider.audience.scopes of the pool.';
+    'Write the client scope of the provider that carries it into spec.provider.audience of the pool: {by: Scope, scopes: {<audience>: <scope>}}.';
   throw new OperatorError({ class: 'Terminal', reason: 'ScopeRefused', message });
 }

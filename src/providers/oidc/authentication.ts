@@ -75,13 +75,21 @@ export async function authenticate(
   return credential.type === 'ClientSecretBasic' ? ClientSecretBasic(secret) : ClientSecretPost(secret);
 }
 
+/** Importing costs nearly as much as signing, so it is done once for as long as the credential is in memory. */
+const importedKeys = new WeakMap<Credential, CryptoKey>();
+
 async function importPrivateKey(
   credential: Credential & { type: 'PrivateKeyJwt' },
   issuer: string,
 ): Promise<CryptoKey> {
+  const known = importedKeys.get(credential);
+  if (known !== undefined) return known;
   try {
     const imported = await importJWK(JSON.parse(credential.privateJwk.reveal()) as JWK, credential.alg);
-    if (!(imported instanceof Uint8Array)) return imported;
+    if (!(imported instanceof Uint8Array)) {
+      importedKeys.set(credential, imported);
+      return imported;
+    }
   } catch {
     // What the parser or importer says may quote the key.
   }
