@@ -37,12 +37,12 @@ async function run(): Promise<number> {
   return help ? 0 : 2;
 }
 
-run().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    process.stderr.write(
-      `ci-identity-operator: ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}\n`,
-    );
-    process.exit(1);
-  },
-);
+/** Node would print every member of the error and its cause, such as a request with our credentials. */
+function crash(error: unknown): never {
+  process.stderr.write(`ci-identity-operator: ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}\n`);
+  process.exit(1);
+}
+
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, crash);
+
+run().then((code) => process.exit(code), crash);

@@ -127,12 +127,16 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     operator.collect(),
   );
   logger.info('listening', { healthPort: health.port, metricsPort: scrape.port });
-  const watching = watchConfiguration(file, values['log-level'] === undefined, operator, logger, surface.stop);
+  // However the operator ends, nothing may keep the process alive: another replica leads by then.
+  const over = new AbortController();
+  const until = AbortSignal.any([surface.stop, over.signal]);
+  const watching = watchConfiguration(file, values['log-level'] === undefined, operator, logger, until);
   try {
     const ended = await operator.run(surface.stop);
     if (ended === 'LostLease') logger.error('lost the lease: exiting, another replica leads');
     return ended === 'LostLease' ? 1 : 0;
   } finally {
+    over.abort();
     await Promise.allSettled([watching, health.close(), scrape.close(), connection.close()]);
     audit.close();
   }

@@ -16,6 +16,7 @@ import { surelyWithoutEffect } from '../providers/no-effect.ts';
 import type { ClientRegistry, IdentityProvider } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import { clientRef, desiredClient, nothingDesired } from './client-desired.ts';
+import type { EffectName } from './effect-names.ts';
 import type { Memory } from './memory.ts';
 import { type PoolProviders, notConfigured } from './pool-providers.ts';
 
@@ -38,7 +39,7 @@ export interface ClientChangesOptions {
   readonly memory: Memory;
   readonly providers: PoolProviders;
   readonly records: RecordStore<ClientRecord>;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly clock: Clock;
 }
 
@@ -144,7 +145,7 @@ export class ClientChanges {
 
   /** Compare-and-set on `from`; resolves with the record as stored. */
   async write(
-    effect: string,
+    effect: EffectName,
     key: string,
     next: ClientRecord,
     from: ClientRecord | undefined,
@@ -155,7 +156,7 @@ export class ClientChanges {
     );
   }
 
-  async remove(effect: string, key: string, from: ClientRecord | undefined, signal: AbortSignal): Promise<void> {
+  async remove(effect: EffectName, key: string, from: ClientRecord | undefined, signal: AbortSignal): Promise<void> {
     await this.#o.effects.run(effect, { deadline: apiDeadline, signal }, (bounded) =>
       this.#o.records.remove(key, from, bounded),
     );
@@ -165,7 +166,7 @@ export class ClientChanges {
   async #open(
     key: string,
     s: ClientSnapshot,
-    effect: string,
+    effect: EffectName,
     n: number,
     signal: AbortSignal,
   ): Promise<(ClientWork & { readonly registry: ClientRegistry }) | undefined> {
@@ -187,7 +188,7 @@ export class ClientChanges {
   }
 
   async #call<T>(
-    effect: string,
+    effect: EffectName,
     key: string,
     intent: Intent,
     signal: AbortSignal,
@@ -211,7 +212,7 @@ export class ClientChanges {
    * between (a session that met a refusal) is no obstacle as long as the intent is still the same.
    */
   async #persist(
-    effect: string,
+    effect: EffectName,
     key: string,
     intent: Intent | undefined,
     signal: AbortSignal,

@@ -9,11 +9,12 @@ import { OperatorError } from '../errors.ts';
 import type { Redacted } from '../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
+import type { EffectName } from './effect-names.ts';
 
 const tokenDeadline = 30 * second;
 
 export interface Probe {
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly provider: IdentityProvider;
   readonly tokens: TokenSource;
   readonly ask: Ask;

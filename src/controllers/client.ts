@@ -14,6 +14,7 @@ import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import type { ClientChanges } from './client-changes.ts';
 import { prove } from './client-prove.ts';
 import { type ClientSources, snapshotClient } from './client-snapshot.ts';
+import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 
 type Taken = Decision<ClientAction> & { readonly action: ClientAction };
@@ -22,7 +23,7 @@ type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly t
 export interface ClientMachineOptions {
   readonly sources: ClientSources;
   readonly changes: ClientChanges;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly audit: AuditLog;
   readonly clock: Clock;
 }

@@ -18,6 +18,7 @@ import type { ClientTargets } from './client-targets.ts';
 import { ClientChanges } from './client-changes.ts';
 import { ClientMachine } from './client.ts';
 import type { Creators } from './creators.ts';
+import type { EffectName } from './effect-names.ts';
 import type { GuardKeeper } from './guard.ts';
 import type { Memory } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
@@ -43,7 +44,7 @@ export interface MachineParts {
   readonly creators: Creators;
   readonly reviews: Reviews;
   readonly guard: GuardKeeper;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly reporter: Reporter;
   readonly epoch: () => number;
   readonly installation: () => string;

@@ -19,6 +19,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
+import type { EffectName } from './effect-names.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
 import { readInstallation } from './installation.ts';
@@ -69,7 +70,7 @@ export class Operator {
   readonly #wiring: Wiring;
   readonly #guard: GuardKeeper;
   readonly #reporter: Reporter;
-  readonly #effects: Effects;
+  readonly #effects: Effects<EffectName>;
   readonly #budgets: Budgets;
   #configuration: Configuration;
   #installation = '';
@@ -94,7 +95,7 @@ export class Operator {
       random,
       onFailure: (error) => logger.warn('lease', { error }),
     });
-    this.#effects = new Effects({
+    this.#effects = new Effects<EffectName>({
       clock,
       held: () => this.#leader.held(),
       lost: this.#leader.lost,

@@ -11,6 +11,7 @@ import type { RecordStore } from '../kube/records.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { AuditFacts } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { EffectName } from './effect-names.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
@@ -26,7 +27,7 @@ export interface MinterOptions {
   readonly memory: Memory;
   readonly reviews: Reviews;
   readonly records: RecordStore<SessionRecord>;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly audit: SessionAudit;
   readonly metrics: Metrics;
   readonly clock: Clock;

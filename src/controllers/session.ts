@@ -15,6 +15,7 @@ import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import type { SessionAudit } from './session-audit.ts';
 import type { Minter } from './session-mint.ts';
@@ -30,7 +31,7 @@ export interface SessionMachineOptions {
   readonly delivered: Map<string, DeliveredState>;
   readonly minter: Minter;
   readonly records: RecordStore<SessionRecord>;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly audit: SessionAudit;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -206,7 +207,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   }
 
   async #write(
-    effect: string,
+    effect: EffectName,
     s: SessionSnapshot,
     next: SessionRecord | undefined,
     signal: AbortSignal,

@@ -19,13 +19,14 @@ import type { Resource } from '../kube/trim.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { Machine } from '../runtime/machine.ts';
 import type { Store } from '../runtime/store.ts';
+import type { EffectName } from './effect-names.ts';
 import type { Reporter } from './reporter.ts';
 import { type StatusSources, identityFacts, policyFacts, poolFacts } from './status-facts.ts';
 
 export interface ProjectionParts {
   readonly connection: ApiConnection;
   readonly sources: StatusSources;
-  readonly effects: Effects;
+  readonly effects: Effects<EffectName>;
   readonly reporter: Reporter;
   readonly clock: Clock;
 }

@@ -48,10 +48,32 @@ function parameter(challenge: string, name: string): string | undefined {
   return match?.[1];
 }
 
+/** Credentials as protocols write them: an authentication scheme, a JWT, and members or parameters whose name says it. */
+const schemes = /\b(basic|bearer|dpop)\s+[\w+/=.~%-]{8,}/gi;
+const jwts = /eyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)*/g;
+const named = /(token|secret|assertion|password)((?:\\*["'])?\s*[:=]\s*(?:\\*["'])?)[^\s"'\\&,}]{8,}/gi;
+
+/** What a provider repeats of our request (or of its own answer) is taken out, in every encoding that requests use. */
 function scrub(value: string, secrets: readonly string[]): string {
   let left = value;
-  for (const secret of secrets) if (secret.length >= 8) left = left.replaceAll(secret, '[redacted]');
-  return left.replace(/eyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)*/g, '[redacted]');
+  for (const secret of secrets) if (secret.length >= 8) left = left.replaceAll(secret, redacted);
+  left = left.replace(schemes, `$1 ${redacted}`).replace(jwts, redacted).replace(named, `$1$2${redacted}`);
+  for (const form of secrets.flatMap(encoded)) left = left.replaceAll(form, redacted);
+  return left;
+}
+
+const redacted = '[redacted]';
+
+/** Percent-encoded, and Base64 with whatever stands before it (RFC 6749 §2.3.1: a client id). */
+function encoded(secret: string): readonly string[] {
+  if (secret.length < 8) return [];
+  const bytes = Buffer.from(encodeURIComponent(secret), 'utf8');
+  const base64 = [0, 1, 2].map((skip) =>
+    Buffer.concat([Buffer.alloc(skip), bytes])
+      .toString('base64')
+      .slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6)),
+  );
+  return [encodeURIComponent(secret), ...base64];
 }
 
 /** One line of printable text: control, bidirectional and zero-width characters become `?`. */

@@ -24,8 +24,11 @@ export interface EffectOptions {
   readonly whose?: ErrorOwner;
 }
 
-/** The one way to the outside world: nothing is called without the lease, without an end in time, or unseen. */
-export class Effects {
+/**
+ * The one way to the outside world: nothing is called without the lease, without an end in time, or unseen. `Name`: the names that calls may
+ * have, so that whoever enumerates them forgets none.
+ */
+export class Effects<Name extends string = string> {
   readonly #o: EffectsOptions;
 
   constructor(options: EffectsOptions) {
@@ -37,7 +40,7 @@ export class Effects {
    * the call takes longer than `deadline` (its signal aborts then, and what it answers later is dropped), the reason of `signal` where that
    * aborts, else what the call throws. The call may have taken effect in all cases but the first.
    */
-  async run<T>(name: string, o: EffectOptions, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async run<T>(name: Name, o: EffectOptions, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { clock, held, lost, crash, onEffect } = this.#o;
     o.signal.throwIfAborted();
     await crash?.(name, 'before');

@@ -32,6 +32,8 @@ export async function whyKeycloakCannotRun(): Promise<string | undefined> {
 
 /** From the cache, else from Maven Central into the cache: 160 MB and about a minute, once. Several callers at once get it once. */
 export async function ensureKeycloak(log: (line: string) => void): Promise<Distribution> {
+  const obstacle = await whyKeycloakCannotRun();
+  if (obstacle !== undefined) throw new Error(obstacle);
   if (!(await exists(directory()))) {
     await withLock('keycloak', async () => {
       if (!(await exists(directory()))) await make(log);
@@ -49,8 +51,6 @@ function filesIn(cached: string): Distribution {
 }
 
 async function make(log: (line: string) => void): Promise<void> {
-  const obstacle = await whyKeycloakCannotRun();
-  if (obstacle !== undefined) throw new Error(obstacle);
   const partial = `${directory()}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });

@@ -8,6 +8,9 @@ export interface RealmNeeds {
   readonly audiences: Readonly<Record<string, string>>;
 }
 
+/** A resource server that asks Keycloak about every token it is shown. */
+const auditor = { clientId: 'auditor', secret: 'only-for-tests' };
+
 type Representation = Readonly<Record<string, unknown>>;
 
 /** One realm as its administrator sees it. */
@@ -71,11 +74,20 @@ export class Realm {
     return found[0];
   }
 
+  /** Ids of the keys with which this client may authenticate. */
+  async keyIdsOf(clientId: string): Promise<readonly string[]> {
+    const { attributes } = (await this.client(clientId)) as { readonly attributes: Readonly<Record<string, string>> };
+    const { keys } = JSON.parse(attributes['jwks.string'] ?? '{"keys":[]}') as { readonly keys: { kid: string }[] };
+    return keys.map(({ kid }) => kid);
+  }
+
   /** Ids of the clients that did not come with the realm. */
   async clientIds(): Promise<readonly string[]> {
     const stock = ['account', 'account-console', 'admin-cli', 'broker', 'realm-management', 'security-admin-console'];
     const all = await this.#admin.get<readonly { readonly clientId: string }[]>(`${this.#path}/clients?max=1000`);
-    return all.map(({ clientId }) => clientId).filter((clientId) => !stock.includes(clientId));
+    return all
+      .map(({ clientId }) => clientId)
+      .filter((clientId) => !stock.includes(clientId) && clientId !== auditor.clientId);
   }
 
   async editClient(clientId: string, change: Representation): Promise<void> {
@@ -109,6 +121,22 @@ export class Realm {
       readonly registrationAccessToken: string;
     };
     return answer.registrationAccessToken;
+  }
+
+  /** RFC 7662 with a client of our own, which is made when it is first needed. */
+  async isLive(token: string): Promise<boolean> {
+    if ((await this.client(auditor.clientId)) === undefined) await this.#admin.post(`${this.#path}/clients`, auditor);
+    const { clientId: client_id, secret: client_secret } = auditor;
+    const { status, body } = await this.#admin.request(
+      'POST',
+      `${this.#path}/protocol/openid-connect/token/introspect`,
+      {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({ client_id, client_secret, token }).toString(),
+      },
+    );
+    if (status !== 200) throw new Error(`introspection: ${status} ${body.slice(0, 200)}`);
+    return (JSON.parse(body) as { readonly active: boolean }).active;
   }
 
   async #existing(clientId: string): Promise<Representation & { readonly id: string }> {

@@ -1,6 +1,6 @@
 /** One story – objects, a pod with a token, a rotation if wanted, the end of the pod, the end of the pool – told while the program dies in it. */
 import type { EffectName } from '#src/controllers/effect-names.ts';
-import { createPod, identity, page, policy, pool, team } from '#test/api/operator-lab.ts';
+import { type Pod, createPod, identity, page, policy, pool, team } from '#test/api/operator-lab.ts';
 import { type Api, openApi } from '#test/bench/api.ts';
 import type { Endpoint, Fault } from '#test/providers/oidc-provider-faults.ts';
 import type { OidcProviderSettings } from '#test/providers/oidc-provider.ts';
@@ -63,12 +63,13 @@ export const lostAnswers = {
   'client.Deregister.call': { phase: 'poolEnd', endpoint: 'delete' },
 } as const satisfies Partial<Record<EffectName, { readonly phase: Phase; readonly endpoint: Endpoint }>>;
 
-/** The program, started again whenever it has died by its own hand; a second death is none of ours and fails the story. */
+/** The program, started again whenever it was killed. That it ends in any other way is none of the story and fails it. */
 class Program {
   readonly #lab: Lab;
   readonly #all: OperatorProcess[];
   #now: OperatorProcess;
   #died = 0;
+  #surprise: Error | undefined;
   #over = false;
 
   constructor(lab: Lab, all: OperatorProcess[], crashAt: string | undefined) {
@@ -77,7 +78,9 @@ class Program {
     this.#now = this.#start(crashAt);
   }
 
+  /** How often it was killed; throws when it ended in another way. */
   get died(): number {
+    if (this.#surprise !== undefined) throw this.#surprise;
     return this.#died;
   }
 
@@ -91,28 +94,38 @@ class Program {
     return [...text.matchAll(/^ci_identity_effect_seconds_count\{operation="([^"]+)"/gm)].map(([, name = '']) => name);
   }
 
+  /** In good order; throws when it takes longer than it may. */
   async stop(): Promise<void> {
     this.#over = true;
-    await this.#now.stop();
+    const late = new Promise<'late'>((resolve) => void setTimeout(resolve, 25_000, 'late').unref());
+    if ((await Promise.race([this.#now.stop(), late])) !== 'late') return;
+    await this.#now.stop('SIGKILL');
+    throw new Error(`the program did not end within 25 s of SIGTERM\n${this.log().slice(-3_000)}`);
   }
 
   #start(crashAt?: string): OperatorProcess {
     const started = this.#lab.operator(crashAt === undefined ? {} : { crashAt });
     this.#all.push(started);
-    void started.exited.then(({ signal }) => {
-      if (this.#over) return;
-      if (signal === 'SIGKILL') this.#died += 1;
-      void this.#again();
-    });
+    void started.exited.then((end) => (this.#over ? undefined : this.#ended(end)));
     return started;
   }
 
+  async #ended({ code, signal }: Awaited<OperatorProcess['exited']>): Promise<void> {
+    if (signal === 'SIGKILL') this.#died += 1;
+    else this.#surprise ??= new Error(`the program ended with code ${code}, signal ${signal}`);
+    try {
+      await this.#release();
+      if (!this.#over) this.#now = this.#start();
+    } catch (error) {
+      this.#surprise ??= error as Error;
+    }
+  }
+
   /** Nobody waits for the dead one's lease to run out; its epoch stays. */
-  async #again(): Promise<void> {
+  async #release(): Promise<void> {
     const lease = ['-n', 'ci-identity-system', 'lease', 'ci-identity-controller'];
     const free = JSON.stringify({ spec: { holderIdentity: null } });
     await this.#lab.kubectl(['patch', ...lease, '--type=merge', '-p', free]);
-    if (!this.#over) this.#now = this.#start();
   }
 }
 
@@ -127,6 +140,7 @@ export class Stage {
   readonly reached = new Set<string>();
   readonly #api: Api;
   readonly #processes: OperatorProcess[] = [];
+  readonly #programs: Program[] = [];
 
   constructor(lab: Lab) {
     this.lab = lab;
@@ -145,6 +159,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
+    await Promise.all(this.#programs.map((program) => program.stop()));
     await this.#api.close();
   }
 
@@ -168,7 +183,39 @@ export class Stage {
   }
 
   program(crashAt?: string): Program {
-    return new Program(this.lab, this.#processes, crashAt);
+    const program = new Program(this.lab, this.#processes, crashAt);
+    this.#programs.push(program);
+    return program;
+  }
+
+  /** Pool, policy and identity of that name. */
+  async apply(name: string): Promise<void> {
+    await this.lab.apply(
+      pool(name, this.lab.provider.issuer),
+      policy(name, { role: name, pool: name, scopes: ['artifacts:publish'] }),
+      identity(name, { pool: name, roles: [name] }),
+    );
+  }
+
+  pod(name: string): Promise<Pod> {
+    return createPod(this.lab, `${name}-x7k2p-q0b4t-m1wz9`, [name]);
+  }
+
+  async endOf(pod: Pod): Promise<void> {
+    await this.lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--now', '--wait=false']);
+  }
+
+  async rotate(name: string): Promise<void> {
+    await this.lab.kubectl(['annotate', 'identitypool', name, 'ci-identity.dev/rotate=now']);
+    await eventually(`${name} has rotated`, async () => {
+      const raw = await this.get(`/apis/ci-identity.dev/v1alpha1/identitypools/${name}`);
+      return (raw as Rotated).status?.credential?.generation === 2 ? true : undefined;
+    });
+  }
+
+  async remove(name: string): Promise<void> {
+    const all = ['ciidentity', 'scopepolicy', 'identitypool'].map((kind) => `${kind}/${name}`);
+    await this.lab.kubectl(['delete', '--wait=false', '-n', team, ...all]);
   }
 
   /** Tells the whole story and looks after every phase; resolves with the number of deaths. Throws with everything that is broken. */
@@ -186,40 +233,24 @@ export class Stage {
     };
     const sound = (when: string): Promise<void> => this.sound(`${name}, ${when}`, lostProbes);
     enter('objects');
-    await lab.apply(
-      pool(name, provider.issuer),
-      policy(name, { role: name, pool: name, scopes: ['artifacts:publish'] }),
-      identity(name, { pool: name, roles: [name] }),
-    );
+    await this.apply(name);
     const owner = await lab.kubectl(['get', 'identitypool', name, '-o', 'jsonpath={.metadata.uid}']);
     const program = this.program(crashAt === undefined ? undefined : `${crashAt.effect}:${crashAt.moment}`);
     try {
       await sound('registration');
       enter('pod');
-      const pod = await createPod(lab, `${name}-x7k2p-q0b4t-m1wz9`, [name]);
+      const pod = await this.pod(name);
       await sound('the first token');
       if (rotates) {
         enter('rotation');
-        await lab.kubectl(['annotate', 'identitypool', name, 'ci-identity.dev/rotate=now']);
-        await eventually(`${name} has rotated`, async () => {
-          const raw = await this.get(`/apis/ci-identity.dev/v1alpha1/identitypools/${name}`);
-          return (raw as Rotated).status?.credential?.generation === 2 ? true : undefined;
-        });
+        await this.rotate(name);
         await sound('the rotation');
       }
       enter('podEnd');
-      await lab.kubectlAsJenkins(['delete', 'pod', '-n', team, pod.name, '--now', '--wait=false']);
+      await this.endOf(pod);
       await sound('the end of the pod');
       enter('poolEnd');
-      await lab.kubectl([
-        'delete',
-        '--wait=false',
-        '-n',
-        team,
-        `ciidentity/${name}`,
-        `scopepolicy/${name}`,
-        `identitypool/${name}`,
-      ]);
+      await this.remove(name);
       await sound('the end of the pool');
       const left = auditor.clientsOf(owner);
       if (left > auditor.admittedOrphans(owner)) throw new Error(`${left} clients are left at the provider`);

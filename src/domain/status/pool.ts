@@ -78,7 +78,9 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   if (blocked !== undefined)
     return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
   if (pool.metadata.deletionTimestamp !== undefined) {
-    const left = facts.clients.find(({ record, failure }) => record !== undefined && failure !== undefined)?.failure;
+    const left =
+      facts.clients.find(({ record, failure }) => record !== undefined && failure !== undefined)?.failure ??
+      parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost');
     const why = left?.message ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
     return [
       ...marked(draft('Ready', 'False', left?.reason ?? 'Deregistering', about(subject, why)), 'Reconciling'),

@@ -155,6 +155,11 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     `Ready=False/ProviderUnavailable ${good} Reconciling=True/ProviderUnavailable`,
   ],
   [
+    'being deleted, and nobody can delete its client any more',
+    { pool: deleted, clients: [client({ wanted: true, record: record({ managementLost: true }) })] },
+    'Ready=False/RegistrationAccessTokenLost Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/RegistrationAccessTokenLost',
+  ],
+  [
     'a client that is no longer wanted does not count',
     { clients: [client(), client({ wanted: false, failure: failure('RegistrationRefused', true) })] },
     `Ready=True/Ready ${good}`,
