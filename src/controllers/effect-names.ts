@@ -35,21 +35,21 @@ export const clientEffects = {
 } as const satisfies Readonly<Record<ClientAction['type'], readonly string[]>>;
 
 export const sessionEffects = {
-  Mint: ['session.Mint.review', 'session.Mint.call', 'session.Mint.record'],
+  Mint: ['session.Mint.review', 'session.Mint.call', 'session.Mint.revoke', 'session.Mint.record'],
   Deliver: ['session.Deliver.write'],
   Forbid: ['session.Forbid.record'],
   Revoke: ['session.Revoke.call', 'session.Revoke.record'],
   Drop: ['session.Drop.record'],
 } as const satisfies Readonly<Record<SessionAction['type'], readonly string[]>>;
 
-type StatusEffects = Readonly<Partial<Record<StatusAction<unknown>['type'], string>>>;
+type StatusEffects<Name extends string> = Readonly<Partial<Record<StatusAction<unknown>['type'], Name>>>;
 
 /** Only pools have a finalizer. */
 export const statusEffects = {
   pool: { AddFinalizer: 'pool.AddFinalizer', RemoveFinalizer: 'pool.RemoveFinalizer', WriteStatus: 'pool.WriteStatus' },
   policy: { WriteStatus: 'policy.WriteStatus' },
   identity: { WriteStatus: 'identity.WriteStatus' },
-} as const satisfies Readonly<Record<string, StatusEffects>>;
+} as const satisfies Readonly<Record<string, StatusEffects<string>>>;
 
 /** What a session tells about the client that was refused; part of no action of the client table. */
 export const refusalEffect = 'client.Refusal.record';
@@ -61,6 +61,9 @@ export type EffectName =
   | ValuesOf<typeof sessionEffects>[number]
   | ValuesOf<{ readonly [M in keyof typeof statusEffects]: ValuesOf<(typeof statusEffects)[M]> }>
   | typeof refusalEffect;
+
+/** The effects of one projection; an action that it never takes has none. */
+export type ProjectionEffects = StatusEffects<EffectName>;
 
 /** Every effect there is. */
 export const effectNames: readonly EffectName[] = [

@@ -19,7 +19,7 @@ import type { Resource } from '../kube/trim.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { Machine } from '../runtime/machine.ts';
 import type { Store } from '../runtime/store.ts';
-import type { EffectName } from './effect-names.ts';
+import { type EffectName, type ProjectionEffects, statusEffects } from './effect-names.ts';
 import type { Reporter } from './reporter.ts';
 import { type StatusSources, identityFacts, policyFacts, poolFacts } from './status-facts.ts';
 
@@ -37,6 +37,7 @@ interface Projection<Spec, Status extends WithConditions, Facts> {
   readonly name: string;
   readonly kind: Kind;
   readonly store: Store<Resource<Spec, Status>>;
+  readonly effects: ProjectionEffects;
   facts(key: string, writtenAt: Instant | undefined): Facts | undefined;
   decide(facts: Facts, now: Instant): Decision<StatusAction<Status>>;
 }
@@ -48,6 +49,7 @@ export function poolMachine(parts: ProjectionParts): Machine<PoolFacts, StatusAc
     name: 'pool',
     kind: kinds.identityPools,
     store: parts.sources.memory.pools,
+    effects: statusEffects.pool,
     facts: (key, writtenAt) => poolFacts(parts.sources, key, writtenAt),
     decide: decidePool,
   });
@@ -58,6 +60,7 @@ export function policyMachine(parts: ProjectionParts): Machine<PolicyFacts, Stat
     name: 'policy',
     kind: kinds.scopePolicies,
     store: parts.sources.memory.policies,
+    effects: statusEffects.policy,
     facts: (key, writtenAt) => policyFacts(parts.sources, key, writtenAt),
     decide: decidePolicy,
   });
@@ -68,6 +71,7 @@ export function identityMachine(parts: ProjectionParts): Machine<IdentityFacts, 
     name: 'identity',
     kind: kinds.ciIdentities,
     store: parts.sources.memory.identities,
+    effects: statusEffects.identity,
     facts: (key, writtenAt) => identityFacts(parts.sources, key, writtenAt),
     decide: decideIdentity,
   });
@@ -105,11 +109,12 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
     { action }: Decision<StatusAction<Status>> & { readonly action: StatusAction<Status> },
     signal: AbortSignal,
   ): Promise<void> {
-    const { store, kind, name } = this.#projection;
+    const { store, kind, name, effects: projected } = this.#projection;
     const known = store.get(key);
     if (known === undefined) return;
     const { connection, effects } = this.#parts;
-    const effect = `${name}.${action.type}`;
+    const effect = projected[action.type];
+    if (effect === undefined) throw new Error(`the projection ${name} has no effect ${action.type}`);
     const next = await effects.run(effect, { deadline: apiDeadline, signal }, async (bounded) => {
       if (action.type === 'AddFinalizer') return addFinalizer(connection, kind, known, poolFinalizer, bounded);
       if (action.type === 'RemoveFinalizer') return removeFinalizer(connection, kind, known, poolFinalizer, bounded);

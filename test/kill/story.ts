@@ -42,6 +42,17 @@ export const troublesOf: Partial<Record<EffectName, readonly Trouble[]>> = {
       fault: { endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } },
     },
   ],
+  // The provider grants more than was asked for: the token is thrown away.
+  'session.Mint.revoke': [
+    {
+      phase: 'pod',
+      fault: {
+        endpoint: 'token',
+        times: 1,
+        rewrite: ({ body }) => ({ body: { ...(body as object), scope: 'artifacts:publish artifacts:delete' } }),
+      },
+    },
+  ],
   'session.Drop.record': [
     { phase: 'pod', tokenLifetime: 12 },
     { phase: 'podEnd', fault: { endpoint: 'revocation', instead: { status: 503 } } },
