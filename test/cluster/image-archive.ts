@@ -11,18 +11,23 @@ export interface ImageEntry {
 export interface Image {
   /** With tag; choose one other than `latest`, which a kubelet would pull. */
   readonly name: string;
-  readonly entries: readonly ImageEntry[];
+  /** Or the layer's tar as it is. */
+  readonly entries: readonly ImageEntry[] | Buffer;
   readonly command: readonly string[];
+  /** Default `/`. */
+  readonly workingDirectory?: string;
+  /** Directories that are looked through for programs before the usual ones. */
+  readonly path?: readonly string[];
 }
 
 /** A docker archive of images with one layer each: what `docker load` and `ctr images import` read. Images with the same entries share a layer. */
 export function imageArchive(images: readonly Image[]): Buffer {
-  const layers = new Map<readonly ImageEntry[], { file: string; tar: Buffer; digest: string }>();
+  const layers = new Map<Image['entries'], { file: string; tar: Buffer; digest: string }>();
   const files: ImageEntry[] = [];
-  const manifest = images.map(({ name, entries, command }) => {
+  const manifest = images.map(({ name, entries, command, workingDirectory = '/', path = [] }) => {
     let layer = layers.get(entries);
     if (!layer) {
-      const content = tar(entries);
+      const content = Buffer.isBuffer(entries) ? entries : tar(entries);
       const digest = sha256(content);
       layer = { file: `${digest}.tar`, tar: content, digest };
       layers.set(entries, layer);
@@ -32,7 +37,11 @@ export function imageArchive(images: readonly Image[]): Buffer {
       JSON.stringify({
         architecture: process.arch === 'x64' ? 'amd64' : process.arch,
         os: 'linux',
-        config: { Cmd: command, Env: ['PATH=/usr/local/bin:/usr/bin:/bin'], WorkingDir: '/' },
+        config: {
+          Cmd: command,
+          Env: [`PATH=${[...path, '/usr/local/bin', '/usr/bin', '/bin'].join(':')}`],
+          WorkingDir: workingDirectory,
+        },
         rootfs: { type: 'layers', diff_ids: [`sha256:${layer.digest}`] },
       }),
     );
