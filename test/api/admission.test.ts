@@ -42,7 +42,7 @@ interface PodJson {
 
 interface ContainerJson {
   name: string;
-  env?: { name: string; value?: string }[];
+  env?: { name: string; value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } }[];
   volumeMounts: MountJson[];
   securityContext?: object;
 }
@@ -304,6 +304,13 @@ function envOf(container: ContainerJson): Record<string, string | undefined> {
   return Object.fromEntries((container.env ?? []).map((e) => [e.name, e.value]));
 }
 
+/** The kubelet fills `$(NAME)` in with variables that stand before it only. */
+function namesPodUidFirst({ env = [] }: ContainerJson): boolean {
+  const uid = env.findIndex((e) => e.name === 'CI_IDENTITY_POD_UID');
+  const session = env.findIndex((e) => e.name.endsWith('_SESSION_ID'));
+  return env[uid]?.valueFrom?.fieldRef?.fieldPath === 'metadata.uid' && uid < session;
+}
+
 function has(container: ContainerJson, id: string): boolean {
   return container.volumeMounts.some((m) => m.name === `ci-identity-${id}`);
 }
@@ -348,7 +355,9 @@ const injection: readonly Row[] = [
           CI_IDENTITY_PUBLISHER_DIR: '/var/run/secrets/ci-identity/publisher',
           CI_IDENTITY_PUBLISHER_TOKEN_FILE: '/var/run/secrets/ci-identity/publisher/token',
           CI_IDENTITY_TOKEN_FILE: '/var/run/secrets/ci-identity/publisher/token',
+          CI_IDENTITY_PUBLISHER_SESSION_ID: '$(CI_IDENTITY_POD_UID).publisher',
         });
+        t.true(namesPodUidFirst(container));
       }
       t.is(envOf(containers[1])['JENKINS_AGENT_NAME'], agentPodName);
     },
@@ -394,6 +403,8 @@ const injection: readonly Row[] = [
       t.is(envOf(maven)['CI_IDENTITY_TOOLBOX_TOKEN_FILE'], '/var/run/secrets/ci-identity/toolbox/token');
       t.is(envOf(maven)['CI_IDENTITY_TOKEN_FILE'], '/var/run/secrets/ci-identity/publisher/token');
       t.is(envOf(jnlp)['CI_IDENTITY_TOOLBOX_DIR'], undefined);
+      t.is(envOf(maven)['CI_IDENTITY_TOOLBOX_SESSION_ID'], '$(CI_IDENTITY_POD_UID).toolbox');
+      t.true(namesPodUidFirst(maven) && namesPodUidFirst(jnlp));
     },
   },
   {

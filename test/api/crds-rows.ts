@@ -742,6 +742,8 @@ const scopePolicy: readonly Row[] = [
   ...duration('spec.rules[].maxTokenLifetime', ['59s', '25h'], lifetimeRange),
 ];
 
+const someActor = { type: 'AIAgent', id: 'release-bot', owner: 'payments@example.com' };
+
 const ciIdentity: readonly Row[] = [
   ...['a.b', long(51)].map((name): Row => ({
     at: '',
@@ -793,6 +795,51 @@ const ciIdentity: readonly Row[] = [
     changes: { 'spec.delivery.containers': [value] },
     says: "a container's name is a DNS label of lower-case letters, digits and '-'; wildcards match nothing",
   })),
+  ...Object.keys(someActor).map((name): Row => ({
+    at: `spec.actor.${name}`,
+    breaks: 'required',
+    changes: { 'spec.actor': { ...someActor, [name]: undefined } },
+    says: required,
+  })),
+  {
+    at: 'spec.actor.type',
+    breaks: 'enum',
+    changes: { 'spec.actor': { ...someActor, type: 'Person' } },
+    says: notOneOf('AIAgent', 'Automation'),
+  },
+  ...(['id', 'owner'] as const).flatMap((name): readonly Row[] => [
+    ...text(
+      `spec.actor.${name}`,
+      128,
+      (value) => ({ 'spec.actor': { ...someActor, [name]: value } }),
+      `spec.actor.${name}`,
+    ),
+    ...['a b', 'a\n', '\u001b[31m', '\u202e', 'é'].map((value): Row => ({
+      at: `spec.actor.${name}`,
+      breaks: 'rule',
+      changes: { 'spec.actor': { ...someActor, [name]: value } },
+      says: `actor.${name} is one word of printable ASCII characters without spaces, such as ${name === 'id' ? 'release-bot' : 'payments@example.com'}`,
+    })),
+  ]),
+  ...(
+    [
+      ['concurrentSessions', 10_000],
+      ['sessionsPerHour', 1_000],
+    ] as const
+  ).flatMap(([name, most]): readonly Row[] => [
+    {
+      at: `spec.limits.${name}`,
+      breaks: 'minimum',
+      changes: { 'spec.limits': { [name]: 0 } },
+      says: 'should be greater than or equal to 1',
+    },
+    {
+      at: `spec.limits.${name}`,
+      breaks: 'maximum',
+      changes: { 'spec.limits': { [name]: most + 1 } },
+      says: `should be less than or equal to ${most}`,
+    },
+  ]),
 ];
 
 export const rows: Readonly<Record<Kind, readonly Row[]>> = {

@@ -18,6 +18,8 @@ export interface CrdSchema {
   readonly maxItems?: number;
   readonly minProperties?: number;
   readonly maxProperties?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
   readonly 'x-kubernetes-list-type'?: 'set' | 'map' | 'atomic';
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly 'x-kubernetes-validations'?: readonly CelRule[];
@@ -97,6 +99,8 @@ const bounds = [
   'maxItems',
   'minProperties',
   'maxProperties',
+  'minimum',
+  'maximum',
   'enum',
 ] as const;
 

@@ -64,6 +64,8 @@ test('a real pod reads its token, across a renewal, whoever it runs as, and lose
   t.is(first.header, `Authorization: Bearer ${first.token}`);
   t.is(first.json.scope, 'artifacts:publish artifacts:read');
   t.regex(first.json.session_id, /^[0-9a-f-]{36}\.publisher$/);
+  const printed = ['exec', '-n', namespace, name, '-c', 'maven', '--', 'sh', '-c'];
+  t.is((await lab.kubectl([...printed, 'echo "$CI_IDENTITY_PUBLISHER_SESSION_ID"'])).trim(), first.json.session_id);
   t.true(isLive(first.token));
   for (const container of ['nobody', 'jnlp']) t.is((await filesIn(container)).token, first.token, container);
 

@@ -81,6 +81,8 @@ for (const kind of kinds) {
       'minItems',
       'maxItems',
       'maxProperties',
+      'minimum',
+      'maximum',
       'x-kubernetes-list-type',
       'x-kubernetes-list-map-keys',
       'x-kubernetes-validations',

@@ -35,6 +35,8 @@ export interface CiIdentitySpec {
   readonly audiences?: readonly string[];
   readonly agents?: CiIdentityAgents;
   readonly delivery?: CiIdentityDelivery;
+  readonly actor?: CiIdentityActor;
+  readonly limits?: CiIdentityLimits;
   /** true: no new tokens, live ones are revoked. Default false. The annotation ci-identity.dev/emergency-stop does the same where a GitOps tool would revert this field. */
   readonly suspend?: boolean;
 }
@@ -75,6 +77,22 @@ export interface CiIdentityDelivery {
   readonly containers?: readonly string[];
   /** true: the variable CI_IDENTITY_TOKEN_FILE names this token too, for tools that know one token only. Default false. At most one identity of a pod can be the default. */
   readonly default?: boolean;
+}
+/** Who acts through these tokens where it is not plain automation, such as an AI agent: every audit line of its sessions names it. It is a statement of the team, it changes no token. */
+export interface CiIdentityActor {
+  /** AIAgent: a program that decides by itself what it does. Automation: one that does what a script says. */
+  readonly type: 'AIAgent' | 'Automation';
+  /** Name of the actor in the team's own words, such as release-bot. */
+  readonly id: string;
+  /** The person or team that answers for it, such as payments@example.com. */
+  readonly owner: string;
+}
+/** How much this identity may do. A session beyond a limit gets error.json instead of a token. */
+export interface CiIdentityLimits {
+  /** Pods that hold a token of this identity at the same time. Default: no limit. */
+  readonly concurrentSessions?: number;
+  /** Pods that get their first token within any 60 minutes. Default: no limit. */
+  readonly sessionsPerHour?: number;
 }
 /** What the operator found and did. Written by the operator only, never read by it. */
 export interface CiIdentityStatus {
