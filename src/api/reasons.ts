@@ -42,6 +42,7 @@ export const reasons = {
   AudiencesDiffer: 'Several audiences with different grants cannot share one token.',
   NothingGranted: 'Nothing is left of what the identity asks for.',
   Authorized: 'The policies grant everything that is asked for.',
+  ShadowDenied: 'Granted only because the pool has enforcement Audit; with Enforce it would be denied.',
   PartlyGranted: 'The policies grant some of what is asked for; the denials say what is missing.',
   RuleInvalid: 'A rule refers to something that does not exist or exceeds a ceiling.',
   MatchesNothing: 'No namespace that exists now is covered by the rule.',

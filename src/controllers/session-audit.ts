@@ -1,4 +1,8 @@
 import { sessionId } from '../api/names.ts';
+import type { Known } from '../decision.ts';
+import type { Access } from '../domain/access/access.ts';
+import { joinSentences } from '../domain/access/explain.ts';
+import { setOf } from '../domain/access/scopes.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import { parseSessionKey } from './session-snapshot.ts';
@@ -27,4 +31,25 @@ export class SessionAudit {
       ...facts,
     });
   }
+}
+
+/** What the line `ShadowDenied` says of a token that carries scopes only because of enforcement Audit; `undefined` where it carries none. */
+export function shadowDenied(access: Known<Access>, token: string): AuditFacts | undefined {
+  const denials = access.is === 'Seen' && access.value.is === 'Granted' ? access.value.wouldDeny : [];
+  const [first] = denials;
+  if (first === undefined) return undefined;
+  return {
+    event: 'ShadowDenied',
+    outcome: 'Success',
+    reason: first.reason,
+    message: joinSentences(
+      denials.map(({ message }) => message),
+      2_000,
+      'see status.wouldDeny of the CiIdentity',
+    ),
+    scopes: setOf(denials.flatMap(({ scope }) => scope ?? [])),
+    audiences: setOf(denials.flatMap(({ audience }) => audience ?? [])),
+    by: [],
+    token_sha256: token,
+  };
 }

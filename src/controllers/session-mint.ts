@@ -15,7 +15,7 @@ import type { EffectName } from './effect-names.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
-import type { SessionAudit } from './session-audit.ts';
+import { type SessionAudit, shadowDenied } from './session-audit.ts';
 
 /** A token request may take this long in all, the answer included. */
 const tokenDeadline = 30 * second;
@@ -97,6 +97,8 @@ export class Minter {
       expires_at: toRfc3339(token.exp),
       token_sha256: token.sha256,
     });
+    const shadow = shadowDenied(s.access, token.sha256);
+    if (shadow !== undefined) this.#o.audit.record(key, s, { ...this.#what(minting), ...shadow });
   }
 
   #gather(key: string, s: SessionSnapshot, action: MintAction): Minting | undefined {

@@ -13,6 +13,7 @@ export const auditEvents = [
   'Proved',
   'Requested',
   'Minted',
+  'ShadowDenied',
   'Discarded',
   'Delivered',
   'Forbidden',

@@ -2,6 +2,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Access, Denial } from '../access/access.ts';
 import { cut, joinSentences } from '../access/explain.ts';
+import { setOf } from '../access/scopes.ts';
 import { stopSentence } from '../access/stops.ts';
 import type { Proof } from '../client/record.ts';
 import { isReady } from './clients.ts';
@@ -33,15 +34,18 @@ function authorized({ access }: IdentityFacts): Draft {
   }
   const { value } = access;
   if (value.is === 'Denied') return draft('Authorized', 'False', deniedReason(value.denials), sentences(value.denials));
-  const audited =
-    value.wouldDeny.length === 0
-      ? ''
-      : ' Part of it only because the pool has enforcement Audit, see status.wouldDeny.';
-  if (value.denials.length === 0) {
-    return draft('Authorized', 'True', 'Authorized', `the policies grant ${carried(value)}.${audited}`);
+  const what = value.wouldDeny.length === 0 ? `the policies grant ${carried(value)}.` : audited(value);
+  if (value.denials.length > 0) {
+    return draft('Authorized', 'True', 'PartlyGranted', `${what} Not granted: ${sentences(value.denials)}`);
   }
-  const message = `the policies grant ${carried(value)}.${audited} Not granted: ${sentences(value.denials)}`;
-  return draft('Authorized', 'True', 'PartlyGranted', message);
+  return draft('Authorized', 'True', value.wouldDeny.length === 0 ? 'Authorized' : 'ShadowDenied', what);
+}
+
+/** What Enforce would take away, in one sentence; each pair has its own in status.wouldDeny. */
+function audited(access: Extract<Access, { is: 'Granted' }>): string {
+  const scopes = setOf(access.wouldDeny.flatMap(({ scope }) => (scope === undefined ? [] : [scope])));
+  const named = `${scopes.length === 1 ? 'scope' : 'scopes'} ${cut(scopes.join(' '), 500)}`;
+  return `policies and enforcement Audit of the pool together grant ${carried(access)}; with Enforce, ${named} would be denied, see status.wouldDeny.`;
 }
 
 function probed(facts: IdentityFacts): Draft {

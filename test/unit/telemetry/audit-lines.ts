@@ -62,6 +62,7 @@ export const everyEvent: readonly AuditFacts[] = [
     expires_at: '2026-11-24T12:15:00Z',
     token_sha256: sha,
   },
+  { event: 'ShadowDenied', outcome: 'Success', reason: 'NoRule', message: 'no rule', token_sha256: sha, ...tokenFacts },
   { event: 'Discarded', outcome: 'Failure', reason: 'ScopeWider', message: 'wider', token_sha256: sha, ...tokenFacts },
   { event: 'Delivered', outcome: 'Success', reason: 'Undelivered', token_sha256: sha, ...sessionFacts },
   { event: 'Delivered', outcome: 'Failure', reason: 'NoRule', message: 'no rule', ...sessionFacts },

@@ -93,6 +93,45 @@ test('no combination of rules yields a pair that no single rule grants; never ou
   );
 });
 
+test('enforcement Audit gives exactly what is asked for inside the ceiling, and says of each pair whether Enforce would give it', (t) => {
+  fc.assert(
+    fc.property(someQuestion, some(scopes), some(audiences), (question, asked, at) => {
+      const q: Question = {
+        ...question,
+        pool: pool({ ...question.pool.spec, enforcement: 'Audit' }),
+        identity: identity({ ...question.identity.spec, scopes: asked, audiences: at }),
+      };
+      const { scopes: mostScopes, audiences: mostAudiences } = q.pool.spec.ceiling;
+      const inside = at
+        .filter((audience) => mostAudiences.includes(audience))
+        .flatMap((audience) =>
+          asked.filter((scope) => mostScopes.includes(scope)).map((scope) => key({ audience, scope })),
+        );
+      const audited = beforeToken(q);
+      const shadow = audited.filter(({ outcome }) => outcome === 'WouldDeny').map(key);
+      t.deepEqual([...grantedPairs(audited), ...shadow].toSorted(), inside.toSorted());
+      const enforced = beforeToken({ ...q, pool: pool({ ...q.pool.spec, enforcement: 'Enforce' }) });
+      t.deepEqual(grantedPairs(enforced), grantedPairs(audited));
+      const denied = new Set(enforced.filter(({ outcome }) => outcome === 'Denied').map(key));
+      for (const pair of shadow) t.true(denied.has(pair));
+    }),
+    runs,
+  );
+});
+
+test('an identity that names no scopes gets the same from Audit as from Enforce', (t) => {
+  fc.assert(
+    fc.property(someQuestion, (question) => {
+      const { scopes: _, ...rest } = question.identity.spec;
+      const q = { ...question, identity: identity(rest) };
+      const as = (enforcement: 'Audit' | 'Enforce'): unknown =>
+        judge({ ...q, pool: pool({ ...q.pool.spec, enforcement }) }).ask;
+      t.deepEqual(as('Audit'), as('Enforce'));
+    }),
+    runs,
+  );
+});
+
 test('each granted pair names a rule that gives it, and everything that a rule gives, inside ceiling and narrowing, is granted', (t) => {
   fc.assert(
     fc.property(someQuestion, (q) => {
