@@ -71,6 +71,8 @@ export const reasons = {
   CredentialRefused: 'The provider refuses the credential.',
   RotationDue: 'The credential is due for rotation.',
   RotationRequested: 'Somebody asked for a rotation now.',
+  RotationWindowInvalid: 'The time zone of the rotation window is not known here, so nothing rotates by schedule.',
+  RequestDone: 'A request to rotate or revoke was carried out.',
   RotationUnsupported: 'This provider cannot rotate without a break, and the pool does not allow one.',
   Draining: 'The old credential waits until its last token has expired.',
   Retired: 'The old credential is gone at the provider.',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { plus, systemClock } from '../clock.ts';
+import { TrustedClock } from '../runtime/trusted-clock.ts';
 import { type Configuration, type LogLevel, parseConfiguration } from '../config.ts';
 import { Operator } from '../controllers/operator.ts';
 import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
@@ -105,8 +106,10 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   const namespace = values['namespace'] ?? operatorNamespace;
   const metrics = new Metrics();
   const audit = openAudit(values['audit-path'] ?? configuration.audit.path, surface);
+  const clock = new TrustedClock(systemClock);
   const connection = await connect({
-    clock: systemClock,
+    clock,
+    onServerTime: (time) => clock.witness(time),
     ...(values['kubeconfig'] === undefined ? {} : { kubeconfig: values['kubeconfig'] }),
   });
   const operator = new Operator({
@@ -114,12 +117,12 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     namespace,
     // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
     id: `${values['id'] ?? 'controller'}_${randomUUID()}`,
-    clock: systemClock,
+    clock,
     random: Math.random,
     configuration,
     logger,
     metrics,
-    audit: new AuditLog({ write: audit.write, clock: systemClock }),
+    audit: new AuditLog({ write: audit.write, clock }),
     ...(values['crash-at'] === undefined ? {} : { crash: crashPoint(values['crash-at'], surface) }),
   });
   const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, operator.health());

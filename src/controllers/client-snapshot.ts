@@ -5,7 +5,7 @@ import { poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
-import { isWindowOpen } from '../domain/client/window.ts';
+import { windowState } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
 import type { Capabilities } from '../providers/port.ts';
 import type { FailureNote } from '../runtime/machine.ts';
@@ -46,7 +46,7 @@ export function snapshotClient(
   const record = stored?.record;
   const issuer = record?.issuer ?? (pool.is === 'Seen' ? pool.value.spec.provider.issuer : '');
   const stop = stopOf(poolStopSources(memory, pool));
-  const tokens = tokensOf(memory, key);
+  const tokens = tokensOf(memory, key, record?.revokeBefore);
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   return {
@@ -64,9 +64,14 @@ export function snapshotClient(
     epoch: sources.epoch(),
     retain: pool.is === 'Seen' && pool.value.spec.deletionPolicy === 'Retain',
     managementFallback: providers.managementCredentialKnown(issuer),
-    windowOpen: pool.is !== 'Seen' || isWindowOpen(pool.value.spec.rotation?.window, sources.now()),
+    ...windowOf(pool, sources.now()),
     jitter: jitterOf(key),
   };
+}
+
+function windowOf(pool: Known<IdentityPool>, now: Instant): Pick<ClientSnapshot, 'window'> {
+  const window = pool.is === 'Seen' ? pool.value.spec.rotation?.window : undefined;
+  return window === undefined ? {} : { window: windowState(window, now) };
 }
 
 /** A provider that names no way to register is asked all the same: its refusal is a sentence, and somebody may switch it on. */
@@ -105,20 +110,26 @@ function asksOf(sources: ClientSources, key: string, pool: IdentityPool): Client
   return [...asks].map(([hash, ask]) => ({ hash, ask }));
 }
 
-function tokensOf(memory: Memory, key: string): { lastExp: ReadonlyMap<number, Instant>; liveTokens: number } {
+function tokensOf(
+  memory: Memory,
+  key: string,
+  revokeBefore: Instant | undefined,
+): Pick<ClientSnapshot, 'lastExp' | 'liveTokens' | 'revokedTokens'> {
   const lastExp = new Map<number, Instant>();
   let liveTokens = 0;
+  let revokedTokens = 0;
   for (const [, { record }] of memory.sessions.byIndex(indexes.client, key)) {
-    for (const { generation, exp } of record?.tokens ?? []) {
+    for (const { generation, exp, minted } of record?.tokens ?? []) {
       liveTokens += 1;
+      if (revokeBefore !== undefined && minted < revokeBefore) revokedTokens += 1;
       const last = lastExp.get(generation);
       if (last === undefined || last < exp) lastExp.set(generation, exp);
     }
   }
-  return { lastExp, liveTokens };
+  return { lastExp, liveTokens, revokedTokens };
 }
 
 /** A witness that was not seen yet does not agree: retiring waits, nothing else does. */
-function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
+export function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
   return [apiServer, provider].every((offset) => offset !== undefined && Math.abs(offset) <= clocksAgreeWithin);
 }

@@ -6,6 +6,7 @@ import { generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { type Telling, tell } from '../domain/client/story.ts';
 import { planned } from '../domain/client/transitions.ts';
 import { assertNever } from '../errors.ts';
 import type { Effects } from '../runtime/effect.ts';
@@ -26,6 +27,8 @@ export interface ClientMachineOptions {
   readonly effects: Effects<EffectName>;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  /** A step of a credential's life is over; people may want to know. */
+  told(record: ClientRecord, telling: Telling): void;
 }
 
 /** Snapshot and apply of one OAuth client. The table is `domain/client/decide.ts`. */
@@ -49,7 +52,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const { changes } = this.#o;
     switch (action.type) {
       case 'Plan':
-        return this.#plan(key, s, action, reason, signal);
+        return this.#plan(key, s, action, signal);
       case 'Register': {
         const registered = await changes.change(key, s, action, signal);
         return this.#record(registered, action.generation, { event: 'Registered', outcome: 'Success', reason });
@@ -68,7 +71,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return changes.observe(key, s, signal);
       case 'Record':
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
-        await changes.write('client.Record.record', key, action.next, s.record, signal);
+        this.#tell(s.record, await changes.write('client.Record.record', key, action.next, s.record, signal));
         return undefined;
       default:
         return assertNever(action);
@@ -76,21 +79,14 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   }
 
   /** Key first: the credential exists in our record before anybody else hears of it. */
-  async #plan(
-    key: string,
-    s: ClientSnapshot,
-    action: Action<'Plan'>,
-    reason: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, signal: AbortSignal): Promise<void> {
     if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return;
     const desired = s.wanted.value;
     const { generation: n, variant, handles } = action;
     const credential = await this.#newCredential(desired);
     const plan = { desired, generation: n, variant, credential, clientIdBy: s.capabilities.clientIdBy, handles };
     const next = planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
-    const stored = await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
-    this.#record(stored, n, { event: 'Planned', outcome: 'Success', reason });
+    this.#tell(s.record, await this.#o.changes.write('client.Plan.record', key, next, s.record, signal));
   }
 
   async #newCredential({ issuer, authentication }: Desired): Promise<Credential> {
@@ -142,6 +138,16 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       audiences: action.ask.audiences,
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
+    this.#tell(work.record, stored);
+  }
+
+  /** Each step of a credential's life: an audit line, and an event on the pool. */
+  #tell(before: ClientRecord | undefined, after: ClientRecord): void {
+    for (const telling of tell(before, after, this.#o.clock.now())) {
+      const { step, generation: n, reason, good, message } = telling;
+      this.#record(after, n, { event: step, outcome: good ? 'Success' : 'Failure', reason, message });
+      this.#o.told(after, telling);
+    }
   }
 
   #record(record: ClientRecord | undefined, n: number, facts: AuditFacts): void {

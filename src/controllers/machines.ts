@@ -16,6 +16,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
 import { ClientChanges } from './client-changes.ts';
+import { clocksAgree } from './client-snapshot.ts';
 import { ClientMachine } from './client.ts';
 import type { Creators } from './creators.ts';
 import type { EffectName } from './effect-names.ts';
@@ -122,6 +123,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     effects,
     audit: parts.audit,
     clock,
+    told: (record, telling) => reporter.credential(record, telling),
   });
   const projection = {
     connection,
@@ -138,6 +140,8 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       guard: () => parts.guard.current(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       clientFailure: (record: string) => loop.failure(client.name, record),
+      clocksAgree: (issuer: string) =>
+        clocksAgree(connection.serverTime()?.offset, providers.issuer(issuer)?.clockOffset()),
     },
   };
   loop.register(client);

@@ -229,6 +229,7 @@ export class Operator {
     collectMetrics({
       metrics: this.#o.metrics,
       memory: this.#memory,
+      targets: this.#targets,
       watches: this.#watches,
       depth: this.#loop.depth(),
       guard: this.#guard.current(),

@@ -1,6 +1,8 @@
 import { apiVersion } from '../api/names.ts';
 import type { Decision } from '../decision.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
+import type { Telling } from '../domain/client/story.ts';
 import type { EventRecorder, Regarding } from '../kube/events.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -39,6 +41,20 @@ export class Reporter {
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
     if (machine === 'session' && known !== undefined && known.class !== 'Conflict')
       this.#onPod(key, known.reason, known.message);
+  }
+
+  /** A step in the life of a client's credential. */
+  credential({ pool, namespace, identity }: ClientRecord, { step, generation, reason, message, good }: Telling): void {
+    if ((step === 'Activated' && generation > 1) || step === 'RolledBack')
+      this.#o.metrics.count('ci_identity_rotations_total', { pool: pool.name, outcome: step });
+    const owner =
+      identity === undefined ? namespace && `namespace ${namespace}` : `CiIdentity ${namespace}/${identity.name}`;
+    this.#o.events.record({
+      regarding: { apiVersion, kind: 'IdentityPool', name: pool.name, uid: pool.uid },
+      type: good ? 'Normal' : 'Warning',
+      reason,
+      message: `IdentityPool ${pool.name}: ${owner === undefined ? '' : `client of ${owner}: `}${message}`,
+    });
   }
 
   /** An object's summary changed: the event carries the sentence of the condition. */

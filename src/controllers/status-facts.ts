@@ -4,9 +4,7 @@ import { type Instant, type Milliseconds, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
-import { currentOf } from '../domain/client/generations.ts';
-import { dueAt } from '../domain/client/schedule.ts';
-import { desiredOf, targetOf } from '../domain/client/target.ts';
+import { targetOf } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../domain/status/policy.ts';
 import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
@@ -17,7 +15,8 @@ import type { ClientTargets } from './client-targets.ts';
 import type { Creators } from './creators.ts';
 import { type Memory, indexes } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
-import { jitterOf, poolStopSources, stopSources } from './session-snapshot.ts';
+import { rotationFacts } from './rotation-facts.ts';
+import { poolStopSources, stopSources } from './session-snapshot.ts';
 
 export interface StatusSources {
   readonly memory: Memory;
@@ -29,6 +28,8 @@ export interface StatusSources {
   readonly installation: () => string;
   readonly deliveryLag: () => Milliseconds;
   readonly clientFailure: (record: string) => FailureNote | undefined;
+  /** Controller, API server and the provider of this issuer agree on the time. */
+  readonly clocksAgree: (issuer: string) => boolean;
 }
 
 /** Facts for the status of one pool, from memory. `undefined`: there is no such pool. */
@@ -119,8 +120,6 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
   const record = sources.memory.clients.get(recordName)?.record;
   const note = sources.clientFailure(recordName);
   const target = sources.targets.find(recordName);
-  const current = currentOf(record);
-  const every = target === undefined ? undefined : desiredOf(pool, target, sources.installation()).rotateEvery;
   const owner =
     target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
   return {
@@ -139,9 +138,10 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
             terminal: note.error.class === 'Terminal',
           },
         }),
-    ...(current === undefined || every === undefined
+    ...(target === undefined
       ? {}
-      : { nextRotation: dueAt(current, every, jitterOf(recordName)) }),
+      : rotationFacts(pool, target, record, sources.providers.capabilities(pool.spec.provider.issuer))),
+    ...(sources.clocksAgree(pool.spec.provider.issuer) ? {} : { clockUnsure: true }),
   };
 }
 

@@ -53,6 +53,8 @@ export interface ConnectOptions {
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly clock: Clock;
+  /** The API server's clock, as each of its answers tells it (± 1 s). */
+  readonly onServerTime?: (time: Instant) => void;
 }
 
 /**
@@ -223,6 +225,7 @@ class Connection implements ApiConnection {
     const at = this.clock.now();
     // The header has whole seconds and was written at some time between sending and receiving: take the middle of both.
     this.#serverTime = { offset: plus(server, second / 2) - (sent + at) / 2, at };
+    this.#options.onServerTime?.(plus(server, second / 2 + (at - sent) / 2));
   }
 }
 

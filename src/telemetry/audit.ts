@@ -7,6 +7,11 @@ import { clean } from './clean.ts';
 export const auditEvents = [
   'Started',
   'Planned',
+  'Activated',
+  'Drained',
+  'Retired',
+  'RolledBack',
+  'Completed',
   'Registered',
   'Updated',
   'Deregistered',

@@ -72,6 +72,16 @@ export const metricTable = {
     help: 'Unix time at which the oldest current credential of a pool became current.',
     labels: ['pool'],
   },
+  ci_identity_credential_next_rotation_seconds: {
+    type: 'gauge',
+    help: 'Unix time of the next rotation by schedule in a pool, the window counted in; in the past: it is overdue.',
+    labels: ['pool'],
+  },
+  ci_identity_rotations_total: {
+    type: 'counter',
+    help: 'Rotations by pool: a new credential mints (Activated), or never came to work (RolledBack).',
+    labels: ['pool', 'outcome'],
+  },
   ci_identity_guard_intact: {
     type: 'gauge',
     help: '1 while the admission policies are what this version ships.',

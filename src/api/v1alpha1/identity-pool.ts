@@ -152,8 +152,10 @@ export interface IdentityPoolStatusCredential {
   readonly generation: number;
   /** Since when it mints. */
   readonly since: string;
-  /** When it is replaced. */
+  /** When it is replaced, rotation.window counted in. */
   readonly nextRotation?: string;
+  /** How long nothing could be minted in the last rotation, where the provider replaces a secret with a gap only. */
+  readonly gap?: string;
 }
 /** What the provider can do, as far as it was seen. */
 export interface IdentityPoolStatusCapabilities {

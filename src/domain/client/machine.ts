@@ -4,6 +4,7 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Ask, Stop } from '../access/access.ts';
 import type { AuthenticationMethod } from './credential.ts';
 import type { ClientRecord, Variant } from './record.ts';
+import type { WindowState } from './window.ts';
 
 /** What the pool (and, with `client.per`, the namespace or identity) wants of one client. */
 export interface Desired {
@@ -26,7 +27,9 @@ export interface Desired {
   readonly overlap: Milliseconds;
   readonly allowSubjectChange: boolean;
   readonly deletionPolicy: 'Delete' | 'Retain';
-  /** Request ids that are on the objects now. */
+  /** Every request id that is on the objects now, done or not: as long as it stands there its being done is remembered. */
+  readonly asked?: readonly string[];
+  /** The next of them that is to be carried out, if any is. */
   readonly rotateRequest?: string;
   readonly revokeRequest?: string;
 }
@@ -66,6 +69,8 @@ export interface ClientSnapshot {
   readonly lastExp: ReadonlyMap<number, Instant>;
   /** How many unexpired tokens are still recorded for this client. */
   readonly liveTokens: number;
+  /** How many of them were minted before the record's `revokeBefore`. */
+  readonly revokedTokens?: number;
   readonly capabilities?: ClientCapabilities;
   /** Controller, API server and provider agree on the time. */
   readonly clockAgrees: boolean;
@@ -78,8 +83,8 @@ export interface ClientSnapshot {
   readonly retain?: boolean;
   /** A management credential that does not rotate is configured, so a lost registration access token stops nothing. */
   readonly managementFallback?: boolean;
-  /** `rotation.window`: scheduled rotations may begin now; absent: any time. */
-  readonly windowOpen?: boolean;
+  /** `rotation.window` as it stands now; absent: there is none, and any time will do. */
+  readonly window?: WindowState;
   /** In [-1, 1], fixed per client: spreads rotations and drift checks. */
   readonly jitter?: number;
 }

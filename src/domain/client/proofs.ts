@@ -81,7 +81,13 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
     if (one.state !== 'Current') return one;
     return { ...one, state: 'Draining' as const, since: now, retireAfter: retireAfter(now, overlap, lastExp) };
   });
-  return checked({ ...rest, generations, ...(record.emergency === n ? { revokeBefore: now } : {}) });
+  const replacedAt = generation(record, n)?.replacedAt;
+  return checked({
+    ...rest,
+    generations,
+    ...(record.emergency === n ? { revokeBefore: now } : {}),
+    ...(replacedAt === undefined ? {} : { gap: now - replacedAt }),
+  });
 }
 
 function accepted(record: ClientRecord, n: number): ClientRecord {

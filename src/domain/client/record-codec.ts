@@ -60,6 +60,8 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('highest', (value) => value.integer()),
     ...root.optional('rollbacks', (value) => ({ count: value.at('count').integer(), at: value.at('at').instant() })),
     ...root.optional('emergency', (value) => value.integer()),
+    ...root.optional('revoking', (value) => ({ id: value.at('id').text(), since: value.at('since').instant() })),
+    ...root.optional('gap', (value) => value.integer()),
   };
   assertClientInvariants(record);
   return record;
@@ -83,6 +85,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('retireAfter', (value) => value.instant()),
     ...place.optional('management', readManagement),
     ...place.optional('refusedAt', (value) => value.instant()),
+    ...place.optional('replacedAt', (value) => value.instant()),
     ...place.optional('removedAt', (value) => value.instant()),
   };
 }

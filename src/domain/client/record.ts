@@ -1,4 +1,4 @@
-import type { Instant } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
 
@@ -22,6 +22,8 @@ export interface Generation {
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
   /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted. */
   readonly refusedAt?: Instant;
+  /** With variant `InPlace`: when the call left that replaced the secret before it; the old one may be dead from then on. */
+  readonly replacedAt?: Instant;
   /** While Retiring: when the provider said that it no longer lists the credential (or the client); not proven yet. */
   readonly removedAt?: Instant;
 }
@@ -95,4 +97,8 @@ export interface ClientRecord {
   readonly rollbacks?: { readonly count: number; readonly at: Instant };
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
   readonly emergency?: number;
+  /** The request to revoke (with `emergency`: to rotate first) that is being carried out, until nothing that it is about is left. */
+  readonly revoking?: { readonly id: string; readonly since: Instant };
+  /** How long nothing could be minted in the last rotation `InPlace`, from the call that replaced the secret until the new one was proven. */
+  readonly gap?: Milliseconds;
 }

@@ -2,12 +2,12 @@
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { currentOf, inState, inWork, isForeign, openRequests, siblings } from './generations.ts';
-import type { ClientSnapshot } from './machine.ts';
+import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained } from './schedule.ts';
-import { act, create, desiredOf, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
+import { isDrained, planAgainAt } from './schedule.ts';
+import { act, create, desiredOf, isAtRest, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { drainedFrom, handled, moved, notRemoved, without } from './transitions.ts';
+import { drainedFrom, handled, moved, notRemoved, revoked, without } from './transitions.ts';
 import { drainable, retirable, retirePause } from './rows-rotation.ts';
 
 /** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
@@ -93,9 +93,7 @@ function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const desired = desiredOf(s);
   if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;
   const request = openRequests(record, desired).find((id) => id === desired.revokeRequest);
-  return request === undefined
-    ? continueEmergency(s, now, record)
-    : beginEmergency(s, now, record, request, request === desired.rotateRequest);
+  return request === undefined ? continueEmergency(s, now, record) : beginEmergency(s, now, record, request, desired);
 }
 
 function beginEmergency(
@@ -103,16 +101,20 @@ function beginEmergency(
   now: Instant,
   record: ClientRecord,
   request: string,
-  rotate: boolean,
+  { rotateRequest, asked }: Desired,
 ): Step | undefined {
+  const rotate = request === rotateRequest;
+  const revoking = { id: request, since: now };
   const onItsWay = inWork(record);
   if (rotate && onItsWay !== undefined) {
-    return write(s, now, 'RevokeRequested', handled(record, [request], { emergency: onItsWay.n }), lanes.Stop);
+    const next = handled(record, [request], asked, { emergency: onItsWay.n, revoking });
+    return write(s, now, 'RevokeRequested', next, lanes.Stop);
   }
-  const variant = rotate ? variantNow(s) : undefined;
+  const variant = rotate ? variantNow(s, 'Emergency') : undefined;
   if (variant === undefined) {
     const reason = rotate ? 'RotationUnsupported' : 'RevokeRequested';
-    return write(s, now, reason, handled(record, [request], { revokeBefore: now }), lanes.Stop);
+    const next = handled(record, [request], asked, { revokeBefore: now, revoking });
+    return write(s, now, reason, next, lanes.Stop);
   }
   const old = inState(record, 'Draining', 'Retiring').length;
   return old > 1 ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
@@ -120,14 +122,30 @@ function beginEmergency(
 
 function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   const next = inWork(record);
+  if (isRevoked(s, record)) return write(s, now, 'RequestDone', revoked(record), lanes.Stop);
   if (record.emergency === undefined) return undefined;
   if (next?.n === record.emergency && s.failure?.row !== 'emergency') {
     if (next.state === 'Planned') return create(s, now, record, next, lanes.Stop);
     return next.refusedAt === undefined ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop) : undefined;
   }
-  if (currentOf(record)?.n !== record.emergency) return undefined;
-  const revoked = inState(record, 'Draining').find((one) => s.lastExp.get(one.n) === undefined);
-  return revoked && write(s, now, 'Draining', moved(record, revoked.n, 'Retiring', now), lanes.Stop);
+  if (currentOf(record)?.n !== record.emergency) return planAgain(s, now, record);
+  const spent = inState(record, 'Draining').find((one) => s.lastExp.get(one.n) === undefined);
+  return spent && write(s, now, 'Draining', moved(record, spent.n, 'Retiring', now), lanes.Stop);
+}
+
+/** The new credential mints and the old one is gone, where that was asked for, and no token from before is left. */
+function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
+  if (record.revoking === undefined || (s.revokedTokens ?? 0) > 0) return false;
+  const { emergency: n, generations } = record;
+  return n === undefined || (generations.length === 1 && currentOf(record)?.n === n);
+}
+
+/** The credential that the emergency brought never came to work and was taken back: the next one, after the pause. */
+function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
+  const variant = variantNow(s, 'Emergency');
+  const again = planAgainAt(record);
+  if (!isAtRest(record) || variant === undefined || (again !== undefined && now < again)) return undefined;
+  return plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 
 /** Stopped on purpose: nothing new begins, what is on its way out goes on. */

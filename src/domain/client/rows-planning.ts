@@ -5,7 +5,7 @@ import { lanes } from '../lanes.ts';
 import { currentOf, openRequests } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
-import { dueAt, expiringAt, planAgainAt } from './schedule.ts';
+import { dueAt, expiringAt, expiringSoonAt, planAgainAt, turnAt } from './schedule.ts';
 import { desiredOf, gaveWay, isAtRest, plan, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
@@ -25,8 +25,8 @@ function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {
 interface Trigger {
   readonly name: string;
   readonly reason: Reason;
-  /** At once: neither the window nor the pause after a failed rotation holds it back. */
-  readonly atOnce: boolean;
+  /** `AtOnce`: neither the window nor the pause after a failed rotation holds it back. `AnyHour`: the window does not. */
+  readonly waits: 'AtOnce' | 'AnyHour' | 'ForWindow';
   readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
 }
 
@@ -35,45 +35,54 @@ const triggers: readonly Trigger[] = [
   {
     name: 'asked',
     reason: 'RotationRequested',
-    atOnce: true,
+    waits: 'AtOnce',
     holds: (_, desired, s) => openRequests(s.record, desired).some((id) => id === desired.rotateRequest),
   },
   {
     name: 'due',
     reason: 'RotationDue',
-    atOnce: false,
-    holds: (current, desired, s, now) => now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0),
+    waits: 'ForWindow',
+    holds: (current, desired, s, now) => {
+      const due = dueAt(current, desired.rotateEvery, s.jitter ?? 0);
+      return now >= due && turnAt(due, s, now) === now;
+    },
   },
   {
     name: 'expiring',
     reason: 'RotationDue',
-    atOnce: false,
+    waits: 'ForWindow',
     holds: (current, _desired, _s, now) => now >= (expiringAt(current) ?? Number.POSITIVE_INFINITY),
+  },
+  {
+    name: 'expiring-soon',
+    reason: 'RotationDue',
+    waits: 'AnyHour',
+    holds: (current, _desired, _s, now) => now >= (expiringSoonAt(current) ?? Number.POSITIVE_INFINITY),
   },
   {
     name: 'method-changed',
     reason: 'RotationDue',
-    atOnce: false,
+    waits: 'ForWindow',
     holds: (current, desired) => current.credential.type !== desired.authentication,
   },
   {
     name: 'refused',
     reason: 'CredentialRefused',
-    atOnce: false,
+    waits: 'AnyHour',
     holds: (current, _desired, { record }) =>
       current.refusedAt !== undefined && record?.observed?.is === 'Present' && record.observed.at >= current.refusedAt,
   },
 ];
 
-function rotation({ name, reason, atOnce, holds }: Trigger): ClientRow {
+function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
   return {
     name,
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
       if (current === undefined || desired === undefined || !isAtRest(s.record) || gaveWay(s, name)) return false;
-      const windowIsOpen = atOnce || name === 'refused' || s.windowOpen !== false;
-      if (!windowIsOpen || (!atOnce && isPaused(s, now)) || variantNow(s) === undefined) return false;
+      if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
+      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s) === undefined) return false;
       return holds(current, desired, s, now);
     },
     then: (s, now) => {

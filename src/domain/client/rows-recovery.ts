@@ -84,7 +84,7 @@ function waitForPerson(s: ClientSnapshot, now: Instant, record: ClientRecord): S
   const desired = desiredOf(s);
   const asked = desired?.rotateRequest;
   if (desired !== undefined && asked !== undefined && openRequests(record, desired).includes(asked)) {
-    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), [asked]));
+    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), [asked], desired.asked));
   }
   if (desired === undefined) return write(s, now, 'Deregistering', withoutIntent(record, true));
   return wait(s, now, 'CredentialUnverified');

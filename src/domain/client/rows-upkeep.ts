@@ -8,7 +8,7 @@ import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { dueAt, lookAgainAfter, staleAt } from './schedule.ts';
-import { act, desiredOf, gaveWay, isUnmanageable, variantNow, wait } from './steps.ts';
+import { act, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
 const stale: ClientRow = {
@@ -82,7 +82,7 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   const desired = desiredOf(s);
   const wantsRotation =
     current !== undefined && desired !== undefined && now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0);
-  if (wantsRotation) return variantNow(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
+  if (wantsRotation) return variantAtAll(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
   return current === undefined ? 'InProgress' : 'CredentialCurrent';
 }
 

@@ -1,8 +1,10 @@
 /** When something is due. Instants only: who acts on them is the table's business. */
-import { day, earliest, hour, minute, plus, second } from '../../clock.ts';
+import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
+import { spreadOver } from './window.ts';
+import type { WindowState } from './window.ts';
 
 /** Clocks of pods, provider and controller may differ by this much. */
 export const skew: Milliseconds = 30 * second;
@@ -19,6 +21,54 @@ export const lookAgainAfter: Milliseconds = day;
 /** When the Current credential reaches its age: up to 5 % early, so that pools made together do not rotate together; never late. */
 export function dueAt(current: Generation, every: Milliseconds, jitter: number): Instant {
   return plus(current.since, every * (1 - 0.05 * Math.abs(jitter)));
+}
+
+/** Work that waited for its window, or that everybody is late with, is spread over this many turns. */
+const turns = 60;
+
+/** Late by less than this, nobody waits for a turn. */
+const onTime: Milliseconds = minute;
+
+/**
+ * When a rotation that is due at `due` may begin, looked at from `now`: at once if it is on time. What was missed (the controller slept, the
+ * interval was shortened in a thousand pools at once) or had to wait for its window takes its own turn out of sixty, in each hour that the
+ * window is open. `undefined`: never, because the window cannot be used.
+ */
+export function turnAt(
+  due: Instant,
+  { window, jitter = 0 }: Pick<ClientSnapshot, 'window' | 'jitter'>,
+  now: Instant,
+): Instant | undefined {
+  if (window?.is === 'Unusable') return undefined;
+  const period = spreadOver(window);
+  const length = period / turns;
+  const own = Math.min(Math.floor(Math.abs(jitter) * turns), turns - 1) * length;
+  if (window?.is === 'Closed') return plus(window.opensAt, own);
+  const from = window?.since ?? instant(0);
+  if (now < plus(due, onTime) && from <= due) return now;
+  const phase = (now - from) % period;
+  return phase >= own && phase < own + length ? now : plus(now, (own - phase + period) % period);
+}
+
+/** For people: when the next rotation by schedule begins, if nothing holds it up. */
+export function nextRotation(
+  current: Generation,
+  every: Milliseconds,
+  jitter: number,
+  windowAt: (at: Instant) => WindowState | undefined,
+): Instant | undefined {
+  const due = dueAt(current, every, jitter);
+  return turnAt(due, { jitter, ...windowOf(windowAt(due)) }, due);
+}
+
+function windowOf(window: WindowState | undefined): Pick<ClientSnapshot, 'window'> {
+  return window === undefined ? {} : { window };
+}
+
+/** A secret with a tenth of its life left is replaced whatever the hour: a window that opens too late would leave none that works. */
+export function expiringSoonAt({ credential, since }: Generation): Instant | undefined {
+  if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
+  return plus(credential.expiresAt, (since - credential.expiresAt) / 10);
 }
 
 /** A secret with an expiry is replaced when a third of its life is left. */
@@ -43,8 +93,21 @@ export function staleAt(record: ClientRecord, jitter: number): Instant | undefin
 }
 
 /** After new credentials that never worked: 5 minutes, doubling, a day at most. */
-export function planAgainAt({ rollbacks }: ClientRecord): Instant | undefined {
+export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Instant | undefined {
   return rollbacks && plus(rollbacks.at, Math.min(5 * minute * 2 ** (rollbacks.count - 1), day));
+}
+
+/** A window that opens counts only for what is due: it would wake every client each night. */
+function rotationMoments(
+  s: ClientSnapshot,
+  one: Generation,
+  { rotateEvery }: Desired,
+  now: Instant,
+): (Instant | undefined)[] {
+  const due = dueAt(one, rotateEvery, s.jitter ?? 0);
+  const waits = now >= Math.min(due, expiringAt(one) ?? due);
+  const opens = s.window?.is === 'Closed' && waits ? s.window.opensAt : undefined;
+  return [due, opens, waits ? turnAt(due, s, now) : undefined];
 }
 
 /** The next moment at which time alone may change the decision about `record`. */
@@ -60,8 +123,8 @@ export function nextLook(
   for (const one of record.generations) {
     const last = s.lastExp.get(one.n);
     if (one.state === 'Current') {
-      if (desired !== undefined) moments.push(dueAt(one, desired.rotateEvery, jitter));
-      moments.push(expiringAt(one));
+      if (desired !== undefined) moments.push(...rotationMoments(s, one, desired, now));
+      moments.push(expiringAt(one), expiringSoonAt(one));
     }
     if (one.state === 'Draining') moments.push(one.retireAfter, last && plus(last, skew));
     if (one.refusedAt !== undefined) {

@@ -31,8 +31,17 @@ export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Gen
   return s.managementFallback !== true && (record.managementLost === true || token === undefined);
 }
 
-/** Which variant a rotation would take now; `undefined`: none that the provider offers, the pool allows and that can be carried out. */
-export function variantNow(s: ClientSnapshot): Variant | undefined {
+/**
+ * Which variant a rotation would take now; `undefined`: none that the provider offers, the pool allows and that can be carried out. One that
+ * leaves a gap is taken inside a declared window only, or when the credential is in the wrong hands.
+ */
+export function variantNow(s: ClientSnapshot, urgency: 'Schedule' | 'Emergency' = 'Schedule'): Variant | undefined {
+  const variant = variantAtAll(s);
+  return variant === 'InPlace' && s.window?.is !== 'Open' && urgency === 'Schedule' ? undefined : variant;
+}
+
+/** The same, whatever the hour. */
+export function variantAtAll(s: ClientSnapshot): Variant | undefined {
   const desired = desiredOf(s);
   const current = currentOf(s.record);
   if (s.record === undefined || s.capabilities === undefined || desired === undefined || current === undefined)
@@ -42,8 +51,7 @@ export function variantNow(s: ClientSnapshot): Variant | undefined {
       ? ['NewClient' as const]
       : s.capabilities.variants;
   const offered = usable.filter((variant) => s.capabilities?.variants.includes(variant));
-  const variant = rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
-  return variant === 'InPlace' && s.windowOpen !== true ? undefined : variant;
+  return rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
 }
 
 /** No rotation under way, neither a new credential nor an old one. */

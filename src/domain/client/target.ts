@@ -77,9 +77,21 @@ export function desiredOf(
     overlap: parseDuration(spec.rotation?.overlap ?? '') ?? hour,
     allowSubjectChange: spec.rotation?.allowSubjectChange ?? false,
     deletionPolicy: spec.deletionPolicy ?? 'Delete',
+    asked: askedOf(pool),
     ...(rotate === undefined ? {} : { rotateRequest: rotate }),
     ...(revoke === undefined ? {} : { revokeRequest: revoke }),
   };
+}
+
+function askedOf({ metadata, spec }: IdentityPool): readonly string[] {
+  const { rotate, revoke } = annotations;
+  const ids = [
+    spec.rotation?.request,
+    metadata.annotations?.[rotate],
+    spec.revokeRequest,
+    metadata.annotations?.[revoke],
+  ];
+  return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
 /** Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. */

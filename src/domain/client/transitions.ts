@@ -12,7 +12,7 @@ import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
 import { isOwnClient } from './variants.ts';
 
-const mostHandled = 10;
+const mostHandled = 16;
 
 export interface Plan {
   readonly desired: Desired;
@@ -29,7 +29,9 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
   const { desired, handles, generation: n, variant, credential } = plan;
   const { installation, owner, issuer, pool, namespace, identity } = desired;
   const clientId = plannedClientId(record, plan);
-  const isEmergency = desired.rotateRequest === desired.revokeRequest && handles.includes(desired.revokeRequest ?? '');
+  const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
+  const begins = asked !== undefined && handles.includes(asked) && record !== undefined;
+  const goesOn = record?.emergency !== undefined && currentOf(record)?.n !== record.emergency;
   const made: Generation = {
     n,
     state: 'Planned',
@@ -51,9 +53,20 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
     variant,
     generations: [...(record?.generations ?? []), made],
     highest: n,
-    handled: [...(record?.handled ?? []), ...handles].slice(-mostHandled),
-    ...(isEmergency && record !== undefined ? { emergency: n } : {}),
+    handled: withHandled(record?.handled ?? [], handles, desired.asked),
+    ...(begins || goesOn ? { emergency: n } : {}),
+    ...(begins ? { revoking: { id: asked, since: now } } : {}),
   });
+}
+
+/** The last few, and whatever still stands on the objects: a request that stays in Git for years is not carried out again. */
+function withHandled(
+  before: readonly string[],
+  handles: readonly string[],
+  asked: readonly string[] = [],
+): readonly string[] {
+  const all = [...new Set([...before, ...handles])];
+  return all.filter((id, index) => index >= all.length - mostHandled || asked.includes(id));
 }
 
 function plannedClientId(record: ClientRecord | undefined, plan: Plan): string | undefined {
@@ -98,7 +111,10 @@ export function answered(record: ClientRecord, answer: AnswerFacts, sent: string
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
     if (one.n !== subject.n) return known;
-    if (one.state === 'Planned') return { ...known, state: 'Created' as const, since: now, clientId: answer.clientId };
+    if (one.state === 'Planned') {
+      const replaced = record.variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
+      return { ...known, ...replaced, state: 'Created' as const, since: now, clientId: answer.clientId };
+    }
     const removed = one.state === 'Retiring' ? { removedAt: now } : {};
     return {
       ...known,
@@ -202,13 +218,20 @@ export function notRemoved(record: ClientRecord, n: number, now: Instant, pause:
   });
 }
 
-/** These requests need nothing more, or `changes` is what they asked for. */
+/** These requests need nothing more, or `changes` is what they asked for. `asked`: every id on the objects. */
 export function handled(
   record: ClientRecord,
   requests: readonly string[],
-  changes: { readonly revokeBefore?: Instant; readonly emergency?: number } = {},
+  asked: readonly string[] | undefined,
+  changes: Pick<ClientRecord, 'revokeBefore' | 'emergency' | 'revoking'> = {},
 ): ClientRecord {
-  return checked({ ...record, ...changes, handled: [...record.handled, ...requests].slice(-mostHandled) });
+  return checked({ ...record, ...changes, handled: withHandled(record.handled, requests, asked) });
+}
+
+/** The request to revoke is carried out: nothing is left of what it was about. */
+export function revoked(record: ClientRecord): ClientRecord {
+  const { revoking: _, emergency: _emergency, ...rest } = record;
+  return checked(rest);
 }
 
 /** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */

@@ -1,28 +1,84 @@
 import type { IdentityPoolRotationWindow } from '../../api/v1alpha1/identity-pool.ts';
-import type { Instant } from '../../clock.ts';
+import { day, hour, instant, minute, plus } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 
 const days = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
 type Day = (typeof days)[number];
 
+/** A maintenance window at one moment. `length` is what the clock on the wall shows; summer time may make it an hour more or less. */
+export type WindowState =
+  | { readonly is: 'Open'; readonly since: Instant; readonly length: Milliseconds }
+  | { readonly is: 'Closed'; readonly opensAt: Instant; readonly length: Milliseconds }
+  /** This program does not know the time zone (the API server may: it has a database of its own), so it never opens. */
+  | { readonly is: 'Unusable'; readonly timeZone: string };
+
 /**
- * Whether scheduled rotations may begin now. `from` and `to` are `HH:MM` in the window's time zone (default UTC); a window whose `to` is not
- * after its `from` ends on the next day and belongs to the day on which it began. Without a window any time will do.
+ * The window as it stands at `now`. `from` and `to` are `HH:MM` in the window's time zone (default UTC); a window whose `to` is not after
+ * its `from` ends on the next day and belongs to the day on which it began.
  */
-export function isWindowOpen(window: IdentityPoolRotationWindow | undefined, now: Instant): boolean {
-  if (window === undefined) return true;
-  const { day, minutes } = localTime(now, window.timeZone ?? 'UTC');
+export function windowState(window: IdentityPoolRotationWindow, now: Instant): WindowState {
+  const { timeZone = 'UTC' } = window;
+  const format = formatOf(timeZone);
+  if (format === undefined) return { is: 'Unusable', timeZone };
   const from = minutesOf(window.from);
-  const to = minutesOf(window.to);
+  const length = (((minutesOf(window.to) - from + minutesPerDay - 1) % minutesPerDay) + 1) * minute;
   const on = (which: Day): boolean => window.days === undefined || window.days.includes(which);
-  if (from < to) return on(day) && minutes >= from && minutes < to;
-  return (on(day) && minutes >= from) || (on(dayBefore(day)) && minutes < to);
+  const local = localTime(now, format);
+  const intoIt = ((local.minutes - from + minutesPerDay) % minutesPerDay) * minute;
+  const began = local.minutes >= from ? local.day : dayBefore(local.day);
+  if (intoIt < length && on(began)) return { is: 'Open', since: plus(startOfMinute(now), -intoIt), length };
+  return { is: 'Closed', opensAt: nextOpening(format, from, on, now), length };
 }
 
-function localTime(now: Instant, timeZone: string): { readonly day: Day; readonly minutes: number } {
-  const options = { timeZone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
-  const parts = new Intl.DateTimeFormat('en-US', options).formatToParts(now);
+/** At most a week and a day ahead: days are never empty. Where summer time skips the opening, it is the moment after the gap. */
+function nextOpening(format: Intl.DateTimeFormat, from: number, on: (which: Day) => boolean, now: Instant): Instant {
+  const untilFrom = (from - localTime(now, format).minutes + minutesPerDay) % minutesPerDay;
+  const first = plus(startOfMinute(now), untilFrom * minute);
+  for (let ahead = 0; ahead <= days.length; ahead += 1) {
+    const guess = plus(first, ahead * day);
+    const seen = localTime(guess, format).minutes;
+    const off = ((seen - from + minutesPerDay + minutesPerDay / 2) % minutesPerDay) - minutesPerDay / 2;
+    const moved = plus(guess, -off * minute);
+    // Going back over the hour that does not exist would end before it, where the window is not open yet.
+    const opening = localTime(moved, format).minutes < from ? guess : moved;
+    if (opening > now && on(localTime(opening, format).day)) return opening;
+  }
+  return plus(now, days.length * day);
+}
+
+/** How long work that is spread over a window may take: an hour, or the window where that is shorter. */
+export function spreadOver(window: WindowState | undefined): Milliseconds {
+  return window === undefined || window.is === 'Unusable' ? hour : Math.min(hour, window.length);
+}
+
+const minutesPerDay = 24 * 60;
+
+/** Building a format is slow, asking it is not. `undefined`: the time zone is not known. */
+const formats = new Map<string, Intl.DateTimeFormat | undefined>();
+
+function formatOf(timeZone: string): Intl.DateTimeFormat | undefined {
+  if (!formats.has(timeZone)) formats.set(timeZone, newFormat(timeZone));
+  return formats.get(timeZone);
+}
+
+function newFormat(timeZone: string): Intl.DateTimeFormat | undefined {
+  try {
+    const options = { timeZone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+    return new Intl.DateTimeFormat('en-US', options);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function localTime(now: Instant, format: Intl.DateTimeFormat): { readonly day: Day; readonly minutes: number } {
+  const parts = format.formatToParts(now);
   const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? '';
   return { day: part('weekday') as Day, minutes: Number(part('hour')) * 60 + Number(part('minute')) };
+}
+
+function startOfMinute(now: Instant): Instant {
+  return instant(Math.floor(now / minute) * minute);
 }
 
 function minutesOf(time: string): number {
@@ -30,6 +86,6 @@ function minutesOf(time: string): number {
   return Number(hours) * 60 + Number(minutes);
 }
 
-function dayBefore(day: Day): Day {
-  return days[(days.indexOf(day) + days.length - 1) % days.length] ?? day;
+function dayBefore(of: Day): Day {
+  return days[(days.indexOf(of) + days.length - 1) % days.length] ?? of;
 }

@@ -3,6 +3,7 @@ import { day, type Instant, plus } from '../../clock.ts';
 import type { Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
+import { rotationInWords, unsupportedInWords } from './rotation.ts';
 
 /** A rotation by schedule counts as overdue when it is this late: windows, spreading and an outage may delay it. */
 const overdueAfter = day;
@@ -84,7 +85,10 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
   const late = wanted.find(({ nextRotation }) => nextRotation !== undefined && now >= plus(nextRotation, overdueAfter));
   if (late !== undefined) {
     const why =
-      late.failure?.message ?? 'the rotation did not come about; the events of the pool say what holds it up.';
+      late.failure?.message ??
+      unsupportedInWords(late) ??
+      rotationInWords(late, now) ??
+      'the rotation did not come about; the events of the pool say what holds it up.';
     return draft(
       'CredentialCurrent',
       'False',
@@ -92,12 +96,27 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
       say(facts, `the credential of the client${ownerOf(late)} still mints but is overdue for rotation: ${why}`),
     );
   }
-  const rotating = wanted.find(({ record }) => (record?.generations.length ?? 0) > 1);
-  const note =
-    rotating === undefined
-      ? 'a proven credential mints'
-      : `a proven credential mints, and the rotation of the client${ownerOf(rotating)} is under way`;
-  return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, `${note}.`));
+  const lost = wanted.find(({ unknownTimeZone }) => unknownTimeZone !== undefined);
+  if (lost?.unknownTimeZone !== undefined) {
+    const why = `the credential mints, but the time zone ${lost.unknownTimeZone} of spec.rotation.window is not known to the operator, so nothing rotates by schedule (requests and emergencies do). Take another name of the IANA time zone database, e.g. Europe/Berlin.`;
+    return draft('CredentialCurrent', 'False', 'RotationWindowInvalid', say(facts, why));
+  }
+  const [told] = wanted.flatMap((client) => {
+    const words = rotationInWords(client, now);
+    return words === undefined ? [] : [{ client, words }];
+  });
+  if (told !== undefined) {
+    const others = wanted.filter(
+      (client) => client !== told.client && rotationInWords(client, now) !== undefined,
+    ).length;
+    const more = others === 0 ? '' : ` The same goes on for ${others} other clients.`;
+    const message = `a proven credential mints; rotation of the client${ownerOf(told.client)}: ${told.words}.${more}`;
+    return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, message));
+  }
+  const stuck = wanted.find(({ unsupported }) => unsupported !== undefined);
+  const refusal = stuck && unsupportedInWords(stuck);
+  if (refusal !== undefined) return draft('CredentialCurrent', 'True', 'RotationUnsupported', say(facts, refusal));
+  return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, 'a proven credential mints.'));
 }
 
 export function registrationCredential(facts: PoolFacts): Draft {
@@ -132,11 +151,13 @@ export function mayReplace({ pool }: PoolFacts): boolean {
   return pool.spec.rotation?.allowSubjectChange === true;
 }
 
-/** When time alone makes a credential overdue. */
+/** When time alone changes what is said: a credential becomes overdue, an old one has had its overlap. */
 export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
-  const moments = facts.clients.flatMap(({ wanted, nextRotation }) =>
-    wanted && nextRotation !== undefined ? [plus(nextRotation, overdueAfter)] : [],
-  );
+  const wanted = facts.clients.filter((client) => client.wanted);
+  const moments = wanted.flatMap(({ nextRotation, record }) => [
+    ...(nextRotation === undefined ? [] : [plus(nextRotation, overdueAfter)]),
+    ...(record?.generations ?? []).flatMap(({ retireAfter }) => retireAfter ?? []),
+  ]);
   return moments.filter((moment) => moment > now).toSorted((a, b) => a - b)[0];
 }
 

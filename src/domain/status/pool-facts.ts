@@ -14,8 +14,14 @@ export interface ClientView {
   readonly record?: ClientRecord;
   /** What its last step failed with, as long as that step is still to be done. */
   readonly failure?: ClientFailure;
-  /** When its credential is replaced by schedule. */
+  /** When its credential is replaced by schedule, the window counted in. */
   readonly nextRotation?: Instant;
+  /** The time zone of the rotation window, where this program does not know it. */
+  readonly unknownTimeZone?: string;
+  /** Why its credential cannot be replaced as the pool stands, by what the provider can do. */
+  readonly unsupported?: 'NeedsNewSubject' | 'NeedsWindow';
+  /** The clocks disagree, so nothing is retired. */
+  readonly clockUnsure?: boolean;
 }
 
 export interface ClientFailure {

@@ -15,6 +15,7 @@ import {
 } from './clients.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { requestsOf } from './requests.ts';
+import { gapInWords } from './rotation.ts';
 import { about, draft, marked, setConditions, summarise, type Draft, type Going } from './conditions.ts';
 import { finalizerDecision, notSynced, statusDecision, type StatusAction } from './decision.ts';
 import { guardDraft } from './guard.ts';
@@ -96,6 +97,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   const ready = summarise(dependents, `${subject}: tokens can be issued.`);
   const terminal =
     (ready.reason === 'ClientGone' && !mayReplace(facts)) ||
+    ready.reason === 'RotationWindowInvalid' ||
     facts.clients.some(
       ({ wanted, failure }) => wanted && failure?.terminal === true && failure.reason === ready.reason,
     );
@@ -133,16 +135,18 @@ function credentialOf(wanted: readonly ClientView[]): Pick<IdentityPoolStatus, '
   const [first] = wanted
     .flatMap((client) => {
       const generation = currentOf(client);
-      return generation === undefined ? [] : [{ generation, next: client.nextRotation }];
+      const gap = client.record && gapInWords(client.record);
+      return generation === undefined ? [] : [{ generation, next: client.nextRotation, gap }];
     })
     .toSorted((a, b) => (a.next ?? Infinity) - (b.next ?? Infinity));
   if (first === undefined) return {};
-  const { generation, next } = first;
+  const { generation, next, gap } = first;
   return {
     credential: {
       generation: generation.n,
       since: toRfc3339(generation.since),
       ...(next === undefined ? {} : { nextRotation: toRfc3339(next) }),
+      ...(gap === undefined ? {} : { gap }),
     },
   };
 }

@@ -1,10 +1,11 @@
 import { annotations } from '../../api/names.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1/identity-pool.ts';
-import { toRfc3339, type Instant } from '../../clock.ts';
+import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
-import type { ClientRecord } from '../client/record.ts';
+import type { ClientRecord, Generation } from '../client/record.ts';
 import { longestMessage } from './conditions.ts';
-import type { PoolFacts } from './pool-facts.ts';
+import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { rotationInWords, tookInWords, unsupportedInWords } from './rotation.ts';
 
 const most = 5;
 
@@ -47,7 +48,8 @@ function brought(
   const wanted = clients.filter((client) => client.wanted);
   const isHandled = (record: ClientRecord | undefined): boolean => record?.handled.includes(request.id) ?? false;
   if (wanted.length > 0 && wanted.every(({ record }) => isHandled(record) && isDone(record, request.kind))) {
-    return { ...rest, outcome: 'Done', doneAt: toRfc3339(now) };
+    const at = parseRfc3339(request.at) ?? now;
+    return { ...rest, outcome: 'Done', doneAt: toRfc3339(now), message: doneInWords(request.kind, wanted, at, now) };
   }
   const isBegun = wanted.some(({ record }) => isHandled(record));
   if (!isBegun && !asked.some((one) => isSame(one, request))) {
@@ -57,16 +59,34 @@ function brought(
       message: 'it was withdrawn or replaced by another before it was carried out.',
     };
   }
-  const held = wanted.find(({ failure }) => failure !== undefined)?.failure;
-  return held === undefined ? rest : { ...rest, message: cut(held.message, longestMessage) };
+  const held = wanted.map((client) => client.failure?.message ?? underWay(client, request.kind, now)).find(Boolean);
+  return held === undefined ? rest : { ...rest, message: cut(held, longestMessage) };
 }
 
-/** A request is handled as soon as its credential is planned; it is done when that one mints, or when revoking has begun. */
+function underWay(client: ClientView, kind: Asked['kind'], now: Instant): string | undefined {
+  return (kind === 'Rotate' ? unsupportedInWords(client) : undefined) ?? rotationInWords(client, now);
+}
+
+function doneInWords(kind: Asked['kind'], wanted: readonly ClientView[], at: Instant, now: Instant): string {
+  const only = wanted.length === 1 ? currentOf(wanted[0]) : undefined;
+  const which = only === undefined ? `${wanted.length} clients have new credentials.` : `Generation ${only.n} mints.`;
+  const what = kind === 'Rotate' ? which : 'No token from before the request is left.';
+  return `${what} ${tookInWords(at, now)}`;
+}
+
+function currentOf(client: ClientView | undefined): Generation | undefined {
+  return client?.record?.generations.find(({ state }) => state === 'Current');
+}
+
+/** A request is handled as soon as its credential is planned; it is done when that one mints, or when no token from before is left. */
 function isDone(record: ClientRecord | undefined, kind: Asked['kind']): boolean {
-  if (record === undefined || record.emergency !== undefined) return false;
-  if (kind === 'Revoke') return true;
+  if (record === undefined) return false;
+  if (kind === 'Revoke') return record.revoking === undefined && record.emergency === undefined;
+  const awaits =
+    record.emergency !== undefined &&
+    !record.generations.some(({ n, state }) => n === record.emergency && state === 'Current');
   const isUnderWay = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
-  return !isUnderWay && record.rollbacks === undefined;
+  return !awaits && !isUnderWay && record.rollbacks === undefined;
 }
 
 function isSame(a: Asked, b: Asked): boolean {

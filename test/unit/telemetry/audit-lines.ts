@@ -34,6 +34,29 @@ export const everyEvent: readonly AuditFacts[] = [
     issuer: 'https://idp.example.com',
     generation: 1,
   },
+  ...(
+    [
+      ['Activated', 'CredentialCurrent'],
+      ['Drained', 'Draining'],
+      ['Retired', 'Retired'],
+      ['Completed', 'RequestDone'],
+    ] as const
+  ).map(([event, reason]): AuditFacts => ({
+    event,
+    outcome: 'Success',
+    reason,
+    pool: 'ci-bots',
+    generation: 2,
+    message: 'm',
+  })),
+  {
+    event: 'RolledBack',
+    outcome: 'Failure',
+    reason: 'CredentialRefused',
+    pool: 'ci-bots',
+    generation: 2,
+    message: 'm',
+  },
   { event: 'Registered', outcome: 'Success', reason: 'Registering', pool: 'ci-bots', generation: 1, client_id: 'c' },
   { event: 'Updated', outcome: 'Success', reason: 'RotationDue', pool: 'ci-bots', generation: 2, client_id: 'c' },
   {

@@ -3,7 +3,7 @@ import { day, hour, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
 import { clientRows, decideClient } from '#src/domain/client/decide.ts';
-import { tagText } from '#src/domain/client/generations.ts';
+import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
 import { lanes } from '#src/domain/lanes.ts';
@@ -51,6 +51,7 @@ const able = (
     ...overrides,
   },
 });
+const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } };
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
   failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal: false },
@@ -415,6 +416,44 @@ const cases: readonly Case[] = [
   },
   {
     row: 'emergency',
+    title: 'what leaves a gap waits for no window',
+    s: snapshot({
+      ...able({ variants: ['InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretPost', revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: withGenerations([g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') } })]),
+    }),
+    action: { type: 'Plan', variant: 'InPlace' },
+  },
+  {
+    row: 'emergency',
+    title: 'its credential was refused and taken back: another one, after the pause',
+    s: snapshot({ record: withGenerations([g()], { emergency: 2, highest: 2, rollbacks: { count: 1, at: noon } }) }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Plan', generation: 3, handles: [] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'rotated, retired and nothing from before is left: done',
+    s: snapshot({
+      record: withGenerations([g({ n: 2 })], { emergency: 2, revokeBefore: noon, revoking: { id: 'e1', since: noon } }),
+    }),
+    action: { type: 'Record' },
+    reason: 'RequestDone',
+    next: ['Current'],
+  },
+  {
+    row: 'emergency',
+    title: 'revokeRequest alone: done when the last token is gone',
+    s: snapshot({
+      record: withGenerations([g()], { revokeBefore: noon, revoking: { id: 'e1', since: noon }, handled: ['e1'] }),
+      ...wanting({ revokeRequest: 'e1' }),
+    }),
+    action: { type: 'Record' },
+    reason: 'RequestDone',
+  },
+  {
+    row: 'emergency',
     title: 'create goes on while stopped',
     s: snapshot({ ...stop, record: withGenerations(rotating('Planned'), { emergency: 2 }) }),
     action: { type: 'Update', generation: 2 },
@@ -471,7 +510,7 @@ const cases: readonly Case[] = [
   {
     row: 'asked',
     title: 'a new request rotates now',
-    s: snapshot({ windowOpen: false, ...wanting({ rotateRequest: 'r1' }) }),
+    s: snapshot({ window: closed, ...wanting({ rotateRequest: 'r1' }) }),
     action: { type: 'Plan', generation: 2, variant: 'TwoKeys', handles: ['r1'] },
     lane: lanes.Routine,
   },
@@ -481,6 +520,35 @@ const cases: readonly Case[] = [
     s: snapshot(),
     now: plus(noon, 90 * day),
     action: { type: 'Plan', generation: 2 },
+  },
+  {
+    row: 'due',
+    title: 'missed by an hour: when its turn comes',
+    s: snapshot({ jitter: 0.5 }),
+    now: plus(noon, 90 * day + 90 * minute),
+    action: { type: 'Plan', generation: 2 },
+  },
+  {
+    row: 'due',
+    title: 'in the first turn of the window that it waited for',
+    s: snapshot({ window: { is: 'Open', since: plus(noon, 95 * day), length: 2 * hour } }),
+    now: plus(noon, 95 * day),
+    action: { type: 'Plan', generation: 2 },
+  },
+  {
+    row: 'expiring-soon',
+    title: 'a tenth of the life of a secret is left: whatever the hour',
+    s: snapshot({
+      ...able({ variants: ['TwoSecrets'] }),
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      window: closed,
+      record: withGenerations(
+        [g({ credential: { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: plus(noon, 10 * day) } })],
+        { sent: 'x' },
+      ),
+    }),
+    now: plus(noon, 9 * day),
+    action: { type: 'Plan', variant: 'TwoSecrets' },
   },
   {
     row: 'expiring',
@@ -729,11 +797,62 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'no rotation outside the window',
     s: snapshot({
-      windowOpen: false,
+      window: closed,
       record: record({ observed: { is: 'Present', at: plus(noon, 90 * day), drift: [] } }),
     }),
     now: plus(noon, 90 * day),
     reason: 'RotationDue',
+  },
+  {
+    row: 'settled',
+    title: 'missed by a while: it waits for its turn, and looks again then',
+    s: snapshot({
+      jitter: 0.5,
+      record: record({ observed: { is: 'Present', at: plus(noon, 90 * day), drift: [] } }),
+    }),
+    now: plus(noon, 90 * day),
+    reason: 'RotationDue',
+    recheckAt: plus(noon, 90 * day + 30 * minute),
+  },
+  {
+    row: 'settled',
+    title: 'due while the window is closed: looks again when it opens',
+    s: snapshot({
+      window: { is: 'Closed', opensAt: plus(noon, 90 * day + 2 * hour), length: hour },
+      record: record({ observed: { is: 'Present', at: plus(noon, 90 * day), drift: [] } }),
+    }),
+    now: plus(noon, 90 * day),
+    reason: 'RotationDue',
+    recheckAt: plus(noon, 90 * day + 2 * hour),
+  },
+  {
+    row: 'settled',
+    title: 'a window in a time zone that is not known: nothing by schedule',
+    s: snapshot({
+      window: { is: 'Unusable', timeZone: 'Europe/Berln' },
+      record: record({ observed: { is: 'Present', at: plus(noon, 90 * day), drift: [] } }),
+    }),
+    now: plus(noon, 90 * day),
+    reason: 'RotationDue',
+  },
+  {
+    row: 'settled',
+    title: 'in place only inside a window that is declared',
+    s: snapshot({
+      ...able({ variants: ['InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretPost', rotateRequest: 'r1' }),
+      record: record({
+        generations: [g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') } })],
+        sent: metadataDigest(buildDesired({ authentication: 'ClientSecretPost' })),
+      }),
+    }),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'settled',
+    title: 'a request that stands in Git for years is not carried out again',
+    s: snapshot({ ...wanting({ rotateRequest: 'r1' }), record: record({ handled: ['r1', 'r2'] }) }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'settled',
@@ -811,6 +930,7 @@ const expectedRows = [
   'asked',
   'due',
   'expiring',
+  'expiring-soon',
   'method-changed',
   'refused',
   'create',

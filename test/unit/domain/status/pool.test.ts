@@ -279,7 +279,12 @@ test('requests: seen, done when every client has handled it, the last five', (t)
   });
   t.deepEqual(
     poolStatus(done, plus(now, 60_000)).requests,
-    started?.map((one) => ({ ...one, outcome: 'Done' as const, doneAt: '2026-11-24T12:01:00Z' })),
+    started?.map((one) => ({
+      ...one,
+      outcome: 'Done' as const,
+      doneAt: '2026-11-24T12:01:00Z',
+      message: `${one.kind === 'Rotate' ? 'Generation 1 mints.' : 'No token from before the request is left.'} It took 1m.`,
+    })),
   );
 
   let current = pool({}, { finalizers });
@@ -298,6 +303,11 @@ for (const [what, partial, outcome] of [
   ['created', { generations: [generation(1, 'Current'), generation(2, 'Created')] }, 'InProgress'],
   ['given up, to be tried again', { rollbacks: { count: 1, at: now } }, 'InProgress'],
   ['an emergency that is under way', { emergency: 2 }, 'InProgress'],
+  [
+    'an emergency whose credential mints',
+    { emergency: 2, generations: [generation(1, 'Draining'), generation(2, 'Current')] },
+    'Done',
+  ],
   ['minting, the old one drains', { generations: [generation(1, 'Draining'), generation(2, 'Current')] }, 'Done'],
 ] as const) {
   test(`a rotation that was asked for is ${outcome}: ${what}`, (t) => {
@@ -306,6 +316,122 @@ for (const [what, partial, outcome] of [
     t.is(poolStatus(poolFacts({ pool: asked, clients }), now).requests?.[0]?.outcome, outcome);
   });
 }
+
+test('a request to revoke is done when nothing from before it is left', (t) => {
+  const asked = pool({ revokeRequest: 'INC-1' }, { finalizers });
+  const of = (partial: Parameters<typeof record>[0]): string | undefined =>
+    poolStatus(
+      poolFacts({ pool: asked, clients: [client({ record: record({ handled: ['INC-1'], ...partial }) })] }),
+      now,
+    ).requests?.[0]?.outcome;
+  t.is(of({ revoking: { id: 'INC-1', since: now } }), 'InProgress');
+  t.is(of({ emergency: 2 }), 'InProgress');
+  t.is(of({}), 'Done');
+});
+
+/** Each state of a rotation, as `kubectl describe` shows it. */
+const inWords: readonly (readonly [what: string, view: Parameters<typeof client>[0], words: RegExp])[] = [
+  [
+    'planned',
+    rotating('Planned'),
+    /credential generation 2 is made and stored, the provider is told next; generation 1 mints since 2026-11-24T12:00:00Z\.$/,
+  ],
+  [
+    'told',
+    rotating('Planned', { intent: { call: 'Update', generation: 2, at: now } }),
+    /the provider was told of credential generation 2 and its answer is awaited/,
+  ],
+  [
+    'created',
+    rotating('Created'),
+    /the provider knows credential generation 2, which is now proven by a token request of its own/,
+  ],
+  [
+    'refused so far',
+    client({
+      record: record({ generations: [generation(1, 'Current'), { ...generation(2, 'Created'), refusedAt: now }] }),
+    }),
+    /the provider refuses credential generation 2 so far; it is asked again/,
+  ],
+  [
+    'draining, in its overlap',
+    old('Draining', { retireAfter: plus(now, day) }),
+    /generation 2 mints since .*; generation 1 stays until 2026-11-25T12:00:00Z at least, and until its last token has ended/,
+  ],
+  ['draining, tokens left', old('Draining', { retireAfter: now }), /generation 1 stays until its last token has ended/],
+  [
+    'draining, the clocks disagree',
+    { ...old('Draining', { retireAfter: now }), clockUnsure: true },
+    /generation 1 is not taken out while the clocks .* differ by more than a minute: synchronise them \(NTP\)/,
+  ],
+  ['retiring', old('Retiring', {}), /generation 1 is being taken out at the provider/],
+  [
+    'taken out',
+    old('Retiring', { removedAt: now }),
+    /generation 1 was taken out at the provider and is asked once more, which has to be refused/,
+  ],
+  [
+    'held up',
+    { ...rotating('Planned'), failure: failure('ProviderUnavailable') },
+    /the next step is held up: it fails with ProviderUnavailable\. Do something\.$/,
+  ],
+  [
+    'rolled back',
+    client({ record: record({ rollbacks: { count: 3, at: now } }) }),
+    /3 new credentials in a row never came to work .* not before 2026-11-24T12:20:00Z\.$/,
+  ],
+  [
+    'an emergency',
+    { ...rotating('Created', { emergency: 2, revoking: { id: 'INC-1', since: now } }) },
+    /request INC-1 is being carried out: a new credential first, then every token from before is revoked/,
+  ],
+  [
+    'revoking',
+    client({ record: record({ revoking: { id: 'INC-1', since: now } }) }),
+    /request INC-1 is being carried out: every token from before it is revoked/,
+  ],
+];
+
+function rotating(state: 'Planned' | 'Created', more: Parameters<typeof record>[0] = {}): ReturnType<typeof client> {
+  return client({ record: record({ generations: [generation(1, 'Current'), generation(2, state)], ...more }) });
+}
+
+function old(state: 'Draining' | 'Retiring', more: Partial<ReturnType<typeof generation>>): ReturnType<typeof client> {
+  const generations = [{ ...generation(1, state), ...more }, generation(2, 'Current')];
+  return client({ record: record({ generations }) });
+}
+
+for (const [what, view, words] of inWords) {
+  test(`a rotation in words: ${what}`, (t) => {
+    const status = poolStatus(poolFacts({ clients: [client(view)] }), now);
+    t.regex(messageOf(status, 'CredentialCurrent'), words);
+    t.regex(brief(status), /CredentialCurrent=True\/CredentialCurrent/);
+    t.deepEqual(problemsWith(status), []);
+  });
+}
+
+test('what stands in the way of a rotation is said long before it is due', (t) => {
+  const said = (partial: Parameters<typeof client>[0]): string =>
+    messageOf(poolStatus(poolFacts({ clients: [client(partial)] }), now), 'CredentialCurrent');
+  t.regex(
+    said({ unsupported: 'NeedsNewSubject' }),
+    /by a new client only, whose subject \(sub\) is new .* Set spec\.rotation\.allowSubjectChange/,
+  );
+  t.regex(
+    said({ unsupported: 'NeedsWindow' }),
+    /with a short gap only, and nothing says when that may be\. Declare spec\.rotation\.window/,
+  );
+  const zone = poolStatus(poolFacts({ clients: [{ ...unscheduled, unknownTimeZone: 'Europe/Berln' }] }), now);
+  t.is(brief(zone).split(' ')[0], 'Ready=False/RotationWindowInvalid');
+  t.regex(
+    messageOf(zone, 'CredentialCurrent'),
+    /the time zone Europe\/Berln of spec\.rotation\.window is not known .* \(requests and emergencies do\)/,
+  );
+});
+
+test('the gap of a rotation in place is shown', (t) => {
+  t.is(poolStatus(poolFacts({ clients: [client({ record: record({ gap: 1_400 }) })] }), now).credential?.gap, '1s');
+});
 
 test('spec and annotation both ask; a request that is replaced before it began has failed', (t) => {
   const both = pool({ rotation: { request: 'a' } }, { finalizers, annotations: { 'ci-identity.dev/rotate': 'b' } });

@@ -1,0 +1,103 @@
+/** What a change of a client record means for people: one sentence per step of a credential's life, for audit lines and events. */
+import type { Reason } from '../../api/reasons.ts';
+import { formatDuration, toRfc3339 } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import { currentOf, generation } from './generations.ts';
+import type { ClientRecord, Generation } from './record.ts';
+
+export interface Telling {
+  /**
+   * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
+   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out.
+   */
+  readonly step: 'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed';
+  readonly generation: number;
+  readonly reason: Reason;
+  readonly good: boolean;
+  readonly message: string;
+}
+
+/** In the order in which they happened. A change that nobody needs to hear of (an intent, an observation) says nothing. */
+export function tell(
+  before: ClientRecord | undefined,
+  after: ClientRecord | undefined,
+  now: Instant,
+): readonly Telling[] {
+  const tellings: Telling[] = [];
+  for (const one of after?.generations ?? []) {
+    const old = before === undefined ? undefined : generation(before, one.n);
+    if (old === undefined) tellings.push(planned(one, before));
+    else if (old.state !== one.state) tellings.push(...moved(old, one, before, after));
+  }
+  for (const old of before?.generations ?? []) {
+    if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
+  }
+  const done = before?.revoking !== undefined && after?.revoking === undefined ? before.revoking : undefined;
+  if (done !== undefined && after !== undefined) tellings.push(completed(done, before, after, now));
+  return tellings;
+}
+
+function planned({ n }: Generation, before: ClientRecord | undefined): Telling {
+  const current = currentOf(before);
+  const meanwhile = current === undefined ? '' : `; generation ${current.n} mints until it is proven`;
+  const message = `credential generation ${n} was made and stored; the provider is told next${meanwhile}.`;
+  return { step: 'Planned', generation: n, reason: 'Planned', good: true, message };
+}
+
+function moved(
+  old: Generation,
+  one: Generation,
+  before: ClientRecord | undefined,
+  after: ClientRecord | undefined,
+): readonly Telling[] {
+  const { n, state } = one;
+  if (state === 'Current') return [activated(n, after)];
+  if (state !== 'Retiring') return [];
+  if (old.state === 'Created') {
+    const current = currentOf(before);
+    const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
+    const message = `the provider refused credential generation ${n} when it was proven, so it is taken out again.${stays}`;
+    return [{ step: 'RolledBack', generation: n, reason: 'CredentialRefused', good: false, message }];
+  }
+  const message = `no token of credential generation ${n} is left; it is taken out at the provider next.`;
+  return [{ step: 'Drained', generation: n, reason: 'Draining', good: true, message }];
+}
+
+function activated(n: number, after: ClientRecord | undefined): Telling {
+  const old = after?.generations.find(({ state }) => state === 'Draining');
+  const until = old?.retireAfter === undefined ? '' : ` until ${toRfc3339(old.retireAfter)} at least`;
+  const stays = old === undefined ? '' : `; generation ${old.n} stays${until} and until its last token has ended`;
+  const gap =
+    after?.gap === undefined || after.variant !== 'InPlace' ? '' : ` For ${took(after.gap)} nothing could be minted.`;
+  const message = `credential generation ${n} was proven by a token request of its own and mints from now on${stays}.${gap}`;
+  return { step: 'Activated', generation: n, reason: 'CredentialCurrent', good: true, message };
+}
+
+function dropped({ n, state }: Generation, after: ClientRecord): Telling {
+  if (state === 'Retiring') {
+    const message = `credential generation ${n} is gone at the provider and is refused there.`;
+    return { step: 'Retired', generation: n, reason: 'Retired', good: true, message };
+  }
+  const current = currentOf(after);
+  const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
+  const message = `credential generation ${n} never reached the provider and was given up.${stays}`;
+  return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
+}
+
+function completed(
+  { id, since }: NonNullable<ClientRecord['revoking']>,
+  before: ClientRecord | undefined,
+  after: ClientRecord,
+  now: Instant,
+): Telling {
+  const n = currentOf(after)?.n ?? after.highest ?? 0;
+  const rotated =
+    before?.emergency === undefined ? '' : `credential generation ${n} replaced the one before, which is refused, and `;
+  const message = `request ${id} was carried out in ${took(now - since)}: ${rotated}every token minted before ${toRfc3339(after.revokeBefore ?? since)} is revoked or has expired.`;
+  return { step: 'Completed', generation: n, reason: 'RequestDone', good: true, message };
+}
+
+/** Short times with a tenth of a second, because that is what people compare. */
+export function took(length: Milliseconds): string {
+  return length < 60_000 ? `${(Math.max(0, length) / 1_000).toFixed(1)} s` : formatDuration(length);
+}

@@ -1,0 +1,92 @@
+/** The state of a rotation in words, for the condition CredentialCurrent. Follows from the record alone, so it changes when that does. */
+import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
+import { planAgainAt } from '../client/schedule.ts';
+import { took } from '../client/story.ts';
+import type { ClientRecord, Generation } from '../client/record.ts';
+import type { ClientView } from './pool-facts.ts';
+
+/** `undefined`: no rotation is under way and none failed. Without a full stop. */
+export function rotationInWords({ record, failure, clockUnsure }: ClientView, now: Instant): string | undefined {
+  if (record === undefined) return undefined;
+  const steps = record.generations.flatMap((one) => inWords(record, one, clockUnsure === true, now));
+  const urgent = record.revoking === undefined ? [] : [revoking(record.revoking.id, record.emergency !== undefined)];
+  const all = [...urgent, ...steps.toReversed(), ...rollback(record)];
+  if (all.length === 0) return undefined;
+  const held =
+    failure === undefined || steps.length === 0
+      ? []
+      : [`the next step is held up: ${failure.message.replace(/\.$/, '')}`];
+  return [...all, ...held].join('; ');
+}
+
+function revoking(id: string, rotates: boolean): string {
+  return rotates
+    ? `request ${id} is being carried out: a new credential first, then every token from before is revoked`
+    : `request ${id} is being carried out: every token from before it is revoked`;
+}
+
+function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, now: Instant): readonly string[] {
+  const { n, state } = one;
+  const first = record.generations.length === 1;
+  switch (state) {
+    case 'Planned':
+      if (record.intent?.generation === n)
+        return [`the provider was told of credential generation ${n} and its answer is awaited`];
+      return [`credential generation ${n} is made and stored, the provider is told next`];
+    case 'Created':
+      return [
+        one.refusedAt === undefined
+          ? `the provider knows credential generation ${n}, which is now proven by a token request of its own`
+          : `the provider refuses credential generation ${n} so far; it is asked again while it may still be taking it over`,
+      ];
+    case 'Current':
+      return first ? [] : [`generation ${n} mints since ${toRfc3339(one.since)}`];
+    case 'Draining':
+      return [draining(one, clockUnsure, now)];
+    case 'Retiring':
+      return [
+        one.removedAt === undefined
+          ? `generation ${n} is being taken out at the provider`
+          : `generation ${n} was taken out at the provider and is asked once more, which has to be refused`,
+      ];
+  }
+}
+
+function draining({ n, retireAfter }: Generation, clockUnsure: boolean, now: Instant): string {
+  if (retireAfter !== undefined && now < retireAfter) {
+    return `generation ${n} stays until ${toRfc3339(retireAfter)} at least, and until its last token has ended`;
+  }
+  return clockUnsure
+    ? `generation ${n} is not taken out while the clocks of controller, API server and provider differ by more than a minute: synchronise them (NTP)`
+    : `generation ${n} stays until its last token has ended`;
+}
+
+function rollback({ rollbacks, generations }: ClientRecord): readonly string[] {
+  if (rollbacks === undefined || generations.some(({ state }) => state === 'Planned' || state === 'Created')) return [];
+  const again = planAgainAt({ rollbacks });
+  const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
+  const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
+  return [
+    `${times} never came to work at the provider and was taken back, the one before goes on minting; a rotation is tried again when it is due or asked for${next}`,
+  ];
+}
+
+/** Why nothing rotates although it is asked or due, and what to do. `undefined`: nothing speaks against a rotation. */
+export function unsupportedInWords({ unsupported }: ClientView): string | undefined {
+  if (unsupported === undefined) return undefined;
+  switch (unsupported) {
+    case 'NeedsWindow':
+      return 'a proven credential mints, but this provider replaces a client secret with a short gap only, and nothing says when that may be. Declare spec.rotation.window, allow a new client with spec.rotation.allowSubjectChange, or use spec.client.authentication PrivateKeyJwt.';
+    case 'NeedsNewSubject':
+      return 'a proven credential mints, but this provider can replace it by a new client only, whose subject (sub) is new and which no trust policy knows. Set spec.rotation.allowSubjectChange if that is all right, or use spec.client.authentication PrivateKeyJwt.';
+  }
+}
+
+/** `took 4.2 s`: of a request that is done. */
+export function tookInWords(at: Instant, done: Instant): string {
+  return done - at < 1_000 ? 'It took less than a second.' : `It took ${took(done - at)}.`;
+}
+
+export function gapInWords({ gap }: ClientRecord): string | undefined {
+  return gap === undefined ? undefined : formatDuration(Math.max(1_000, gap));
+}

@@ -1,0 +1,85 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { day, hour, instant, minute, plus } from '#src/clock.ts';
+import type { Instant } from '#src/clock.ts';
+import { clientRecordName } from '#src/domain/client/target.ts';
+import { dueAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
+import { windowState, type WindowState } from '#src/domain/client/window.ts';
+import { jitterOf } from '#src/controllers/session-snapshot.ts';
+import { buildGeneration, noon } from '#test/support/builders.ts';
+
+/** A thousand pools that one commit created, with the jitter that the program gives them. */
+const pools = Array.from({ length: 1_000 }, (_, index) => jitterOf(clientRecordName(`pool-uid-${index}`, '', '')));
+
+const saturdays = (at: Instant): WindowState =>
+  windowState({ days: ['Sat'], from: '22:00', to: '04:00', timeZone: 'Europe/Berlin' }, at);
+
+/** The fullest bucket of so many milliseconds. */
+function mostIn(length: number, instants: readonly Instant[]): number {
+  const counts = new Map<number, number>();
+  for (const at of instants) counts.set(Math.floor(at / length), (counts.get(Math.floor(at / length)) ?? 0) + 1);
+  return Math.max(...counts.values());
+}
+
+test('a thousand pools of one commit: never more than 5 of a quarterly rotation in one minute, over four days', (t) => {
+  const due = pools.map((jitter) => dueAt(buildGeneration(), 90 * day, jitter));
+  t.true(mostIn(minute, due) <= 5, String(mostIn(minute, due)));
+  t.true(Math.max(...due) - Math.min(...due) > 4 * day);
+  t.true(
+    due.every((at) => at <= plus(noon, 90 * day)),
+    'never late',
+  );
+});
+
+test('a thousand pools of one commit that share a weekly window: spread over its first hour', (t) => {
+  const next = pools.map((jitter) => nextRotation(buildGeneration(), 90 * day, jitter, saturdays) ?? instant(0));
+  const outside = next.filter((at) => saturdays(at).is !== 'Open');
+  t.deepEqual(outside, []);
+  t.true(mostIn(minute, next) <= 40, String(mostIn(minute, next)));
+});
+
+test('a controller that slept over every one of them: spread over an hour, none forgotten, the same after a restart', (t) => {
+  const woke = plus(noon, 365 * day + 1_234_567);
+  const began = pools.map(
+    (jitter) => turnAt(dueAt(buildGeneration(), 90 * day, jitter), { jitter }, woke) ?? instant(0),
+  );
+  t.true(mostIn(minute, began) <= 40, String(mostIn(minute, began)));
+  t.true(began.every((at) => at >= woke && at <= woke + hour));
+  const later = plus(woke, 7 * minute);
+  for (const [index, at] of began.entries()) {
+    if (at < later) continue;
+    const jitter = pools[index] ?? 0;
+    t.is(turnAt(dueAt(buildGeneration(), 90 * day, jitter), { jitter }, later), at);
+  }
+});
+
+test('what is on time waits for nobody', (t) => {
+  for (const jitter of pools) t.is(turnAt(noon, { jitter }, plus(noon, 59_999)), plus(noon, 59_999));
+});
+
+test('a turn always comes: within an hour without a window, in the open window otherwise, and looking at that moment says now', (t) => {
+  const any = fc.record({
+    jitter: fc.double({ min: -1, max: 1, noNaN: true }),
+    late: fc.integer({ min: 0, max: 400 * day }),
+    window: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(any, ({ jitter, late, window }) => {
+      const due = noon;
+      const now = plus(due, late);
+      const stateAt = (at: Instant): { window?: WindowState; jitter: number } =>
+        window ? { jitter, window: saturdays(at) } : { jitter };
+      let at = now;
+      // Where a turn of an open window has passed, the next one may lie in the next week.
+      for (let looks = 0; looks < 4; looks += 1) {
+        const turn = turnAt(due, stateAt(at), at);
+        if (turn === undefined || turn < at) return false;
+        if (turn === at && (!window || saturdays(at).is === 'Open')) return at - now <= (window ? 8 * day : hour);
+        at = turn;
+      }
+      return false;
+    }),
+    { numRuns: 2_000 },
+  );
+  t.pass();
+});

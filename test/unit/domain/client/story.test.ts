@@ -1,0 +1,108 @@
+import test from 'ava';
+import { hour, plus } from '#src/clock.ts';
+import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
+import { type Telling, tell } from '#src/domain/client/story.ts';
+import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
+
+const g = buildGeneration;
+const of = (generations: readonly Generation[], more: Partial<ClientRecord> = {}): ClientRecord =>
+  buildClientRecord({ generations, ...more });
+const one = g({ n: 1 });
+
+/** What was stored, what is stored now, and what people hear of it. */
+const rows: readonly (readonly [
+  what: string,
+  before: ClientRecord | undefined,
+  after: ClientRecord | undefined,
+  step: Telling['step'] | undefined,
+  says?: RegExp,
+])[] = [
+  [
+    'the first key',
+    undefined,
+    of([g({ state: 'Planned' })]),
+    'Planned',
+    /^credential generation 1 was made and stored; the provider is told next\.$/,
+  ],
+  [
+    'a second key',
+    of([one]),
+    of([one, g({ n: 2, state: 'Planned' })]),
+    'Planned',
+    /generation 1 mints until it is proven/,
+  ],
+  [
+    'the call is noted',
+    of([g({ state: 'Planned' })]),
+    of([g({ state: 'Planned' })], { intent: { call: 'Register', generation: 1, at: noon } }),
+    undefined,
+  ],
+  ['the provider knows it', of([g({ state: 'Planned' })]), of([g({ state: 'Created' })]), undefined],
+  [
+    'the new one mints',
+    of([one, g({ n: 2, state: 'Created' })]),
+    of([g({ n: 1, state: 'Draining', retireAfter: plus(noon, hour) }), g({ n: 2 })]),
+    'Activated',
+    /^credential generation 2 was proven .* mints from now on; generation 1 stays until 2026-11-24T13:00:00Z at least and until its last token has ended\.$/,
+  ],
+  [
+    'in place: the gap',
+    of([one, g({ n: 2, state: 'Created' })], { variant: 'InPlace' }),
+    of([g({ n: 1, state: 'Draining', retireAfter: noon }), g({ n: 2 })], { variant: 'InPlace', gap: 1_250 }),
+    'Activated',
+    /For 1\.3 s nothing could be minted\.$/,
+  ],
+  [
+    'no token is left',
+    of([g({ n: 1, state: 'Draining', retireAfter: noon }), g({ n: 2 })]),
+    of([g({ n: 1, state: 'Retiring' }), g({ n: 2 })]),
+    'Drained',
+  ],
+  [
+    'the old one is refused',
+    of([g({ n: 1, state: 'Retiring' }), g({ n: 2 })]),
+    of([g({ n: 2 })]),
+    'Retired',
+    /generation 1 is gone at the provider and is refused there/,
+  ],
+  [
+    'the new one is refused',
+    of([one, g({ n: 2, state: 'Created' })]),
+    of([one, g({ n: 2, state: 'Retiring' })]),
+    'RolledBack',
+    /refused credential generation 2 when it was proven, so it is taken out again\. Generation 1 goes on minting\.$/,
+  ],
+  [
+    'the new one never arrived',
+    of([one, g({ n: 2, state: 'Planned' })]),
+    of([one]),
+    'RolledBack',
+    /never reached the provider/,
+  ],
+  [
+    'an emergency is over',
+    of([g({ n: 2 })], { emergency: 2, revokeBefore: noon, revoking: { id: 'INC-1', since: plus(noon, -4_200) } }),
+    of([g({ n: 2 })], { revokeBefore: noon }),
+    'Completed',
+    /^request INC-1 was carried out in 4\.2 s: credential generation 2 replaced the one before, which is refused, and every token minted before 2026-11-24T12:00:00Z is revoked or has expired\.$/,
+  ],
+  [
+    'a revocation is over',
+    of([one], { revokeBefore: noon, revoking: { id: 'INC-1', since: noon } }),
+    of([one], { revokeBefore: noon }),
+    'Completed',
+    /carried out in 0\.0 s: every token/,
+  ],
+  ['the record goes', of([g({ state: 'Retiring' })]), undefined, undefined],
+];
+
+for (const [what, before, after, step, says = /./] of rows) {
+  test(`told: ${what}`, (t) => {
+    const tellings = tell(before, after, noon);
+    t.deepEqual(
+      tellings.map((telling) => telling.step),
+      step === undefined ? [] : [step],
+    );
+    for (const { message } of tellings) t.regex(message, says);
+  });
+}
