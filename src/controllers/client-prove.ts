@@ -2,6 +2,7 @@ import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, second } from '../clock.ts';
 import type { Ask } from '../domain/access/access.ts';
 import type { Credential } from '../domain/client/credential.ts';
+import type { ProofUse } from '../domain/client/machine.ts';
 import type { ProofOutcome } from '../domain/client/proofs.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
 import { checkMinted } from '../domain/token.ts';
@@ -21,6 +22,7 @@ export interface Probe {
   readonly clientId: string;
   readonly credential: Credential;
   readonly pool?: IdentityPool;
+  readonly settles: ProofUse;
   /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
   readonly inUse: (sha256: string) => boolean;
   readonly now: () => Instant;
@@ -42,7 +44,8 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     if (error.reason === 'CredentialRefused') return { is: 'CredentialRefused', message: error.message };
-    if (error.reason === 'ScopeRefused') return { is: 'AskRefused', message: error.message, lasting: true };
+    const { reason, message } = error;
+    if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
     throw error;
   }
   const { ignoredScopes, carrierScopes } = provider.capabilities;
@@ -58,7 +61,15 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
     started,
   );
   if (!o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
-  return verdict.is === 'Usable' ? { is: 'Accepted' } : { is: 'AskRefused', message: verdict.message, lasting: true };
+  if (verdict.is === 'Usable') return { is: 'Accepted' };
+  return { is: 'AskRefused', reason: verdict.reason, message: verdict.message, lasting: true };
+}
+
+/** The credential authenticates, and yet nothing usable comes. An unknown refusal says so only of a credential that worked before. */
+function isAboutTheAsk({ reason }: OperatorError, settles: ProofUse): boolean {
+  return (
+    reason === 'ScopeRefused' || reason === 'TokenUnusable' || (reason === 'TokenRequestRefused' && settles === 'Ask')
+  );
 }
 
 /** A probe token that could not be revoked lives until it expires; nobody holds it. */

@@ -113,6 +113,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       provider: work.provider,
       tokens,
       ask: action.ask,
+      settles: action.settles,
       clientId: work.subject.clientId,
       credential: work.subject.credential,
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),

@@ -37,6 +37,8 @@ export interface MinterOptions {
   credentialOf(client: string, generation: number): Credential | undefined;
   /** The token endpoint refused this generation (`invalid_client`): the client machine must know. */
   credentialRefused(client: string, generation: number, signal: AbortSignal): Promise<void>;
+  /** The provider gave something else than was proven for this ask: a new proof shall say whether everybody who asks so is concerned. */
+  askDoubted(client: string, hash: string, signal: AbortSignal): Promise<void>;
 }
 
 type MintAction = Extract<SessionAction, { readonly type: 'Mint' }>;
@@ -146,6 +148,7 @@ export class Minter {
       });
       if (reason === 'CredentialRefused')
         await this.#o.credentialRefused(client.name, client.current.generation, signal);
+      if (concernsTheAsk(error)) await this.#o.askDoubted(client.name, action.hash, signal);
       throw error;
     }
   }
@@ -181,6 +184,7 @@ export class Minter {
       ...this.#what(minting),
     });
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
+    await this.#o.askDoubted(client.name, action.hash, signal);
     throw new OperatorError({
       class: 'Terminal',
       reason,
@@ -233,6 +237,12 @@ export class Minter {
       by,
     };
   }
+}
+
+/** Refused for what was asked, not for who asked: the next pod will hear the same. */
+function concernsTheAsk(error: unknown): boolean {
+  const isRefusal = error instanceof OperatorError && error.class === 'Terminal' && error.whose === 'Object';
+  return isRefusal && error.reason !== 'CredentialRefused';
 }
 
 /** Shared tokens cannot be revoked with one pod without being taken from another. */

@@ -1,4 +1,5 @@
 /** What a real token request showed, written into the client record. */
+import type { Reason } from '../../api/reasons.ts';
 import { minute } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
@@ -16,7 +17,7 @@ import { checked, countRollback, notRemoved, replaced, without } from './transit
 export type ProofOutcome =
   | { readonly is: 'Accepted' }
   | { readonly is: 'CredentialRefused'; readonly message: string }
-  | { readonly is: 'AskRefused'; readonly message: string; readonly lasting: boolean };
+  | { readonly is: 'AskRefused'; readonly reason: Reason; readonly message: string; readonly lasting: boolean };
 
 export interface ProofResult {
   readonly use: ProofUse;
@@ -51,6 +52,16 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
     default:
       return assertNever(result.use);
   }
+}
+
+/**
+ * A session got something else than what was proven for this ask: the proof counts no longer, and a new one says whether that is so for
+ * everybody. What is refused already stays so.
+ */
+export function doubted(record: ClientRecord, hash: string): ClientRecord {
+  if (record.proofs[hash]?.outcome !== 'Accepted') return record;
+  const { [hash]: _, ...proofs } = record.proofs;
+  return checked({ ...record, proofs });
 }
 
 function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
@@ -110,7 +121,14 @@ function remembered(
   const proof: Proof =
     outcome.is === 'Accepted'
       ? { outcome: 'Accepted', at: now, generation: n }
-      : { outcome: 'Refused', at: now, generation: n, message: outcome.message, lasting: outcome.lasting };
+      : {
+          outcome: 'Refused',
+          at: now,
+          generation: n,
+          reason: outcome.reason,
+          message: outcome.message,
+          lasting: outcome.lasting,
+        };
   const { [hash]: _, ...others } = record.proofs;
   const kept = Object.entries(others)
     .toSorted(([, a], [, b]) => a.at - b.at)

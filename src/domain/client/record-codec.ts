@@ -1,4 +1,5 @@
 /** Client records as JSON, with keys, secrets and management tokens in the open: for record Secrets only. */
+import { type Reason, reasons } from '../../api/reasons.ts';
 import { decodeRecord } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Credential } from './credential.ts';
@@ -127,12 +128,18 @@ function readObservation(place: Place): ClientObservation {
   };
 }
 
+/** A word of a newer version is no reason to not understand the record. */
+function knownReason(word: string): Reason {
+  return Object.hasOwn(reasons, word) ? (word as Reason) : 'ScopeRefused';
+}
+
 function readProof(place: Place): Proof {
   return {
     outcome: place.at('outcome').oneOf('Accepted', 'Refused'),
     at: place.at('at').instant(),
     generation: place.at('generation').integer(),
     ...place.optional('message', (value) => value.text()),
+    ...place.optional('reason', (value) => knownReason(value.text())),
     ...place.optional('lasting', (value) => value.boolean()),
   };
 }

@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
@@ -35,7 +36,9 @@ export interface Proof {
   readonly generation: number;
   /** Why it was refused: the sentence for status. */
   readonly message?: string;
-  /** `false`: trying again makes sense (it is tried when the ask, the client or a day has changed). */
+  /** Why, in a word; absent in records of older versions: `ScopeRefused`. */
+  readonly reason?: Reason;
+  /** `false`: trying again makes sense. It is tried again all the same when the ask or the client has changed, and every few minutes. */
   readonly lasting?: boolean;
 }
 

@@ -7,7 +7,7 @@ import { currentOf, inState, isForeign, metadataDigest } from './generations.ts'
 import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { dueAt, lookAgainAfter, staleAt } from './schedule.ts';
+import { dueAt, proveAgainAfter, staleAt } from './schedule.ts';
 import { act, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
@@ -49,7 +49,7 @@ interface Unproven {
   readonly ask: Ask;
 }
 
-/** An ask without a proof, or one whose refusal is worth another try: the client was changed since, or a day has passed. */
+/** An ask without a proof, or one whose refusal is worth another try: the client was changed since, or some minutes have passed. */
 function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   const generation = currentOf(s.record);
   if (s.record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
@@ -58,7 +58,7 @@ function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   const found = kept.find(({ hash }) => {
     const known = proofs[hash];
     if (known?.outcome !== 'Refused') return known === undefined;
-    return now >= plus(known.at, lookAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);
+    return now >= plus(known.at, proveAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);
   });
   return found && { generation, ...found };
 }

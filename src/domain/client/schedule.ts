@@ -15,7 +15,10 @@ export const proofPause: Milliseconds = 5 * second;
 /** A refused Current is tried again this often: an administrator may have switched the client off and on. */
 export const refusedPause: Milliseconds = 5 * minute;
 
-/** Proofs that were refused, and the daily drift check. */
+/** A refused ask is proven again this often: nobody tells us when an administrator allows the scope or shortens the lifetime. */
+export const proveAgainAfter: Milliseconds = 5 * minute;
+
+/** The daily drift check. */
 export const lookAgainAfter: Milliseconds = day;
 
 /** When the Current credential reaches its age: up to 5 % early, so that pools made together do not rotate together; never late. */
@@ -134,6 +137,6 @@ export function nextLook(
   }
   if (record.intent !== undefined) moments.push(plus(record.intent.at, propagation));
   const refused = Object.values(record.proofs).filter((proof) => proof.outcome === 'Refused');
-  moments.push(...refused.map((proof) => plus(proof.at, lookAgainAfter)));
+  moments.push(...refused.map((proof) => plus(proof.at, proveAgainAfter)));
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));
 }

@@ -91,7 +91,10 @@ export function waitingError(s: SessionSnapshot): DeliveredError {
   const client = s.client.is === 'Seen' ? s.client.value : undefined;
   if (s.access.is === 'Seen' && s.access.value.is === 'Denied') return deniedError(s, s.access.value.denials);
   if (client?.refusal !== undefined) {
-    return errorOf(s, 'ScopeRefused', client.refusal, 'Allow it for this client at the identity provider.');
+    const { reason, message } = client.refusal;
+    const fix =
+      'Correct it at the identity provider or in the pool; it is asked again every few minutes, and the token then appears by itself.';
+    return errorOf(s, reason, message, fix);
   }
   if (client?.current === undefined) {
     const why = client?.message ?? 'the client at the identity provider is not registered yet';
@@ -107,6 +110,10 @@ export function waitingError(s: SessionSnapshot): DeliveredError {
       ? 'Correct it at the identity provider or in the pool; the conditions of the CiIdentity say when it works.'
       : 'It is tried again; the file token appears by itself when it works.';
     return errorOf(s, s.failure.reason, s.failure.message, fix);
+  }
+  if (client.outage !== undefined) {
+    const { reason, message } = client.outage;
+    return errorOf(s, reason, message, 'It is tried again; the file token appears by itself when it works.');
   }
   return errorOf(
     s,

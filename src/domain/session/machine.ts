@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Access, Ask, Guard, Stop } from '../access/access.ts';
@@ -38,8 +39,10 @@ export interface ClientFacts {
   readonly lasting?: boolean;
   readonly revocation: 'Immediate' | 'IntrospectionOnly' | 'ExpiryOnly';
   readonly revokeBefore?: Instant;
-  /** The provider refuses this very ask for good: the sentence of the proof. */
-  readonly refusal?: string;
+  /** The provider refuses this very ask for good, or gives something else: what the proof says. */
+  readonly refusal?: { readonly reason: Reason; readonly message: string };
+  /** What keeps everybody from this issuer's tokens. */
+  readonly outage?: { readonly reason: Reason; readonly message: string };
 }
 
 export interface Delivered {

@@ -152,9 +152,9 @@ function waitingReason(s: SessionSnapshot): Reason {
   if (s.access.is === 'Seen' && s.access.value.is === 'Denied')
     return s.access.value.denials[0]?.reason ?? 'NothingGranted';
   const client = s.client.is === 'Seen' ? s.client.value : undefined;
-  if (client?.refusal !== undefined) return 'ScopeRefused';
+  if (client?.refusal !== undefined) return client.refusal.reason;
   if (client?.current === undefined) return 'WaitingForClient';
-  return s.failure?.reason ?? 'ProviderUnavailable';
+  return (s.failure ?? client.outage)?.reason ?? 'ProviderUnavailable';
 }
 
 function deliveryLane(s: SessionSnapshot, now: Instant): Lane {

@@ -59,7 +59,7 @@ function probed(facts: IdentityFacts): Draft {
     );
   }
   const proof = proofOf(facts);
-  if (proof?.outcome === 'Refused') return draft('Probed', 'False', 'ScopeRefused', refusal(proof));
+  if (proof?.outcome === 'Refused') return draft('Probed', 'False', proof.reason ?? 'ScopeRefused', refusal(proof));
   if (proof === undefined) {
     const waits = client.is !== 'Seen' || !isReady(client.value);
     return waits
@@ -100,7 +100,7 @@ function issuing(facts: IdentityFacts): Draft {
       : no(trouble.reason, trouble.message);
   }
   const proof = proofOf(facts);
-  if (proof?.outcome === 'Refused' && proof.lasting === true) return no('ScopeRefused', refusal(proof));
+  if (proof?.outcome === 'Refused' && proof.lasting === true) return no(proof.reason ?? 'ScopeRefused', refusal(proof));
   if (failure !== undefined) return no(failure.reason, failure.message);
   return draft('Issuing', 'True', 'Issuing', 'pods that it selects get tokens.');
 }

@@ -759,16 +759,17 @@ const cases: readonly Case[] = [
   },
   {
     row: 'proof',
-    title: 'a refusal is tried again after a day',
-    s: snapshot({
-      asks,
-      record: record({
-        observed: { is: 'Present', at: plus(noon, day), drift: [] },
-        proofs: { h1: { outcome: 'Refused', at: noon, generation: 1 } },
-      }),
-    }),
-    now: plus(noon, day),
+    title: 'a refusal is tried again after five minutes, because nobody tells us when the provider was put right',
+    s: snapshot({ asks, record: record({ proofs: { h1: { outcome: 'Refused', at: noon, generation: 1 } } }) }),
+    now: plus(noon, 5 * minute),
     action: { type: 'Prove' },
+  },
+  {
+    row: 'settled',
+    title: 'and not before',
+    s: snapshot({ asks, record: record({ proofs: { h1: { outcome: 'Refused', at: noon, generation: 1 } } }) }),
+    reason: 'CredentialCurrent',
+    recheckAt: plus(noon, 5 * minute),
   },
   {
     row: 'proof',

@@ -82,6 +82,7 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
           at,
           generation: fc.nat(),
           message: text,
+          reason: fc.constantFrom('ScopeWider' as const, 'LifetimeTooLong' as const),
           lasting: fc.boolean(),
         },
         { requiredKeys: ['outcome', 'at', 'generation'] },

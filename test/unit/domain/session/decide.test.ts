@@ -473,9 +473,9 @@ const cases: readonly Case[] = [
   {
     row: 'waiting',
     title: 'the provider refuses the ask: told at once',
-    s: buildSessionSnapshot({ client: client({ refusal: 'refused' }) }),
+    s: buildSessionSnapshot({ client: client({ refusal: { reason: 'LifetimeTooLong', message: 'an hour' } }) }),
     action: 'Deliver',
-    error: 'ScopeRefused',
+    error: 'LifetimeTooLong',
   },
   {
     row: 'waiting',
