@@ -1,17 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
-import { plus, systemClock } from '../clock.ts';
-import { TrustedClock } from '../runtime/trusted-clock.ts';
-import { type Configuration, type LogLevel, parseConfiguration } from '../config.ts';
+import { systemClock } from '../clock.ts';
+import type { Configuration, LogLevel } from '../config.ts';
+import { OperatorError } from '../errors.ts';
 import { Operator } from '../controllers/operator.ts';
 import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
 import { connect } from '../kube/connection.ts';
+import { TrustedClock } from '../runtime/trusted-clock.ts';
 import { AuditLog } from '../telemetry/audit.ts';
 import { type AuditFile, openAuditFile } from '../telemetry/audit-file.ts';
 import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { operatorNamespace } from '../api/names.ts';
+import { ConfigurationFile, readConfiguration } from './configuration-file.ts';
 
 const levels = ['error', 'warn', 'info', 'debug'];
 const address = (value: string): string | undefined =>
@@ -91,7 +92,26 @@ export async function runController(argv: readonly string[], surface: ProcessSur
     write: (line) => surface.complain(line),
     base: { replica: values['id'] ?? 'unnamed' },
   });
-  return run({ values, file, configuration: read.configuration, logger, surface });
+  try {
+    return await run({ values, file, configuration: read.configuration, logger, surface });
+  } catch (error) {
+    const problem = settingProblem(error);
+    if (problem === undefined) throw error;
+    surface.complain(`ci-identity-operator: ${problem}\n`);
+    return refused;
+  }
+}
+
+/** Settings of which only using them shows that they are unusable. */
+function settingProblem(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof OperatorError && error.reason === 'ConfigurationInvalid') return error.message;
+  const { syscall, code, path, port } = error as NodeJS.ErrnoException & { readonly port?: number };
+  if (syscall === 'listen')
+    return `port ${port} cannot be listened on (${code}); choose another with --metrics-address or --health-address`;
+  return syscall === 'open' && path !== undefined
+    ? `${path} cannot be opened (${code}); check --audit-path and audit.path`
+    : undefined;
 }
 
 interface Start {
@@ -107,10 +127,11 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   const metrics = new Metrics();
   const audit = openAudit(values['audit-path'] ?? configuration.audit.path, surface);
   const clock = new TrustedClock(systemClock);
+  const kubeconfig = values['kubeconfig'];
   const connection = await connect({
     clock,
     onServerTime: (time) => clock.witness(time),
-    ...(values['kubeconfig'] === undefined ? {} : { kubeconfig: values['kubeconfig'] }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
   });
   const operator = new Operator({
     connection,
@@ -125,7 +146,18 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     audit: new AuditLog({ write: audit.write, clock }),
     ...(values['crash-at'] === undefined ? {} : { crash: crashPoint(values['crash-at'], surface) }),
   });
-  const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, operator.health());
+  const settings = new ConfigurationFile({
+    file,
+    followLogLevel: values['log-level'] === undefined,
+    logger,
+    metrics,
+    configure: (changed) => operator.configure(changed),
+  });
+  const checks = operator.health();
+  const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, {
+    live: () => checks.live(),
+    ready: () => [...checks.ready(), settings.check()],
+  });
   const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () =>
     operator.collect(),
   );
@@ -133,7 +165,7 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   // However the operator ends, nothing may keep the process alive: another replica leads by then.
   const over = new AbortController();
   const until = AbortSignal.any([surface.stop, over.signal]);
-  const watching = watchConfiguration(file, values['log-level'] === undefined, operator, logger, until);
+  const watching = settings.follow(until);
   try {
     const ended = await operator.run(surface.stop);
     if (ended === 'LostLease') logger.error('lost the lease: exiting, another replica leads');
@@ -154,49 +186,4 @@ function crashPoint(at: string, surface: ProcessSurface): (name: string, moment:
 /** A file takes each line before the program goes on; standard output does too where it is a file or a pipe (as in a container). */
 function openAudit(path: string | undefined, surface: ProcessSurface): AuditFile {
   return path === undefined ? { write: (line) => surface.print(line), close: () => undefined } : openAuditFile(path);
-}
-
-function readConfiguration(file: string): ReturnType<typeof parseConfiguration> {
-  try {
-    return parseConfiguration(readFileSync(file, 'utf8'));
-  } catch (error) {
-    return {
-      is: 'Problems',
-      problems: [`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`],
-    };
-  }
-}
-
-/** A mounted ConfigMap changes by swapping a symbolic link, which file watches miss; reading a few kilobytes costs nothing. */
-const configurationPoll = 2_000;
-
-async function watchConfiguration(
-  file: string,
-  followLogLevel: boolean,
-  operator: Operator,
-  logger: Logger,
-  stop: AbortSignal,
-): Promise<void> {
-  let last = JSON.stringify(readConfiguration(file));
-  while (!stop.aborted) {
-    await systemClock.sleepUntil(plus(systemClock.now(), configurationPoll), stop);
-    const read = readConfiguration(file);
-    const text = JSON.stringify(read);
-    if (text === last) continue;
-    if (read.is === 'Problems') {
-      last = text;
-      logger.error('the changed configuration cannot be used; the old one stays in force', { problems: read.problems });
-      continue;
-    }
-    if (followLogLevel) logger.setLevel(read.configuration.log.level);
-    try {
-      await operator.configure(read.configuration);
-      last = text;
-      logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
-    } catch (error) {
-      logger.warn('the changed configuration is in force, but what it refers to could not be read; it is tried again', {
-        error,
-      });
-    }
-  }
 }

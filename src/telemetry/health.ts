@@ -6,7 +6,10 @@ import type { Metrics } from './metrics.ts';
 export interface Check {
   readonly name: string;
   readonly ok: boolean;
+  /** Why it is not ok. */
   readonly message?: string;
+  /** What somebody should know although it is ok. */
+  readonly note?: string;
 }
 
 /** `live`: the process works at all, otherwise it should be restarted. `ready`: it has read what it needs. */
@@ -27,7 +30,7 @@ interface Address {
 }
 
 /**
- * Serves `/healthz` and `/readyz`: 200 when every check is ok, otherwise 503; a line per check: `ok <name>` or `not ok <name>: <message>`.
+ * Serves `/healthz` and `/readyz`: 200 when every check is ok, otherwise 503; a line per check: `ok <name>`, `ok <name>, but: <note>` or `not ok <name>: <message>`.
  * Rejects when the address cannot be listened on.
  */
 export function serveHealth(address: Address, health: Health): Promise<HealthServer> {
@@ -50,8 +53,9 @@ export function serveMetrics(address: Address, metrics: Metrics, collect: () => 
 
 const plainText = 'text/plain; charset=utf-8';
 
-function lineOf({ name, ok, message }: Check): string {
-  return clean(ok ? `ok ${name}` : `not ok ${name}${message === undefined ? '' : `: ${message}`}`);
+function lineOf({ name, ok, message, note }: Check): string {
+  const but = note === undefined ? '' : `, but: ${note}`;
+  return clean(ok ? `ok ${name}${but}` : `not ok ${name}${message === undefined ? '' : `: ${message}`}`);
 }
 
 interface Answer {

@@ -87,6 +87,11 @@ export const metricTable = {
     help: '1 while the admission policies are what this version ships.',
     labels: [],
   },
+  ci_identity_configuration_current: {
+    type: 'gauge',
+    help: '1 while the configuration file is the configuration in force; 0: it was changed and cannot be used.',
+    labels: [],
+  },
   ci_identity_leader: { type: 'gauge', help: '1 while this process holds the lease.', labels: [] },
   ci_identity_injection_misses: {
     type: 'gauge',

@@ -77,6 +77,7 @@ const granted: readonly Right[] = [
   ...rights('update patch', [...statuses, 'identitypools.ci-identity.dev']),
   ...rights('update', ['identitypools/finalizers.ci-identity.dev']),
   ...rights('get', ['namespaces'], { name: 'kube-system' }),
+  ...ours.flatMap((name) => rights('get', ['customresourcedefinitions.apiextensions.k8s.io'], { name })),
   ...rights('create', ['subjectaccessreviews.authorization.k8s.io']),
   ...rights('get list watch create update delete', ['secrets'], home),
   ...rights('get list watch', ['configmaps'], home),

@@ -20,7 +20,7 @@ const name = 'ci-identity-operator:0.1.0';
 export async function writeOperatorImage(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'operator-image-'));
   const layer = join(dir, 'layer.tar');
-  const app = ['package.json', 'src', 'manifests/admission', ...(await packages())];
+  const app = ['package.json', 'src', 'manifests/admission', 'crds', ...(await packages())];
   const below = ['--transform=flags=r;s,^,app/,', '--owner=0', '--group=0', '--sort=name'];
   await run('tar', ['-C', root, ...below, '-cf', layer, ...app]);
   await run('tar', ['-C', '/', '--dereference', '--owner=0', '--group=0', '-rf', layer, ...sharedObjects()]);

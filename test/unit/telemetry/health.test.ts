@@ -29,6 +29,12 @@ const answers: readonly (readonly [string, readonly Check[], number, string])[] 
     503,
     'ok process\nnot ok watch pods: never read\n',
   ],
+  [
+    'well, but somebody should know something',
+    [{ name: 'configuration', ok: true, note: 'the file cannot be used' }],
+    200,
+    'ok configuration, but: the file cannot be used\n',
+  ],
   ['no message', [{ name: 'lease', ok: false }], 503, 'not ok lease\n'],
   [
     'a message of several lines',

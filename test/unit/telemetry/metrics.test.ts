@@ -4,7 +4,7 @@ import { type MetricName, Metrics, metricTable } from '#src/telemetry/metrics.ts
 
 const allowedLabels = ['pool', 'issuer', 'operation', 'outcome', 'reason', 'machine', 'lane', 'watch'];
 /** What a gauge may count besides seconds: the last word of its name. */
-const gaugeUnits = ['seconds', 'keys', 'synced', 'live', 'generation', 'intact', 'leader', 'misses'];
+const gaugeUnits = ['seconds', 'keys', 'synced', 'live', 'generation', 'intact', 'leader', 'misses', 'current'];
 const table = Object.entries(metricTable) as [MetricName, { type: string; help: string; labels: readonly string[] }][];
 
 for (const [name, { type, help, labels }] of table) {

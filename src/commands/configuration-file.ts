@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { plus, systemClock } from '../clock.ts';
+import { type Configuration, type ParsedConfiguration, parseConfiguration } from '../config.ts';
+import type { Check } from '../telemetry/health.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** A file that cannot be read is a problem like any other. */
+export function readConfiguration(file: string): ParsedConfiguration {
+  try {
+    return parseConfiguration(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return {
+      is: 'Problems',
+      problems: [`cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`],
+    };
+  }
+}
+
+export interface ConfigurationFileOptions {
+  readonly file: string;
+  readonly followLogLevel: boolean;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Takes a new configuration into force. What it refers to may not be readable: then this rejects and is called again. */
+  readonly configure: (configuration: Configuration) => Promise<void>;
+}
+
+/** A mounted ConfigMap changes by swapping a symbolic link, which file watches miss; reading a few kilobytes costs nothing. */
+const pollEvery = 2_000;
+/** The page of health checks is for a glance; the log has every problem. */
+const mostShown = 3;
+
+/** Follows the configuration file while the program runs. What cannot be used changes nothing, and is said by log, metric and health page. */
+export class ConfigurationFile {
+  readonly #o: ConfigurationFileOptions;
+  #problems: readonly string[] = [];
+
+  constructor(options: ConfigurationFileOptions) {
+    this.#o = options;
+    this.#say([]);
+  }
+
+  /** Never a reason to be unready: every replica would be, and the configuration in force works. */
+  check(): Check {
+    const { file } = this.#o;
+    if (this.#problems.length === 0) return { name: 'configuration', ok: true };
+    const more =
+      this.#problems.length > mostShown ? ` (and ${this.#problems.length - mostShown} more, see the log)` : '';
+    const shown = this.#problems.slice(0, mostShown).join('; ');
+    return {
+      name: 'configuration',
+      ok: true,
+      note: `${file} was changed and cannot be used, so the one before stays in force: ${shown}${more}`,
+    };
+  }
+
+  /** Runs until `stop` aborts. */
+  async follow(stop: AbortSignal): Promise<void> {
+    const { file, followLogLevel, logger, configure } = this.#o;
+    let last = JSON.stringify(readConfiguration(file));
+    while (!stop.aborted) {
+      await systemClock.sleepUntil(plus(systemClock.now(), pollEvery), stop);
+      const read = readConfiguration(file);
+      const text = JSON.stringify(read);
+      if (text === last) continue;
+      if (read.is === 'Problems') {
+        last = text;
+        this.#say(read.problems);
+        logger.error('the changed configuration cannot be used; the old one stays in force', {
+          reason: 'ConfigurationInvalid',
+          problems: read.problems,
+        });
+        continue;
+      }
+      this.#say([]);
+      if (followLogLevel) logger.setLevel(read.configuration.log.level);
+      try {
+        await configure(read.configuration);
+        last = text;
+        logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
+      } catch (error) {
+        logger.warn(
+          'the changed configuration is in force, but what it refers to could not be read; it is tried again',
+          { error },
+        );
+      }
+    }
+  }
+
+  #say(problems: readonly string[]): void {
+    this.#problems = problems;
+    this.#o.metrics.set('ci_identity_configuration_current', {}, problems.length === 0 ? 1 : 0);
+  }
+}

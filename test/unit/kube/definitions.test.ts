@@ -1,0 +1,70 @@
+import test from 'ava';
+import { missingMembers, problemOf, readShippedDefinitions, type Schema } from '#src/kube/definitions.ts';
+
+type Definition = ReturnType<typeof readShippedDefinitions>[number];
+const shipped = readShippedDefinitions();
+
+const leaf: Schema = {};
+const of = (properties: Readonly<Record<string, Schema>>): Schema => ({ properties });
+
+// wanted, found → what is missing
+const rows: readonly (readonly [string, Schema, Schema, readonly string[]])[] = [
+  ['equal', of({ a: leaf }), of({ a: leaf }), []],
+  ['a newer one has more', of({ a: leaf }), of({ a: leaf, b: leaf }), []],
+  ['a member', of({ a: leaf, b: leaf }), of({ a: leaf }), ['b']],
+  ['a member inside', of({ spec: of({ a: of({ b: leaf }) }) }), of({ spec: of({ a: of({}) }) }), ['spec.a.b']],
+  ['the outermost only', of({ spec: of({ a: of({ b: leaf }) }) }), of({ spec: of({}) }), ['spec.a']],
+  ['in the items of a list', of({ a: { items: of({ b: leaf }) } }), of({ a: { items: of({}) } }), ['a.b']],
+  [
+    'in the values of a map',
+    of({ a: { additionalProperties: of({ b: leaf }) } }),
+    of({ a: { additionalProperties: of({}) } }),
+    ['a.b'],
+  ],
+];
+
+for (const [name, wanted, found, missing] of rows)
+  test(`members of a schema: ${name}`, (t) => t.deepEqual(missingMembers(wanted, found), missing));
+
+test('what is shipped fits itself', (t) => {
+  t.is(shipped.length, 3);
+  for (const definition of shipped) t.is(problemOf(definition, definition), undefined);
+});
+
+const edited = (
+  change: (schema: { properties: Record<string, { properties: Record<string, unknown> }> }) => void,
+): Definition => {
+  const copy = structuredClone(shipped[0]) as Definition;
+  change(copy.spec.versions[0]?.schema?.openAPIV3Schema as never);
+  return copy;
+};
+
+test('missing, older, or of another version: a sentence with the command that heals it', (t) => {
+  const [pool] = shipped;
+  if (pool === undefined) throw new Error('nothing is shipped');
+  const heal = 'run kubectl apply --server-side -k crds with the files of this version';
+  t.is(
+    problemOf(pool, undefined),
+    `CustomResourceDefinition identitypools.ci-identity.dev: it is not installed, so nothing of its kind can exist; ${heal}`,
+  );
+  const older = edited(({ properties }) => {
+    delete properties['status']?.properties['requests'];
+    delete properties['spec']?.properties['suspend'];
+  });
+  t.is(
+    problemOf(pool, older),
+    `CustomResourceDefinition identitypools.ci-identity.dev: it is of an older version and lacks spec.suspend, status.requests, which the API server would drop without a word; ${heal}`,
+  );
+  const other = { ...pool, spec: { ...pool.spec, versions: [{ name: 'v1' }] } };
+  t.is(
+    problemOf(pool, other),
+    `CustomResourceDefinition identitypools.ci-identity.dev: it does not serve ci-identity.dev/v1alpha1; ${heal}`,
+  );
+});
+
+test('an empty definition lacks much: five are named, the rest is counted', (t) => {
+  const empty = edited((schema) => {
+    schema.properties = { spec: { properties: {} } };
+  });
+  t.regex(problemOf(shipped[0] as Definition, empty) ?? '', /lacks (?:[\w.]+, ){4}[\w.]+ and \d+ more, which/);
+});
