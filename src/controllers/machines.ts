@@ -4,6 +4,7 @@ import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { generation } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { doubted } from '../domain/client/proofs.ts';
 import { credentialRefused } from '../domain/client/transitions.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -28,6 +29,7 @@ import type { Reviews } from './reviews.ts';
 import { SessionAudit } from './session-audit.ts';
 import { Minter } from './session-mint.ts';
 import { type DeliveredState, SessionMachine } from './session.ts';
+import type { Troubles } from './troubles.ts';
 import { identityMachine, policyMachine, poolMachine } from './status.ts';
 
 /** Everything that the machines share. */
@@ -47,6 +49,7 @@ export interface MachineParts {
   readonly guard: GuardKeeper;
   readonly effects: Effects<EffectName>;
   readonly reporter: Reporter;
+  readonly troubles: Troubles;
   readonly epoch: () => number;
   readonly installation: () => string;
   readonly configuration: () => Configuration;
@@ -75,6 +78,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,
     credentialRefused: (name, generation, signal) => noteRefusal(parts, clients, name, generation, signal),
+    askDoubted: (name, hash, signal) => noteDoubt(parts, clients, name, hash, signal),
   });
   const session = new SessionMachine({
     sources: {
@@ -88,6 +92,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       now: () => clock.now(),
       epoch,
       clientFailure: (record) => loop.failure('client', record),
+      outage: (issuer) => parts.troubles.outage(issuer),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();
         seen.set(key, since);
@@ -102,12 +107,13 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     audit,
     metrics,
     clock,
+    written: (namespace, error) => parts.troubles.delivered(namespace, error),
     forget: (key) => void seen.delete(key),
     denied: (key, reason, message) => parts.reporter.denied(key, reason, message),
     tokensOf: (_pool, issuer) => providers.providerAt(issuer, undefined)?.tokens,
     credentialOf,
   });
-  const { access, targets, installation, creators, reporter } = parts;
+  const { access, targets, installation, creators, reporter, troubles } = parts;
   const client = new ClientMachine({
     sources: {
       memory,
@@ -136,6 +142,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       targets,
       providers,
       creators,
+      troubles,
       installation,
       guard: () => parts.guard.current(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
@@ -164,5 +171,21 @@ async function noteRefusal(
   if (record === undefined || subject === undefined || subject.refusedAt !== undefined) return;
   await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
     clients.write(name, credentialRefused(record, n, clock.now()), record, bounded),
+  );
+}
+
+/** Once per proof, however many sessions contradict it: then the row *proof* asks again. */
+async function noteDoubt(
+  { effects, memory }: MachineParts,
+  clients: RecordStore<ClientRecord>,
+  name: string,
+  hash: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = memory.clients.get(name)?.record;
+  const next = record === undefined ? undefined : doubted(record, hash);
+  if (record === undefined || next === undefined || next === record) return;
+  await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
+    clients.write(name, next, record, bounded),
   );
 }

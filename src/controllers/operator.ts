@@ -13,12 +13,13 @@ import { Leader } from '../runtime/leader.ts';
 import { Loop } from '../runtime/loop.ts';
 import { type Part, loopLag, manage } from '../runtime/manager.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
-import type { Check, Health } from '../telemetry/health.ts';
+import type { Health } from '../telemetry/health.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
+import { Definitions } from './definitions.ts';
 import type { EffectName } from './effect-names.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
@@ -31,6 +32,7 @@ import { PoolProviders } from './pool-providers.ts';
 import { ReferencedKeys } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
+import { Troubles } from './troubles.ts';
 import { Watches } from './watches.ts';
 import { Wiring, machines } from './wiring.ts';
 
@@ -50,10 +52,10 @@ export interface OperatorOptions {
 
 /** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
 const keysEvery = 30 * second;
-/** How often changed sessions are told to the identities that count them. */
 /** How often everything is looked at again, for what changes with time alone. */
 const resyncEvery = 2 * minute;
-const countsEvery = 1 * second;
+/** How often changed sessions and troubles are told to the objects whose status shows them. */
+const newsEvery = 1 * second;
 const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
@@ -65,6 +67,7 @@ export class Operator {
   readonly #access: AccessCache;
   readonly #targets: ClientTargets;
   readonly #watches: Watches;
+  readonly #definitions: Definitions;
   readonly #leader: Leader;
   readonly #loop: Loop;
   readonly #wiring: Wiring;
@@ -72,6 +75,7 @@ export class Operator {
   readonly #reporter: Reporter;
   readonly #effects: Effects<EffectName>;
   readonly #budgets: Budgets;
+  readonly #troubles: Troubles;
   #configuration: Configuration;
   #installation = '';
   #wakeAs: 'Changed' | 'Check' = 'Changed';
@@ -79,6 +83,7 @@ export class Operator {
   constructor(options: OperatorOptions) {
     const { connection, namespace, clock, random, logger, metrics, configuration } = options;
     this.#o = options;
+    this.#definitions = new Definitions(options);
     this.#memory = new Memory(namespace);
     this.#configuration = configuration;
     this.#keys = new ReferencedKeys({
@@ -140,6 +145,7 @@ export class Operator {
         this.#wiring.podsOf(store);
       },
     });
+    this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches: () => this.#watches.pods.health() });
     this.#guard = startGuard({
       connection,
       memory: this.#memory,
@@ -158,6 +164,7 @@ export class Operator {
       guard: this.#guard,
       effects: this.#effects,
       reporter: this.#reporter,
+      troubles: this.#troubles,
       epoch: () => this.#leader.epoch,
       installation: () => this.#installation,
       configuration: () => this.#configuration,
@@ -168,6 +175,7 @@ export class Operator {
   async run(stop: AbortSignal): Promise<'Stopped' | 'LostLease'> {
     const { clock, logger } = this.#o;
     this.#wiring.connect();
+    await this.#definitions.fit(stop);
     this.#installation = await readInstallation(this.#o, stop);
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
@@ -186,8 +194,8 @@ export class Operator {
         },
       },
       {
-        name: 'counts',
-        run: (signal) => this.#repeat('counts', countsEvery, signal, () => this.#wiring.counts()),
+        name: 'news',
+        run: (signal) => this.#repeat('news', newsEvery, signal, () => this.#wiring.news(this.#troubles.changed())),
       },
       {
         name: 'resync',
@@ -241,12 +249,7 @@ export class Operator {
   health(): Health {
     return {
       live: () => [{ name: 'process', ok: true }],
-      ready: () =>
-        this.#watches.coreHealth().map(([name, health]): Check => ({
-          name: `watch ${name}`,
-          ok: health.synced,
-          message: health.message ?? 'not read completely yet',
-        })),
+      ready: () => [this.#definitions.check(), ...this.#watches.checks()],
     };
   }
 

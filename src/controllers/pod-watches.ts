@@ -52,7 +52,8 @@ export class PodWatches {
     this.#o.stores.clear();
   }
 
+  /** By namespace. */
   health(): readonly (readonly [string, ReflectorHealth])[] {
-    return [...this.#watched].map(([namespace, { reflector }]) => [`pods/${namespace}`, reflector.health()] as const);
+    return [...this.#watched].map(([namespace, { reflector }]) => [namespace, reflector.health()] as const);
   }
 }

@@ -14,6 +14,7 @@ import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
+import type { Outage } from './troubles.ts';
 import type { Capabilities } from '../providers/port.ts';
 
 /** Names one session; everything needed to find its pod and record is in it. */
@@ -48,6 +49,8 @@ export interface SessionSources {
   epoch(): number;
   /** What the last step of a client failed with, while it is still to be done. */
   clientFailure(record: string): FailureNote | undefined;
+  /** What keeps everybody from the tokens of an issuer. */
+  outage(issuer: string): Outage | undefined;
   /** When this process saw the pod of this session first. */
   seenSince(key: string): Instant;
 }
@@ -171,6 +174,7 @@ function clientFacts(
   const issuer = pool.value.spec.provider.issuer;
   const proof = access.is === 'Seen' && access.value.is === 'Granted' ? record?.proofs[access.value.hash] : undefined;
   const current = currentOf(record);
+  const outage = sources.outage(issuer);
   return {
     is: 'Seen',
     value: {
@@ -179,7 +183,10 @@ function clientFacts(
       ...(current === undefined ? trouble(sources, target?.recordName) : { current }),
       revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
       ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
-      ...(proof?.outcome === 'Refused' && proof.lasting === true ? { refusal: proof.message ?? '' } : {}),
+      ...(proof?.outcome === 'Refused' && proof.lasting === true
+        ? { refusal: { reason: proof.reason ?? 'ScopeRefused', message: proof.message ?? '' } }
+        : {}),
+      ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
     },
   };
 }

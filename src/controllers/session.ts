@@ -36,6 +36,8 @@ export interface SessionMachineOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly deliveries: Deliveries;
+  /** How the delivery of a Secret into a namespace ended; `error` absent: it is there. */
+  written(namespace: string, error?: unknown): void;
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
   /** Somebody should hear that a pod got an error instead of a token. */
@@ -109,8 +111,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       .catch((error: unknown) => {
         // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
         this.#o.delivered.delete(key);
+        this.#o.written(namespace, error);
         throw error;
       });
+    this.#o.written(namespace);
     const at = this.#o.clock.now();
     this.#o.delivered.set(key, {
       digest: rendered.digest,

@@ -14,6 +14,7 @@ import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
 import type { Creators } from './creators.ts';
 import { type Memory, indexes } from './memory.ts';
+import type { Troubles } from './troubles.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import { rotationFacts } from './rotation-facts.ts';
 import { poolStopSources, stopSources } from './session-snapshot.ts';
@@ -30,6 +31,7 @@ export interface StatusSources {
   readonly clientFailure: (record: string) => FailureNote | undefined;
   /** Controller, API server and the provider of this issuer agree on the time. */
   readonly clocksAgree: (issuer: string) => boolean;
+  readonly troubles: Pick<Troubles, 'outage' | 'ofNamespace'>;
 }
 
 /** Facts for the status of one pool, from memory. `undefined`: there is no such pool. */
@@ -40,6 +42,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const { issuer } = pool.spec.provider;
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const capabilities = providers.capabilities(issuer);
+  const outage = sources.troubles.outage(issuer);
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
@@ -48,6 +51,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
       pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
     ...(stop === undefined ? {} : { stop }),
     guard: sources.guard(),
+    ...(outage === undefined ? {} : { outage }),
     clients: sources.targets.ofPool(name).map((record) => clientView(sources, pool, record)),
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(writtenAt === undefined ? {} : { writtenAt }),
@@ -92,6 +96,7 @@ export function identityFacts(
     const newest = record?.tokens.at(-1);
     return newest === undefined || newest.end !== undefined ? [] : [usableLife(newest)];
   });
+  const trouble = sources.troubles.ofNamespace(namespace);
   const short = lives.find((life) => life < 2 * sources.deliveryLag() + minute);
   return {
     identity,
@@ -100,6 +105,7 @@ export function identityFacts(
     guard: sources.guard(),
     client: clientOf(sources, identity, pool),
     ...(short === undefined ? {} : { shortLifetime: short }),
+    ...(trouble === undefined ? {} : { failure: { ...trouble, terminal: false } }),
     sessions: lives.length,
     sharedCreators: sources.creators.sharedIn(namespace),
     ...(writtenAt === undefined ? {} : { writtenAt }),

@@ -19,6 +19,7 @@ import {
 import type { PodFacts } from '../domain/session/machine.ts';
 import { Reflector, type ReflectorHealth, type Source } from '../runtime/reflector.ts';
 import { type Kept, Store } from '../runtime/store.ts';
+import type { Check } from '../telemetry/health.ts';
 import type { Memory } from './memory.ts';
 import { PodWatches } from './pod-watches.ts';
 import { indexPods } from './wiring.ts';
@@ -87,12 +88,16 @@ export class Watches {
   }
 
   health(): readonly (readonly [string, ReflectorHealth])[] {
-    return [...this.coreHealth(), ...this.pods.health()];
+    const pods = this.pods.health().map(([namespace, health]) => [`pods/${namespace}`, health] as const);
+    return [...this.#reflectors.map(({ name, health }) => [name, health()] as const), ...pods];
   }
 
   /** Without the pods of namespaces: whoever labels one without its RoleBinding must not make every replica unready. */
-  coreHealth(): readonly (readonly [string, ReflectorHealth])[] {
-    return this.#reflectors.map(({ name, health }) => [name, health()] as const);
+  checks(): readonly Check[] {
+    return this.#reflectors.map(({ name, health }) => {
+      const { synced, message = 'not read completely yet' } = health();
+      return { name: `watch ${name}`, ok: synced, message };
+    });
   }
 
   /** Everything but pods has been read completely once. */

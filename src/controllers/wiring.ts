@@ -102,10 +102,18 @@ export class Wiring {
     }
   }
 
-  /** Wakes the identities whose sessions changed: their status counts them, which has time. To be called about once a second. */
-  counts(): void {
+  /**
+   * What has a second's time: identities count their sessions, and tell what is wrong with their namespace; pools tell what is wrong with
+   * their issuer. To be called about once a second.
+   */
+  news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
+    for (const namespace of troubled.namespaces)
+      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
+        this.#wake(machines.identity, key);
+    for (const [name, { spec }] of this.#memory.pools.entries())
+      if (troubled.issuers.includes(spec.provider.issuer)) this.#wake(machines.pool, name);
   }
 
   /** A client whose credential is replaced or taken out waits for the end of tokens; one that just mints does not care. */

@@ -1,5 +1,6 @@
 import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError, type ErrorClass } from '../errors.ts';
+import { operatorNamespace } from '../api/names.ts';
 import type { Reason } from '../api/reasons.ts';
 import { VersionExpiredError } from '../runtime/reflector.ts';
 import type { ApiResponse } from './connection.ts';
@@ -129,13 +130,20 @@ function forbidden(response: ApiResponse, status: Status, subject: Subject): Ope
     const group = right[1] === '' ? '' : ` of ${right[1] ?? ''}`;
     return waiting(
       'ApiForbidden',
-      `API server: ${call} is refused (403): the operator's service account lacks the verb ${subject.verb} on ${subject.resource}${group}${subject.namespace === undefined ? '' : ` in namespace ${subject.namespace}`}; apply the operator's RBAC manifests`,
+      `API server: ${call} is refused (403): the operator's service account lacks the verb ${subject.verb} on ${subject.resource}${group}${subject.namespace === undefined ? '' : ` in namespace ${subject.namespace}`}; ${bindingOf(subject)}`,
     );
   }
   return waiting(
     'ApiForbidden',
     `API server: ${call} is refused (403) by an admission plugin or authorizer; the API server's audit log names it`,
   );
+}
+
+/** What grants the right, as it is shipped. */
+function bindingOf({ namespace }: Subject): string {
+  return namespace === undefined || namespace === operatorNamespace
+    ? 'apply manifests/controller/rbac.yaml'
+    : `apply Role and RoleBinding ci-identity-controller of manifests/components/agent-namespace in namespace ${namespace}`;
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), clamped to 1 s – 15 min; absent: the caller's back-off decides. */

@@ -1,3 +1,4 @@
+import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { hour, plus, second } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
@@ -30,7 +31,10 @@ export interface CircuitHealth {
   readonly since?: Instant;
   readonly retryAt?: Instant;
   readonly message?: string;
+  readonly reason?: Reason;
 }
+
+type Why = Pick<OperatorError, 'reason' | 'message'>;
 
 interface Bucket {
   tokens: number;
@@ -44,6 +48,7 @@ interface Circuit {
   probing: boolean;
   readonly since: Instant;
   message: string;
+  reason: Reason;
 }
 
 /** The share of a budget that only lane 0 may use. */
@@ -92,8 +97,8 @@ export class Budgets {
   }
 
   /** Nothing of this resource starts before `until`. */
-  pause(resource: string, until: Instant, message: string): void {
-    this.#open(resource, this.#clock.monotonic() + (until - this.#clock.now()), message);
+  pause(resource: string, until: Instant, why: Why): void {
+    this.#open(resource, this.#clock.monotonic() + (until - this.#clock.now()), why);
   }
 
   /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */
@@ -110,7 +115,8 @@ export class Budgets {
     const circuit = this.#circuits.get(resource);
     if (circuit === undefined) return { up: true };
     const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
-    return { up: false, since: circuit.since, retryAt, message: circuit.message };
+    const { since, message, reason } = circuit;
+    return { up: false, since, retryAt, message, reason };
   }
 
   /** Every resource whose circuit is open now. */
@@ -125,20 +131,21 @@ export class Budgets {
     const counts = known === undefined || permit.probe;
     const attempts = (known?.attempts ?? 0) + (counts ? 1 : 0);
     const backoff = counts ? halfJitter(circuitBackoff, attempts, this.#random) : 0;
-    this.#open(permit.resource, this.#clock.monotonic() + Math.max(backoff, asked), error.message, attempts);
+    this.#open(permit.resource, this.#clock.monotonic() + Math.max(backoff, asked), error, attempts);
   }
 
-  #open(resource: string, until: Milliseconds, message: string, attempts?: number): void {
+  #open(resource: string, until: Milliseconds, { reason, message }: Why, attempts?: number): void {
     const capped = Math.min(until, this.#clock.monotonic() + longestPause);
     const known = this.#circuits.get(resource);
     if (known === undefined) {
       const since = this.#clock.now();
-      this.#circuits.set(resource, { attempts: attempts ?? 0, until: capped, probing: false, since, message });
+      this.#circuits.set(resource, { attempts: attempts ?? 0, until: capped, probing: false, since, message, reason });
       return;
     }
     known.until = Math.max(known.until, capped);
     known.attempts = attempts ?? known.attempts;
     known.message = message;
+    known.reason = reason;
   }
 
   #burst(resource: string): number {

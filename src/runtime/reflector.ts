@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { minute, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
@@ -57,6 +58,8 @@ export interface ReflectorHealth {
   readonly lastEventAt?: Instant;
   readonly failingSince?: Instant;
   readonly message?: string;
+  /** Of the failure, where it has one. */
+  readonly reason?: Reason;
 }
 
 /** So many watches in a row that end without any event mean that the server does not know our version and does not say so. */
@@ -85,6 +88,7 @@ export class Reflector<T extends Kept> {
   #lastEventAt: Instant | undefined;
   #failingSince: Instant | undefined;
   #message: string | undefined;
+  #reason: Reason | undefined;
 
   constructor(options: ReflectorOptions<T>) {
     this.#o = { idleCut: 90 * second, listDeadline: 1 * minute, pageSize: 500, ...options };
@@ -96,6 +100,7 @@ export class Reflector<T extends Kept> {
       ...(this.#lastEventAt === undefined ? {} : { lastEventAt: this.#lastEventAt }),
       ...(this.#failingSince === undefined ? {} : { failingSince: this.#failingSince }),
       ...(this.#message === undefined ? {} : { message: this.#message }),
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
     };
   }
 
@@ -215,6 +220,7 @@ export class Reflector<T extends Kept> {
     this.#refusedSince = undefined;
     this.#failingSince = undefined;
     this.#message = undefined;
+    this.#reason = undefined;
   }
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
@@ -230,6 +236,7 @@ export class Reflector<T extends Kept> {
     if (!away && !silent) this.#dropVersion();
     this.#failingSince ??= clock.now();
     this.#message = error instanceof Error ? error.message : 'unknown failure';
+    this.#reason = error instanceof OperatorError ? error.reason : undefined;
     onFailure?.(error);
     // A server that has just started refuses for seconds what it will allow: a long wait is for a refusal that lasts.
     const named = error instanceof OperatorError && (!refused || lasting) ? error.retryAt : undefined;

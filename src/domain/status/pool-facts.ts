@@ -43,6 +43,8 @@ export interface PoolFacts extends StatusFacts {
   readonly guard: Guard;
   /** Every client that the spec asks for now, and every client record of the pool that is left. */
   readonly clients: readonly ClientView[];
+  /** What has kept everybody from the tokens of its issuer for a while. */
+  readonly outage?: { readonly reason: Reason; readonly message: string; readonly since: Instant };
   /** As far as they are known. */
   readonly capabilities?: IdentityPoolStatusCapabilities;
 }

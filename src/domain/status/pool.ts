@@ -93,7 +93,11 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     return [ready, ...parts.map((part) => waiting(part, ready))];
   }
   // A registration credential is used up or expires without harm once every client exists; where one is missing, Registered says so.
-  const dependents = [...guardDraft('Ready', facts.guard, subject), ...parts.slice(0, 2)];
+  const dependents = [
+    ...guardDraft('Ready', facts.guard, subject),
+    ...parts.slice(0, 2),
+    ...outageDraft(facts, subject),
+  ];
   const ready = summarise(dependents, `${subject}: tokens can be issued.`);
   const terminal =
     (ready.reason === 'ClientGone' && !mayReplace(facts)) ||
@@ -102,6 +106,13 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
       ({ wanted, failure }) => wanted && failure?.terminal === true && failure.reason === ready.reason,
     );
   return [...marked(ready, terminal ? 'Stalled' : 'Reconciling'), ...parts];
+}
+
+/** Told here once, and not by each of its identities. Live tokens stay good, which is what a reader wants to know first. */
+function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {
+  if (outage === undefined) return [];
+  const message = `no tokens since ${toRfc3339(outage.since)}: ${outage.message} Tokens that pods hold stay good until they expire; it is tried again by itself.`;
+  return [draft('Ready', 'False', outage.reason, about(subject, message))];
 }
 
 /** Work that would be under way, were it not for what `why` says. */

@@ -1,11 +1,6 @@
 import type { Profile } from './profile.ts';
 import { generic } from './profiles/generic.ts';
-import { glewlwyd } from './profiles/glewlwyd.ts';
 import { keycloak } from './profiles/keycloak.ts';
 
 /** One row per product, by the name that the configuration uses. */
-export const profiles: Readonly<Record<string, Profile>> = {
-  Generic: generic,
-  Keycloak: keycloak,
-  Glewlwyd: glewlwyd,
-};
+export const profiles: Readonly<Record<string, Profile>> = { Generic: generic, Keycloak: keycloak };

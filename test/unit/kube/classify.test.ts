@@ -39,7 +39,7 @@ const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] 
     answer(403, { message: rbac }),
     'Waiting',
     'ApiForbidden',
-    /lacks the verb create on secrets in namespace ci-payments; apply/,
+    /lacks the verb create on secrets in namespace ci-payments; apply Role and RoleBinding ci-identity-controller of manifests\/components\/agent-namespace in namespace ci-payments$/,
   ],
   ['403 by quota', answer(403, quota), 'Waiting', 'QuotaExceeded', /ResourceQuota compute is used up/],
   ['403 in a namespace that goes', answer(403, terminating), 'Waiting', 'NamespaceTerminating', /being deleted/],

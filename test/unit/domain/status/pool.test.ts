@@ -19,12 +19,15 @@ const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailu
 const { record: _none, ...unregistered } = client();
 const { nextRotation: _never, ...unscheduled } = client();
 const deleted = pool({}, { finalizers, generation: 4, deletionTimestamp: '2026-11-24T11:00:00Z' });
+const outage = { reason: 'TlsInvalid', message: 'issuer x: its certificate is not accepted.', since: now } as const;
 const good =
   'Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid';
 
 const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, conditions: string])[] = [
   ['everything works', {}, `Ready=True/Ready ${good}`],
   ['no client is needed yet', { clients: [] }, `Ready=True/Ready ${good}`],
+  ['nobody gets tokens from the issuer', { outage }, `Ready=False/TlsInvalid ${good} Reconciling=True/TlsInvalid`],
+  ['nor would they be issued: stopped', { outage, stop: { sources: ['x'] } }, `Ready=True/Suspended ${good}`],
   [
     'first registration',
     { clients: [unregistered] },
@@ -497,4 +500,11 @@ test('counts wait for their minute; a rotation that can become overdue is looked
   const grown = { ...facts, pool: pooled, writtenAt: now, clients: [...facts.clients, { ...unscheduled }] };
   t.is(decidePool(grown, instant(now + 30_000) as Instant).row, 'counts-later');
   t.is(decidePool(grown, instant(now + 60_000) as Instant).row, 'counts');
+});
+
+test('an outage says since when, that live tokens stay good, and what the last call met', (t) => {
+  t.is(
+    messageOf(poolStatus(poolFacts({ outage }), now), 'Ready'),
+    'IdentityPool ci-bots: no tokens since 2026-11-24T12:00:00Z: issuer x: its certificate is not accepted. Tokens that pods hold stay good until they expire; it is tried again by itself.',
+  );
 });

@@ -1,0 +1,98 @@
+import type { Reason } from '../api/reasons.ts';
+import { type Clock, type Instant, type Milliseconds, second } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import type { Budgets } from '../runtime/budget.ts';
+import type { ReflectorHealth } from '../runtime/reflector.ts';
+
+/** What keeps everybody from the tokens of one issuer. */
+export interface Outage {
+  readonly reason: Reason;
+  readonly message: string;
+  readonly since: Instant;
+}
+
+/** What keeps every pod of one namespace from its tokens. */
+export type NamespaceTrouble = Pick<Outage, 'reason' | 'message'>;
+
+export interface TroublesOptions {
+  readonly clock: Clock;
+  readonly budgets: Pick<Budgets, 'health' | 'troubles'>;
+  /** The pod watches, by namespace. */
+  readonly podWatches: () => readonly (readonly [string, ReflectorHealth])[];
+}
+
+/** Hiccups are shorter; telling them would only make statuses flicker. */
+const worthTelling: Milliseconds = 5 * second;
+
+/** Refusals of a delivery that the next Secret of the same namespace meets as well. */
+const ofTheNamespace: readonly Reason[] = ['ApiForbidden', 'QuotaExceeded'];
+
+const circuitOf = (issuer: string): string => `${issuer}/tokens`;
+
+/**
+ * Troubles that are bigger than one session: the pools of an issuer or the identities of a namespace tell them, once, instead of everybody
+ * who meets them. In memory only: a new process meets them anew.
+ */
+export class Troubles {
+  readonly #o: TroublesOptions;
+  readonly #refused = new Map<string, NamespaceTrouble>();
+  #told: ReadonlyMap<string, string | undefined> = new Map();
+
+  constructor(options: TroublesOptions) {
+    this.#o = options;
+  }
+
+  /** Minting fails for everybody who uses this issuer, and has for a while. */
+  outage(issuer: string): Outage | undefined {
+    const { up, since, reason, message } = this.#o.budgets.health(circuitOf(issuer));
+    const isKnown = !up && since !== undefined && reason !== undefined && message !== undefined;
+    return isKnown && this.#isOld(since) ? { reason, message, since } : undefined;
+  }
+
+  /** The API server lets us see no pods there, or write no Secrets. */
+  ofNamespace(namespace: string): NamespaceTrouble | undefined {
+    const watch = this.#o.podWatches().find(([name]) => name === namespace)?.[1];
+    return (watch && this.#ofWatch(watch)) ?? this.#refused.get(namespace);
+  }
+
+  /** What became of the last delivery into a namespace; `error` absent: it was written. */
+  delivered(namespace: string, error?: unknown): void {
+    if (error === undefined) this.#refused.delete(namespace);
+    if (!(error instanceof OperatorError) || !ofTheNamespace.includes(error.reason)) return;
+    this.#refused.set(namespace, { reason: error.reason, message: error.message });
+  }
+
+  /** Issuers and namespaces that have another trouble than at the last call, or none any more. */
+  changed(): { readonly issuers: readonly string[]; readonly namespaces: readonly string[] } {
+    const now = new Map<string, string | undefined>([
+      ...this.#o.budgets.troubles().map(([circuit]) => {
+        const issuer = circuit.slice(0, circuit.lastIndexOf('/'));
+        return [`issuer ${issuer}`, JSON.stringify(this.outage(issuer))] as const;
+      }),
+      ...this.#namespaces().map(([name, trouble]) => [`namespace ${name}`, JSON.stringify(trouble)] as const),
+    ]);
+    const names = [...new Set([...now.keys(), ...this.#told.keys()])];
+    const news = names.filter((name) => now.get(name) !== this.#told.get(name));
+    this.#told = now;
+    const of = (kind: string): readonly string[] =>
+      news.flatMap((name) => (name.startsWith(`${kind} `) ? [name.slice(kind.length + 1)] : []));
+    return { issuers: of('issuer'), namespaces: of('namespace') };
+  }
+
+  #namespaces(): readonly (readonly [string, NamespaceTrouble])[] {
+    const unseen = this.#o.podWatches().flatMap(([name, health]) => {
+      const trouble = this.#ofWatch(health);
+      return trouble === undefined ? [] : [[name, trouble] as const];
+    });
+    return [...new Map([...this.#refused, ...unseen])];
+  }
+
+  #ofWatch({ failingSince, reason, message }: ReflectorHealth): NamespaceTrouble | undefined {
+    const isKnown = failingSince !== undefined && reason !== undefined && message !== undefined;
+    return isKnown && reason === 'ApiForbidden' && this.#isOld(failingSince) ? { reason, message } : undefined;
+  }
+
+  #isOld(since: Instant): boolean {
+    return this.#o.clock.now() - since >= worthTelling;
+  }
+}
