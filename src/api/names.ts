@@ -24,6 +24,8 @@ export const annotations = {
   emergencyStop: `${group}/emergency-stop`,
   rotate: `${group}/rotate`,
   revoke: `${group}/revoke`,
+  /** On the Secret of an existing client: when its credential expires, RFC 3339. */
+  expires: `${group}/expires`,
   acknowledge: `${group}/acknowledge`,
 } as const;
 
@@ -37,6 +39,9 @@ export const secretTypes = {
   clientRecord: `${group}/client-record`,
   sessionRecord: `${group}/session-record`,
 } as const;
+
+/** Where a person puts a new registration access token, under the name of the client record. */
+export const managementTokensSecret = 'management-tokens';
 
 /** The one key of a record Secret. */
 export const recordKey = 'record.json';

@@ -1,15 +1,9 @@
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { generation, metadataDigest } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
+import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
-import {
-  answered,
-  deregistered,
-  managementRefused,
-  observed,
-  withIntent,
-  withoutIntent,
-} from '../domain/client/transitions.ts';
+import { answered, deregistered, observed, withIntent, withoutIntent } from '../domain/client/transitions.ts';
 import { OperatorError } from '../errors.ts';
 import type { RecordStore } from '../kube/records.ts';
 import { surelyWithoutEffect } from '../providers/no-effect.ts';

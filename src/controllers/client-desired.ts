@@ -15,7 +15,7 @@ export function desiredClient(
     ...(subject.clientId === undefined ? {} : { clientId: subject.clientId }),
     name: `${desired.name} ${subject.n}`,
     tag: tagText(record.tag),
-    authentication: desired.authentication,
+    authentication: subject.credential.type,
     keys: live.flatMap(({ credential }) => (credential.type === 'PrivateKeyJwt' ? [credential.publicJwk] : [])),
     scopes: desired.scopes,
     audiences: desired.audiences,

@@ -11,6 +11,7 @@ import type { Capabilities } from '../providers/port.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
+import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import { failureOf, jitterOf, poolStopSources } from './session-snapshot.ts';
@@ -23,6 +24,7 @@ export interface ClientSources {
   readonly access: AccessCache;
   readonly targets: ClientTargets;
   readonly providers: PoolProviders;
+  readonly handIns: HandIns;
   readonly installation: () => string;
   readonly now: () => Instant;
   readonly epoch: () => number;
@@ -49,6 +51,8 @@ export function snapshotClient(
   const tokens = tokensOf(memory, key, record?.revokeBefore);
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
+  const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
+  const handedIn = record?.managementLost === true ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
     ...(stop === undefined ? {} : { stop }),
@@ -62,7 +66,9 @@ export function snapshotClient(
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     epoch: sources.epoch(),
-    retain: pool.is === 'Seen' && pool.value.spec.deletionPolicy === 'Retain',
+    ...(pool.is === 'Seen' ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
+    ...(existing === undefined ? {} : { existing }),
+    ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
     jitter: jitterOf(key),
@@ -86,11 +92,9 @@ function wantedOf(
   pool: Known<IdentityPool>,
 ): Known<Desired> {
   if (pool.is !== 'Seen') return pool;
-  const { metadata, spec } = pool.value;
+  const { metadata } = pool.value;
   if (metadata.uid !== target.pool.uid || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
   if (!sources.memory.identities.synced) return { is: 'Unknown' };
-  // A client that an administrator registered by hand is not served yet; its pool says so, and no second one is made.
-  if (spec.client?.existing !== undefined) return { is: 'Unknown' };
   // Nothing is made at the provider before it is certain that deleting the pool will wait for its end.
   if (metadata.finalizers?.includes(poolFinalizer) !== true) return { is: 'Unknown' };
   if (!sources.targets.isWanted(key, target)) return { is: 'Gone' };

@@ -1,13 +1,13 @@
 import type { Clock, Instant } from '../clock.ts';
 import type { Decision } from '../decision.ts';
-import type { Credential } from '../domain/client/credential.ts';
 import { decideClient } from '../domain/client/decide.ts';
-import { generation } from '../domain/client/generations.ts';
+import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
-import type { ClientRecord } from '../domain/client/record.ts';
+import type { ClientRecord, Variant } from '../domain/client/record.ts';
 import { type Telling, tell } from '../domain/client/story.ts';
-import { planned } from '../domain/client/transitions.ts';
+import { type Plan, planned } from '../domain/client/transitions.ts';
+import { nextMethod } from '../domain/client/variants.ts';
 import { assertNever } from '../errors.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
@@ -83,17 +83,24 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return;
     const desired = s.wanted.value;
     const { generation: n, variant, handles } = action;
-    const credential = await this.#newCredential(desired);
-    const plan = { desired, generation: n, variant, credential, clientIdBy: s.capabilities.clientIdBy, handles };
+    const made = await this.#newCredential(s, desired, variant);
+    if (made === undefined) return;
+    const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
     const next = planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
     this.#tell(s.record, await this.#o.changes.write('client.Plan.record', key, next, s.record, signal));
   }
 
-  async #newCredential({ issuer, authentication }: Desired): Promise<Credential> {
-    if (authentication !== 'PrivateKeyJwt') return { type: authentication };
-    const found = this.#o.sources.providers.issuer(issuer);
-    if (found === undefined) throw notConfigured(issuer);
-    return found.generateKey();
+  async #newCredential(
+    s: ClientSnapshot,
+    desired: Desired,
+    variant: Variant,
+  ): Promise<Pick<Plan, 'credential' | 'source' | 'expiresAt'> | undefined> {
+    if (variant === 'External') return s.existing?.is === 'Usable' ? s.existing : undefined;
+    const method = nextMethod(variant, desired, currentOf(s.record)?.credential.type);
+    if (method !== 'PrivateKeyJwt') return { credential: { type: method } };
+    const found = this.#o.sources.providers.issuer(desired.issuer);
+    if (found === undefined) throw notConfigured(desired.issuer);
+    return { credential: await found.generateKey() };
   }
 
   async #prove(

@@ -2,7 +2,7 @@ import { type Clock, type Instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
-import { generation } from '../domain/client/generations.ts';
+import { generation, revokerOf } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { doubted } from '../domain/client/proofs.ts';
 import { credentialRefused } from '../domain/client/transitions.ts';
@@ -22,6 +22,7 @@ import { ClientMachine } from './client.ts';
 import type { Creators } from './creators.ts';
 import type { EffectName } from './effect-names.ts';
 import type { GuardKeeper } from './guard.ts';
+import type { HandIns } from './hand-ins.ts';
 import type { Memory } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import type { Reporter } from './reporter.ts';
@@ -42,6 +43,7 @@ export interface MachineParts {
   readonly audit: AuditLog;
   readonly memory: Memory;
   readonly providers: PoolProviders;
+  readonly handIns: HandIns;
   readonly access: AccessCache;
   readonly targets: ClientTargets;
   readonly creators: Creators;
@@ -110,16 +112,17 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     written: (namespace, error) => parts.troubles.delivered(namespace, error),
     forget: (key) => void seen.delete(key),
     denied: (key, reason, message) => parts.reporter.denied(key, reason, message),
+    revokerOf: (client, n) => revokerOf(memory.clients.get(client)?.record, n)?.credential,
     tokensOf: (_pool, issuer) => providers.providerAt(issuer, undefined)?.tokens,
-    credentialOf,
   });
-  const { access, targets, installation, creators, reporter, troubles } = parts;
+  const { access, targets, installation, creators, reporter, troubles, handIns } = parts;
   const client = new ClientMachine({
     sources: {
       memory,
       access,
       targets,
       providers,
+      handIns,
       installation,
       epoch,
       now: () => clock.now(),
@@ -141,6 +144,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       access,
       targets,
       providers,
+      handIns,
       creators,
       troubles,
       installation,

@@ -12,7 +12,7 @@ import { type Kept, Store } from '../runtime/store.ts';
 
 /** Indexes of the stores; a name for each, so that a misspelt one does not compile. */
 export const indexes = {
-  /** Identities by the pool they name; session records by the name of their pool. */
+  /** Identities by the pool they name; client and session records by the name of their pool. */
   pool: 'pool',
   /** Session records by `<pod uid>.<identity>`. */
   session: 'session',
@@ -24,6 +24,14 @@ export const indexes = {
   token: 'token',
   /** Session records by `<namespace>/<identity>`. */
   identity: 'identity',
+  /** Pools that name an existing client: `yes`. */
+  existing: 'existing',
+  /** Pools by the existing client that they name, as `<issuer> <client id>`. */
+  claim: 'claim',
+  /** Client records by each client that they use, likewise. */
+  clientId: 'clientId',
+  /** Client records whose management token is lost: `yes`. */
+  lost: 'lost',
 } as const;
 
 /**
@@ -45,6 +53,13 @@ export class Memory {
 
   constructor(operatorNamespace: string) {
     this.#namespace = operatorNamespace;
+    this.pools.addIndex(indexes.existing, ({ spec }) => (spec.client?.existing === undefined ? [] : ['yes']));
+    this.pools.addIndex(indexes.claim, ({ spec }) =>
+      spec.client?.existing === undefined ? [] : [claimOf(spec.provider.issuer, spec.client.existing.clientId)],
+    );
+    this.clients.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
+    this.clients.addIndex(indexes.clientId, ({ record }) => (record === undefined ? [] : clientsOf(record)));
+    this.clients.addIndex(indexes.lost, ({ record }) => (record?.managementLost === true ? ['yes'] : []));
     this.identities.addIndex(indexes.pool, ({ spec }) => [spec.pool]);
     this.identities.addIndex(indexes.namespace, ({ metadata }) => [metadata.namespace ?? '']);
     this.sessions.addIndex(indexes.session, ({ record }) =>
@@ -113,6 +128,16 @@ export class Memory {
     const node = name === undefined ? undefined : this.nodes.get(name);
     return node !== undefined && !node.ready && node.notReadySince !== undefined && notReadyFor(node.notReadySince);
   }
+}
+
+/** One client of one issuer. */
+export function claimOf(issuer: string, clientId: string): string {
+  return `${issuer} ${clientId}`;
+}
+
+function clientsOf({ issuer, generations }: ClientRecord): readonly string[] {
+  const ids = generations.flatMap(({ clientId }) => (clientId === undefined ? [] : [claimOf(issuer, clientId)]));
+  return [...new Set(ids)];
 }
 
 function objectIn<T extends Kept>(store: Store<T>, key: string): Known<T> {

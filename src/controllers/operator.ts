@@ -23,6 +23,7 @@ import { Definitions } from './definitions.ts';
 import type { EffectName } from './effect-names.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
+import { HandIns } from './hand-ins.ts';
 import { readInstallation } from './installation.ts';
 import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
@@ -54,7 +55,7 @@ export interface OperatorOptions {
 const keysEvery = 30 * second;
 /** How often everything is looked at again, for what changes with time alone. */
 const resyncEvery = 2 * minute;
-/** How often changed sessions and troubles are told to the objects whose status shows them. */
+/** How often news are told to the objects whose status shows them, and what people hand in is looked for. */
 const newsEvery = 1 * second;
 const loopLagLimit = 10 * second;
 
@@ -64,6 +65,7 @@ export class Operator {
   readonly #memory: Memory;
   readonly #keys: ReferencedKeys;
   readonly #providers: PoolProviders;
+  readonly #handIns: HandIns;
   readonly #access: AccessCache;
   readonly #targets: ClientTargets;
   readonly #watches: Watches;
@@ -91,6 +93,12 @@ export class Operator {
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
     });
     this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys });
+    this.#handIns = new HandIns({
+      ...options,
+      memory: this.#memory,
+      readKey: (issuer, text) => this.#providers.issuer(issuer)?.readKey(text),
+      changed: (what) => this.#wiring.handedIn(what),
+    });
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
     this.#targets = new ClientTargets(this.#memory);
     this.#leader = new Leader({
@@ -134,11 +142,8 @@ export class Operator {
     });
     const creators = new Creators();
     this.#watches = new Watches({
-      connection,
+      ...options,
       memory: this.#memory,
-      namespace,
-      clock,
-      random,
       onFailure: (watch, error) => logger.warn('watch', { watch, error }),
       onPodStore: (store) => {
         creators.connect(store);
@@ -147,9 +152,8 @@ export class Operator {
     });
     this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches: () => this.#watches.pods.health() });
     this.#guard = startGuard({
-      connection,
+      ...options,
       memory: this.#memory,
-      namespace,
       watches: this.#watches,
       now: () => this.#apiServerTime(),
     });
@@ -157,6 +161,7 @@ export class Operator {
       ...options,
       memory: this.#memory,
       providers: this.#providers,
+      handIns: this.#handIns,
       access: this.#access,
       targets: this.#targets,
       creators,
@@ -180,27 +185,15 @@ export class Operator {
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
-        name: 'keys',
-        run: (signal) => this.#repeat('credentials of issuers', keysEvery, signal, () => this.#refreshKeys(signal)),
+        ...this.#every('credentials of issuers', keysEvery, (signal) => this.#refreshKeys(signal)),
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
       loopLag({ clock, limit: loopLagLimit }),
-      {
-        name: 'guard',
-        run: (signal) => {
-          const changed = (): void => this.#wiring.everything();
-          return keepGuard({ guard: this.#guard, watches: this.#watches, clock, logger, changed }, signal);
-        },
-      },
-      {
-        name: 'news',
-        run: (signal) => this.#repeat('news', newsEvery, signal, () => this.#wiring.news(this.#troubles.changed())),
-      },
-      {
-        name: 'resync',
-        run: (signal) => this.#repeat('resync', resyncEvery, signal, () => this.#resync()),
-      },
+      { name: 'guard', run: (signal) => this.#keepGuard(signal) },
+      this.#every('news', newsEvery, () => this.#wiring.news(this.#troubles.changed())),
+      this.#every('hand-ins', newsEvery, (signal) => this.#handIns.refresh(signal)),
+      this.#every('resync', resyncEvery, () => this.#resync()),
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
@@ -215,6 +208,11 @@ export class Operator {
     } finally {
       await this.#providers.close();
     }
+  }
+
+  #keepGuard(signal: AbortSignal): Promise<void> {
+    const changed = (): void => this.#wiring.everything();
+    return keepGuard({ ...this.#o, guard: this.#guard, watches: this.#watches, changed }, signal);
   }
 
   /** Looks at everything without calling it news, so that failures keep their back-off. */
@@ -283,8 +281,9 @@ export class Operator {
     await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
   }
 
-  #repeat(what: string, period: Milliseconds, signal: AbortSignal, work: () => void | Promise<void>): Promise<void> {
-    return repeat({ clock: this.#o.clock, logger: this.#o.logger, what, period }, signal, work);
+  #every(name: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part {
+    const { clock, logger } = this.#o;
+    return { name, run: (signal) => repeat({ clock, logger, what: name, period }, signal, () => work(signal)) };
   }
 
   async #untilSynced(signal: AbortSignal): Promise<void> {

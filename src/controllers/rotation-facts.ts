@@ -1,5 +1,6 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { earliest, type Instant } from '../clock.ts';
+import { isExternal } from '../domain/client/existing.ts';
 import { currentOf } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { expiringAt, nextRotation } from '../domain/client/schedule.ts';
@@ -25,7 +26,7 @@ export function rotationFacts(
   const window = pool.spec.rotation?.window;
   const windowAt = (at: Instant): WindowState | undefined => window && windowState(window, at);
   const next = nextRotation(current, desired.rotateEvery, jitterOf(target.recordName), windowAt);
-  const knows = capabilities !== undefined && capabilities.variants.length > 0 && record?.variant !== 'External';
+  const knows = capabilities !== undefined && capabilities.variants.length > 0 && !isExternal(current);
   const variant = knows ? rotationVariant(capabilities, desired, current.credential.type) : undefined;
   return {
     ...(next === undefined ? {} : { nextRotation: earliest(next, expiringAt(current)) ?? next }),

@@ -43,7 +43,8 @@ export interface SessionMachineOptions {
   /** Somebody should hear that a pod got an error instead of a token. */
   denied(key: string, reason: string, message: string): void;
   tokensOf(pool: string, issuer: string): TokenSource | undefined;
-  credentialOf(client: string, generation: number): Credential | undefined;
+  /** The credential that revokes what this generation of the client minted. */
+  revokerOf(client: string, generation: number): Credential | undefined;
 }
 
 const callDeadline = 20 * second;
@@ -187,7 +188,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     signal: AbortSignal,
   ): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
     const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
-    const credential = this.#o.credentialOf(record.client, token.generation);
+    const credential = this.#o.revokerOf(record.client, token.generation);
     const { value } = token;
     if (value === undefined) return 'NotSupported';
     // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.

@@ -4,7 +4,7 @@ import { type Instant, type Milliseconds, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
-import { targetOf } from '../domain/client/target.ts';
+import { rotateEvery, targetOf } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../domain/status/policy.ts';
 import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
@@ -13,6 +13,7 @@ import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { ClientTargets } from './client-targets.ts';
 import type { Creators } from './creators.ts';
+import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
 import type { Troubles } from './troubles.ts';
 import type { PoolProviders } from './pool-providers.ts';
@@ -24,6 +25,7 @@ export interface StatusSources {
   readonly access: AccessCache;
   readonly targets: ClientTargets;
   readonly providers: PoolProviders;
+  readonly handIns: HandIns;
   readonly creators: Creators;
   readonly guard: () => Guard;
   readonly installation: () => string;
@@ -43,12 +45,16 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const capabilities = providers.capabilities(issuer);
   const outage = sources.troubles.outage(issuer);
+  const existing = sources.handIns.existing(pool);
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
     issuerConfigured: providers.isConfigured(issuer),
     registrationCredential:
       pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
+    ...(existing === undefined ? {} : { existing }),
+    rotateEvery: rotateEvery(pool),
+    managementFallback: providers.managementCredentialKnown(issuer),
     ...(stop === undefined ? {} : { stop }),
     guard: sources.guard(),
     ...(outage === undefined ? {} : { outage }),
@@ -129,6 +135,7 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
   const owner =
     target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
   return {
+    name: recordName,
     wanted:
       pool.metadata.deletionTimestamp === undefined &&
       target !== undefined &&

@@ -1,11 +1,12 @@
 import type { ObjectMeta } from '../api/meta.ts';
 import { claimPrefix } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import type { Store } from '../runtime/store.ts';
 import type { ClientTargets } from './client-targets.ts';
-import { type Memory, indexes } from './memory.ts';
+import { type Memory, claimOf, indexes } from './memory.ts';
 import { sessionKey } from './session-snapshot.ts';
 
 /** The names of the machines, as the loop knows them. */
@@ -38,9 +39,11 @@ export class Wiring {
   /** Connects the stores. Pod stores are connected one by one as they appear, by {@link Wiring.podsOf}. */
   connect(): void {
     const { pools, policies, identities, namespaces, nodes, configMaps, clients, sessions } = this.#memory;
-    pools.onChange((name, next, previous) =>
-      isNews(next, previous) ? this.pool(name) : this.#wake(machines.pool, name),
-    );
+    pools.onChange((name, next, previous) => {
+      if (!isNews(next, previous)) return this.#wake(machines.pool, name);
+      this.pool(name);
+      for (const one of [next, previous]) if (one !== undefined) this.#rivals(one);
+    });
     policies.onChange((name, next, previous) => {
       if (isNews(next, previous)) this.policy(name);
       else this.#wake(machines.policy, name);
@@ -71,6 +74,20 @@ export class Wiring {
     for (const [key] of this.#memory.identities.byIndex(indexes.pool, name)) this.identityAndSessions(key);
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.pool, name)) this.sessionRecord(record);
     for (const [policy] of this.#memory.policies.entries()) this.#wake(machines.policy, policy);
+  }
+
+  /** Somebody put another credential, or a management token, where it is looked for. */
+  handedIn(what: { readonly pool: string } | { readonly client: string }): void {
+    if ('pool' in what) this.pool(what.pool);
+    else this.#wake(machines.client, what.client);
+  }
+
+  /** Other pools that name the same existing client: which of them may use it is decided anew. */
+  #rivals({ spec }: IdentityPool): void {
+    const clientId = spec.client?.existing?.clientId;
+    if (clientId === undefined) return;
+    for (const [other] of this.#memory.pools.byIndex(indexes.claim, claimOf(spec.provider.issuer, clientId)))
+      this.pool(other);
   }
 
   policy(name: string): void {

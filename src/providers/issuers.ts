@@ -1,10 +1,10 @@
 import type { Clock, Milliseconds } from '../clock.ts';
-import type { Credential } from '../domain/client/credential.ts';
 import type { Redacted } from '../redacted.ts';
 import { Http } from './http.ts';
 import { capabilitiesOf, type OidcAdapter, oidcAdapter, type OidcIssuer } from './oidc/adapter.ts';
-import { chooseAlgorithm, generateKey } from './oidc/authentication.ts';
+import { chooseAlgorithm, generateKey, type GeneratedKey } from './oidc/authentication.ts';
 import { Discovery } from './oidc/discovery.ts';
+import { readPrivateKey, type ReadKey } from './oidc/private-key.ts';
 import type { AudienceBy, Profile } from './oidc/profile.ts';
 import { profiles } from './oidc/profiles.ts';
 import { Reach } from './oidc/reach.ts';
@@ -86,8 +86,13 @@ export class Issuer {
   }
 
   /** A key of the best algorithm that the provider is known to verify; works offline. */
-  generateKey(): Promise<Credential & { readonly type: 'PrivateKeyJwt' }> {
+  generateKey(): Promise<GeneratedKey> {
     return generateKey(chooseAlgorithm(this.#shared.discovery.known?.signingAlgorithms));
+  }
+
+  /** An administrator's private key, as JWK or PEM. Where the text names no algorithm, one that the provider is known to verify. */
+  readKey(text: string): ReadKey {
+    return readPrivateKey(text, this.#shared.discovery.known?.signingAlgorithms);
   }
 
   /** Resolves once metadata is known and not too old; usually at once. Throws `OperatorError`. */

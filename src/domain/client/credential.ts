@@ -10,7 +10,8 @@ export type PublicJwk = Readonly<Record<string, string>>;
 export type Credential =
   | {
       readonly type: 'PrivateKeyJwt';
-      readonly kid: string;
+      /** Absent where an administrator's key names none: the provider then tries every key that it knows of the client. */
+      readonly kid?: string;
       readonly alg: string;
       readonly publicJwk: PublicJwk;
       /** Private JWK as JSON text. */

@@ -23,6 +23,16 @@ export function generation(record: ClientRecord, n: number): Generation | undefi
   return record.generations.find((one) => one.n === n);
 }
 
+/**
+ * Whose credential revokes a token that generation `n` minted: the one that mints now where it is of the same client (RFC 7009 asks for the
+ * client, not for the credential), because the older one may be refused by now.
+ */
+export function revokerOf(record: ClientRecord | undefined, n: number): Generation | undefined {
+  const minter = record === undefined ? undefined : generation(record, n);
+  const current = currentOf(record);
+  return current !== undefined && current.clientId === minter?.clientId ? current : minter;
+}
+
 /** The highest generation that this record ever had; 0 before the first. */
 export function highestGeneration(record: ClientRecord | undefined): number {
   return Math.max(record?.highest ?? 0, ...(record?.generations ?? []).map(({ n }) => n));
@@ -68,16 +78,17 @@ export function tagText(tag: ClientRecord['tag']): string {
   return `${tag.installation}/${tag.owner}`;
 }
 
-/** The client at the provider carries somebody else's tag, so it is left alone. */
-export function isForeign(record: ClientRecord): boolean {
+/** The client at the provider carries somebody else's tag, so it is left alone. `of`: the one of this generation. */
+export function isForeign(record: ClientRecord, of?: Generation): boolean {
   const { observed } = record;
+  if (of?.foreign === true) return true;
   return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
 }
 
-/** Digest of everything in the client's metadata that follows from the spec; credentials are not in it. */
+/** Digest of everything in the client's metadata that follows from the spec; credentials and how they authenticate are not in it. */
 export function metadataDigest(desired: Desired): string {
-  const { name, authentication, scopes, audiences, maxTokenLifetime } = desired;
-  return sha256(name, authentication, JSON.stringify(scopes), JSON.stringify(audiences), String(maxTokenLifetime));
+  const { name, scopes, audiences, maxTokenLifetime } = desired;
+  return sha256(name, JSON.stringify(scopes), JSON.stringify(audiences), String(maxTokenLifetime));
 }
 
 /** The request ids of the objects that were not carried out yet. */

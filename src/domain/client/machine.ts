@@ -2,7 +2,8 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Reason } from '../../api/reasons.ts';
 import type { Ask, Stop } from '../access/access.ts';
-import type { AuthenticationMethod } from './credential.ts';
+import type { Redacted } from '../../redacted.ts';
+import type { AuthenticationMethod, Credential } from './credential.ts';
 import type { ClientRecord, Variant } from './record.ts';
 import type { WindowState } from './window.ts';
 
@@ -17,6 +18,8 @@ export interface Desired {
   readonly installation: string;
   /** The deterministic id for providers that let us choose (DESIGN §10). */
   readonly clientId: string;
+  /** The client that an administrator registered by hand, instead of one of our own. */
+  readonly existing?: { readonly clientId: string };
   /** The client's name at the provider without the generation. */
   readonly name: string;
   readonly authentication: AuthenticationMethod;
@@ -33,6 +36,22 @@ export interface Desired {
   readonly rotateRequest?: string;
   readonly revokeRequest?: string;
 }
+
+/** What the Secret with the credential of an existing client holds now. `Unknown`: not read yet. */
+export type ExistingCredential =
+  | {
+      readonly is: 'Usable';
+      readonly credential: Credential;
+      /** Digest of the content, for telling another one. */
+      readonly source: string;
+      readonly expiresAt?: Instant;
+    }
+  | {
+      readonly is: 'Unusable';
+      readonly reason: 'CredentialMissing' | 'CredentialMalformed' | 'ClientClaimed';
+      readonly message: string;
+    }
+  | { readonly is: 'Unknown' };
 
 /** What the last attempt of this machine's work failed with, as far as a row may care. */
 export interface Failure {
@@ -79,10 +98,14 @@ export interface ClientSnapshot {
   readonly brake?: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
   readonly epoch?: number;
-  /** `deletionPolicy: Retain` of the pool that goes; read only while `wanted` is `Gone`. */
+  /** `deletionPolicy: Retain` of the pool, as long as it is there. */
   readonly retain?: boolean;
   /** A management credential that does not rotate is configured, so a lost registration access token stops nothing. */
   readonly managementFallback?: boolean;
+  /** With `client.existing` only. */
+  readonly existing?: ExistingCredential;
+  /** A registration access token that a person put where the message of the pool says. */
+  readonly handedIn?: { readonly token: Redacted<string>; readonly digest: string };
   /** `rotation.window` as it stands now; absent: there is none, and any time will do. */
   readonly window?: WindowState;
   /** In [-1, 1], fixed per client: spreads rotations and drift checks. */

@@ -59,10 +59,16 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('updatedAt', (value) => value.instant()),
     ...root.optional('sent', (value) => value.text()),
     ...root.optional('highest', (value) => value.integer()),
-    ...root.optional('rollbacks', (value) => ({ count: value.at('count').integer(), at: value.at('at').instant() })),
+    ...root.optional('rollbacks', (value) => ({
+      count: value.at('count').integer(),
+      at: value.at('at').instant(),
+      ...value.optional('source', (source) => source.text()),
+    })),
     ...root.optional('emergency', (value) => value.integer()),
     ...root.optional('revoking', (value) => ({ id: value.at('id').text(), since: value.at('since').instant() })),
     ...root.optional('gap', (value) => value.integer()),
+    ...root.optional('retain', (value) => value.boolean()),
+    ...root.optional('handedIn', (value) => value.text()),
   };
   assertClientInvariants(record);
   return record;
@@ -88,6 +94,9 @@ function readGeneration(place: Place): Generation {
     ...place.optional('refusedAt', (value) => value.instant()),
     ...place.optional('replacedAt', (value) => value.instant()),
     ...place.optional('removedAt', (value) => value.instant()),
+    ...place.optional('foreign', (value) => value.boolean()),
+    ...place.optional('source', (value) => value.text()),
+    ...place.optional('expiresAt', (value) => value.instant()),
   };
 }
 
@@ -102,7 +111,7 @@ function readCredential(place: Place): Credential {
   }
   return {
     type,
-    kid: place.at('kid').text(),
+    ...place.optional('kid', (value) => value.text()),
     alg: place.at('alg').text(),
     publicJwk: place.at('publicJwk').map((value) => value.text()),
     privateJwk: place.at('privateJwk').secret(),

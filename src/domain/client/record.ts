@@ -27,6 +27,15 @@ export interface Generation {
   readonly replacedAt?: Instant;
   /** While Retiring: when the provider said that it no longer lists the credential (or the client); not proven yet. */
   readonly removedAt?: Instant;
+  /**
+   * Of a client that an administrator registered by hand: digest of the Secret's content that this credential is a copy of. Such a client is
+   * never changed and never deleted.
+   */
+  readonly source?: string;
+  /** Somebody else took the client of this credential over, and another one has taken its place here. */
+  readonly foreign?: boolean;
+  /** When an administrator's credential expires, where he says so. */
+  readonly expiresAt?: Instant;
 }
 
 /** What one real token request showed. Kept per ask hash, not per identity. */
@@ -97,11 +106,20 @@ export interface ClientRecord {
   /** The highest generation that was ever planned; numbers are never used twice, also not after a rollback. */
   readonly highest?: number;
   /** New credentials in a row that never came to work, and when the last one was given up. */
-  readonly rollbacks?: { readonly count: number; readonly at: Instant };
+  readonly rollbacks?: {
+    readonly count: number;
+    readonly at: Instant;
+    /** Of an administrator's credential: the content that was refused, so that another one is tried at once. */
+    readonly source?: string;
+  };
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
   readonly emergency?: number;
   /** The request to revoke (with `emergency`: to rotate first) that is being carried out, until nothing that it is about is left. */
   readonly revoking?: { readonly id: string; readonly since: Instant };
   /** How long nothing could be minted in the last rotation `InPlace`, from the call that replaced the secret until the new one was proven. */
   readonly gap?: Milliseconds;
+  /** `deletionPolicy: Retain` as last seen: it holds also for a pool that vanishes without a goodbye. */
+  readonly retain?: boolean;
+  /** Digest of the management token that a person handed in last, so that the same one is taken once only. */
+  readonly handedIn?: string;
 }

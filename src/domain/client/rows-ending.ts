@@ -1,11 +1,24 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
+import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, openRequests, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained, planAgainAt } from './schedule.ts';
-import { act, create, desiredOf, isAtRest, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
+import { isDrained, isSeenLately, planAgainAt } from './schedule.ts';
+import {
+  act,
+  create,
+  desiredOf,
+  isAtRest,
+  isUnmanageable,
+  plan,
+  prove,
+  retains,
+  variantNow,
+  wait,
+  write,
+} from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { drainedFrom, handled, moved, notRemoved, revoked, without } from './transitions.ts';
 import { drainable, retirable, retirePause } from './rows-rotation.ts';
@@ -42,12 +55,16 @@ function leave(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gener
 }
 
 function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
-  const leaves = s.retain === true || record.variant === 'External' || one.clientId === undefined || isForeign(record);
-  if (leaves) return write(s, now, s.retain === true ? 'Retained' : 'Deregistered', emptied(without(record, one.n)));
+  const stays = retains(s) || isExternal(one);
+  if (stays || one.clientId === undefined || isForeign(record, one)) {
+    return write(s, now, stays ? 'Retained' : 'Deregistered', emptied(without(record, one.n)));
+  }
   if (one.removedAt !== undefined) return confirm(s, now, record, one);
   if (one.retireAfter !== undefined && now < one.retireAfter) return undefined;
   if (siblings(record, one).some(({ state }) => state !== 'Retiring')) return undefined;
   if (s.brake === true || isUnmanageable(s, record, one)) return undefined;
+  // A foreign client is never deleted, and who that is may have changed since the last look.
+  if (!isSeenLately(record, now)) return act(s, now, 'Deregistering', { type: 'Observe' });
   return act(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
 }
 
@@ -123,7 +140,7 @@ function beginEmergency(
 function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   const next = inWork(record);
   if (isRevoked(s, record)) return write(s, now, 'RequestDone', revoked(record), lanes.Stop);
-  if (record.emergency === undefined) return undefined;
+  if (record.emergency === undefined || isForeign(record)) return undefined;
   if (next?.n === record.emergency && s.failure?.row !== 'emergency') {
     if (next.state === 'Planned') return create(s, now, record, next, lanes.Stop);
     return next.refusedAt === undefined ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop) : undefined;
@@ -144,7 +161,7 @@ function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   const variant = variantNow(s, 'Emergency');
   const again = planAgainAt(record);
-  if (!isAtRest(record) || variant === undefined || (again !== undefined && now < again)) return undefined;
+  if (!isAtRest(s) || variant === undefined || (again !== undefined && now < again)) return undefined;
   return plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 

@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
+import { existingChange, isAnotherTry, isExternal } from './existing.ts';
 import { currentOf, openRequests } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
@@ -19,6 +20,7 @@ const first: ClientRow = {
 
 function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {
   const desired = desiredOf(s);
+  if (desired?.existing !== undefined) return existingChange(s) === undefined ? 'None' : 'External';
   return s.capabilities === undefined || desired === undefined ? 'None' : firstVariant(s.capabilities, desired);
 }
 
@@ -32,6 +34,13 @@ interface Trigger {
 
 /** In the table one row: "due / asked / key expires soon / method changed / Current refused by the provider". */
 const triggers: readonly Trigger[] = [
+  {
+    name: 'replaced',
+    reason: 'Planned',
+    waits: 'AnyHour',
+    holds: (current, desired, s) =>
+      desired.existing === undefined ? isExternal(current) : existingChange(s) !== undefined,
+  },
   {
     name: 'asked',
     reason: 'RotationRequested',
@@ -63,7 +72,7 @@ const triggers: readonly Trigger[] = [
     name: 'method-changed',
     reason: 'RotationDue',
     waits: 'ForWindow',
-    holds: (current, desired) => current.credential.type !== desired.authentication,
+    holds: (current, desired, s) => current.credential.type !== desired.authentication && variantNow(s) === 'NewClient',
   },
   {
     name: 'refused',
@@ -80,7 +89,7 @@ function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
-      if (current === undefined || desired === undefined || !isAtRest(s.record) || gaveWay(s, name)) return false;
+      if (current === undefined || desired === undefined || !isAtRest(s) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
       if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s) === undefined) return false;
       return holds(current, desired, s, now);
@@ -93,7 +102,7 @@ function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
 }
 
 function isPaused(s: ClientSnapshot, now: Instant): boolean {
-  const again = s.record === undefined ? undefined : planAgainAt(s.record);
+  const again = s.record === undefined || isAnotherTry(s) ? undefined : planAgainAt(s.record);
   return again !== undefined && now < again;
 }
 

@@ -2,11 +2,13 @@
 import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
+import { isExternal } from './existing.ts';
+import { managementHandedIn } from './management.ts';
 import { generation, highestGeneration, inState, isForeign, isLive, openRequests } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { staleAt } from './schedule.ts';
-import { act, desiredOf, isUnmanageable, prove, wait, write } from './steps.ts';
+import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, handled, without, withoutIntent } from './transitions.ts';
 
@@ -35,6 +37,17 @@ const restored: ClientRow = {
       ? act(s, now, 'RestoredState', { type: 'Observe' })
       : wait(s, now, 'RestoredState');
   },
+};
+
+/** A person handed in a new registration access token: it is tried, and refused it is asked for again. */
+const handedInRow: ClientRow = {
+  name: 'handed-in',
+  when: ({ record, handedIn }) =>
+    record?.managementLost === true && handedIn !== undefined && handedIn.digest !== record.handedIn,
+  then: (s, now) =>
+    s.record === undefined || s.handedIn === undefined
+      ? wait(s, now, 'RegistrationAccessTokenLost')
+      : write(s, now, 'RegistrationAccessTokenLost', managementHandedIn(s.record, s.handedIn)),
 };
 
 const openIntent: ClientRow = {
@@ -124,9 +137,19 @@ function unknownReason(s: ClientSnapshot): Reason | undefined {
 }
 
 /** What is not wanted and exists nowhere but here needs no provider to go. */
-function needsProvider({ wanted, record, retain }: ClientSnapshot): boolean {
+function needsProvider(s: ClientSnapshot): boolean {
+  const { wanted, record } = s;
   if (wanted.is !== 'Gone') return true;
-  return record !== undefined && retain !== true && record.generations.some((one) => isLive(one, record));
+  return (
+    record !== undefined && !retains(s) && record.generations.some((one) => isLive(one, record) && !isExternal(one))
+  );
 }
 
-export const recoveryRows: readonly ClientRow[] = [lostLease, unknown, restored, openIntent, answerTooLate];
+export const recoveryRows: readonly ClientRow[] = [
+  lostLease,
+  unknown,
+  restored,
+  handedInRow,
+  openIntent,
+  answerTooLate,
+];

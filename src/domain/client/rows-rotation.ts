@@ -2,6 +2,7 @@
 import { minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
+import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { Generation } from './record.ts';
@@ -13,16 +14,38 @@ import { moved, replaced, rolledBack, without } from './transitions.ts';
 /** An old credential or client that is still there is taken out again after this long. */
 export const retirePause: Milliseconds = 5 * minute;
 
-const createRow: ClientRow = {
-  name: 'create',
-  when: (s) => inWork(s.record)?.state === 'Planned' && !gaveWay(s, 'create'),
+/** Planned for a method that nobody asks for any more, in a client of its own that does not exist yet. */
+const abandoned: ClientRow = {
+  name: 'abandoned',
+  when: ({ record, wanted }) => {
+    const of = inWork(record);
+    const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
+    if (!isOurs || record === undefined || wanted.is !== 'Seen' || siblings(record, of).length > 0) return false;
+    return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
+  },
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
-    if (s.record.variant === 'External') return write(s, now, 'Planned', moved(s.record, of.n, 'Created', now));
+    return write(s, now, 'Planned', without(s.record, of.n));
+  },
+};
+
+const createRow: ClientRow = {
+  name: 'create',
+  when: (s) => inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !gaveWay(s, 'create'),
+  then: (s, now) => {
+    const of = inWork(s.record);
+    if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
+    if (isExternal(of)) return write(s, now, 'Planned', moved(s.record, of.n, 'Created', now));
     return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
   },
 };
+
+/** The client of the new credential became somebody else's. */
+function mayNotChange({ record }: ClientSnapshot): boolean {
+  const of = inWork(record);
+  return record !== undefined && of !== undefined && isForeign(record) && siblings(record, of).length > 0;
+}
 
 const verify: ClientRow = {
   name: 'verify',
@@ -77,7 +100,7 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   const isSeen = observed !== undefined && observed.at >= refusedAt;
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const isGone = isSeen && observed.is === 'Gone';
-  if (isGone && variantNow(s) === 'NewClient' && isAtRest(record)) return plan(s, now, 'ClientGone', 'NewClient');
+  if (isGone && variantNow(s) === 'NewClient' && isAtRest(s)) return plan(s, now, 'ClientGone', 'NewClient');
   if (now < plus(refusedAt, refusedPause)) return undefined;
   return prove(s, now, isGone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
 }
@@ -115,7 +138,7 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
   const { record } = s;
   if (record === undefined || (one.retireAfter !== undefined && now < one.retireAfter)) return undefined;
   const canProve = one.credential.type === 'PrivateKeyJwt' || one.credential.secret !== undefined;
-  const nothingToDo = record.variant === 'External' || one.clientId === undefined || isForeign(record) || !canProve;
+  const nothingToDo = isExternal(one) || one.clientId === undefined || isForeign(record, one) || !canProve;
   if (nothingToDo) return write(s, now, 'Retired', without(record, one.n));
   const propagation = s.capabilities?.credentialPropagation ?? 0;
   if (one.removedAt !== undefined) {
@@ -142,4 +165,4 @@ const retire: ClientRow = {
   then: (s, now) => retirable(s, now) ?? wait(s, now, 'Draining'),
 };
 
-export const rotationRows: readonly ClientRow[] = [createRow, verify, notAccepted, drained, retire];
+export const rotationRows: readonly ClientRow[] = [abandoned, createRow, verify, notAccepted, drained, retire];

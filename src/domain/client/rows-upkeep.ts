@@ -3,13 +3,32 @@ import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
+import { isExternal } from './existing.ts';
 import { currentOf, inState, isForeign, metadataDigest } from './generations.ts';
 import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { dueAt, proveAgainAfter, staleAt } from './schedule.ts';
-import { act, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait } from './steps.ts';
+import { dueAt, isSeenLately, proveAgainAfter, staleAt } from './schedule.ts';
+import { act, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
+
+/** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
+const noted: ClientRow = {
+  name: 'noted',
+  when: (s) => retainChange(s) !== undefined,
+  then: (s, now) => {
+    const retain = retainChange(s);
+    if (s.record === undefined || retain === undefined) return wait(s, now, 'Settled');
+    return write(s, now, 'InProgress', { ...s.record, retain });
+  },
+};
+
+function retainChange(s: ClientSnapshot): boolean | undefined {
+  const desired = desiredOf(s);
+  if (s.record === undefined || desired === undefined) return undefined;
+  const retain = desired.deletionPolicy === 'Retain';
+  return (s.record.retain ?? false) === retain ? undefined : retain;
+}
 
 const stale: ClientRow = {
   name: 'stale',
@@ -21,12 +40,15 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
   const current = currentOf(record);
   const desired = desiredOf(s);
-  if (record === undefined || current === undefined || desired === undefined) return undefined;
+  if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
   const { observed } = record;
   const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
   const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > (record.updatedAt ?? 0);
   if (mayChange && (hasDrift || record.sent !== metadataDigest(desired))) {
-    return act(s, now, 'ClientDrifted', { type: 'Update', generation: current.n });
+    // Whose client it is may have changed since the last look, and a foreign one is never written to.
+    return isSeenLately(record, now)
+      ? act(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
+      : act(s, now, 'ClientDrifted', { type: 'Observe' });
   }
   const from = staleAt(record, s.jitter ?? 0);
   return from === undefined || now >= from ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
@@ -72,6 +94,8 @@ const settled: ClientRow = {
 /** What a person should know of a client with which nothing is to be done now; the worst first. */
 function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): Reason {
   const current = currentOf(record);
+  if (s.existing !== undefined && s.existing.is === 'Unusable') return s.existing.reason;
+  if (isExternal(current)) return current?.refusedAt === undefined ? 'CredentialCurrent' : 'CredentialRefused';
   if (isForeign(record)) return 'ClientForeign';
   if (record.observed?.is === 'Gone' && current !== undefined) return 'ClientGone';
   if (current?.refusedAt !== undefined) return 'CredentialRefused';
@@ -80,10 +104,13 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   if (draining !== undefined) return s.clockAgrees ? 'Draining' : 'ClockUnsure';
   if (inState(record, 'Draining', 'Retiring').length > 0) return 'Draining';
   const desired = desiredOf(s);
+  if (current !== undefined && desired !== undefined && current.credential.type !== desired.authentication) {
+    return 'RotationUnsupported';
+  }
   const wantsRotation =
     current !== undefined && desired !== undefined && now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0);
   if (wantsRotation) return variantAtAll(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
   return current === undefined ? 'InProgress' : 'CredentialCurrent';
 }
 
-export const upkeepRows: readonly ClientRow[] = [stale, proof, settled];
+export const upkeepRows: readonly ClientRow[] = [noted, stale, proof, settled];

@@ -1,6 +1,7 @@
 /** When something is due. Instants only: who acts on them is the table's business. */
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { isExternal, remindAt } from './existing.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -20,6 +21,13 @@ export const proveAgainAfter: Milliseconds = 5 * minute;
 
 /** The daily drift check. */
 export const lookAgainAfter: Milliseconds = day;
+
+/** Before a client is changed for its metadata or deleted, it is looked at, unless that was done so lately. */
+const lookBefore: Milliseconds = 5 * minute;
+
+export function isSeenLately({ observed }: ClientRecord, now: Instant): boolean {
+  return observed !== undefined && now < plus(observed.at, lookBefore);
+}
 
 /** When the Current credential reaches its age: up to 5 % early, so that pools made together do not rotate together; never late. */
 export function dueAt(current: Generation, every: Milliseconds, jitter: number): Instant {
@@ -127,6 +135,7 @@ export function nextLook(
     const last = s.lastExp.get(one.n);
     if (one.state === 'Current') {
       if (desired !== undefined) moments.push(...rotationMoments(s, one, desired, now));
+      if (desired !== undefined && isExternal(one)) moments.push(remindAt(one, desired.rotateEvery), one.expiresAt);
       moments.push(expiringAt(one), expiringSoonAt(one));
     }
     if (one.state === 'Draining') moments.push(one.retireAfter, last && plus(last, skew));

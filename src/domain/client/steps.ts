@@ -6,8 +6,9 @@ import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { currentOf, inWork, highestGeneration, openRequests, siblings } from './generations.ts';
+import { currentOf, inWork, highestGeneration, isForeign, openRequests, siblings } from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
+import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { nextLook } from './schedule.ts';
 import { rotationVariant } from './variants.ts';
@@ -24,11 +25,16 @@ export function gaveWay(s: ClientSnapshot, row: string): boolean {
   return s.failure?.row === row;
 }
 
-/** Nothing can be changed at the provider: the registration access token is lost, or there never was one. */
+/** Nothing can be changed at the provider: the client is an administrator's, its registration access token is lost, or there never was one. */
 export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Generation): boolean {
-  if (record.variant === 'External') return true;
+  if (isExternal(of ?? currentOf(record))) return true;
   const token = of?.management ?? record.management;
   return s.managementFallback !== true && (record.managementLost === true || token === undefined);
+}
+
+/** Whatever goes, its client stays at the provider. A pool that vanished without a goodbye said so in the record. */
+export function retains({ retain, record }: ClientSnapshot): boolean {
+  return retain ?? record?.retain ?? false;
 }
 
 /**
@@ -46,17 +52,20 @@ export function variantAtAll(s: ClientSnapshot): Variant | undefined {
   const current = currentOf(s.record);
   if (s.record === undefined || s.capabilities === undefined || desired === undefined || current === undefined)
     return undefined;
-  const usable =
-    isUnmanageable(s, s.record, current) && s.record.variant !== 'External'
-      ? ['NewClient' as const]
-      : s.capabilities.variants;
-  const offered = usable.filter((variant) => s.capabilities?.variants.includes(variant));
+  if (desired.existing !== undefined) return existingChange(s) === undefined ? undefined : 'External';
+  const { variants } = s.capabilities;
+  // The pool named an administrator's client until now: what takes its place is a client of our own, as its owner has allowed.
+  if (isExternal(current)) return variants.includes('NewClient') ? 'NewClient' : undefined;
+  const usable = isUnmanageable(s, s.record, current) || isForeign(s.record) ? ['NewClient' as const] : variants;
+  const offered = usable.filter((variant) => variants.includes(variant));
   return rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
 }
 
-/** No rotation under way, neither a new credential nor an old one. */
-export function isAtRest(record: ClientRecord | undefined): boolean {
-  return record !== undefined && record.generations.length === 1 && inWork(record) === undefined;
+/** No rotation under way, neither a new credential nor an old one. An administrator's replacement waits for no old one to drain. */
+export function isAtRest(s: ClientSnapshot): boolean {
+  const { record } = s;
+  if (record === undefined || inWork(record) !== undefined) return false;
+  return record.generations.length === 1 || (existingChange(s) !== undefined && record.generations.length === 2);
 }
 
 export function plan(

@@ -69,11 +69,12 @@ export function desiredOf(
     installation,
     clientId,
     name: `ci-identity ${pool.metadata.name}${place === '' ? '' : ` ${place}`}`,
+    ...(spec.client?.existing === undefined ? {} : { existing: { clientId: spec.client.existing.clientId } }),
     authentication: spec.client?.authentication ?? 'PrivateKeyJwt',
     scopes: [...spec.ceiling.scopes].toSorted(),
     audiences: [...spec.ceiling.audiences].toSorted(),
     maxTokenLifetime: maxTokenLifetime(pool),
-    rotateEvery: parseDuration(spec.rotation?.every ?? '') ?? 90 * day,
+    rotateEvery: rotateEvery(pool),
     overlap: parseDuration(spec.rotation?.overlap ?? '') ?? hour,
     allowSubjectChange: spec.rotation?.allowSubjectChange ?? false,
     deletionPolicy: spec.deletionPolicy ?? 'Delete',
@@ -102,6 +103,10 @@ function requestOf(
 ): string | undefined {
   const asked = [field, annotation].filter((id) => id !== undefined);
   return asked.find((id) => !handled.includes(id)) ?? asked[0];
+}
+
+export function rotateEvery(pool: IdentityPool): number {
+  return parseDuration(pool.spec.rotation?.every ?? '') ?? 90 * day;
 }
 
 export function maxTokenLifetime(pool: IdentityPool): number {

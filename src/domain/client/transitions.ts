@@ -6,13 +6,18 @@ import { plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
-import { currentOf, generation, managementOf } from './generations.ts';
+import { isExternal } from './existing.ts';
+import { currentOf, generation, isForeign, managementOf } from './generations.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
 import { isOwnClient } from './variants.ts';
 
-const mostHandled = 16;
+/**
+ * So many request ids are remembered. One that is set back later is not carried out again; one that was forgotten by then would be, which
+ * costs one rotation without a break, or one new token per build.
+ */
+const mostHandled = 200;
 
 export interface Plan {
   readonly desired: Desired;
@@ -21,12 +26,15 @@ export interface Plan {
   /** Generated and not yet known to anybody; a secret comes with the provider's answer. */
   readonly credential: Credential;
   readonly clientIdBy: 'Us' | 'Provider';
+  /** Of an administrator's credential: see {@link Generation.source}. */
+  readonly source?: string;
+  readonly expiresAt?: Instant;
   readonly handles: readonly string[];
 }
 
 /** Key first: the new credential is stored before anybody else knows it. An emergency is what both requests ask for with one id. */
 export function planned(record: ClientRecord | undefined, plan: Plan, now: Instant, epoch: number): ClientRecord {
-  const { desired, handles, generation: n, variant, credential } = plan;
+  const { desired, handles, generation: n, variant, credential, source, expiresAt } = plan;
   const { installation, owner, issuer, pool, namespace, identity } = desired;
   const clientId = plannedClientId(record, plan);
   const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
@@ -38,6 +46,8 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
     since: now,
     credential,
     ...(clientId === undefined ? {} : { clientId }),
+    ...(source === undefined ? {} : { source }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   };
   return checked({
     ...(record ?? {
@@ -53,6 +63,7 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
     variant,
     generations: [...(record?.generations ?? []), made],
     highest: n,
+    retain: desired.deletionPolicy === 'Retain',
     handled: withHandled(record?.handled ?? [], handles, desired.asked),
     ...(begins || goesOn ? { emergency: n } : {}),
     ...(begins ? { revoking: { id: asked, since: now } } : {}),
@@ -70,6 +81,7 @@ function withHandled(
 }
 
 function plannedClientId(record: ClientRecord | undefined, plan: Plan): string | undefined {
+  if (plan.source !== undefined) return plan.desired.existing?.clientId;
   const current = currentOf(record);
   if (current !== undefined && !isOwnClient(plan.variant)) return current.clientId;
   if (plan.clientIdBy === 'Provider') return undefined;
@@ -105,12 +117,13 @@ export function answered(record: ClientRecord, answer: AnswerFacts, sent: string
   const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer);
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
+  const isTaken = intent.call === 'Register' && isForeign(record);
   const secretFor = subject.state === 'Planned' ? subject.n : currentOf(record)?.n;
   const hasOwn = intent.call === 'Update' && subject.management !== undefined;
   const management = hasOwn ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
-    if (one.n !== subject.n) return known;
+    if (one.n !== subject.n) return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
     if (one.state === 'Planned') {
       const replaced = record.variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
       return { ...known, ...replaced, state: 'Created' as const, since: now, clientId: answer.clientId };
@@ -139,7 +152,10 @@ function withOwnManagement(record: ClientRecord, answer: AnswerFacts): ClientRec
   const generations = record.generations.map((one) => {
     const own = managementOf(record, one);
     const isOlder =
-      one.clientId !== undefined && one.clientId !== answer.clientId && one.n !== record.intent?.generation;
+      !isExternal(one) &&
+      one.clientId !== undefined &&
+      one.clientId !== answer.clientId &&
+      one.n !== record.intent?.generation;
     return isOlder && own !== undefined ? { ...one, management: own } : one;
   });
   return { ...record, generations };
@@ -163,26 +179,22 @@ export function deregistered(record: ClientRecord, now: Instant): ClientRecord {
 }
 
 /**
- * The provider refuses the registration access token: what was under way stays open to proof, what needs the token waits. A credential that
- * was to be taken out may be out already, so that is looked at anew.
+ * What an Observe saw. A client found by its tag tells its id. Nothing to see although there is a management token: it is refused, which is
+ * better known now than on the day of a rotation.
  */
-export function managementRefused(record: ClientRecord, now: Instant): ClientRecord {
-  const { intent, observed: seen, ...rest } = record;
-  const wasRetiring = rest.generations.some((one) => one.n === intent?.generation && one.state === 'Retiring');
-  const generations = rest.generations.map((one) =>
-    one.n === intent?.generation && one.state === 'Retiring' ? { ...one, removedAt: now } : one,
-  );
-  const kept = wasRetiring || seen === undefined ? {} : { observed: seen };
-  return checked({ ...rest, ...kept, generations, managementLost: true });
-}
-
-/** What an Observe saw. A client found by its tag tells its id. */
 export function observed(record: ClientRecord, observation: ClientObservation): ClientRecord {
   const found = observation.clientId;
   const generations = record.generations.map((one) =>
     one.state === 'Planned' && one.clientId === undefined && found !== undefined ? { ...one, clientId: found } : one,
   );
-  return checked({ ...record, generations, observed: observation });
+  const { managementLost: before, ...rest } = record;
+  const isLeaving = generations.some((one) => one.removedAt !== undefined);
+  const refused = observation.is === 'Unknowable' && record.management !== undefined && !isLeaving;
+  // Where two clients overlap, the token that is lost may be the other one's.
+  const isOnly = new Set(generations.map(({ clientId }) => clientId)).size === 1;
+  const healed = observation.is === 'Present' && isOnly;
+  const lost = !healed && (before === true || refused);
+  return checked({ ...rest, generations, observed: observation, ...(lost ? { managementLost: true } : {}) });
 }
 
 export function moved(record: ClientRecord, n: number, state: 'Created' | 'Retiring', now: Instant): ClientRecord {
@@ -196,18 +208,27 @@ export function drainedFrom(record: ClientRecord, n: number, now: Instant): Clie
 
 /** The created credential never came to work: it is taken out, and the next one waits. */
 export function rolledBack(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return countRollback(moved(record, n, 'Retiring', now), now);
+  return countRollback(moved(record, n, 'Retiring', now), now, generation(record, n)?.source);
 }
 
-export function countRollback(record: ClientRecord, now: Instant): ClientRecord {
-  return checked({ ...record, rollbacks: { count: (record.rollbacks?.count ?? 0) + 1, at: now } });
+/** `source`: of an administrator's credential; another content begins to count anew. */
+export function countRollback(record: ClientRecord, now: Instant, source?: string): ClientRecord {
+  const before = record.rollbacks?.source === source ? (record.rollbacks?.count ?? 0) : 0;
+  return checked({
+    ...record,
+    rollbacks: { count: before + 1, at: now, ...(source === undefined ? {} : { source }) },
+  });
 }
 
-/** The generation has come to its end. */
+/** The generation has come to its end. With the last credential of a client of ours goes what was known of that client. */
 export function without(record: ClientRecord, n: number): ClientRecord {
   const { intent, ...rest } = record;
   const kept = intent === undefined || intent.generation === n ? {} : { intent };
-  return checked({ ...rest, ...kept, generations: rest.generations.filter((one) => one.n !== n) });
+  const generations = rest.generations.filter((one) => one.n !== n);
+  const onlyExternal = generations.length > 0 && generations.every(isExternal);
+  if (!onlyExternal) return checked({ ...rest, ...kept, generations });
+  const { management: _, managementLost: _lost, observed: _seen, sent: _sent, ...external } = rest;
+  return checked({ ...external, ...kept, generations });
 }
 
 /** The provider still knows what it said it had removed: the call is made again after a pause. */

@@ -5,16 +5,18 @@ import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Variant } from './record.ts';
 
 /**
- * The best variant that the provider offers for this method of authentication and that the pool allows; `undefined`: none. A method change
- * breaks the old credential of the same client, so only a new client (or an administrator) can do it.
+ * The best variant that the provider offers for a client that authenticates with the method `now`, and that the pool allows; `undefined`:
+ * none. A client has one method at a time, so another one takes a new client: where that is not allowed, the credential is rotated as it is.
  */
 export function rotationVariant(
   capabilities: NonNullable<ClientSnapshot['capabilities']>,
   desired: Desired,
   now: AuthenticationMethod,
 ): Variant | undefined {
-  const changed = now !== desired.authentication;
-  return capabilities.variants.find((variant) => suits(variant, desired, changed));
+  const { variants } = capabilities;
+  if (now !== desired.authentication && desired.allowSubjectChange && variants.includes('NewClient'))
+    return 'NewClient';
+  return variants.find((variant) => suits(variant, desired, now));
 }
 
 /** The variant of a client that does not exist yet: how it will be rotated; `None` where it cannot be without a new `sub`. */
@@ -22,15 +24,14 @@ export function firstVariant(capabilities: NonNullable<ClientSnapshot['capabilit
   return rotationVariant(capabilities, desired, desired.authentication) ?? capabilities.variants[0] ?? 'None';
 }
 
-function suits(variant: Variant, desired: Desired, methodChanged: boolean): boolean {
-  const key = desired.authentication === 'PrivateKeyJwt';
+function suits(variant: Variant, desired: Desired, now: AuthenticationMethod): boolean {
+  const key = now === 'PrivateKeyJwt';
   switch (variant) {
     case 'TwoKeys':
-      return key && !methodChanged;
+      return key;
     case 'TwoSecrets':
-      return !key && !methodChanged;
     case 'InPlace':
-      return !key && !methodChanged;
+      return !key;
     case 'NewClient':
       return desired.allowSubjectChange;
     case 'External':
@@ -44,4 +45,13 @@ function suits(variant: Variant, desired: Desired, methodChanged: boolean): bool
 /** Each generation is a client of its own at the provider. */
 export function isOwnClient(variant: Variant): boolean {
   return variant === 'NewClient';
+}
+
+/** How the next credential authenticates: as the pool asks where it comes with a client of its own, otherwise as its client does. */
+export function nextMethod(
+  variant: Variant,
+  desired: Desired,
+  current: AuthenticationMethod | undefined,
+): AuthenticationMethod {
+  return isOwnClient(variant) || current === undefined ? desired.authentication : current;
 }

@@ -1,5 +1,8 @@
+import { managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { day, type Instant, plus } from '../../clock.ts';
+import { isExternal, remindAt } from '../client/existing.ts';
+import { isForeign, tagText } from '../client/generations.ts';
 import type { Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
@@ -46,9 +49,19 @@ export function registered(facts: PoolFacts): Draft {
       say(facts, `${clients(missing)} being registered at ${issuerOf(facts)}.`),
     );
   }
+  const foreign = wanted.find(({ record }) => record !== undefined && isForeign(record));
+  if (foreign !== undefined) {
+    const tag = foreign.record?.observed?.tag ?? '';
+    const why = `the client${ownerOf(foreign)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${foreign.record === undefined ? '' : tagText(foreign.record.tag)} if it is ours, or create another IdentityPool`;
+    return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
+  }
   const lost = wanted.find(({ record }) => record?.managementLost === true);
-  if (lost !== undefined) {
-    const why = `the registration access token of the client${ownerOf(lost)} was lost together with an answer: tokens are issued, rotation and deletion wait. Give the operator a managementTokenRef for ${issuerOf(facts)}, or hand in a new registration access token`;
+  if (lost !== undefined && facts.managementFallback !== true) {
+    const what =
+      lost.record?.handedIn === undefined
+        ? 'was lost together with an answer'
+        : 'is not known, and the one that was handed in last is refused';
+    const why = `the registration access token of the client${ownerOf(lost)} ${what}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${lost.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
     return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
   }
   const drifted = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
@@ -95,6 +108,16 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
       'RotationDue',
       say(facts, `the credential of the client${ownerOf(late)} still mints but is overdue for rotation: ${why}`),
     );
+  }
+  const { authentication = 'PrivateKeyJwt' } = facts.pool.spec.client ?? {};
+  const unchanged = wanted.find((client) => {
+    const current = currentOf(client);
+    return current !== undefined && !isExternal(current) && current.credential.type !== authentication;
+  });
+  if (unchanged !== undefined && facts.existing === undefined && !mayReplace(facts)) {
+    const uses = currentOf(unchanged)?.credential.type ?? '';
+    const why = `authentication ${authentication} takes a new client with a new subject (sub), because the one that is there${ownerOf(unchanged)} authenticates with ${uses} and cannot do both. Set spec.rotation.allowSubjectChange, or set spec.client.authentication back; until then ${uses} mints on`;
+    return draft('CredentialCurrent', 'False', 'RotationUnsupported', say(facts, `${why}.`));
   }
   const lost = wanted.find(({ unknownTimeZone }) => unknownTimeZone !== undefined);
   if (lost?.unknownTimeZone !== undefined) {
@@ -154,11 +177,22 @@ export function mayReplace({ pool }: PoolFacts): boolean {
 /** When time alone changes what is said: a credential becomes overdue, an old one has had its overlap. */
 export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
   const wanted = facts.clients.filter((client) => client.wanted);
-  const moments = wanted.flatMap(({ nextRotation, record }) => [
-    ...(nextRotation === undefined ? [] : [plus(nextRotation, overdueAfter)]),
-    ...(record?.generations ?? []).flatMap(({ retireAfter }) => retireAfter ?? []),
-  ]);
+  const moments = wanted.flatMap((client) => [...ofSchedule(facts, client), ...ofOverlap(client)]);
   return moments.filter((moment) => moment > now).toSorted((a, b) => a - b)[0];
+}
+
+function ofSchedule({ rotateEvery }: PoolFacts, client: ClientView): readonly Instant[] {
+  const { nextRotation } = client;
+  const current = currentOf(client);
+  if (current === undefined || !isExternal(current) || rotateEvery === undefined) {
+    return nextRotation === undefined ? [] : [plus(nextRotation, overdueAfter)];
+  }
+  const { since, expiresAt } = current;
+  return [remindAt(current, rotateEvery), plus(since, rotateEvery), ...(expiresAt === undefined ? [] : [expiresAt])];
+}
+
+function ofOverlap({ record }: ClientView): readonly Instant[] {
+  return (record?.generations ?? []).flatMap(({ retireAfter }) => retireAfter ?? []);
 }
 
 function failed(type: Draft['type'], facts: PoolFacts, client: ClientView, { reason, message }: ClientFailure): Draft {

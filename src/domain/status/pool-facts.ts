@@ -1,12 +1,15 @@
 import type { IdentityPool, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
 import type { Reason } from '../../api/reasons.ts';
-import type { Instant } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Guard, Stop } from '../access/access.ts';
+import type { ExistingCredential } from '../client/machine.ts';
 import type { ClientRecord } from '../client/record.ts';
 import type { StatusFacts } from './decision.ts';
 
 /** One OAuth client that the pool needs, or whose record is still there. */
 export interface ClientView {
+  /** Of its record, also where there is none yet. */
+  readonly name?: string;
   /** The spec asks for it now; `false`: what is left of it goes. */
   readonly wanted: boolean;
   /** For people, where a pool has more than one: `namespace ci-payments` or `CiIdentity ci-payments/publisher`. */
@@ -39,6 +42,12 @@ export interface PoolFacts extends StatusFacts {
   readonly issuerConfigured: boolean;
   /** `NotNeeded`: the issuer is configured without one, or the client was registered by hand. */
   readonly registrationCredential: 'Present' | 'Missing' | 'NotNeeded';
+  /** With `client.existing`: what its Secret holds. */
+  readonly existing?: ExistingCredential;
+  /** `rotation.every`. */
+  readonly rotateEvery?: Milliseconds;
+  /** A management credential that does not rotate is configured for the issuer. */
+  readonly managementFallback?: boolean;
   readonly stop?: Stop;
   readonly guard: Guard;
   /** Every client that the spec asks for now, and every client record of the pool that is left. */

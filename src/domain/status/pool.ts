@@ -1,4 +1,5 @@
 import { poolFinalizer } from '../../api/names.ts';
+import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
 import { toRfc3339, type Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
@@ -13,6 +14,7 @@ import {
   registered,
   registrationCredential,
 } from './clients.ts';
+import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { requestsOf } from './requests.ts';
 import { gapInWords } from './rotation.ts';
@@ -74,7 +76,11 @@ export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
 function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   const { pool, stop } = facts;
   const subject = `IdentityPool ${pool.metadata.name}`;
-  const parts = [registered(facts), credentialCurrent(facts, now), registrationCredential(facts)];
+  const parts = [
+    existingRegistered(facts) ?? registered(facts),
+    existingCredential(facts, now) ?? credentialCurrent(facts, now),
+    registrationCredential(facts),
+  ];
   const blocked = blockedBy(facts);
   if (blocked !== undefined)
     return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
@@ -101,7 +107,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   const ready = summarise(dependents, `${subject}: tokens can be issued.`);
   const terminal =
     (ready.reason === 'ClientGone' && !mayReplace(facts)) ||
-    ready.reason === 'RotationWindowInvalid' ||
+    untilSomebodyActs.includes(ready.reason) ||
     facts.clients.some(
       ({ wanted, failure }) => wanted && failure?.terminal === true && failure.reason === ready.reason,
     );
@@ -114,6 +120,16 @@ function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {
   const message = `no tokens since ${toRfc3339(outage.since)}: ${outage.message} Tokens that pods hold stay good until they expire; it is tried again by itself.`;
   return [draft('Ready', 'False', outage.reason, about(subject, message))];
 }
+
+/** Nothing that the operator does changes these. */
+const untilSomebodyActs: readonly Reason[] = [
+  'ClientForeign',
+  'ClientClaimed',
+  'CredentialMissing',
+  'CredentialMalformed',
+  'RotationUnsupported',
+  'RotationWindowInvalid',
+];
 
 /** Work that would be under way, were it not for what `why` says. */
 function waiting(part: Draft, why: Draft): Draft {
@@ -129,11 +145,6 @@ function blockedBy({
   const subject = `IdentityPool ${pool.metadata.name}`;
   if (pool.spec.purpose === 'Interactive') {
     const why = 'purpose Interactive is not built yet, so nothing is registered. Use purpose Automation for builds.';
-    return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
-  }
-  if (pool.spec.client?.existing !== undefined) {
-    const why =
-      'client.existing is not built yet, so nothing is minted. Leave it out and the operator registers a client of its own.';
     return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
   }
   if (issuerConfigured) return undefined;

@@ -16,8 +16,10 @@ export function chooseAlgorithm(supported: readonly string[] | undefined): strin
   return algorithms.find((algorithm) => supported?.includes(algorithm) ?? true) ?? algorithms[0];
 }
 
+export type GeneratedKey = Credential & { readonly type: 'PrivateKeyJwt'; readonly kid: string };
+
 /** A new key pair; `kid` is the thumbprint (RFC 7638). Pure computation, no call. */
-export async function generateKey(algorithm: string): Promise<Credential & { readonly type: 'PrivateKeyJwt' }> {
+export async function generateKey(algorithm: string): Promise<GeneratedKey> {
   const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: 3_072 });
   const open = await exportJWK(pair.publicKey);
   const kid = await calculateJwkThumbprint(open);
@@ -60,15 +62,12 @@ export async function authenticate(
   if (credential.type === 'PrivateKeyJwt') {
     const key = await importPrivateKey(credential, metadata.issuer);
     const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : metadata.tokenEndpoint;
-    return PrivateKeyJwt(
-      { key, kid: credential.kid },
-      {
-        [modifyAssertion]: (_header, payload) => {
-          const iat = Math.floor(now / second);
-          Object.assign(payload, { aud: audience, iat, nbf: iat, exp: iat + assertionLifetime });
-        },
+    return PrivateKeyJwt(credential.kid === undefined ? key : { key, kid: credential.kid }, {
+      [modifyAssertion]: (_header, payload) => {
+        const iat = Math.floor(now / second);
+        Object.assign(payload, { aud: audience, iat, nbf: iat, exp: iat + assertionLifetime });
       },
-    );
+    });
   }
   if (credential.secret === undefined) throw unusable(metadata.issuer, 'it has no client secret');
   const secret = credential.secret.reveal();

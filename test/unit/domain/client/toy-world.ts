@@ -11,11 +11,11 @@ import { generation, liveAfter, managementOf, metadataDigest, tagText } from '#s
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
+import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import {
   answered,
   deregistered,
-  managementRefused,
   observed,
   planned,
   withIntent,
@@ -36,6 +36,9 @@ interface ToyClient {
   scopes: readonly string[];
 }
 
+/** The client that an administrator registered. */
+export const theirs = 'theirs';
+
 class Crash extends Error {}
 class Trouble extends Error {
   readonly effect: 'None' | 'Unclear';
@@ -53,6 +56,8 @@ export interface ToyOptions {
   /** Every PUT gives a new registration access token and voids the old one (Keycloak, oidc-provider). */
   readonly rotatesManagement: boolean;
   readonly allowSubjectChange: boolean;
+  /** An administrator registered the client by hand. */
+  readonly existing?: boolean;
 }
 
 export class ToyWorld {
@@ -71,11 +76,16 @@ export class ToyWorld {
   readonly trail: string[] = [];
   #failure: (Failure & { until: Instant }) | undefined;
   #count = 0;
+  #existing: ClientSnapshot['existing'];
   readonly #o: ToyOptions;
 
   constructor(options: ToyOptions) {
     this.#o = options;
-    this.desired = buildDesired({ allowSubjectChange: options.allowSubjectChange });
+    this.desired = buildDesired({
+      allowSubjectChange: options.allowSubjectChange,
+      ...(options.existing === true ? { existing: { clientId: theirs } } : {}),
+    });
+    if (options.existing === true) this.handIn('good');
   }
 
   get record(): ClientRecord | undefined {
@@ -121,6 +131,24 @@ export class ToyWorld {
   takeOver(): void {
     this.epoch += 1;
     this.#failure = undefined;
+  }
+
+  /**
+   * An administrator stores another credential, or takes the Secret away. The good ones the provider knows at once; what they replace it
+   * forgets as soon as nothing of ours uses it any more.
+   */
+  handIn(what: 'good' | 'wrong' | 'nothing'): void {
+    const client = this.clients.get(theirs) ?? { tag: '', keys: new Set(), management: '', generation: 0, scopes: [] };
+    this.clients.set(theirs, client);
+    if (what === 'nothing') {
+      this.#existing = { is: 'Unusable', reason: 'CredentialMissing', message: '' };
+      return;
+    }
+    const kid = `theirs-${(this.#count += 1)}`;
+    const used = new Set((this.record?.generations ?? []).map(({ credential }) => kidOf(credential)));
+    const known = [...client.keys].filter((key) => used.has(key));
+    client.keys = new Set(what === 'good' ? [...known, kid] : known);
+    this.#existing = { is: 'Usable', credential: buildKey(kid), source: kid };
   }
 
   /** A session mints with the Current credential, if it works; some tokens live longer than the overlap. */
@@ -200,6 +228,7 @@ export class ToyWorld {
       clockAgrees: this.clockAgrees,
       epoch: this.epoch,
       managementFallback: this.fallback,
+      ...(this.#existing === undefined ? {} : { existing: this.#existing }),
       ...(failure === undefined ? {} : { failure }),
     };
   }
@@ -212,12 +241,13 @@ export class ToyWorld {
         return this.#store(action.next);
       case 'Plan': {
         const { generation: n, variant, handles } = action;
-        const credential = buildKey(`k${(this.#count += 1)}`);
+        const theirOwn = variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
+        const made = theirOwn ?? { credential: buildKey(`k${(this.#count += 1)}`) };
         const { clientIdBy } = this.#o.capabilities;
         return this.#store(
           planned(
             record,
-            { desired: this.desired, generation: n, variant, handles, credential, clientIdBy },
+            { desired: this.desired, generation: n, variant, handles, ...made, clientIdBy },
             this.now,
             this.epoch,
           ),
@@ -347,5 +377,5 @@ export class ToyWorld {
 }
 
 export function kidOf(credential: Credential): string {
-  return credential.type === 'PrivateKeyJwt' ? credential.kid : '';
+  return credential.type === 'PrivateKeyJwt' ? (credential.kid ?? '') : '';
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { day, hour, minute } from '#src/clock.ts';
 import { currentOf } from '#src/domain/client/generations.ts';
 import type { ClientCapabilities } from '#src/domain/client/machine.ts';
-import { ToyWorld, kidOf } from './toy-world.ts';
+import { ToyWorld, kidOf, theirs } from './toy-world.ts';
 import type { Mishap, ToyOptions } from './toy-world.ts';
 
 const capabilities: ClientCapabilities = {
@@ -35,6 +35,11 @@ const worlds: readonly { readonly name: string; readonly runs: number; readonly 
     },
   },
   {
+    name: "an administrator's client",
+    runs: 300,
+    options: { capabilities, rotatesManagement: true, allowSubjectChange: false, existing: true },
+  },
+  {
     name: 'NewClient',
     runs: 200,
     options: {
@@ -62,7 +67,10 @@ type Event =
   | 'day'
   | 'quarter'
   | 'clocks'
-  | 'delete';
+  | 'delete'
+  | 'replace'
+  | 'mistake'
+  | 'vanish';
 
 interface Turn {
   readonly event: Event;
@@ -91,6 +99,9 @@ const turn: fc.Arbitrary<Turn> = fc.record({
         'emergency',
         'revoke',
         'delete',
+        'replace',
+        'mistake',
+        'vanish',
       ),
     },
   ),
@@ -123,6 +134,14 @@ for (const { name, runs, options } of worlds) {
       { numRuns: runs, seed, includeErrorInReport: true },
     );
     t.log(`seed ${seed}, ${runs} histories, rows walked: ${[...seen].toSorted((a, b) => (a < b ? -1 : 1)).join(' ')}`);
+    const external = options.existing === true;
+    if (external) {
+      for (const row of ['unwanted', 'first', 'replaced', 'create', 'verify', 'not-accepted', 'drained', 'retire']) {
+        t.true(seen.has(row), `no history came through row ${row}`);
+      }
+      t.false(seen.has('stale'));
+      return;
+    }
     for (const row of [
       'open-intent',
       'unwanted',
@@ -196,6 +215,12 @@ function happen(world: ToyWorld, event: Event, id: string): void {
     case 'clocks':
       world.clockAgrees = !world.clockAgrees;
       return;
+    case 'replace':
+    case 'mistake':
+    case 'vanish':
+      if (world.desired.existing !== undefined)
+        world.handIn(event === 'replace' ? 'good' : event === 'mistake' ? 'wrong' : 'nothing');
+      return;
     case 'delete':
       world.deleted = true;
   }
@@ -213,6 +238,12 @@ function check(world: ToyWorld, before: string | undefined): void {
   const { record } = world;
   if (before !== undefined && !world.deleted && workingCurrent(world) === undefined)
     throw new Error('the working Current was lost');
+  if (world.desired.existing !== undefined) {
+    if (world.trail.some((line) => /(Register|Update|Deregister)/.test(line)))
+      throw new Error('their client was called');
+    if (!world.clients.has(theirs)) throw new Error('their client was deleted');
+    return;
+  }
   for (const client of world.clients.values()) {
     if (client.keys.size > 3) throw new Error(`${client.keys.size} keys authenticate at once`);
   }
@@ -240,6 +271,7 @@ function settle(world: ToyWorld): void {
   world.outage = false;
   world.stopped = false;
   world.clockAgrees = true;
+  if (world.desired.existing !== undefined) world.handIn('good');
   runUntilQuiet(world);
   for (let i = 0; i < 60 && (world.record?.generations.length ?? 0) !== (world.deleted ? 0 : 1); i += 1) {
     const { recheckAt, reason } = world.decision;
@@ -252,6 +284,7 @@ function settle(world: ToyWorld): void {
   }
   if (world.deleted) {
     if (world.stored !== undefined) throw new Error('the record of a deleted pool stays');
+    if (world.desired.existing !== undefined) return;
     if (world.clients.size > 0 && !mayHaveOrphan(world)) throw new Error('the client of a deleted pool stays');
     return;
   }

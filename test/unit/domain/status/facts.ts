@@ -4,7 +4,7 @@ import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
 import type { ClientView, PoolFacts } from '#src/domain/status/pool-facts.ts';
 import type { IdentityFacts } from '#src/domain/status/identity-facts.ts';
 import type { PolicyFacts } from '#src/domain/status/policy.ts';
-import { Redacted } from '#src/redacted.ts';
+import { buildKey } from '#test/support/builders.ts';
 import { accessOf, identity, policy, pool, rule, seen } from '../access/objects.ts';
 
 export const now = parseRfc3339('2026-11-24T12:00:00Z') ?? instant(0);
@@ -17,7 +17,7 @@ export function generation(n: number, state: Generation['state']): Generation {
     state,
     since: now,
     clientId: 'ci-1234-ci-bots',
-    credential: { type: 'ClientSecretBasic', secret: new Redacted('hush') },
+    credential: buildKey(),
   };
 }
 

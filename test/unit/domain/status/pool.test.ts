@@ -2,7 +2,8 @@ import test from 'ava';
 import type { IdentityPool, IdentityPoolStatus } from '#src/api/v1alpha1/identity-pool.ts';
 import { day, instant, plus, type Instant } from '#src/clock.ts';
 import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
-import type { ClientFailure, PoolFacts } from '#src/domain/status/pool-facts.ts';
+import type { ClientRecord } from '#src/domain/client/record.ts';
+import type { ClientFailure, ClientView, PoolFacts } from '#src/domain/status/pool-facts.ts';
 import { pool } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { brief, client, finalizers, generation, messageOf, now, poolFacts, record } from './facts.ts';
@@ -22,6 +23,24 @@ const deleted = pool({}, { finalizers, generation: 4, deletionTimestamp: '2026-1
 const outage = { reason: 'TlsInvalid', message: 'issuer x: its certificate is not accepted.', since: now } as const;
 const good =
   'Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid';
+
+const theirClient = (more: Partial<ClientRecord> = {}): ClientView =>
+  client({ record: record({ generations: [{ ...generation(1, 'Current'), source: 'one' }], ...more }) });
+const theirs = {
+  pool: pool(
+    { client: { existing: { clientId: 'jenkins', credentialRef: { name: 'jenkins', key: 'key' } } } },
+    { finalizers, generation: 4 },
+  ),
+  existing: { is: 'Usable', credential: generation(1, 'Current').credential, source: 'one' },
+  rotateEvery: 90 * day,
+  clients: [theirClient()],
+} as const satisfies Partial<PoolFacts>;
+const other = { ...theirs.existing, source: 'two' };
+const missing = {
+  is: 'Unusable',
+  reason: 'CredentialMissing',
+  message: 'Secret x does not exist. Create it.',
+} as const;
 
 const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, conditions: string])[] = [
   ['everything works', {}, `Ready=True/Ready ${good}`],
@@ -125,6 +144,59 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     'the rotation is a little late',
     { clients: [client({ nextRotation: plus(now, -day + 1) })] },
     `Ready=True/Ready ${good}`,
+  ],
+  [
+    'an existing client, its credential proven',
+    { ...theirs, registrationCredential: 'NotNeeded' },
+    'Ready=True/Ready Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/NotNeeded',
+  ],
+  [
+    'an existing client whose Secret is missing from the beginning',
+    { ...theirs, clients: [unregistered], existing: missing },
+    'Ready=False/CredentialMissing Registered=True/Registered CredentialCurrent=False/CredentialMissing RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/CredentialMissing',
+  ],
+  [
+    'an existing client whose Secret vanished: the copy mints',
+    { ...theirs, existing: missing },
+    'Ready=True/Ready Registered=True/Registered CredentialCurrent=True/CredentialMissing RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
+    'an existing client that another pool uses',
+    {
+      ...theirs,
+      clients: [unregistered],
+      existing: { is: 'Unusable', reason: 'ClientClaimed', message: 'it is used.' },
+    },
+    'Ready=False/ClientClaimed Registered=False/ClientClaimed CredentialCurrent=False/ClientClaimed RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/ClientClaimed',
+  ],
+  [
+    'a first credential that is refused',
+    {
+      ...theirs,
+      clients: [{ wanted: true, record: record({ generations: [], rollbacks: { count: 1, at: now, source: 'two' } }) }],
+      existing: other,
+    },
+    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/CredentialRefused',
+  ],
+  [
+    'a new credential that is refused: the one before mints',
+    { ...theirs, clients: [theirClient({ rollbacks: { count: 1, at: now, source: 'two' } })], existing: other },
+    'Ready=True/Ready Registered=True/Registered CredentialCurrent=True/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
+    'an existing credential that will be too old',
+    { ...theirs, rotateEvery: 0 },
+    'Ready=False/RotationDue Registered=True/Registered CredentialCurrent=False/RotationDue RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/RotationDue',
+  ],
+  [
+    "somebody else's tag",
+    { clients: [client({ record: record({ observed: { is: 'Present', at: now, drift: ['tag'], tag: 'x/y' } }) })] },
+    'Ready=False/ClientForeign Registered=False/ClientForeign CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/ClientForeign',
+  ],
+  [
+    'another method of authentication, which takes a new client',
+    { pool: pool({ client: { authentication: 'ClientSecretBasic' } }, { finalizers, generation: 4 }) },
+    'Ready=False/RotationUnsupported Registered=True/Registered CredentialCurrent=False/RotationUnsupported RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RotationUnsupported',
   ],
   ['suspended', { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } }, `Ready=True/Suspended ${good}`],
   [

@@ -1,0 +1,164 @@
+import { annotations, managementTokensSecret } from '../api/names.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import { type Clock, type Instant, type Milliseconds, instant, parseRfc3339, plus, second } from '../clock.ts';
+import { sha256 } from '../digest.ts';
+import { type Claim, holderOf } from '../domain/client/claims.ts';
+import { readSecretText } from '../domain/client/existing.ts';
+import type { ClientSnapshot, ExistingCredential } from '../domain/client/machine.ts';
+import type { ApiConnection } from '../kube/connection.ts';
+import { readAnnotatedSecret, type SecretContent } from '../kube/keys.ts';
+import type { ReadKey } from '../providers/oidc/private-key.ts';
+import { Redacted } from '../redacted.ts';
+import { type Memory, claimOf, indexes } from './memory.ts';
+
+export interface HandInsOptions {
+  readonly memory: Memory;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly connection: ApiConnection;
+  /** `undefined`: the issuer is not configured. */
+  readKey(issuer: string, text: string): ReadKey | undefined;
+  /** What this pool or this client record waits for is another one than before. */
+  changed(what: { readonly pool: string } | { readonly client: string }): void;
+}
+
+/** A Secret that somebody may have replaced is read again after so long; one that people wait for sooner. */
+const againAfter: Milliseconds = 30 * second;
+const lostAgainAfter: Milliseconds = 5 * second;
+
+interface Kept {
+  readonly at: Instant;
+  readonly digest: string;
+  readonly secret: Redacted<SecretContent> | undefined;
+}
+
+type Handed = NonNullable<ClientSnapshot['handedIn']>;
+
+/**
+ * What people hand in: the credentials of existing clients, and registration access tokens in place of lost ones. Held in memory and read
+ * again from time to time. What cannot be read keeps its last value: an API server in trouble must not make us forget a credential.
+ */
+export class HandIns {
+  readonly #o: HandInsOptions;
+  readonly #secrets = new Map<string, Kept>();
+  /** The last reading of each pool's credential; reading a key costs more than a look. */
+  readonly #states = new Map<string, { readonly of: string; readonly state: ExistingCredential }>();
+
+  constructor(options: HandInsOptions) {
+    this.#o = options;
+  }
+
+  /** Reads whatever is wanted and was not read lately. To be called about once a second. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    const { memory } = this.#o;
+    const pools = new Map<string, string[]>();
+    for (const [name, pool] of memory.pools.byIndex(indexes.existing, 'yes')) {
+      const secret = pool.spec.client?.existing?.credentialRef.name ?? '';
+      pools.set(secret, [...(pools.get(secret) ?? []), name]);
+    }
+    const lost = memory.clients.byIndex(indexes.lost, 'yes').map(([name]) => name);
+    if (lost.length > 0 && (await this.#again(managementTokensSecret, lostAgainAfter, signal))) {
+      for (const client of lost) this.#o.changed({ client });
+    }
+    for (const [secret, names] of pools) {
+      if (await this.#again(secret, againAfter, signal)) for (const pool of names) this.#o.changed({ pool });
+    }
+  }
+
+  /** What the pool's Secret holds; `undefined` without `client.existing`. */
+  existing(pool: IdentityPool): ExistingCredential | undefined {
+    const existing = pool.spec.client?.existing;
+    if (existing === undefined) return undefined;
+    const holder = this.#holder(pool, existing.clientId);
+    if (holder !== undefined && holder.pool.uid !== pool.metadata.uid) {
+      const why = `client ${existing.clientId} of ${pool.spec.provider.issuer} is used by IdentityPool ${holder.pool.name} already, and a client has one user. Name another client here, or delete the other pool`;
+      return { is: 'Unusable', reason: 'ClientClaimed', message: `${why}.` };
+    }
+    const kept = this.#secrets.get(existing.credentialRef.name);
+    return kept === undefined ? { is: 'Unknown' } : this.#state(pool, kept);
+  }
+
+  /** What a person put in place of the lost management token of this record. */
+  managementToken(record: string): Handed | undefined {
+    const text = this.#secrets.get(managementTokensSecret)?.secret?.reveal().data[record]?.trim();
+    return text === undefined || text === '' ? undefined : { token: new Redacted(text), digest: sha256(text) };
+  }
+
+  /** Whether the Secret is another one than before. */
+  async #again(name: string, after: Milliseconds, signal: AbortSignal): Promise<boolean> {
+    const { connection, namespace } = this.#o;
+    const known = this.#secrets.get(name);
+    const at = this.#o.clock.now();
+    if (known !== undefined && at < plus(known.at, after)) return false;
+    const secret = await readAnnotatedSecret(connection, { namespace, name }, signal);
+    const digest = sha256(JSON.stringify([secret?.data, secret?.annotations[annotations.expires]]));
+    this.#secrets.set(name, { at, digest, secret: secret && new Redacted(secret) });
+    return known?.digest !== digest;
+  }
+
+  #state(pool: IdentityPool, kept: Kept): ExistingCredential {
+    const { client, provider } = pool.spec;
+    const of = sha256(kept.digest, JSON.stringify([client, provider.issuer]));
+    const known = this.#states.get(pool.metadata.name);
+    if (known?.of === of) return known.state;
+    const state = this.#read(pool, kept);
+    if (state.is !== 'Unknown') this.#states.set(pool.metadata.name, { of, state });
+    return state;
+  }
+
+  #read(pool: IdentityPool, { secret }: Kept): ExistingCredential {
+    const { name = '', key = '' } = pool.spec.client?.existing?.credentialRef ?? {};
+    const place = `Secret ${this.#o.namespace}/${name}`;
+    const text = secret?.reveal().data[key];
+    if (secret === undefined || text === undefined) {
+      const what = secret === undefined ? `${place} does not exist` : `${place} has no key ${key}`;
+      return unusable('CredentialMissing', `${what}. Put the credential of the client there`);
+    }
+    if (/^(client|session)-[0-9a-f]{32}$/.test(name)) {
+      return unusable(
+        'CredentialMalformed',
+        `${place} is a record of the operator. Name a Secret that an administrator made`,
+      );
+    }
+    const method = pool.spec.client?.authentication ?? 'PrivateKeyJwt';
+    const read: ReadKey | undefined =
+      method === 'PrivateKeyJwt' ? this.#o.readKey(pool.spec.provider.issuer, text) : readSecretText(method, text);
+    if (read === undefined) return { is: 'Unknown' };
+    const remedy = 'Store the credential of the client as spec.client.authentication says';
+    if ('problem' in read) return unusable('CredentialMalformed', `key ${key} of ${place} ${read.problem}. ${remedy}`);
+    const written = secret.reveal().annotations[annotations.expires];
+    const expires = written === undefined ? undefined : parseRfc3339(written);
+    if (written !== undefined && expires === undefined) {
+      const why = `the annotation ${annotations.expires} of ${place} is no time such as 2027-01-31T00:00:00Z. Correct or remove it`;
+      return unusable('CredentialMalformed', why);
+    }
+    const expiresAt = expires ?? read.expiresAt;
+    return {
+      is: 'Usable',
+      credential: read.credential,
+      source: sha256(text.trim(), method, String(expiresAt)),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
+  }
+
+  #holder(pool: IdentityPool, clientId: string): Claim | undefined {
+    const { memory } = this.#o;
+    const at = claimOf(pool.spec.provider.issuer, clientId);
+    const users = new Map(
+      memory.clients
+        .byIndex(indexes.clientId, at)
+        .flatMap(([, { record }]) => (record === undefined ? [] : [[record.pool.uid, record.pool] as const])),
+    );
+    const claims = memory.pools.byIndex(indexes.claim, at).map(([name, { metadata, uid }]): Claim => ({
+      pool: { name, uid },
+      created: parseRfc3339(metadata.creationTimestamp ?? '') ?? instant(0),
+      inUse: users.has(uid),
+    }));
+    const others = [...users.values()].filter(({ uid }) => claims.every((claim) => claim.pool.uid !== uid));
+    return holderOf([...claims, ...others.map((user): Claim => ({ pool: user, created: instant(0), inUse: true }))]);
+  }
+}
+
+function unusable(reason: 'CredentialMissing' | 'CredentialMalformed', why: string): ExistingCredential {
+  return { is: 'Unusable', reason, message: `${why}.` };
+}

@@ -1,0 +1,69 @@
+import test from 'ava';
+import { day, hour, plus } from '#src/clock.ts';
+import { holderOf } from '#src/domain/client/claims.ts';
+import { readSecretText, remindAt } from '#src/domain/client/existing.ts';
+import { revokerOf } from '#src/domain/client/generations.ts';
+import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
+
+for (const [what, text, problem] of [
+  ['nothing', '\n', /^is empty$/],
+  [
+    'PEM',
+    '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----',
+    /holds a key, while spec\.client\.authentication is ClientSecretBasic/,
+  ],
+  ['a JWK', '{"kty":"EC","d":"AAAA"}', /holds a key/],
+  ['two lines', 'one\ntwo', /is no client secret/],
+  ['other letters', 'pässword', /is no client secret/],
+  ['too long', 'x'.repeat(4_097), /is no client secret/],
+] as const) {
+  test(`not a client secret: ${what}`, (t) => {
+    const read = readSecretText('ClientSecretBasic', text);
+    t.regex('problem' in read ? read.problem : '', problem);
+  });
+}
+
+test('a client secret loses the line end that editors add', (t) => {
+  const read = readSecretText('ClientSecretPost', 's3cret with space\n');
+  if (!('credential' in read) || read.credential.type === 'PrivateKeyJwt') return t.fail();
+  t.is(read.credential.type, 'ClientSecretPost');
+  t.is(read.credential.secret?.reveal(), 's3cret with space');
+});
+
+for (const [what, every, expiresAt, at] of [
+  ['in the last tenth', 90 * day, undefined, 81 * day],
+  ['not earlier than 14 days before', 730 * day, undefined, 716 * day],
+  ['by expiry where that comes first', 90 * day, plus(noon, 10 * day), 9 * day],
+  ['by age where that comes first', 10 * hour, plus(noon, 10 * day), 9 * hour],
+] as const) {
+  test(`the reminder to replace a credential comes ${what}`, (t) => {
+    const one = buildGeneration({ source: 'one', ...(expiresAt === undefined ? {} : { expiresAt }) });
+    t.is(remindAt(one, every), plus(noon, at));
+  });
+}
+
+const claim = (name: string, created: number, inUse = false) => ({
+  pool: { name, uid: name },
+  created: plus(noon, created),
+  inUse,
+});
+
+test('of two pools that name one client the first one has it, unless the other mints with it already', (t) => {
+  t.is(holderOf([claim('b', 1), claim('a', 2)])?.pool.name, 'b');
+  t.is(holderOf([claim('b', 1), claim('a', 2, true)])?.pool.name, 'a');
+  t.is(holderOf([claim('b', 1), claim('a', 1)])?.pool.name, 'a', 'the same second: the order is fixed all the same');
+  t.is(holderOf([]), undefined);
+});
+
+test('a token is revoked with the credential that mints now, if the client is the same', (t) => {
+  const rotated = buildClientRecord({
+    generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2 })],
+  });
+  t.is(revokerOf(rotated, 1)?.n, 2);
+  const moved = buildClientRecord({
+    generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2, clientId: 'ci-2' })],
+  });
+  t.is(revokerOf(moved, 1)?.n, 1);
+  t.is(revokerOf(rotated, 7), undefined);
+  t.is(revokerOf(undefined, 1), undefined);
+});
