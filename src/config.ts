@@ -10,7 +10,7 @@ export interface KeyRef {
 
 export interface IssuerConfiguration {
   readonly url: string;
-  readonly profile: 'Generic' | 'Keycloak';
+  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd';
   readonly registrationTokenRef?: KeyRef;
   readonly managementTokenRef?: KeyRef;
   readonly caBundleRef?: KeyRef;
@@ -77,7 +77,7 @@ export const configurationSchema = {
         additionalProperties: false,
         properties: {
           url: { type: 'string', description: 'an https URL of at most 512 characters', maxLength: 512 },
-          profile: { description: 'Generic or Keycloak', enum: ['Generic', 'Keycloak'] },
+          profile: { description: 'Generic, Keycloak or Glewlwyd', enum: ['Generic', 'Keycloak', 'Glewlwyd'] },
           registrationTokenRef: keyRef,
           managementTokenRef: keyRef,
           caBundleRef: keyRef,

@@ -15,6 +15,8 @@ export interface Where {
   readonly secrets?: readonly string[];
   /** What to do about a refused registration at this product. */
   readonly registrationHint?: (error: ProviderError) => string | undefined;
+  /** Whether a token endpoint of this product that fails so may be in trouble with the one client only. */
+  readonly mayNotKnowClient?: (error: ProviderError) => boolean;
 }
 
 const endpoints: Readonly<Record<Operation, string>> = {
@@ -133,6 +135,12 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
   const retryAt = retryAfter(answer, where.now);
   if (error.status === 429 || (error.status === 503 && retryAt !== undefined)) {
     return temporary('RateLimited', 'asks to wait', 'The work keeps its place.', retryAt);
+  }
+  if (operation === 'Token' && where.mayNotKnowClient?.(error) === true) {
+    const todo =
+      'If others get tokens, this client was deleted there: rotate the pool with rotation.allowSubjectChange.';
+    const message = sentence('fails, which at this product may also mean that it does not know the client', todo);
+    return new OperatorError({ class: 'Transient', reason: 'ProviderMisbehaves', whose: 'Object', message });
   }
   if (error.status >= 500 || error.status === 408 || temporaryCodes.has(error.code ?? '')) {
     return temporary('ProviderUnavailable', 'fails', 'It is tried again.', retryAt);

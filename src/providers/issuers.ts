@@ -13,7 +13,7 @@ import type { Capabilities } from './port.ts';
 /** One row of the configuration. The functions are asked at each use, so a changed Secret needs no restart. */
 export interface IssuerSettings {
   readonly url: string;
-  /** `Generic` or `Keycloak`. */
+  /** A name of `oidc/profiles.ts`. */
   readonly profile: string;
   readonly registrationToken?: () => Redacted<string> | undefined;
   readonly managementToken?: () => Redacted<string> | undefined;

@@ -50,18 +50,19 @@ export function supportedMethods(metadata: Metadata | undefined): ReadonlySet<Au
 const assertionLifetime = 60;
 
 /**
- * What openid-client needs to authenticate as this credential. `now`: by the provider's clock. Throws
+ * What openid-client needs to authenticate as this credential at `endpoint`. `now`: by the provider's clock. Throws
  * `Terminal` `CredentialRefused` for a credential that cannot be used.
  */
 export async function authenticate(
   credential: Credential,
   profile: Profile,
   metadata: Metadata,
+  endpoint: string,
   now: Instant,
 ): Promise<ClientAuth> {
   if (credential.type === 'PrivateKeyJwt') {
     const key = await importPrivateKey(credential, metadata.issuer);
-    const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : metadata.tokenEndpoint;
+    const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : endpoint;
     return PrivateKeyJwt(credential.kid === undefined ? key : { key, kid: credential.kid }, {
       [modifyAssertion]: (_header, payload) => {
         const iat = Math.floor(now / second);

@@ -40,8 +40,8 @@ export interface Profile {
   toBody(desired: DesiredClient, scopes: readonly string[]): Readonly<Record<string, unknown>>;
   /** Members that are absent or of the wrong type are left out; never throws. */
   fromBody(body: Readonly<Record<string, unknown>>): ClientMetadata;
-  /** `aud` of `private_key_jwt` assertions. */
-  readonly assertionAudience: 'Issuer' | 'TokenEndpoint';
+  /** `aud` of `private_key_jwt` assertions: the issuer, or the URL that the request goes to. */
+  readonly assertionAudience: 'Issuer' | 'CalledEndpoint';
   readonly audienceBy: Exclude<AudienceBy, 'Profile'>;
   readonly ignoredScopes: readonly string[];
   readonly credentialPropagation: Milliseconds;
@@ -51,4 +51,6 @@ export interface Profile {
   registrationHint(error: ProviderError, issuer: string, scopes: readonly string[]): string | undefined;
   /** Where we choose the id: whether a refused registration says that a client with this id is there already. */
   isIdTaken?(error: ProviderError): boolean;
+  /** Whether a token endpoint that answers so may only have met a client that it does not know, instead of being in trouble itself. */
+  failsOnUnknownClient?(error: ProviderError): boolean;
 }

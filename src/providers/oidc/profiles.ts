@@ -1,6 +1,11 @@
 import type { Profile } from './profile.ts';
 import { generic } from './profiles/generic.ts';
+import { glewlwyd } from './profiles/glewlwyd.ts';
 import { keycloak } from './profiles/keycloak.ts';
 
 /** One row per product, by the name that the configuration uses. */
-export const profiles: Readonly<Record<string, Profile>> = { Generic: generic, Keycloak: keycloak };
+export const profiles: Readonly<Record<string, Profile>> = {
+  Generic: generic,
+  Keycloak: keycloak,
+  Glewlwyd: glewlwyd,
+};

@@ -45,7 +45,7 @@ export class Tokens implements TokenSource {
   async mint(ask: Ask, clientId: string, by: Credential, signal: AbortSignal): Promise<Minted> {
     const metadata = await this.#o.discovery.get(signal);
     const parameters = askParameters(ask, this.#o.audience, this.#o.profile, this.#o.issuer);
-    const answer = await this.#exchange(metadata, clientId, by, signal, (config) =>
+    const answer = await this.#exchange(metadata, metadata.tokenEndpoint, clientId, by, signal, (config) =>
       clientCredentialsGrant(config, parameters),
     );
     const where = this.#where(by);
@@ -66,7 +66,7 @@ export class Tokens implements TokenSource {
   ): Promise<RevocationOutcome> {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.revocationEndpoint === undefined) return 'NotSupported';
-    const answer = await this.#exchange(metadata, clientId, by, signal, (config) =>
+    const answer = await this.#exchange(metadata, metadata.revocationEndpoint, clientId, by, signal, (config) =>
       tokenRevocation(config, token.reveal(), { token_type_hint: 'access_token' }),
     );
     const isJwt = jwtClaims(token.reveal()) !== undefined;
@@ -89,7 +89,7 @@ export class Tokens implements TokenSource {
   ): Promise<Introspection | undefined> {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.introspectionEndpoint === undefined) return undefined;
-    const answer = await this.#exchange(metadata, clientId, by, signal, (config) =>
+    const answer = await this.#exchange(metadata, metadata.introspectionEndpoint, clientId, by, signal, (config) =>
       tokenIntrospection(config, token.reveal(), { token_type_hint: 'access_token' }),
     );
     if (answer.status === 400 && readProviderError(answer, []).code === 'unsupported_token_type') return undefined;
@@ -113,13 +113,14 @@ export class Tokens implements TokenSource {
    */
   async #exchange(
     metadata: Metadata,
+    endpoint: string,
     clientId: string,
     by: Credential,
     signal: AbortSignal,
     call: (config: Configuration) => Promise<unknown>,
   ): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
-    const clientAuth = await authenticate(by, profile, metadata, http.providerNow());
+    const clientAuth = await authenticate(by, profile, metadata, endpoint, http.providerNow());
     const config = new Configuration(
       withoutUndefined({
         issuer,
@@ -168,6 +169,12 @@ export class Tokens implements TokenSource {
   #where(by: Credential, token?: Redacted<string>): Where {
     const secret = by.type === 'PrivateKeyJwt' ? undefined : by.secret?.reveal();
     const secrets = [secret, token?.reveal()].filter((value) => value !== undefined);
-    return { issuer: this.#o.issuer, now: this.#o.clock.now(), secrets };
+    const { issuer, clock, profile } = this.#o;
+    return {
+      issuer,
+      now: clock.now(),
+      secrets,
+      mayNotKnowClient: (error) => profile.failsOnUnknownClient?.(error) === true,
+    };
   }
 }

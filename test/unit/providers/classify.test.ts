@@ -52,6 +52,13 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Discovery', answer(200, waf), 'Transient ProviderMisbehaves Issuer'],
 ];
 
+test('a token endpoint that fails at an unknown client: the trouble of that client, not of everybody', (t) => {
+  const glewlwyd = { ...where, mayNotKnowClient: ({ status }: { status: number }) => status === 500 };
+  t.is(kind(refused(answer(500, 'Server Error'), 'Token', glewlwyd)), 'Transient ProviderMisbehaves Object');
+  t.is(kind(refused(answer(503), 'Token', glewlwyd)), 'Transient ProviderUnavailable Issuer');
+  t.is(kind(refused(answer(500), 'Revoke', glewlwyd)), 'Transient ProviderUnavailable Issuer');
+});
+
 test(`answers: ${rows.length} rows`, (t) => {
   for (const [operation, given, expected] of rows) {
     const error = refused(given, operation, where);

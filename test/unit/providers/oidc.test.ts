@@ -15,6 +15,7 @@ const issuer = 'https://idp.example.com/realms/ci';
 const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
 const generic = profiles['Generic']!;
 const keycloak = profiles['Keycloak']!;
+const glewlwyd = profiles['Glewlwyd']!;
 const parse = (body: unknown) =>
   parseTokenAnswer({ status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) }, where);
 const token = { access_token: 'opaque', token_type: 'Bearer' };
@@ -122,7 +123,7 @@ const desired = (keys: DesiredClient['keys'] = []): DesiredClient => ({
   maxTokenLifetime: hour,
 });
 
-for (const profile of [generic, keycloak]) {
+for (const profile of [generic, keycloak, glewlwyd]) {
   test(`${profile.name}: what is written is read back without drift`, async (t) => {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);

@@ -1,0 +1,24 @@
+import type { Profile } from '../profile.ts';
+import { generic } from './generic.ts';
+
+/** Asked for whatever the grant is. Nobody can send a code there: `.invalid` never resolves (RFC 2606 §2). */
+const unusedRedirect = 'https://ci-identity.invalid/unused';
+
+/**
+ * Glewlwyd 2.7 by RFC 7591. It keeps what we register but grants every registered client the same scopes (those of its plugin), wants
+ * assertions for the very endpoint that is called, replaces a secret at each update, and its token endpoint breaks down at a key of a client
+ * that it does not know.
+ */
+export const glewlwyd: Profile = {
+  ...generic,
+  name: 'Glewlwyd',
+  toBody: (desired, scopes) => ({ ...generic.toBody(desired, scopes), redirect_uris: [unusedRedirect] }),
+  assertionAudience: 'CalledEndpoint',
+  failsOnUnknownClient: (error) => error.status === 500,
+  registrationHint(error, issuer, scopes) {
+    if (error.status !== 400) return undefined;
+    const plugin = /\/([^/]+)\/?$/.exec(issuer)?.[1] ?? '';
+    const names = scopes.length === 0 ? 'the scopes of the pool' : scopes.join(', ');
+    return `In Glewlwyd see what plugin ${plugin} allows to registered clients, and that it grants them ${names} (Clients registration, Scopes to add to the new clients).`;
+  },
+};

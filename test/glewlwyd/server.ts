@@ -1,0 +1,108 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { claimInstance, removeInstance } from '#test/cluster/instances.ts';
+import { addressesOf, filesOf } from '#test/cluster/layout.ts';
+import { startProcess } from '#test/cluster/processes.ts';
+import { waitFor } from '#test/cluster/wait.ts';
+import { watchOver } from '#test/cluster/watchdog.ts';
+import { makeServerCertificate, type ServerCertificate } from '#test/providers/certificates.ts';
+import { Admin } from './admin.ts';
+import type { Distribution } from './distribution.ts';
+
+export interface Server {
+  readonly origin: string;
+  readonly caPem: string;
+  readonly caFile: string;
+  readonly logFile: string;
+  readonly admin: Admin;
+  /** Ends the process and removes everything. */
+  remove(): Promise<void>;
+}
+
+/**
+ * One Glewlwyd process over TLS of its own, with a directory, a port and a SQLite database that is as Debian's package makes it. It does
+ * not outlive this process: it is in the same register as the clusters, and the same watchdog removes it.
+ */
+export async function startServer(distribution: Distribution): Promise<Server> {
+  const dir = await mkdtemp(join(tmpdir(), 'ci-identity-glewlwyd-'));
+  const instance = await claimInstance(dir, () => {});
+  const unwatch = await watchOver(instance.owner);
+  const remove = async (): Promise<void> => {
+    await removeInstance(dir);
+    unwatch();
+  };
+  try {
+    const tls = await makeServerCertificate(dir, ['127.0.0.1', 'localhost']);
+    const database = join(dir, 'glewlwyd.db');
+    await makeDatabase(database, distribution.schema);
+    const port = addressesOf(instance.index).apiServerPort;
+    const configuration = join(dir, 'glewlwyd.conf');
+    await writeFile(configuration, configurationText({ dir, database, port, tls, modules: distribution.modules }));
+    const logFile = filesOf(dir).log('glewlwyd');
+    const glewlwyd = await startProcess(distribution.program, [`--config-file=${configuration}`], {
+      dir,
+      logFile,
+      env: { LD_LIBRARY_PATH: distribution.libraries },
+    });
+    const origin = `https://127.0.0.1:${port}`;
+    const admin = new Admin(origin, tls.caPem);
+    await waitFor('Glewlwyd', () => admin.isReady(), [glewlwyd]);
+    return {
+      origin,
+      caPem: tls.caPem,
+      caFile: tls.caFile,
+      logFile,
+      admin,
+      async remove() {
+        await admin.close();
+        await remove();
+      },
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function makeDatabase(file: string, schema: string): Promise<void> {
+  const database = new DatabaseSync(file);
+  database.exec(await readFile(schema, 'utf8'));
+  database.close();
+}
+
+interface Place {
+  readonly dir: string;
+  readonly database: string;
+  readonly port: number;
+  readonly tls: ServerCertificate;
+  readonly modules: string;
+}
+
+/** libconfig; `use_secure_connection` makes it serve TLS by itself. */
+function configurationText({ dir, database, port, modules }: Place): string {
+  const settings: Readonly<Record<string, string | number | boolean>> = {
+    port,
+    bind_address: '127.0.0.1',
+    external_url: `https://127.0.0.1:${port}`,
+    login_url: 'login.html',
+    api_prefix: 'api',
+    cookie_domain: '127.0.0.1',
+    cookie_secure: 1,
+    log_mode: 'console',
+    log_level: 'INFO',
+    admin_scope: 'g_admin',
+    profile_scope: 'g_profile',
+    hash_algorithm: 'SHA512',
+    use_secure_connection: true,
+    secure_connection_key_file: join(dir, 'tls.key'),
+    secure_connection_pem_file: join(dir, 'tls.pem'),
+    user_module_path: join(modules, 'user'),
+    client_module_path: join(modules, 'client'),
+    user_auth_scheme_module_path: join(modules, 'scheme'),
+    plugin_module_path: join(modules, 'plugin'),
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  return `${lines.join('\n')}\ndatabase = { type = "sqlite3" path = ${JSON.stringify(database)} }\n`;
+}
