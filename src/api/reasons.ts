@@ -61,6 +61,7 @@ export const reasons = {
   ClientIdTaken: 'A client with the id that we chose is there already: ours, if our credential works for it.',
   ClientClaimed: 'Another pool uses this client already; a credential has one user.',
   ClientGone: 'The client no longer exists at the provider.',
+  ClientUnusable: 'The provider fails as it also does at a client that was deleted or disabled there.',
   Deregistering: 'The client is being deleted at the provider.',
   Deregistered: 'The client is gone at the provider.',
   Retained: 'The client stays at the provider (deletionPolicy Retain).',

@@ -44,6 +44,9 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     if (error.reason === 'CredentialRefused') return { is: 'CredentialRefused', message: error.message };
+    // The provider confirmed the removal before, so that the client cannot be used is what was to be shown.
+    if (error.reason === 'ClientUnusable' && o.settles === 'Retired')
+      return { is: 'CredentialRefused', message: error.message };
     const { reason, message } = error;
     if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
     throw error;

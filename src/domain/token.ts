@@ -31,7 +31,7 @@ export interface Minted {
   readonly expiresIn?: number;
   /** Absent when the answer had no `scope`: then the scope is as asked. */
   readonly scopes?: readonly string[];
-  /** From the token itself where it is a JWT; absent for opaque tokens. */
+  /** From the token itself where it is a JWT, empty if that names none; absent for opaque tokens. */
   readonly audiences?: readonly string[];
   readonly jwtExp?: Instant;
   readonly subject?: string;

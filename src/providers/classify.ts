@@ -16,7 +16,7 @@ export interface Where {
   /** What to do about a refused registration at this product. */
   readonly registrationHint?: (error: ProviderError) => string | undefined;
   /** Whether a token endpoint of this product that fails so may be in trouble with the one client only. */
-  readonly mayNotKnowClient?: (error: ProviderError) => boolean;
+  readonly mayConcernClient?: (error: ProviderError) => boolean;
 }
 
 const endpoints: Readonly<Record<Operation, string>> = {
@@ -136,11 +136,10 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
   if (error.status === 429 || (error.status === 503 && retryAt !== undefined)) {
     return temporary('RateLimited', 'asks to wait', 'The work keeps its place.', retryAt);
   }
-  if (operation === 'Token' && where.mayNotKnowClient?.(error) === true) {
-    const todo =
-      'If others get tokens, this client was deleted there: rotate the pool with rotation.allowSubjectChange.';
-    const message = sentence('fails, which at this product may also mean that it does not know the client', todo);
-    return new OperatorError({ class: 'Transient', reason: 'ProviderMisbehaves', whose: 'Object', message });
+  if (operation === 'Token' && where.mayConcernClient?.(error) === true) {
+    const todo = 'If others get tokens, enable this client there, or rotate the pool with rotation.allowSubjectChange.';
+    const message = sentence('fails, as it also does at a client that was deleted or disabled there', todo);
+    return new OperatorError({ class: 'Transient', reason: 'ClientUnusable', whose: 'Object', message });
   }
   if (error.status >= 500 || error.status === 408 || temporaryCodes.has(error.code ?? '')) {
     return temporary('ProviderUnavailable', 'fails', 'It is tried again.', retryAt);

@@ -17,7 +17,10 @@ type Representation = Readonly<Record<string, unknown>> & { readonly client_id: 
 const plugin = 'ci';
 /** The scope whose holders may register clients. */
 const registering = 'clients:register';
-const registrar = { id: 'registrar', secret: 'only-for-tests' };
+const registrar = { id: 'registrar', secret: 'only-for-tests', scope: registering };
+/** A resource server: only who holds a token with this scope is told about the tokens of others. */
+const introspecting = 'tokens:introspect';
+const auditor = { id: 'auditor', secret: 'only-for-tests', scope: introspecting };
 
 /**
  * A real Glewlwyd (Debian's) over TLS as a process that does not outlive this one, with one OpenID Connect plugin that an administrator
@@ -38,7 +41,8 @@ export async function startGlewlwyd(options: GlewlwydOptions = {}): Promise<Glew
 async function administer({ admin, origin }: Server, options: GlewlwydOptions): Promise<void> {
   const scopes = options.scopes ?? ['artifacts:publish', 'artifacts:read'];
   const audiences = options.audiences ?? ['https://registry.example.com'];
-  for (const name of [...scopes, registering]) await admin.post('/scope/', { name, password_required: false });
+  for (const name of [...scopes, registering, introspecting])
+    await admin.post('/scope/', { name, password_required: false });
   const signing = generateKeyPairSync('ec', {
     namedCurve: 'P-256',
     publicKeyEncoding: { type: 'spki', format: 'pem' },
@@ -74,6 +78,7 @@ async function administer({ admin, origin }: Server, options: GlewlwydOptions): 
       'client-jwks-parameter': 'jwks',
       'introspection-revocation-allowed': true,
       'introspection-revocation-allow-target-client': true,
+      'introspection-revocation-auth-scope': [introspecting],
       'register-client-allowed': true,
       'register-client-management-allowed': true,
       'register-client-auth-scope': [registering],
@@ -84,17 +89,19 @@ async function administer({ admin, origin }: Server, options: GlewlwydOptions): 
       'resource-scope-and-client-property': false,
     },
   });
-  await admin.post('/client/', {
-    client_id: registrar.id,
-    name: registrar.id,
-    enabled: true,
-    confidential: true,
-    client_secret: registrar.secret,
-    token_endpoint_auth_method: ['client_secret_basic'],
-    authorization_type: ['client_credentials'],
-    redirect_uri: [],
-    scope: [registering],
-  });
+  for (const { id, secret, scope } of [registrar, auditor]) {
+    await admin.post('/client/', {
+      client_id: id,
+      name: id,
+      enabled: true,
+      confidential: true,
+      client_secret: secret,
+      token_endpoint_auth_method: ['client_secret_basic'],
+      authorization_type: ['client_credentials'],
+      redirect_uri: [],
+      scope: [scope],
+    });
+  }
 }
 
 /** What its administrator sees and does. */
@@ -112,9 +119,8 @@ export class Glewlwyd {
   }
 
   /** An access token with which clients are registered; it lives as long as any other. */
-  async registrationToken(): Promise<string> {
-    const answer = await this.#asRegistrar('token', { grant_type: 'client_credentials', scope: registering });
-    return String(answer['access_token']);
+  registrationToken(): Promise<string> {
+    return this.#tokenOf(registrar);
   }
 
   client(clientId: string): Promise<Representation> {
@@ -124,7 +130,7 @@ export class Glewlwyd {
   /** Ids of the clients that were registered. */
   async clientIds(): Promise<readonly string[]> {
     const all = await this.#server.admin.get<readonly Representation[]>('/client/?limit=1000');
-    return all.map(({ client_id: id }) => id).filter((id) => id !== registrar.id);
+    return all.map(({ client_id: id }) => id).filter((id) => id !== registrar.id && id !== auditor.id);
   }
 
   /** Ids of the keys with which this client may authenticate. */
@@ -142,19 +148,29 @@ export class Glewlwyd {
     return this.#server.admin.delete(`/client/${encodeURIComponent(clientId)}`);
   }
 
-  /** RFC 7662, asked by another client. */
+  /** RFC 7662, asked by a resource server. */
   async isLive(token: string): Promise<boolean> {
-    return (await this.#asRegistrar('introspect', { token }))['active'] === true;
+    const authorization = `Bearer ${await this.#tokenOf(auditor)}`;
+    return (await this.#call('introspect', authorization, { token }))['active'] === true;
   }
 
   stop(): Promise<void> {
     return this.#server.remove();
   }
 
-  async #asRegistrar(endpoint: string, form: Record<string, string>): Promise<Readonly<Record<string, unknown>>> {
-    const basic = Buffer.from(`${registrar.id}:${registrar.secret}`).toString('base64');
+  async #tokenOf({ id, secret, scope }: typeof registrar): Promise<string> {
+    const authorization = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+    const answer = await this.#call('token', authorization, { grant_type: 'client_credentials', scope });
+    return String(answer['access_token']);
+  }
+
+  async #call(
+    endpoint: string,
+    authorization: string,
+    form: Record<string, string>,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const { status, body } = await this.#server.admin.request('POST', `/api/${plugin}/${endpoint}`, {
-      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams(form).toString(),
     });
     if (status !== 200) throw new Error(`${endpoint} of Glewlwyd: ${status} ${body.slice(0, 200)}`);

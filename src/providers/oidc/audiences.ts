@@ -21,7 +21,8 @@ export function askParameters(ask: Ask, mapping: AudienceMapping, profile: Profi
   if (by === 'Scope') requireCarriers(ask.audiences, mapping.scopes ?? {}, issuer);
   const parameters = new URLSearchParams();
   const scopes = [...new Set([...ask.scopes, ...carriers(ask.audiences, mapping, profile)])];
-  if (scopes.length > 0) parameters.set('scope', scopes.join(' '));
+  const scope = scopes.length > 0 ? scopes.join(' ') : profile.scopeOfEmptyAsk;
+  if (scope !== undefined) parameters.set('scope', scope);
   if (by === 'Resource' || by === 'Audience') {
     for (const audience of ask.audiences) parameters.append(by.toLowerCase(), audience);
   }

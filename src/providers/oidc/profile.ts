@@ -44,6 +44,8 @@ export interface Profile {
   readonly assertionAudience: 'Issuer' | 'CalledEndpoint';
   readonly audienceBy: Exclude<AudienceBy, 'Profile'>;
   readonly ignoredScopes: readonly string[];
+  /** Sent where nothing in particular is asked for, at a product that answers a request without scope as it answers a wrong credential. */
+  readonly scopeOfEmptyAsk?: string;
   readonly credentialPropagation: Milliseconds;
   readonly clientIdBy: 'Us' | 'Provider';
   variants(authentication: ReadonlySet<AuthenticationMethod>): readonly Variant[];
@@ -51,6 +53,6 @@ export interface Profile {
   registrationHint(error: ProviderError, issuer: string, scopes: readonly string[]): string | undefined;
   /** Where we choose the id: whether a refused registration says that a client with this id is there already. */
   isIdTaken?(error: ProviderError): boolean;
-  /** Whether a token endpoint that answers so may only have met a client that it does not know, instead of being in trouble itself. */
-  failsOnUnknownClient?(error: ProviderError): boolean;
+  /** Whether a token endpoint that answers so may only have met a client that was deleted or disabled, instead of being in trouble itself. */
+  failsOnUnusableClient?(error: ProviderError): boolean;
 }

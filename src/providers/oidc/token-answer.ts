@@ -39,7 +39,8 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
         words(body['scope']) ??
         words(claims?.['scope']) ??
         (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
-      audiences: claims?.['aud'] === undefined ? undefined : strings(claims['aud']),
+      // A JWT that names no audience is for none: only an opaque token leaves it open.
+      audiences: claims === undefined ? undefined : (strings(claims['aud'] ?? []) ?? []),
       jwtExp: date(claims?.['exp']),
       subject: text(claims?.['sub']),
       // Only where there is no header: some products date `iat` back.

@@ -51,7 +51,8 @@ export class Tokens implements TokenSource {
     const where = this.#where(by);
     if (answer.status !== 200) throw this.#refused(answer, 'Token', where);
     const minted = parseTokenAnswer(answer, where);
-    this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
+    // A token for nothing in particular is given to nobody, and may be of another kind.
+    if (ask.scopes.length > 0) this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
     if (answer.providerTime === undefined && minted.providerTime !== undefined)
       this.#o.http.sawTime(minted.providerTime);
     return minted;
@@ -174,7 +175,7 @@ export class Tokens implements TokenSource {
       issuer,
       now: clock.now(),
       secrets,
-      mayNotKnowClient: (error) => profile.failsOnUnknownClient?.(error) === true,
+      mayConcernClient: (error) => profile.failsOnUnusableClient?.(error) === true,
     };
   }
 }

@@ -53,8 +53,8 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
 ];
 
 test('a token endpoint that fails at an unknown client: the trouble of that client, not of everybody', (t) => {
-  const glewlwyd = { ...where, mayNotKnowClient: ({ status }: { status: number }) => status === 500 };
-  t.is(kind(refused(answer(500, 'Server Error'), 'Token', glewlwyd)), 'Transient ProviderMisbehaves Object');
+  const glewlwyd = { ...where, mayConcernClient: ({ status }: { status: number }) => status === 500 };
+  t.is(kind(refused(answer(500, 'Server Error'), 'Token', glewlwyd)), 'Transient ClientUnusable Object');
   t.is(kind(refused(answer(503), 'Token', glewlwyd)), 'Transient ProviderUnavailable Issuer');
   t.is(kind(refused(answer(500), 'Revoke', glewlwyd)), 'Transient ProviderUnavailable Issuer');
 });

@@ -59,6 +59,9 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   t.deepEqual([minted.audiences, minted.jwtExp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
   t.deepEqual(parse({ ...token, access_token: jwt({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
   t.is(parse({ ...token, access_token: jwt({ exp: '1', aud: 5, sub: {} }) }).jwtExp, undefined);
+  for (const claims of [{}, { aud: 5 }, { aud: null }, { aud: [5] }, { aud: [] }])
+    t.deepEqual(parse({ ...token, access_token: jwt(claims) }).audiences, [], 'for nobody');
+  t.is(parse(token).audiences, undefined);
   for (const opaque of [
     'ghs_123_abc',
     'a.b.c',
@@ -213,6 +216,9 @@ test('an audience is asked for in the way of the provider', (t) => {
   ];
   for (const [mapping, profile, expected] of rows)
     t.is(askParameters(ask, mapping, profile, issuer).toString(), expected);
+  const nothing = { scopes: [], audiences: [], maxLifetime: hour };
+  t.is(askParameters(nothing, { by: 'Profile' }, generic, issuer).toString(), '');
+  t.is(askParameters(nothing, { by: 'Profile' }, glewlwyd, issuer).toString(), 'scope=openid');
   t.throws(() => askParameters(ask, { by: 'Scope' }, generic, issuer), {
     instanceOf: OperatorError,
     message: /https:\/\/one, https:\/\/two/,

@@ -6,15 +6,17 @@ const unusedRedirect = 'https://ci-identity.invalid/unused';
 
 /**
  * Glewlwyd 2.7 by RFC 7591. It keeps what we register but grants every registered client the same scopes (those of its plugin), wants
- * assertions for the very endpoint that is called, replaces a secret at each update, and its token endpoint breaks down at a key of a client
- * that it does not know.
+ * assertions for the very endpoint that is called, gives a new secret at each update and forgets the old one, and "deletes" a client by
+ * disabling it, and its token endpoint breaks down at the key of a disabled client.
  */
 export const glewlwyd: Profile = {
   ...generic,
   name: 'Glewlwyd',
   toBody: (desired, scopes) => ({ ...generic.toBody(desired, scopes), redirect_uris: [unusedRedirect] }),
   assertionAudience: 'CalledEndpoint',
-  failsOnUnknownClient: (error) => error.status === 500,
+  scopeOfEmptyAsk: 'openid',
+  variants: (authentication) => [...generic.variants(authentication), 'InPlace'],
+  failsOnUnusableClient: (error) => error.status === 500,
   registrationHint(error, issuer, scopes) {
     if (error.status !== 400) return undefined;
     const plugin = /\/([^/]+)\/?$/.exec(issuer)?.[1] ?? '';
