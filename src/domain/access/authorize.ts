@@ -7,7 +7,7 @@ import type { Access, Denial } from './access.ts';
 import { askHash } from './ask.ts';
 import * as explain from './explain.ts';
 import { judge, type Verdict } from './judge.ts';
-import type { NamespaceFacts } from './rules.ts';
+import type { NamespaceFacts, Question } from './rules.ts';
 
 export interface AuthorizeInput {
   readonly identity: CiIdentity;
@@ -21,12 +21,13 @@ export interface AuthorizeInput {
   readonly issuerConfigured: boolean;
 }
 
-/**
- * What the identity may have now. Default deny. Equal input gives an equal answer in the same order, so it can be kept per identity
- * until one of the objects changes. `Unknown` as long as one of them has not been read: nobody is denied for that.
- */
-export function authorize(input: AuthorizeInput): Known<Access> {
-  const { identity, pool, policies, namespace } = input;
+/** What has to be judged; `Refused`: nothing at all is granted, whatever the rules say, and only an edit of an object changes that. */
+export type Asked =
+  | { readonly is: 'Question'; readonly question: Question }
+  | { readonly is: 'Refused'; readonly denial: Denial }
+  | { readonly is: 'Unknown' };
+
+export function askedOf({ identity, pool, policies, namespace, issuerConfigured }: AuthorizeInput): Asked {
   const name = identity.spec.pool;
   if (pool.is === 'Unknown' || policies.is === 'Unknown' || namespace.is === 'Unknown') return { is: 'Unknown' };
   if (namespace.is === 'Gone')
@@ -35,11 +36,22 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   const { metadata, spec } = pool.value;
   if (metadata.deletionTimestamp !== undefined) return refuse('PoolMissing', explain.poolLeaving(name));
   if (spec.purpose === 'Interactive') return refuse('PurposeMismatch', explain.wrongPurpose(name));
-  if (!input.issuerConfigured) {
+  if (!issuerConfigured) {
     return refuse('IssuerNotConfigured', explain.issuerNotConfigured(name, spec.provider.issuer));
   }
   const rules = policies.is === 'Seen' ? policies.value : [];
-  const { verdicts, ask } = judge({ identity, pool: pool.value, policies: rules, namespace: namespace.value });
+  return { is: 'Question', question: { identity, pool: pool.value, policies: rules, namespace: namespace.value } };
+}
+
+/**
+ * What the identity may have now. Default deny. Equal input gives an equal answer in the same order, so it can be kept per identity
+ * until one of the objects changes. `Unknown` as long as one of them has not been read: nobody is denied for that.
+ */
+export function authorize(input: AuthorizeInput): Known<Access> {
+  const asked = askedOf(input);
+  if (asked.is === 'Unknown') return asked;
+  if (asked.is === 'Refused') return seen({ is: 'Denied', lasting: true, denials: [asked.denial] });
+  const { verdicts, ask } = judge(asked.question);
   const denials = verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf);
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials });
   return seen({
@@ -60,9 +72,8 @@ function seen(access: Access): Known<Access> {
   return { is: 'Seen', value: access };
 }
 
-/** Nothing at all is granted, and only an edit of an object changes that. */
-function refuse(reason: Reason, message: string): Known<Access> {
-  return seen({ is: 'Denied', lasting: true, denials: [{ reason, message }] });
+function refuse(reason: Reason, message: string): Asked {
+  return { is: 'Refused', denial: { reason, message } };
 }
 
 function denialOf({ audience, scope, reason, message }: Verdict): Denial {
