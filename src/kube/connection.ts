@@ -2,7 +2,13 @@ import { Agent, type Dispatcher } from 'undici';
 import { type Clock, type Instant, type Milliseconds, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { toError } from './classify.ts';
-import { type Authentication, type LoadedConfig, loadConfig, type TlsMaterial } from './kubeconfig.ts';
+import {
+  type Authentication,
+  type ConfigSource,
+  type LoadedConfig,
+  loadConfig,
+  type TlsMaterial,
+} from './kubeconfig.ts';
 import { jsonLines } from './lines.ts';
 
 /** What the API server answered, whatever the status. */
@@ -28,6 +34,8 @@ export interface RequestParameters {
   readonly signal: AbortSignal;
   /** How long the call may take in all; default 15 s. */
   readonly deadline?: Milliseconds;
+  /** Act as this user (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation). */
+  readonly impersonate?: string;
 }
 
 /** The one way to the API server: long-lived dispatchers under all calls, raw JSON. */
@@ -48,10 +56,7 @@ export interface ApiConnection {
   close(): Promise<void>;
 }
 
-export interface ConnectOptions {
-  /** Path of a kubeconfig; absent: the service account of the pod. */
-  readonly kubeconfig?: string;
-  readonly context?: string;
+export interface ConnectOptions extends ConfigSource {
   readonly clock: Clock;
   /** The API server's clock, as each of its answers tells it (± 1 s). */
   readonly onServerTime?: (time: Instant) => void;
@@ -189,6 +194,7 @@ class Connection implements ApiConnection {
         accept: o.accept ?? 'application/json',
         'user-agent': 'ci-identity-operator',
         ...(o.body === undefined ? {} : { 'content-type': o.contentType ?? 'application/json' }),
+        ...(o.impersonate === undefined ? {} : { 'impersonate-user': o.impersonate }),
       },
       ...(o.query === undefined ? {} : { query: o.query }),
       ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),

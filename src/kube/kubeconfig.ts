@@ -22,8 +22,17 @@ export interface Authentication {
 /** A loaded kubeconfig: where the API server is, and its current credentials on demand. */
 export interface LoadedConfig {
   readonly server: URL;
+  /** The context in use, and the namespace that it names. */
+  readonly context: string;
+  readonly namespace?: string;
   /** Reads files and runs exec plugins as needed; throws OperatorError `ConfigurationInvalid` when that fails. */
   authenticate(): Promise<Authentication>;
+}
+
+export interface ConfigSource {
+  /** Absent: the service account of the pod. One file, or several of which the first that names something wins, as $KUBECONFIG has them. */
+  readonly kubeconfig?: string | readonly string[];
+  readonly context?: string;
 }
 
 /**
@@ -31,13 +40,12 @@ export interface LoadedConfig {
  * tokens, exec plugins); loading again reads every file again. Throws OperatorError `ConfigurationInvalid`: a connection without TLS or
  * without verified certificates would hand out our token.
  */
-export function loadConfig(o: { readonly kubeconfig?: string; readonly context?: string }): LoadedConfig {
+export function loadConfig(o: ConfigSource): LoadedConfig {
   const config = new KubeConfig();
   try {
     if (o.kubeconfig === undefined) config.loadFromCluster();
     else {
-      config.loadFromFile(o.kubeconfig);
-      addTokenFiles(config, o.kubeconfig);
+      for (const file of [o.kubeconfig].flat()) mergeFile(config, file);
     }
     if (o.context !== undefined) config.setCurrentContext(o.context);
   } catch (error) {
@@ -64,8 +72,11 @@ export function loadConfig(o: { readonly kubeconfig?: string; readonly context?:
     throw invalid(`${subject(o)} skips TLS verification; give its cluster certificate-authority-data instead`);
   if (cluster.proxyUrl)
     throw invalid(`${subject(o)} has a proxy-url, which is not supported; reach the API server directly`);
+  const namespace = config.getContextObject(config.currentContext)?.namespace;
   return {
     server,
+    context: config.currentContext,
+    ...(namespace === undefined ? {} : { namespace }),
     async authenticate() {
       const options: RequestOptions = {};
       try {
@@ -81,6 +92,21 @@ export function loadConfig(o: { readonly kubeconfig?: string; readonly context?:
       return { headers: headersOf(options), tls: tlsOf(options) };
     },
   };
+}
+
+/** https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files: the first to set a value wins. */
+function mergeFile(config: KubeConfig, file: string): void {
+  const more = new KubeConfig();
+  more.loadFromFile(file);
+  addTokenFiles(more, file);
+  const add = <T extends { readonly name: string }>(own: readonly T[] = [], others: readonly T[]): T[] => [
+    ...own,
+    ...others.filter(({ name }) => !own.some((one) => one.name === name)),
+  ];
+  config.clusters = add(config.clusters, more.clusters);
+  config.users = add(config.users, more.users);
+  config.contexts = add(config.contexts, more.contexts);
+  config.currentContext ||= more.currentContext;
 }
 
 /**
@@ -125,8 +151,8 @@ function tlsOf(options: RequestOptions): TlsMaterial {
   return tls;
 }
 
-function subject(o: { readonly kubeconfig?: string }): string {
-  return o.kubeconfig === undefined ? 'the in-cluster configuration' : `kubeconfig ${o.kubeconfig}`;
+function subject(o: ConfigSource): string {
+  return o.kubeconfig === undefined ? 'the in-cluster configuration' : `kubeconfig ${[o.kubeconfig].flat().join(', ')}`;
 }
 
 function invalid(message: string, cause?: unknown): OperatorError {

@@ -30,8 +30,8 @@ export async function mayUse(
   return answer.status?.allowed === true;
 }
 
-/** Groups of https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens. */
-function groupsOf(user: string): readonly string[] {
+/** What authentication adds to a user that is known by name only: groups of https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens. */
+export function groupsOf(user: string): readonly string[] {
   const namespace = /^system:serviceaccount:([^:]+):[^:]+$/.exec(user)?.[1];
   const everybody = 'system:authenticated';
   return namespace === undefined

@@ -108,3 +108,26 @@ test('a plugin that fails is a sentence without its output', async (t) => {
   t.regex(error?.message ?? '', /exec plugin/);
   t.notRegex(error?.message ?? '', /hunter2/);
 });
+
+test('several files, as $KUBECONFIG has them: the first that names something wins', (t) => {
+  const first = write({}, { token: 'first' });
+  const second = join(dir, 'second.yaml');
+  writeFileSync(
+    second,
+    stringify({
+      'current-context': 'other',
+      clusters: [
+        { name: 'k', cluster: { server: 'https://127.0.0.1:1' } },
+        { name: 'l', cluster: { server: 'https://127.0.0.1:2' } },
+      ],
+      users: [{ name: 'v', user: { token: 'second' } }],
+      contexts: [{ name: 'other', context: { cluster: 'l', user: 'v', namespace: 'ci-payments' } }],
+    }),
+  );
+  const joined = loadConfig({ kubeconfig: [first, second] });
+  t.is(joined.server.port, '6443');
+  t.is(joined.context, 'c');
+  const other = loadConfig({ kubeconfig: [first, second], context: 'other' });
+  t.is(other.server.port, '2');
+  t.is(other.namespace, 'ci-payments');
+});
