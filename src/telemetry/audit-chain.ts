@@ -11,7 +11,13 @@ export type ChainVerdict =
       /** Token requests without an outcome: the process ended between request and record, or the request is still under way. */
       readonly unanswered: readonly { readonly line: number; readonly session: string }[];
     }
-  | { readonly is: 'Broken'; readonly line: number; readonly message: string };
+  /** `problem` is the sentence about the line; `message` has its number in front. */
+  | { readonly is: 'Broken'; readonly line: number; readonly problem: string; readonly message: string };
+
+export interface VerifyOptions {
+  /** Chains may begin at any number: their oldest lines were deleted with an old file, as log rotation does in the end. */
+  readonly anyStart?: boolean;
+}
 
 interface Chain {
   readonly seq: number;
@@ -28,7 +34,7 @@ type ParsedLine = Pick<AuditLine, 'process_id' | 'seq' | 'previous' | 'event' | 
  * the lines elsewhere as they come), and what a torn line would have said. A torn line is the beginning of exactly the line that its
  * process had to write next; the event itself then did not count as recorded, so it is reported and is no break.
  */
-export function verifyChain(lines: Iterable<string>): ChainVerdict {
+export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}): ChainVerdict {
   const chains = new Map<string, Chain>();
   const requests = new Requests();
   const torn: number[] = [];
@@ -42,10 +48,12 @@ export function verifyChain(lines: Iterable<string>): ChainVerdict {
       torn.push(number);
       continue;
     }
+    const before = line === undefined ? undefined : chains.get(line.process_id);
+    const starts = options.anyStart === true && before === undefined && (line?.seq ?? 0) > 0;
     const problem =
-      line === undefined ? 'it is not an audit line of version 1' : problemOf(line, chains.get(line.process_id));
+      line === undefined ? 'it is not an audit line of version 1' : starts ? undefined : problemOf(line, before);
     if (problem !== undefined || line === undefined)
-      return { is: 'Broken', line: number, message: `line ${number}: ${problem ?? ''}` };
+      return { is: 'Broken', line: number, problem: problem ?? '', message: `line ${number}: ${problem ?? ''}` };
     count += 1;
     chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text) });
     requests.see(number, line);
@@ -58,12 +66,18 @@ function problemOf({ process_id: id, seq, previous }: ParsedLine, chain: Chain |
   if (seq !== expected.seq) {
     return chain === undefined
       ? `process ${id} begins with number ${seq} instead of 0: its earlier lines are missing; check older files and this one as one stream`
-      : `process ${id} goes from number ${chain.seq - 1} to ${seq}: lines were removed, inserted or swapped before this one`;
+      : `process ${id} goes from number ${chain.seq - 1} to ${seq}: ${gap(chain.seq, seq)}`;
   }
   if (previous === expected.hash) return undefined;
   return chain === undefined
     ? `it is number 0 of process ${id} but names a line before it: it was changed`
     : `the line before it of process ${id}, number ${seq - 1}, was changed, or this one was inserted`;
+}
+
+function gap(expected: number, seq: number): string {
+  if (seq < expected) return 'this line was inserted, or lines were swapped';
+  const missing = seq - 1 === expected ? `number ${expected} is` : `numbers ${expected} to ${seq - 1} are`;
+  return `${missing} missing before this one: removed, swapped, or in a file that was not given`;
 }
 
 const answers: ReadonlySet<string> = new Set([
