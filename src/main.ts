@@ -1,40 +1,36 @@
-import { readFileSync } from 'node:fs';
-import { verifyAudit } from './commands/audit.ts';
-import { controllerFlags, runController } from './commands/controller.ts';
-import { helpText } from './flags.ts';
+#!/usr/bin/env node
+import { text } from 'node:stream/consumers';
+import type { ProcessSurface } from './commands/surface.ts';
+import { findVerb, isPluginVerb, unknownVerb, usage } from './commands/verbs.ts';
 
-/** Exit codes: 0 done, 1 failed or lost the lease, 2 the command line or the configuration cannot be used. */
-const [verb, ...rest] = process.argv.slice(2);
+/** Exit codes: 0 done, 1 failed or lost the lease, 2 the command line cannot be used or, of a plugin verb, the answer is no. */
+const [name, ...rest] = process.argv.slice(2);
 
-const usage = `ci-identity-operator
-
-  node src/main.ts controller [flags]     the operator
-  node src/main.ts audit verify FILE      checks the chain of an audit log
-
-${helpText('controller', controllerFlags)}`;
+const help = ['help', '--help', '-h', undefined];
 
 async function run(): Promise<number> {
-  if (verb === 'controller') {
-    const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-    return runController(rest, {
-      environment: process.env,
-      stop: stop.signal,
-      print: (text) => void process.stdout.write(text),
-      complain: (text) => void process.stderr.write(text),
-      kill: () => process.kill(process.pid, 'SIGKILL'),
-    });
+  if (help.includes(name)) {
+    process.stdout.write(usage());
+    return 0;
   }
-  if (verb === 'audit' && rest[0] === 'verify' && rest[1] !== undefined) {
-    const { code, text } = verifyAudit(readFileSync(rest[1], 'utf8'));
-    process.stdout.write(text);
-    return code;
+  const verb = findVerb(name ?? '');
+  if (verb === undefined) {
+    process.stderr.write(unknownVerb(name ?? ''));
+    return 2;
   }
-  const help = verb === undefined || verb === 'help' || verb === '--help' || verb === '-h';
-  (help ? process.stdout : process.stderr).write(
-    help ? usage : `ci-identity-operator: ${verb} is not a command\n\n${usage}`,
-  );
-  return help ? 0 : 2;
+  // Whoever reads an answer, such as head(1), may stop reading. An audit stream that breaks is another matter.
+  if (isPluginVerb(verb)) process.stdout.on('error', () => process.exit(0));
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const surface: ProcessSurface = {
+    environment: process.env,
+    stop: stop.signal,
+    print: (line) => void process.stdout.write(line),
+    complain: (line) => void process.stderr.write(line),
+    readInput: () => text(process.stdin),
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+  };
+  return (await verb.load())(rest, surface);
 }
 
 /** Node would print every member of the error and its cause, such as a request with our credentials. */
@@ -44,5 +40,4 @@ function crash(error: unknown): never {
 }
 
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, crash);
-
 run().then((code) => process.exit(code), crash);

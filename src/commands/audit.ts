@@ -1,22 +1,90 @@
-import { verifyChain } from '../telemetry/audit-chain.ts';
+import { type ChainVerdict, verifyChain } from '../telemetry/audit-chain.ts';
+import { type Description, isJson, outputOption } from './arguments.ts';
+import { type LogFile, openLogs } from './audit-files.ts';
+import { verb } from './run.ts';
+import { CommandError, exitCodes } from './surface.ts';
+import { renderJson } from './table.ts';
 
-/**
- * `audit verify`: exit code 0 and a summary when every chain is whole, otherwise 1 and the first broken line. Torn lines and requests without
- * an outcome are told, because somebody may want to know why, but a killed process is no forgery: the code stays 0.
- */
-export function verifyAudit(text: string): { readonly code: number; readonly text: string } {
-  const verdict = verifyChain(text.split('\n'));
-  if (verdict.is === 'Broken') return { code: 1, text: `${verdict.message}\n` };
-  const notes = [
-    `${verdict.lines} lines of ${verdict.processes} processes, every chain whole`,
-    ...verdict.torn.map(
-      (line) =>
-        `line ${line} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
+const description: Description = {
+  name: 'audit',
+  synopsis: 'verify FILE…',
+  about:
+    'Checks the hash chains of audit logs and names the first line that was changed, or before which one is missing. Rotated files of one\nlog belong together, in any order and also as .gz; logs of several replicas may be checked at once. A restart is no gap. Token requests\nwithout an outcome are told: their process ended in between, so a token may have lived unseen until it expired.',
+  examples: [
+    ['A log with its rotated files', 'audit verify /var/log/ci-identity/audit.log*'],
+    ['The oldest files are deleted after a year', 'audit verify --any-start audit.log*'],
+  ],
+  options: [
+    { name: 'any-start', help: 'Chains may begin in the middle, because the oldest files are gone.' },
+    outputOption,
+  ],
+  exit: '0 every chain is whole, 2 one is broken, 1 a file could not be read.',
+};
+
+export const runAudit = verb(description, async (args, surface) => {
+  const [what, ...paths] = args.positionals;
+  if (what !== 'verify' || paths.length === 0) throw new CommandError('expected: verify FILE…; see --help');
+  const report = verifyLogs(openLogs(paths), args.given.has('any-start'));
+  surface.print(isJson(args) ? renderJson(report) : reportText(report));
+  return report.whole ? exitCodes.done : exitCodes.no;
+});
+
+/** `place` is `file:line`, or only the line where one file was given. */
+export interface AuditReport {
+  readonly whole: boolean;
+  readonly lines?: number;
+  readonly processes?: number;
+  readonly broken?: { readonly place: string; readonly problem: string };
+  readonly torn: readonly string[];
+  readonly unanswered: readonly { readonly place: string; readonly session: string }[];
+}
+
+export function verifyLogs(files: readonly LogFile[], anyStart: boolean): AuditReport {
+  const starts: { readonly name: string; readonly before: number }[] = [];
+  const verdict = verifyChain(numbered(files, starts), { anyStart });
+  return reportOf(verdict, (line) => {
+    const file = starts.findLast(({ before }) => before < line);
+    return files.length === 1 || file === undefined ? `line ${line}` : `${file.name}:${line - file.before}`;
+  });
+}
+
+/** Every line of every file, as one stream; notes how many lines came before each file. */
+function* numbered(files: readonly LogFile[], starts: { name: string; before: number }[]): Iterable<string> {
+  let before = 0;
+  for (const { name, lines } of files) {
+    starts.push({ name, before });
+    for (const line of lines()) {
+      before += 1;
+      yield line;
+    }
+  }
+}
+
+function reportOf(verdict: ChainVerdict, place: (line: number) => string): AuditReport {
+  if (verdict.is === 'Broken') {
+    return { whole: false, broken: { place: place(verdict.line), problem: verdict.problem }, torn: [], unanswered: [] };
+  }
+  return {
+    whole: true,
+    lines: verdict.lines,
+    processes: verdict.processes,
+    torn: verdict.torn.map(place),
+    unanswered: verdict.unanswered.map(({ line, session }) => ({ place: place(line), session })),
+  };
+}
+
+/** Pure: the report for people. */
+export function reportText({ lines, processes, broken, torn, unanswered }: AuditReport): string {
+  if (broken !== undefined) return `${broken.place}: ${broken.problem}\n`;
+  return [
+    `${lines} lines of ${processes} processes, every chain whole`,
+    ...torn.map(
+      (at) => `${at} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
     ),
-    ...verdict.unanswered.map(
-      ({ line, session }) =>
-        `line ${line}: the token request of session ${session} has no outcome; a token may live unseen until it expires`,
+    ...unanswered.map(
+      ({ place, session }) =>
+        `${place}: the token request of session ${session} has no outcome; a token may live unseen until it expires`,
     ),
-  ];
-  return { code: 0, text: `${notes.join('\n')}\n` };
+    '',
+  ].join('\n');
 }

@@ -13,6 +13,7 @@ import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { operatorNamespace } from '../api/names.ts';
 import { ConfigurationFile, readConfiguration } from './configuration-file.ts';
+import type { ProcessSurface } from './surface.ts';
 
 const levels = ['error', 'warn', 'info', 'debug'];
 const address = (value: string): string | undefined =>
@@ -54,15 +55,6 @@ export const controllerFlags: readonly Flag[] = [
   },
   { name: 'crash-at', placeholder: 'EFFECT:before|after', help: 'For tests: the process kills itself at this effect.' },
 ];
-
-/** What the program may do with the process it runs in. */
-export interface ProcessSurface {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly stop: AbortSignal;
-  print(text: string): void;
-  complain(text: string): void;
-  kill(): void;
-}
 
 const refused = 2;
 

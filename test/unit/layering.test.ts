@@ -23,7 +23,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   winston: ['telemetry'],
   'prom-client': ['telemetry'],
   ajv: ['config.ts'],
-  yaml: ['config.ts', 'kube'],
+  yaml: ['config.ts', 'kube', 'commands'],
 };
 
 interface Import {

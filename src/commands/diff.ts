@@ -1,0 +1,206 @@
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
+import { formatDuration } from '../clock.ts';
+import { ruleName } from '../domain/access/explain.ts';
+import { type Shift, shiftOf } from '../domain/access/shift.ts';
+import { type Kind, kinds, pathOf } from '../kube/resources.ts';
+import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { type Cluster, answerMessage, required } from './cluster.ts';
+import { type Manifest, isOurs, readManifests } from './manifests.ts';
+import { inputOf, readObjects } from './objects.ts';
+import { clusterVerb } from './run.ts';
+import { livePods } from './live-pods.ts';
+import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
+import { renderJson, renderTable } from './table.ts';
+
+const description: Description = {
+  name: 'diff',
+  synopsis: '-f FILE…',
+  about:
+    'Says which CiIdentities, and how many live pods, would lose or gain scopes if the ScopePolicies, IdentityPools and CiIdentities in the\nfiles were applied. Nothing is changed. Each object is checked by the API server (dry run) where you may apply it.',
+  examples: [
+    ['In the CI of the GitOps repository: exit code 2 if somebody loses something', 'diff -f policies/'],
+    ['What if the policies that are not in the directory were deleted?', 'diff -f policies/ --prune'],
+    ['Who would lose what if pools with enforcement Audit were switched to Enforce?', 'diff --enforce'],
+  ],
+  options: [
+    ...clusterOptions.map((option) =>
+      option.name === 'namespace' ? { ...option, help: 'Only CiIdentities of this namespace; default: all.' } : option,
+    ),
+    {
+      name: 'filename',
+      short: 'f',
+      placeholder: 'FILE',
+      help: 'File or directory; - is standard input.',
+      repeated: true,
+    },
+    { name: 'prune', help: 'ScopePolicies that are not in the files count as deleted.' },
+    { name: 'enforce', help: 'Every pool counts as having enforcement Enforce.' },
+    outputOption,
+  ],
+  exit: '0 nobody loses anything, 2 somebody does, 1 it could not be answered.',
+};
+
+export interface IdentityShift extends Shift {
+  readonly namespace: string;
+  readonly identity: string;
+  readonly pool: string;
+  /** Running pods that hold it; absent where the caller may not see pods. */
+  readonly livePods?: number;
+}
+
+export const runDiff = clusterVerb(description, async (cluster, args, surface) => {
+  const files = args.given.get('filename') ?? [];
+  const [prune, enforce] = [args.given.has('prune'), args.given.has('enforce')];
+  if (files.length === 0 && !enforce) throw new CommandError('-f FILE is needed (or --enforce); see --help');
+  if (args.positionals.length > 0) throw new CommandError('files are given with -f; see --help');
+  const only = args.given.get('namespace')?.[0];
+  const proposed = await readManifests(files, surface);
+  const edits = await checked(cluster, proposed.filter(isOurs), surface);
+  const identities = required(await cluster.identities(only));
+  const namespaces = [...new Set([...identities, ...edits.identities].map(({ metadata }) => metadata.namespace ?? ''))];
+  const before = await readObjects(cluster, namespaces);
+  if (before.pools.is !== 'Seen' || before.policies.is !== 'Seen') throw new CommandError(before.withheld.join('; '));
+  const pools = overlay(before.pools.value, edits.pools);
+  const after = {
+    ...before,
+    pools: { is: 'Seen' as const, value: enforce ? pools.map(enforced) : pools },
+    policies: {
+      is: 'Seen' as const,
+      value: prune ? edits.policies : overlay(before.policies.value, edits.policies),
+    },
+  };
+  const shifts = identities.map((identity): IdentityShift => {
+    const edited = edits.identities.find((one) => isSame(one, identity)) ?? identity;
+    const shift = shiftOf(inputOf(before, identity), inputOf(after, edited));
+    // An answer that leaves somebody out would let a loss pass the gate.
+    if (shift.is !== 'Seen') throw new CommandError(before.withheld.join('; '));
+    const { namespace = '', name } = identity.metadata;
+    return { namespace, identity: name, pool: edited.spec.pool, ...shift.value };
+  });
+  const changed = await withPods(
+    cluster,
+    identities,
+    shifts.filter(({ lost, gained, lifetime }) => lost.length + gained.length > 0 || lifetime !== undefined),
+  );
+  const fresh = edits.identities.filter((one) => only === undefined || one.metadata.namespace === only);
+  surface.print(
+    isJson(args)
+      ? renderJson({ identities: changed, compared: identities.length })
+      : diffText(changed, identities.length),
+  );
+  for (const one of fresh.filter((edit) => !identities.some((identity) => isSame(edit, identity)))) {
+    surface.complain(
+      `note: CiIdentity ${one.metadata.namespace}/${one.metadata.name} is new, so nobody holds it yet\n`,
+    );
+  }
+  return changed.some(({ lost }) => lost.length > 0) ? exitCodes.no : exitCodes.done;
+});
+
+interface Edits {
+  readonly pools: readonly IdentityPool[];
+  readonly policies: readonly ScopePolicy[];
+  readonly identities: readonly CiIdentity[];
+}
+
+/** The proposed objects as the API server would store them; where the caller may not apply them, as they stand in the files. */
+async function checked(cluster: Cluster, manifests: readonly Manifest[], surface: ProcessSurface): Promise<Edits> {
+  const kindOf: Readonly<Record<string, Kind>> = {
+    IdentityPool: kinds.identityPools,
+    ScopePolicy: kinds.scopePolicies,
+    CiIdentity: kinds.ciIdentities,
+  };
+  const found: { kind: string; object: unknown }[] = [];
+  for (const manifest of manifests) {
+    const kind = kindOf[manifest.kind];
+    if (kind === undefined)
+      throw new CommandError(`${manifest.kind} ${manifest.metadata.name} is no kind of ${manifest.apiVersion}`);
+    const place = {
+      name: manifest.metadata.name,
+      ...(manifest.kind === 'CiIdentity' ? { namespace: manifest.metadata.namespace ?? cluster.namespace } : {}),
+    };
+    const answer = await cluster.call('PATCH', pathOf(kind, place), {
+      body: manifest,
+      contentType: 'application/apply-patch+yaml',
+      query: { dryRun: 'All', force: 'true', fieldManager: 'kubectl-ci_identity' },
+    });
+    if (answer.status === 200 || answer.status === 201) found.push({ kind: manifest.kind, object: answer.body });
+    else if (answer.status === 403) {
+      surface.complain(
+        `note: ${manifest.kind} ${place.name} is taken as it stands, because you may not apply it (not checked by the API server)\n`,
+      );
+      const { namespace } = place as { readonly namespace?: string };
+      const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) };
+      found.push({ kind: manifest.kind, object: { ...manifest, metadata } });
+    } else throw new CommandError(`${manifest.kind} ${place.name} is not valid: ${answerMessage(answer)}`);
+  }
+  const of = <T>(kind: string): readonly T[] => found.flatMap((one) => (one.kind === kind ? [one.object as T] : []));
+  return { pools: of('IdentityPool'), policies: of('ScopePolicy'), identities: of('CiIdentity') };
+}
+
+interface Named {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+function isSame(a: Named, b: Named): boolean {
+  return a.metadata.name === b.metadata.name && a.metadata.namespace === b.metadata.namespace;
+}
+
+function overlay<T extends Named>(live: readonly T[], edits: readonly T[]): readonly T[] {
+  return [...live.filter((one) => !edits.some((edit) => isSame(edit, one))), ...edits];
+}
+
+function enforced(pool: IdentityPool): IdentityPool {
+  return { ...pool, spec: { ...pool.spec, enforcement: 'Enforce' } };
+}
+
+async function withPods(
+  cluster: Cluster,
+  identities: readonly CiIdentity[],
+  shifts: readonly IdentityShift[],
+): Promise<readonly IdentityShift[]> {
+  const pods = new Map<string, Awaited<ReturnType<typeof livePods>>>();
+  for (const namespace of new Set(shifts.map((shift) => shift.namespace)))
+    pods.set(namespace, await livePods(cluster, namespace));
+  return shifts.map((shift) => {
+    const seen = pods.get(shift.namespace);
+    const uid = identities.find(
+      ({ metadata }) => metadata.name === shift.identity && metadata.namespace === shift.namespace,
+    )?.metadata.uid;
+    if (seen?.is !== 'Read') return shift;
+    return { ...shift, livePods: seen.value.filter(({ claims }) => claims[shift.identity] === uid).length };
+  });
+}
+
+/** Pure: the answer for people. */
+export function diffText(shifts: readonly IdentityShift[], compared: number): string {
+  if (shifts.length === 0) return `Nobody loses or gains anything (${compared} CiIdentities compared).\n`;
+  const rows = shifts.flatMap((shift) => {
+    const where = [`${shift.namespace}/${shift.identity}`, shift.livePods === undefined ? '?' : String(shift.livePods)];
+    const { lifetime } = shift;
+    return [
+      ...shift.lost.map(({ scope, audience, reason }) => ['LOSES', ...where, scope, audience, reason]),
+      ...shift.gained.map(({ scope, audience, by }) => [
+        'GAINS',
+        ...where,
+        scope,
+        audience,
+        by === undefined ? 'enforcement Audit' : ruleName(by),
+      ]),
+      ...(lifetime === undefined
+        ? []
+        : [['LIFETIME', ...where, '-', '-', `${formatDuration(lifetime.before)} → ${formatDuration(lifetime.after)}`]]),
+    ];
+  });
+  const sentences = shifts.flatMap(({ namespace, identity, lost }) =>
+    lost.map(({ message }) => `- CiIdentity ${namespace}/${identity}: ${message}\n`),
+  );
+  const losers = shifts.filter(({ lost }) => lost.length > 0);
+  const pods = losers.reduce((sum, shift) => sum + (shift.livePods ?? 0), 0);
+  return [
+    renderTable(['', 'CIIDENTITY', 'LIVE PODS', 'SCOPE', 'AUDIENCE', 'WHY'], rows),
+    ...(sentences.length === 0 ? [] : [sentences.join('')]),
+    `${losers.length} of ${compared} CiIdentities lose something; ${pods} live pods would get a narrower token, or none.\n`,
+  ].join('\n');
+}

@@ -1,0 +1,269 @@
+import { annotations, labels, version as ourVersion } from '../api/names.ts';
+import type { Condition } from '../api/meta.ts';
+import { formatDuration, parseRfc3339, plus, second } from '../clock.ts';
+import { brokenPolicies } from '../domain/access/trust.ts';
+import type { Read } from './cluster.ts';
+import type { Definition, Facts } from './doctor-facts.ts';
+
+/** What is wrong, as a sentence in parts. `Unchecked`: the caller may not see it. Only a `Problem` makes the exit code 1. */
+export interface Finding {
+  readonly level: 'Problem' | 'Warning' | 'Unchecked';
+  readonly subject: string;
+  readonly what: string;
+  readonly why: string;
+  readonly fix: string;
+}
+
+export type Check = (facts: Facts) => readonly Finding[];
+
+const finding =
+  (level: Finding['level']) =>
+  (subject: string, what: string, why: string, fix: string): Finding => ({ level, subject, what, why, fix });
+export const problem = finding('Problem');
+export const warning = finding('Warning');
+
+/** The findings about something that was read; otherwise that it was not checked. */
+export function checked<T>(
+  subject: string,
+  read: Read<T>,
+  check: (value: T) => readonly Finding[],
+): readonly Finding[] {
+  if (read.is === 'Read') return check(read.value);
+  const [why = '', fix = 'see --help'] = read.message.split(': ');
+  return [{ level: 'Unchecked', subject, what: 'not checked', why, fix }];
+}
+
+const serverVersion: Check = ({ version }) =>
+  version.major > 1 || version.minor >= 36
+    ? []
+    : [
+        problem(
+          'API server',
+          `has version ${version.text}`,
+          'mutating admission policies, without which nothing is injected, are on from 1.36',
+          'upgrade the cluster',
+        ),
+      ];
+
+const definitions: Check = ({ definitions: read, shippedDefinitions }) =>
+  checked('custom resource definitions', read, (found) =>
+    shippedDefinitions.flatMap((shipped) => {
+      const subject = `CustomResourceDefinition ${shipped.metadata.name}`;
+      const apply = 'kubectl apply --server-side -k crds, of the version that you want';
+      const live = found.find(({ metadata }) => metadata.name === shipped.metadata.name);
+      if (live === undefined)
+        return [problem(subject, 'is missing', 'the operator is not installed, or only in part', apply)];
+      const served = live.spec.versions.find(({ name, served: is }) => name === ourVersion && is !== false);
+      const established = live.status?.conditions?.some(
+        ({ type, status }) => type === 'Established' && status === 'True',
+      );
+      if (served === undefined)
+        return [problem(subject, `does not serve ${ourVersion}`, 'this program knows no other version', apply)];
+      if (established !== true)
+        return [
+          problem(
+            subject,
+            'is not Established',
+            'the API server does not accept it',
+            `see kubectl describe crd ${shipped.metadata.name}`,
+          ),
+        ];
+      const [ours, theirs] = [propertiesOf(shipped), propertiesOf(live)];
+      const [missing, more] = [minus(ours, theirs), minus(theirs, ours)];
+      return [
+        ...(missing.length === 0
+          ? []
+          : [problem(subject, 'is older than this program', `it does not know ${some(missing)}`, apply)]),
+        ...(more.length === 0
+          ? []
+          : [
+              warning(
+                subject,
+                'is newer than this program',
+                `it also knows ${some(more)}`,
+                'use the program of that version',
+              ),
+            ]),
+      ];
+    }),
+  );
+
+/** Every field of the schema, as paths. */
+function propertiesOf(definition: Definition): ReadonlySet<string> {
+  const found = new Set<string>();
+  const walk = (schema: unknown, path: string): void => {
+    const { properties, items } = (schema ?? {}) as {
+      readonly properties?: Readonly<Record<string, unknown>>;
+      readonly items?: unknown;
+    };
+    for (const [name, inner] of Object.entries(properties ?? {})) {
+      found.add(`${path}${name}`);
+      walk(inner, `${path}${name}.`);
+    }
+    if (items !== undefined) walk(items, path);
+  };
+  walk(definition.spec.versions.find(({ name }) => name === ourVersion)?.schema?.openAPIV3Schema, '');
+  return found;
+}
+
+function minus(a: ReadonlySet<string>, b: ReadonlySet<string>): readonly string[] {
+  return [...a].filter((item) => !b.has(item));
+}
+
+export function some(items: readonly string[]): string {
+  return items.length <= 5 ? items.join(', ') : `${items.slice(0, 5).join(', ')} and ${items.length - 5} more`;
+}
+
+const admission: Check = ({ admission: read, shippedAdmission }) =>
+  checked('admission policies', read, (observed) =>
+    brokenPolicies(shippedAdmission, observed).map((object) =>
+      problem(
+        object,
+        'is not as this version ships it',
+        'the operator mints nothing until all of them are whole (GuardMissing)',
+        'kubectl apply -k manifests/admission; where one was edited, kubectl replace -f its file',
+      ),
+    ),
+  );
+
+const staleLease = 60 * second;
+const skew = 3 * second;
+
+const leader: Check = ({ lease: read, now, serverOffset, operatorNamespace }) =>
+  checked('operator', read, (lease) => {
+    const subject = `operator in namespace ${operatorNamespace}`;
+    const look = `see kubectl get pods,lease -n ${operatorNamespace}`;
+    const renewed = parseRfc3339(lease?.spec?.renewTime ?? '');
+    if (renewed === undefined || (lease?.spec?.holderIdentity ?? '') === '') {
+      return [
+        problem(subject, 'has no leader', 'nobody holds its lease, so nothing is issued, renewed or revoked', look),
+      ];
+    }
+    const server = plus(now, serverOffset ?? 0);
+    if (server - renewed > staleLease) {
+      return [
+        problem(subject, 'has no leader', `its lease was last renewed ${formatDuration(server - renewed)} ago`, look),
+      ];
+    }
+    return renewed - server > skew
+      ? [
+          problem(
+            subject,
+            `has a clock that is ${formatDuration(renewed - server)} ahead of the API server`,
+            'tokens are then renewed and credentials retired at the wrong time',
+            'synchronise the clock of its node',
+          ),
+        ]
+      : [];
+  });
+
+const clock: Check = ({ serverOffset = 0 }) =>
+  Math.abs(serverOffset) <= skew
+    ? []
+    : [
+        warning(
+          'this machine',
+          `has a clock that is ${formatDuration(Math.abs(serverOffset))} ${serverOffset > 0 ? 'behind' : 'ahead of'} the API server`,
+          'ages and times that are shown here are wrong by that much',
+          'synchronise it',
+        ),
+      ];
+
+const emergencyStop: Check = ({ emergencyStop: read, operatorNamespace }) =>
+  checked('emergency stop', read, (found) =>
+    found === undefined
+      ? []
+      : [
+          warning(
+            `ConfigMap ${operatorNamespace}/emergency-stop`,
+            'stops everything',
+            found.data?.['reason'] ?? 'no reason is given',
+            'delete it to go on',
+          ),
+        ],
+  );
+
+const namespaces: Check = ({ namespaces: read, identities }) =>
+  checked('namespaces', read, (all) =>
+    all.flatMap(({ metadata }) => {
+      const subject = `Namespace ${metadata.name}`;
+      const value = metadata.labels?.[labels.inject];
+      const own =
+        identities.is === 'Read' ? identities.value.filter((one) => one.metadata.namespace === metadata.name) : [];
+      const stopped = metadata.annotations?.[annotations.emergencyStop];
+      const enable = `kubectl label namespace ${metadata.name} --overwrite ${labels.inject}=enabled`;
+      return [
+        ...(value !== undefined && value !== 'enabled'
+          ? [
+              problem(
+                subject,
+                `has the label ${labels.inject} with another value than enabled`,
+                'its pods get no identity',
+                enable,
+              ),
+            ]
+          : []),
+        ...(value === undefined && own.length > 0
+          ? [
+              problem(
+                subject,
+                `has ${own.length} CiIdentities and does not opt in`,
+                'its pods start without identity',
+                enable,
+              ),
+            ]
+          : []),
+        ...(stopped === undefined
+          ? []
+          : [
+              warning(
+                subject,
+                'is stopped by annotation',
+                stopped === '' ? 'no reason is given' : stopped,
+                `kubectl annotate namespace ${metadata.name} ${annotations.emergencyStop}-`,
+              ),
+            ]),
+      ];
+    }),
+  );
+
+interface Conditioned {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly generation?: number };
+  readonly status?: { readonly conditions?: readonly Condition[]; readonly observedGeneration?: number };
+}
+
+/** What the operator itself says is wrong: also how it gets on with the provider. */
+function conditions(subject: string, of: (facts: Facts) => Read<readonly Conditioned[]>): Check {
+  return (facts) => checked(subject, of(facts), (objects) => objects.flatMap(conditionFindings));
+}
+
+function conditionFindings({ kind, metadata, status }: Conditioned): readonly Finding[] {
+  const { name, namespace, generation = 0 } = metadata;
+  const subject = `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+  const describe = `see kubectl describe ${kind.toLowerCase()} ${namespace === undefined ? '' : `-n ${namespace} `}${name}`;
+  if (status?.observedGeneration === undefined || status.observedGeneration < generation) {
+    return [
+      warning(subject, 'was not looked at since its last change', 'the operator is behind, or does not run', describe),
+    ];
+  }
+  return (status.conditions ?? []).flatMap(({ type, status: is, reason, message }) => {
+    if (type === 'Exclusive' && is === 'False')
+      return [warning(subject, 'is shared with other namespaces', message, describe)];
+    if (type !== 'Ready' || is === 'True') return [];
+    return [problem(subject, `is not Ready (${reason})`, message, describe)];
+  });
+}
+
+export const checks: readonly Check[] = [
+  serverVersion,
+  definitions,
+  admission,
+  leader,
+  clock,
+  emergencyStop,
+  namespaces,
+  conditions('IdentityPools', ({ pools }) => pools),
+  conditions('ScopePolicies', ({ policies }) => policies),
+  conditions('CiIdentities', ({ identities }) => identities),
+];

@@ -1,0 +1,208 @@
+import { group, labels, operatorServiceAccount } from '../api/names.ts';
+import { type Check, type Finding, checked, problem, some, warning } from './doctor-checks.ts';
+import type { Facts } from './doctor-facts.ts';
+import {
+  type Grant,
+  type RawSubject,
+  grantsFor,
+  isAdministrator,
+  isSameSubject,
+  isSystem,
+  mayDo,
+  subjectName,
+} from './rights.ts';
+
+/** What the component `agent-namespace` grants the operator in each agent namespace. */
+const needed: readonly (readonly [string, string, string])[] = [
+  ['', 'pods', 'get'],
+  ['', 'pods', 'list'],
+  ['', 'pods', 'watch'],
+  ['', 'secrets', 'create'],
+  ['', 'secrets', 'update'],
+];
+
+/** What nobody should be able to do with Secrets beside what must: reading them is reading tokens, and so is a dry-run delete. */
+const readingVerbs = ['get', 'list', 'watch', 'delete'];
+
+const everybody = ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts'];
+
+/** The rights of the operator in each namespace that opted in. */
+const operatorRights: Check = (facts) =>
+  perAgentNamespace(facts, 'rights of the operator', (namespace, grants) => {
+    const account = { namespace: facts.operatorNamespace, name: operatorServiceAccount };
+    const may = (apiGroup: string, resource: string, verb: string): boolean =>
+      mayDo(grants, { group: apiGroup, resource, verb, namespace }, account);
+    const missing = needed.filter(([apiGroup, resource, verb]) => !may(apiGroup, resource, verb));
+    const excess = readingVerbs.filter((verb) => may('', 'secrets', verb));
+    return [
+      ...(missing.length === 0
+        ? []
+        : [
+            problem(
+              `Namespace ${namespace}`,
+              'opts in, but the operator has not its rights there',
+              `it may not ${some(missing.map(([, resource, verb]) => `${verb} ${resource}`))}, so pods wait for their token`,
+              'apply the component manifests/components/agent-namespace there',
+            ),
+          ]),
+      ...(excess.length === 0
+        ? []
+        : [
+            problem(
+              `Namespace ${namespace}`,
+              'gives the operator more than it needs',
+              `it may ${excess.join(', ')} Secrets there; whoever takes over the operator could read them all`,
+              'remove that right: create and update are enough',
+            ),
+          ]),
+    ];
+  });
+
+/** Who may create pods with identities. */
+const useRights: Check = (facts) =>
+  perAgentNamespace(facts, 'right to use identities', (namespace, grants) => {
+    const subject = `Namespace ${namespace}`;
+    const holders = grantsFor(grants, { group, resource: 'ciidentities', verb: 'use', namespace }).filter(
+      (grant) => !isAdministrator(grants, grant.subject) && !isSystem(grant.subject),
+    );
+    const wide = holders.filter((grant) => grant.subject.kind === 'Group' && everybody.includes(grant.subject.name));
+    const own = holders.filter(
+      (grant) => grant.subject.kind === 'ServiceAccount' && grant.subject.namespace === namespace,
+    );
+    const anywhere = holders.filter((grant) => grant.namespace === undefined);
+    return [
+      ...(holders.length === 0
+        ? [
+            problem(
+              subject,
+              'has no creator that may use its identities',
+              'the verb use on ciidentities is bound to nobody there, so every agent pod is refused',
+              'apply the component manifests/components/agent-namespace with the service account of its Jenkins cloud',
+            ),
+          ]
+        : []),
+      ...wide.map(({ subject: who, binding }) =>
+        problem(
+          subject,
+          `lets ${subjectName(who)} use its identities`,
+          `${binding} gives use to everybody`,
+          'bind it to one service account',
+        ),
+      ),
+      ...own.map(({ subject: who, binding }) =>
+        warning(
+          subject,
+          `lets its own ${subjectName(who)} use its identities`,
+          `code in a pod that runs as it could create pods with them (${binding})`,
+          'create agent pods with an account of another namespace',
+        ),
+      ),
+      ...anywhere.map(({ subject: who, binding }) =>
+        warning(
+          subject,
+          `lets ${subjectName(who)} use its identities, as every namespace does`,
+          `${binding} gives use in the whole cluster`,
+          'bind it per namespace',
+        ),
+      ),
+    ];
+  });
+
+/** One creator in several namespaces makes them share their identities. */
+const sharedCreators: Check = (facts) =>
+  withAgents(facts, 'creators', (agents, grants) => {
+    const bound = grants.filter(
+      (grant) =>
+        grant.namespace !== undefined &&
+        agents.includes(grant.namespace) &&
+        grantsFor([grant], { group, resource: 'ciidentities', verb: 'use', namespace: grant.namespace }).length > 0,
+    );
+    return unique(bound.map((grant) => grant.subject)).flatMap((subject) => {
+      const places = [
+        ...new Set(
+          bound.filter((grant) => isSameSubject(grant.subject, subject)).flatMap((grant) => grant.namespace ?? []),
+        ),
+      ];
+      return places.length < 2
+        ? []
+        : [
+            warning(
+              subjectName(subject),
+              `may use identities in ${places.length} namespaces`,
+              `whoever writes a pipeline in one of ${some(places)} can get the identities of all`,
+              'give each namespace a Jenkins cloud with its own service account',
+            ),
+          ];
+    });
+  });
+
+/** Who else can read tokens. */
+const secretReaders: Check = (facts) => [
+  ...perAgentNamespace(facts, 'readers of Secrets', (namespace, grants) =>
+    readers(grants, namespace, facts).map(([who, verbs]) =>
+      warning(
+        `Namespace ${namespace}`,
+        `lets ${who} ${verbs} Secrets`,
+        'they hold the tokens of its running pods',
+        'take Secrets out of that role, or keep people who need it out of agent namespaces',
+      ),
+    ),
+  ),
+  ...checked('readers of records', facts.grants, (grants) =>
+    readers(grants, facts.operatorNamespace, facts).map(([who, verbs]) =>
+      problem(
+        `Namespace ${facts.operatorNamespace}`,
+        `lets ${who} ${verbs} Secrets`,
+        'they hold the private keys of every client and every live token',
+        'remove that right: only the operator needs it',
+      ),
+    ),
+  ),
+];
+
+function readers(grants: readonly Grant[], namespace: string, facts: Facts): readonly (readonly [string, string])[] {
+  const found = readingVerbs.flatMap((verb) =>
+    grantsFor(grants, { group: '', resource: 'secrets', verb, namespace }).map((grant) => ({
+      subject: grant.subject,
+      verb,
+    })),
+  );
+  const operator = { kind: 'ServiceAccount', namespace: facts.operatorNamespace, name: operatorServiceAccount };
+  return unique(found.map((one) => one.subject))
+    .filter((who) => !isSameSubject(who, operator) && !isSystem(who) && !isAdministrator(grants, who))
+    .map((who) => [
+      subjectName(who),
+      [...new Set(found.filter((one) => isSameSubject(one.subject, who)).map((one) => one.verb))].join(', '),
+    ]);
+}
+
+function unique(subjects: readonly RawSubject[]): readonly RawSubject[] {
+  return subjects.filter((one, index) => subjects.findIndex((other) => isSameSubject(one, other)) === index);
+}
+
+function perAgentNamespace(
+  facts: Facts,
+  what: string,
+  check: (namespace: string, grants: readonly Grant[]) => readonly Finding[],
+): readonly Finding[] {
+  return withAgents(facts, what, (agents, grants) => agents.flatMap((namespace) => check(namespace, grants)));
+}
+
+function withAgents(
+  { namespaces, grants }: Facts,
+  what: string,
+  check: (agents: readonly string[], grants: readonly Grant[]) => readonly Finding[],
+): readonly Finding[] {
+  return checked(what, namespaces, (all) =>
+    checked(what, grants, (known) =>
+      check(
+        all
+          .filter(({ metadata }) => metadata.labels?.[labels.inject] === 'enabled')
+          .map(({ metadata }) => metadata.name),
+        known,
+      ),
+    ),
+  );
+}
+
+export const rightsChecks: readonly Check[] = [operatorRights, useRights, sharedCreators, secretReaders];

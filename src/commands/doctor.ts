@@ -1,0 +1,53 @@
+import { clean } from '../telemetry/clean.ts';
+import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { type Finding, checks } from './doctor-checks.ts';
+import { type Facts, gatherFacts } from './doctor-facts.ts';
+import { rightsChecks } from './doctor-rights.ts';
+import { clusterVerb } from './run.ts';
+import { CommandError, exitCodes } from './surface.ts';
+import { renderJson } from './table.ts';
+
+const description: Description = {
+  name: 'doctor',
+  synopsis: '',
+  about:
+    'Looks at the whole installation: versions, custom resource definitions, admission policies, leader, clocks, labels and rights of agent\nnamespaces, excess rights, stops, and what the operator says about pools, policies and identities, the provider included. What you may\nnot read is told as not checked.',
+  examples: [
+    ['After installing, and when something is odd', 'doctor'],
+    ['In a pipeline', 'doctor -o json'],
+  ],
+  options: [...clusterOptions.filter(({ name }) => name !== 'namespace'), outputOption],
+  exit: '0 no problem was found (there may be warnings), 1 there is one, or it could not be looked at.',
+};
+
+export const runDoctor = clusterVerb(description, async (cluster, args, surface) => {
+  if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
+  const findings = diagnose(await gatherFacts(cluster));
+  surface.print(isJson(args) ? renderJson({ findings }) : findingsText(findings));
+  return findings.some(({ level }) => level === 'Problem') ? exitCodes.failed : exitCodes.done;
+});
+
+const order = ['Problem', 'Warning', 'Unchecked'] as const;
+
+/** Pure: everything that is wrong, the worst first, nothing twice. */
+export function diagnose(facts: Facts): readonly Finding[] {
+  const all = [...checks, ...rightsChecks].flatMap((check) => check(facts));
+  const sorted = order.flatMap((level) => all.filter((finding) => finding.level === level));
+  const texts = sorted.map(textOf);
+  return sorted.filter((_, index) => texts.indexOf(texts[index] ?? '') === index);
+}
+
+/** Pure: the findings for people. */
+export function findingsText(findings: readonly Finding[]): string {
+  const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
+  const summary = `${count('Problem')} problems, ${count('Warning')} warnings, ${count('Unchecked')} not checked.\n`;
+  return [...findings.map((finding) => `${textOf(finding)}\n`), ...(findings.length === 0 ? [] : ['\n']), summary].join(
+    '',
+  );
+}
+
+/** Subject – what – why – what to do. Names and reasons that others wrote lose their control characters. */
+function textOf({ level, subject, what, why, fix }: Finding): string {
+  const todo = fix.startsWith('kubectl') ? fix : `${fix[0]?.toUpperCase() ?? ''}${fix.slice(1)}`;
+  return clean(`${level.toUpperCase().padEnd(9)}  ${subject} ${what}: ${why.replace(/\.$/, '')}. ${todo}.`, 3_000);
+}

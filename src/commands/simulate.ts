@@ -1,0 +1,238 @@
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import { systemClock } from '../clock.ts';
+import { invalidFields } from '../kube/classify.ts';
+import { kinds, pathOf } from '../kube/resources.ts';
+import { trimPod } from '../kube/trim.ts';
+import { type Expected, draftOf, expectAdmission } from './admission.ts';
+import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
+import { type Cluster, answerMessage } from './cluster.ts';
+import { type Manifest, readManifests } from './manifests.ts';
+import { identitiesOf, inputOf, isOptedIn, readObjects } from './objects.ts';
+import { type Prediction, newPodFacts, predict, wholeBefore } from './predict.ts';
+import { clusterVerb } from './run.ts';
+import { CommandError, exitCodes } from './surface.ts';
+import { renderJson, renderTable } from './table.ts';
+
+const description: Description = {
+  name: 'simulate',
+  synopsis: '-f POD.yaml',
+  about:
+    'Says what would happen to a pod: which identities it gets or why it is refused, and what token each of them would carry. The API server\nitself is asked with a dry run, as the creator if you may impersonate it; the operator by its own decision code. Nothing is created.',
+  examples: [
+    [
+      'Before the first build of a team',
+      'simulate -n ci-payments -f pod.yaml --as system:serviceaccount:jenkins:jenkins',
+    ],
+    ['From a pod that ran yesterday', 'simulate -f - < pod.yaml'],
+  ],
+  options: [
+    ...clusterOptions,
+    { name: 'filename', short: 'f', placeholder: 'FILE', help: 'The manifest of one pod; - is standard input.' },
+    {
+      name: 'as',
+      placeholder: 'USER',
+      help: 'Who creates the pod, e.g. system:serviceaccount:jenkins:jenkins; default: you.',
+    },
+    outputOption,
+  ],
+  exit: '0 admitted and every identity gets a token, 2 not so, 1 it could not be answered.',
+};
+
+/** What the API server said; `NotAsked`: the caller may not do that. */
+export type Verdict =
+  | { readonly is: 'Admitted' }
+  | { readonly is: 'Refused'; readonly message: string }
+  | { readonly is: 'NotAsked'; readonly message: string };
+
+export interface Simulation {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly creator: string;
+  readonly server: Verdict;
+  /** By our own reading of the policies. */
+  readonly expected: { readonly admitted: boolean; readonly refusals: readonly string[] };
+  readonly identities: readonly { readonly name: string; readonly pool: string; readonly next: Prediction }[];
+}
+
+export const runSimulate = clusterVerb(description, async (cluster, args, surface) => {
+  const manifest = onePod(await readManifests(args.given.get('filename') ?? [], surface));
+  const namespace = valueOf(args, 'namespace') ?? manifest.metadata.namespace ?? cluster.namespace;
+  const user = valueOf(args, 'as');
+  const objects = await readObjects(cluster, [namespace]);
+  const identities = await identitiesOf(cluster, namespace);
+  const server = await dryRun(cluster, manifest, namespace, user);
+  const draft = draftOf(manifest);
+  const place = objects.namespaces.get(namespace) ?? { is: 'Unknown' };
+  const creator = user ?? (await cluster.whoAmI());
+  const preview = expectAdmission(draft, identities, { optedIn: true, creator, namespace, uses: new Map() });
+  const uses = new Map(
+    await Promise.all(
+      preview.selected.map(async ({ metadata }) => {
+        const right = {
+          group: 'ci-identity.dev',
+          resource: 'ciidentities',
+          verb: 'use',
+          namespace,
+          name: metadata.name,
+        };
+        const account = `system:serviceaccount:${namespace}:${draft.serviceAccount}`;
+        const [creates, runs] = await Promise.all([cluster.may(creator, right), cluster.may(account, right)]);
+        const found = {
+          ...(creates === undefined ? {} : { creator: creates }),
+          ...(runs === undefined ? {} : { pod: runs }),
+        };
+        return [metadata.name, found] as const;
+      }),
+    ),
+  );
+  const expected = expectAdmission(draft, identities, { optedIn: isOptedIn(place) ?? true, creator, namespace, uses });
+  const now = systemClock.now();
+  const simulation: Simulation = {
+    namespace,
+    pod: manifest.metadata.name ?? '(generated)',
+    creator,
+    server: server.verdict,
+    expected: { admitted: expected.refusals.length === 0, refusals: expected.refusals },
+    identities: given(expected, identities, server.stored).map((identity) => ({
+      name: identity.metadata.name,
+      pool: identity.spec.pool,
+      next: predict(
+        {
+          identity,
+          input: inputOf(objects, identity),
+          namespace: place,
+          pod:
+            server.stored === undefined
+              ? newPodFacts(
+                  {
+                    namespace,
+                    name: draft.name ?? '',
+                    labels: draft.labels,
+                    requester: creator,
+                    identities: expected.selected,
+                  },
+                  now,
+                )
+              : { ...trimPod(server.stored), created: now },
+          mayUse: mayUseOf(uses.get(identity.metadata.name)?.creator),
+          guard: wholeBefore(now),
+        },
+        now,
+      ),
+    })),
+  };
+  surface.print(isJson(args) ? renderJson(simulation) : simulationText(simulation));
+  if (!isJson(args)) for (const message of objects.withheld) surface.complain(`note: ${message}\n`);
+  const refused =
+    simulation.server.is === 'Refused' || (simulation.server.is === 'NotAsked' && !simulation.expected.admitted);
+  const served = simulation.identities.every(({ next }) => next.does === 'Token');
+  return refused || !served ? exitCodes.no : exitCodes.done;
+});
+
+function mayUseOf(
+  creator: boolean | undefined,
+): { readonly is: 'Unknown' } | { readonly is: 'Seen'; readonly value: boolean } {
+  return creator === undefined ? { is: 'Unknown' } : { is: 'Seen', value: creator };
+}
+
+function onePod(manifests: readonly Manifest[]): Manifest {
+  const [pod, ...more] = manifests;
+  if (pod?.kind !== 'Pod' || pod.apiVersion !== 'v1' || more.length > 0) {
+    throw new CommandError('-f must name the manifest of exactly one Pod (apiVersion v1); see --help');
+  }
+  return pod;
+}
+
+/** The identities that the API server injected; without its answer those that select the pod. */
+function given(expected: Expected, identities: readonly CiIdentity[], stored: unknown): readonly CiIdentity[] {
+  if (stored === undefined) return expected.selected;
+  const { claims } = trimPod(stored);
+  return identities.filter(({ metadata }) => Object.hasOwn(claims, metadata.name));
+}
+
+/** A create that changes nothing, with every admission policy of the cluster. */
+async function dryRun(
+  cluster: Cluster,
+  manifest: Manifest,
+  namespace: string,
+  user: string | undefined,
+): Promise<{ readonly verdict: Verdict; readonly stored?: unknown }> {
+  const { namespace: _, ...metadata } = manifest.metadata;
+  const answer = await cluster.call('POST', pathOf(kinds.pods, { namespace }), {
+    body: { ...manifest, metadata: { ...metadata, namespace } },
+    query: { dryRun: 'All' },
+    ...(user === undefined ? {} : { impersonate: user }),
+  });
+  if (answer.status === 201) return { verdict: { is: 'Admitted' }, stored: answer.body };
+  const message = answerMessage(answer);
+  if (answer.status === 403 && /cannot impersonate resource/.test(message)) {
+    return {
+      verdict: { is: 'NotAsked', message: `you may not impersonate ${user ?? ''}, so the API server was not asked` },
+    };
+  }
+  if (answer.status === 403 && user === undefined && /cannot create resource "pods"/.test(message)) {
+    return {
+      verdict: {
+        is: 'NotAsked',
+        message: 'you may not create pods there, so the API server was not asked; name the creator with --as',
+      },
+    };
+  }
+  if (answer.status === 409) {
+    return {
+      verdict: {
+        is: 'NotAsked',
+        message: 'a pod of that name exists, so the API server was not asked; change metadata.name',
+      },
+    };
+  }
+  // A sentence about an invalid field quotes its value, and a pod of Jenkins carries secrets in its environment.
+  if (answer.status === 422) {
+    const fields = invalidFields(answer).join(', ');
+    return {
+      verdict: { is: 'Refused', message: `it is not a valid pod; see ${fields === '' ? 'its fields' : fields}` },
+    };
+  }
+  return { verdict: { is: 'Refused', message } };
+}
+
+/** Pure: the answer for people. */
+export function simulationText({ namespace, pod, creator, server, expected, identities }: Simulation): string {
+  const rows = identities.map(({ name, pool, next }) => [
+    name,
+    pool,
+    { Token: 'a token', Error: 'error.json', Wait: 'waits', Nothing: 'nothing' }[next.does],
+    (next.scopes ?? []).join(' ') || '-',
+    (next.audiences ?? []).join(' ') || '-',
+  ]);
+  const sentences = identities.flatMap(({ name, next }) => {
+    if (next.does === 'Token') return [];
+    const what = next.message ?? `CiIdentity ${name}: ${next.reason}`;
+    return [`- ${[what, next.fix].filter((part) => part !== undefined).join(' ')}\n`];
+  });
+  const doubt =
+    (server.is === 'Admitted' && !expected.admitted) || (server.is === 'Refused' && expected.admitted)
+      ? [
+          server.is === 'Admitted'
+            ? `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${expected.refusals.join(' ')}\n`
+            : 'By our reading nothing of ours refuses it: another policy, plugin or right does.\n',
+        ]
+      : [];
+  const served =
+    identities.length === 0
+      ? ['No CiIdentity is given to it.\n']
+      : [
+          `\n${renderTable(['CIIDENTITY', 'POOL', 'GETS', 'SCOPES', 'AUDIENCES'], rows)}`,
+          ...(sentences.length === 0 ? [] : [`\n${sentences.join('')}`]),
+        ];
+  return [
+    `Pod ${namespace}/${pod}, created by ${creator}\n`,
+    {
+      Admitted: 'The API server admits it (dry run).\n',
+      Refused: `The API server refuses it (dry run): ${server.is === 'Refused' ? server.message : ''}\n`,
+      NotAsked: `${server.is === 'NotAsked' ? server.message : ''}. ${expected.admitted ? 'By our reading of the policies it is admitted.' : `By our reading of the policies it is refused: ${expected.refusals.join(' ')}`}\n`,
+    }[server.is],
+    ...doubt,
+    ...(server.is === 'Refused' ? [] : served),
+  ].join('');
+}

@@ -1,0 +1,125 @@
+import test from 'ava';
+import {
+  type Description,
+  clusterOptions,
+  didYouMean,
+  helpOf,
+  outputOption,
+  parseArguments,
+} from '#src/commands/arguments.ts';
+import { pluginVerbs, unknownVerb, usage } from '#src/commands/verbs.ts';
+import { surface } from './surface.ts';
+
+const description: Description = {
+  name: 'look',
+  synopsis: 'NAME',
+  about: 'Looks.',
+  examples: [['Look', 'look a']],
+  options: [
+    ...clusterOptions,
+    { name: 'filename', short: 'f', placeholder: 'FILE', help: 'A file.', repeated: true },
+    { name: 'wait', help: 'Wait.' },
+    outputOption,
+  ],
+  exit: '0.',
+};
+
+const good: readonly (readonly [string, readonly string[], Readonly<Record<string, readonly string[]>>])[] = [
+  ['', [], {}],
+  ['a b', ['a', 'b'], {}],
+  ['-n ci a -f x --filename=y -f -', ['a'], { namespace: ['ci'], filename: ['x', 'y', '-'] }],
+  ['--wait a -o json', ['a'], { wait: ['true'], output: ['json'] }],
+  ['-- --wait', ['--wait'], {}],
+];
+
+for (const [line, positionals, given] of good) {
+  test(`arguments: ${line}`, (t) => {
+    const parsed = parseArguments(
+      description,
+      line.split(' ').filter((word) => word !== ''),
+    );
+    if (parsed.is !== 'Arguments') return t.fail(JSON.stringify(parsed));
+    t.deepEqual(parsed.positionals, positionals);
+    t.deepEqual(Object.fromEntries(parsed.given), given);
+    return undefined;
+  });
+}
+
+const bad: readonly (readonly [string, readonly string[]])[] = [
+  ['--wiat', ['--wiat is not a flag of look (did you mean --wait?); see kubectl ci-identity look --help']],
+  ['--name x', ['--name is not a flag of look (did you mean --namespace?); see kubectl ci-identity look --help']],
+  ['-x', ['-x is not a flag of look; see kubectl ci-identity look --help']],
+  ['--token=hunter2', ['--token is not a flag of look; see kubectl ci-identity look --help']],
+  ['--wait=yes', ['--wait takes no value']],
+  ['-n', ['-n needs a value (NAME)']],
+  ['-n --wait', ['-n needs a value (NAME)']],
+  ['-n a -n b', ['-n is given twice; keep one']],
+  [
+    '-o yaml --wat',
+    [
+      '-o must be text or json',
+      '--wat is not a flag of look (did you mean --wait?); see kubectl ci-identity look --help',
+    ],
+  ],
+];
+
+for (const [line, problems] of bad) {
+  test(`arguments refused: ${line}`, (t) => {
+    t.deepEqual(parseArguments(description, line.split(' ')), { is: 'Problems', problems });
+  });
+}
+
+test('suggestions: a letter wrong, left out, added, two swapped, the beginning of a name; nothing else', (t) => {
+  const names = ['explain', 'simulate', 'diff', 'sessions'];
+  for (const word of ['explian', 'xplain', 'explaain', 'expl', 'EXPLAIN'.toLowerCase()]) {
+    t.is(didYouMean(word, names), ' (did you mean explain?)', word);
+  }
+  for (const word of ['delete', 'x', '']) t.is(didYouMean(word, names), '', word);
+  t.is(
+    unknownVerb('session'),
+    'kubectl ci-identity: session is not a verb (did you mean sessions?); see kubectl ci-identity --help\n',
+  );
+  t.is(unknownVerb('eyJhbGciOi.JIUzI1'), 'kubectl ci-identity: that is not a verb; see kubectl ci-identity --help\n');
+});
+
+for (const verb of pluginVerbs) {
+  test(`--help of ${verb.name}: what it does, examples, every flag, exit codes; an unknown flag is exit code 1`, async (t) => {
+    const run = await verb.load();
+    const help = surface();
+    t.is(await run(['--help'], help.surface), 0);
+    t.regex(help.printed(), new RegExp(`^kubectl ci-identity ${verb.name}\\b`));
+    for (const part of ['Examples:\n  # ', 'Flags:\n', 'Exit codes: 0 ', '--output FORMAT'])
+      t.true(help.printed().includes(part), part);
+    for (const line of help.printed().split('\n')) t.true(line.length <= 150, line);
+    t.true(usage().includes(`  ${verb.name} `));
+    const wrong = surface();
+    t.is(await run(['--colour'], wrong.surface), 1);
+    t.regex(
+      wrong.complained(),
+      new RegExp(`^kubectl ci-identity ${verb.name}: --colour is not a flag of ${verb.name}`),
+    );
+    t.is(wrong.printed(), '');
+  });
+}
+
+test('help: flags in one column', (t) => {
+  t.is(
+    helpOf({ ...description, options: description.options.slice(4) }),
+    `kubectl ci-identity look NAME
+
+Looks.
+
+Examples:
+  # Look
+  kubectl ci-identity look a
+
+Flags:
+  -f, --filename FILE  A file.
+      --wait           Wait.
+  -o, --output FORMAT  text (default) for people, json for programs.
+
+Exit codes: 0.
+
+`,
+  );
+});

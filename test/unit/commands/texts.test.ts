@@ -1,0 +1,241 @@
+/** What people read, from facts: pure renderings and small readers of the plugin. */
+import test from 'ava';
+import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
+import { instant } from '#src/clock.ts';
+import { explainIdentity, reportsText } from '#src/commands/explain.ts';
+import { diffText } from '#src/commands/diff.ts';
+import { parseManifests } from '#src/commands/manifests.ts';
+import type { Objects } from '#src/commands/objects.ts';
+import { inputOf } from '#src/commands/objects.ts';
+import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
+import { requestsWith } from '#src/commands/request.ts';
+import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
+import { renderTable } from '#src/commands/table.ts';
+import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
+
+const now = instant(1_790_000_000_000);
+const namespace = { metadata: { name: 'ci-payments', labels: { 'ci-identity.dev/inject': 'enabled' } } };
+const livePool = {
+  ...pool(),
+  status: { observedGeneration: 1, clientId: 'c', clients: { total: 1, ready: 1 } },
+} as ReturnType<typeof pool>;
+const objects: Objects = {
+  pools: seen([livePool]),
+  policies: seen([policy('publishers', [rule()])]),
+  namespaces: new Map([['ci-payments', seen(namespace)]]),
+  withheld: [],
+};
+const blind: Objects = { ...objects, pools: { is: 'Unknown' }, policies: { is: 'Unknown' } };
+
+test('explain: what an identity has, lacks and does not ask for', (t) => {
+  const one = identity({ scopes: ['artifacts:publish', 'artifacts:read'], suspend: true });
+  t.is(
+    reportsText([explainIdentity(objects, one, {})]),
+    `CiIdentity ci-payments/publisher: role publisher of IdentityPool ci-bots
+
+HAS IT   SCOPE               AUDIENCE                       WHY
+yes      artifacts:publish   https://registry.example.com   ScopePolicy publishers (spec.rules[0])
+no       artifacts:read      https://registry.example.com   NoRule
+
+- scope artifacts:read at https://registry.example.com is denied: no rule of any ScopePolicy gives it to role publisher of IdentityPool ci-bots in namespace ci-payments. Ask the owner of the policies to add it to a rule, or leave it out of spec.scopes.
+
+It is stopped on purpose by CiIdentity ci-payments/publisher (spec.suspend): no new tokens, and live ones are revoked. Remove what stops it to go on.
+`,
+  );
+});
+
+test('explain: without the right to read policies, the status; without a status, that', (t) => {
+  const status = {
+    observedGeneration: 1,
+    grants: [{ audience: registry, scopes: [{ name: 'artifacts:publish', policy: 'publishers', rule: 0 }] }],
+    denials: [{ scope: 'artifacts:read', audience: registry, reason: 'NoRule', message: 'no rule gives it.' }],
+    wouldDeny: [{ scope: 'artifacts:copy', audience: registry, reason: 'NoRule', message: 'only by Audit.' }],
+  };
+  const one = { ...identity(), status } as CiIdentity;
+  const outcomes = (inquiry: { scope?: string }, of = one): readonly string[] =>
+    explainIdentity(blind, of, inquiry).answers.map(
+      ({ outcome, scope = '-', reason }) => `${outcome} ${scope} ${reason}`,
+    );
+  t.deepEqual(outcomes({}), [
+    'Granted artifacts:publish Authorized',
+    'WouldDeny artifacts:copy NoRule',
+    'Denied artifacts:read NoRule',
+  ]);
+  t.deepEqual(outcomes({ scope: 'artifacts:publish' }), ['Granted artifacts:publish Authorized']);
+  t.deepEqual(outcomes({ scope: 'deploy:production' }), ['Denied deploy:production NoRule']);
+  t.deepEqual(outcomes({ scope: 'x' }, identity()), ['Denied x NotSynced']);
+});
+
+const futures: readonly {
+  readonly name: string;
+  readonly given?: Partial<Objects>;
+  readonly identity?: CiIdentity;
+  readonly mayUse?: boolean;
+  readonly does: string;
+  readonly says?: RegExp;
+}[] = [
+  { name: 'all is well', does: 'Token first NewPod' },
+  { name: 'no rule', given: { policies: seen([]) }, does: 'Error stopped NoRule', says: /no rule of any ScopePolicy/ },
+  { name: 'a stop', identity: identity({ suspend: true }), does: 'Error stopped Suspended', says: /spec\.suspend/ },
+  {
+    name: 'a creator without use',
+    mayUse: false,
+    does: 'Error untrusted CreatorMayNotUse',
+    says: /does not hold the verb use/,
+  },
+  {
+    name: 'no client yet',
+    given: { pools: seen([pool()]) },
+    does: 'Wait waiting WaitingForClient',
+    says: /not registered/,
+  },
+  { name: 'objects that may not be read', given: blind, does: 'Nothing unknown NotSynced' },
+  {
+    name: 'a namespace that does not opt in',
+    given: { namespaces: new Map([['ci-payments', seen({ metadata: { name: 'ci-payments' } })]]) },
+    does: 'Nothing over NamespaceLeaving',
+  },
+];
+
+for (const { name, given = {}, identity: one = identity(), mayUse = true, does, says } of futures) {
+  test(`the operator’s own table about a new pod: ${name}`, (t) => {
+    const all = { ...objects, ...given };
+    const pod = newPodFacts(
+      { namespace: 'ci-payments', name: 'p', labels: {}, requester: 'jenkins', identities: [one] },
+      now,
+    );
+    const scene = {
+      identity: one,
+      input: inputOf(all, one),
+      namespace: all.namespaces.get('ci-payments') ?? { is: 'Unknown' as const },
+      pod,
+      mayUse: seen(mayUse),
+      guard: wholeBefore(now),
+    };
+    const next = predict(scene, now);
+    t.is(`${next.does} ${next.row} ${next.reason}`, does);
+    if (says !== undefined) t.regex(next.message ?? '', says);
+  });
+}
+
+test('diff: the losers, the winners, and a sentence for each loss', (t) => {
+  t.is(diffText([], 3), 'Nobody loses or gains anything (3 CiIdentities compared).\n');
+  const by = { policy: 'p', rule: 1, generation: 2 };
+  t.is(
+    diffText(
+      [
+        {
+          namespace: 'a',
+          identity: 'x',
+          pool: 'ci-bots',
+          livePods: 2,
+          lost: [{ scope: 's', audience: registry, reason: 'NoRule', message: 'scope s is denied.' }],
+          gained: [],
+        },
+        {
+          namespace: 'b',
+          identity: 'y',
+          pool: 'ci-bots',
+          lost: [],
+          gained: [{ scope: 't', audience: registry, by }],
+          lifetime: { before: 900_000, after: 300_000 },
+        },
+      ],
+      9,
+    ),
+    `           CIIDENTITY   LIVE PODS   SCOPE   AUDIENCE                       WHY
+LOSES      a/x          2           s       https://registry.example.com   NoRule
+GAINS      b/y          ?           t       https://registry.example.com   ScopePolicy p (spec.rules[1])
+LIFETIME   b/y          ?           -       -                              15m → 5m
+
+- CiIdentity a/x: scope s is denied.
+
+1 of 9 CiIdentities lose something; 2 live pods would get a narrower token, or none.
+`,
+  );
+});
+
+test('sessions: a claim counts only for the CiIdentity as it exists now', (t) => {
+  const pod = newPodFacts(
+    { namespace: 'ci-payments', name: 'p', labels: {}, requester: 'j', identities: [identity()] },
+    now,
+  );
+  const [one, ...more] = sessionsOf(
+    [pod, { ...pod, name: 'old', claims: { publisher: 'another uid', gone: 'x' } }],
+    [identity()],
+    undefined,
+  );
+  t.deepEqual(more, []);
+  t.like(one, { sessionId: 'not-created.publisher', pod: 'p', pool: 'ci-bots', requester: 'j' });
+  t.is(sessionsText([], now), 'No running pod holds an identity.\n');
+  const tokens = new Map([
+    ['not-created.publisher', [{ sha256: 'x', scopes: ['a', 'b'], audiences: [], expiresAt: 'then' }]],
+  ]);
+  t.is(
+    sessionsText(sessionsOf([pod], [identity()], tokens), instant(now + 90_000)),
+    `NAMESPACE     POD   CIIDENTITY   POOL      PHASE     CREATED BY   SCOPES   EXPIRES   AGE
+ci-payments   p     publisher    ci-bots   Pending   j            a b      then      90s
+`,
+  );
+});
+
+test('requests: the newest of each kind with this id', (t) => {
+  const request = (kind: string, id: string, outcome: string): object => ({ kind, id, outcome, at: 'now' });
+  const one = {
+    ...pool(),
+    status: {
+      requests: [
+        request('Rotate', 'b', 'Done'),
+        request('Revoke', 'a', 'InProgress'),
+        request('Rotate', 'a', 'Failed'),
+      ],
+    },
+  } as unknown as ReturnType<typeof pool>;
+  t.deepEqual(
+    requestsWith(one, 'a', ['Rotate', 'Revoke']).map(({ kind, outcome }) => `${kind} ${outcome}`),
+    ['Rotate Failed', 'Revoke InProgress'],
+  );
+  t.deepEqual(requestsWith(pool(), 'a', ['Rotate']), []);
+});
+
+const manifests: readonly (readonly [string, string, readonly string[] | RegExp])[] = [
+  [
+    'two documents',
+    'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: b-}',
+    ['Pod', 'Pod'],
+  ],
+  ['JSON', '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}', ['Pod']],
+  [
+    'a List',
+    '{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}]}',
+    ['Pod'],
+  ],
+  ['nothing', '---\n', []],
+  ['no YAML', 'a: [hunter2', /^f:\d+: not YAML \(\w+\)$/],
+  ['a text', 'hunter2', /^f: holds something that is no Kubernetes object/],
+  ['no name', 'apiVersion: v1\nkind: Pod', /^f: a Pod has no metadata\.name$/],
+];
+
+for (const [name, text, expected] of manifests) {
+  test(`manifest: ${name}`, (t) => {
+    if (expected instanceof RegExp) t.throws(() => parseManifests(text, 'f'), { message: expected });
+    else
+      t.deepEqual(
+        parseManifests(text, 'f').map(({ kind }) => kind),
+        expected,
+      );
+  });
+}
+
+test('table: columns, and no control character of anybody’s', (t) => {
+  t.is(
+    renderTable(
+      ['A', 'B'],
+      [
+        ['x\u001b[31m', 'y\nz'],
+        ['long', ''],
+      ],
+    ),
+    'A       B\nx?[31m   y?z\nlong\n'.replace('A    ', 'A     '),
+  );
+});
