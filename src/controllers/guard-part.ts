@@ -5,6 +5,8 @@ import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { probeAdmission } from '../kube/guard-probe.ts';
 import { SecretGuardStore, readShippedPolicies } from '../kube/guard.ts';
+import type { AdmissionObject } from '../kube/trim.ts';
+import type { Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { GuardKeeper } from './guard.ts';
 import type { Memory } from './memory.ts';
@@ -25,7 +27,7 @@ export function startGuard(o: {
       .map(([name]) => name);
   return new GuardKeeper({
     shipped: readShippedPolicies(),
-    observed: () => observedPolicies(o.watches),
+    observed: observedPolicies(o.watches),
     store: new SecretGuardStore(o.connection, o.namespace),
     probe: (signal) =>
       probeAdmission(o.connection, { namespace: o.namespace, agentNamespaces: agentNamespaces() }, signal),
@@ -76,12 +78,23 @@ export async function keepGuard(
   });
 }
 
-function observedPolicies(watches: Watches): Known<readonly ObservedPolicy[]> {
-  const stores = [...watches.admission];
-  if (!stores.every(([, store]) => store.synced)) return { is: 'Unknown' };
+/** Asked at every triage, so the list is made once per change: the same list means that nothing changed. */
+function observedPolicies(watches: Watches): () => Known<readonly ObservedPolicy[]> {
+  const stores = [...watches.admission.values()];
+  let known: Known<readonly ObservedPolicy[]> | undefined;
+  const forget = (): void => void (known = undefined);
+  for (const store of stores) {
+    store.onChange(forget);
+    store.onSynced(forget);
+  }
+  return () => (known ??= listPolicies(stores));
+}
+
+function listPolicies(stores: readonly Store<AdmissionObject>[]): Known<readonly ObservedPolicy[]> {
+  if (!stores.every(({ synced }) => synced)) return { is: 'Unknown' };
   const ours = ({ name }: ObservedPolicy): boolean => name.endsWith(`.${group}`);
   return {
     is: 'Seen',
-    value: stores.flatMap(([, store]) => [...store.entries()].map(([, policy]) => policy)).filter(ours),
+    value: stores.flatMap((store) => [...store.entries()].map(([, policy]) => policy)).filter(ours),
   };
 }

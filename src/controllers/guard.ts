@@ -9,7 +9,7 @@ import { OperatorError } from '../errors.ts';
 
 export interface GuardKeeperOptions {
   readonly shipped: readonly ShippedPolicy[];
-  /** The live policies and bindings as memory holds them; `Unknown` until every list was complete. */
+  /** The live policies and bindings as memory holds them, the same list until one changes; `Unknown` until every list was complete. */
   readonly observed: () => Known<readonly ObservedPolicy[]>;
   readonly store: GuardStore;
   readonly probe: (signal: AbortSignal) => Promise<ProbeOutcome>;
@@ -102,15 +102,14 @@ export class GuardKeeper {
     }
   }
 
-  /** Compares whole specs only when a version changed: `current` is asked at every triage. */
+  /** Compares only when something changed: `current` is asked at every triage. */
   #judge(): Judgement | undefined {
     const observed = this.#options.observed();
     if (observed.is !== 'Seen') return undefined;
-    const versions = installedVersions(this.#options.shipped, observed.value);
-    const key = JSON.stringify(Object.entries(versions).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-    if (this.#judged?.key !== key) {
+    if (this.#judged?.of !== observed.value) {
+      const versions = installedVersions(this.#options.shipped, observed.value);
       const broken = [...brokenPolicies(this.#options.shipped, observed.value), ...this.#admitted()];
-      this.#judged = { key, versions, broken };
+      this.#judged = { of: observed.value, versions, broken };
     }
     return this.#judged;
   }
@@ -124,7 +123,7 @@ export class GuardKeeper {
 }
 
 interface Judgement {
-  readonly key: string;
+  readonly of: readonly ObservedPolicy[];
   readonly versions: GuardRecord['objects'];
   readonly broken: readonly string[];
 }

@@ -189,6 +189,8 @@ class Connection implements ApiConnection {
       path: base.pathname.replace(/\/$/, '') + path,
       method,
       signal: o.signal,
+      // undici ends the connection after a DELETE with a body; the API server reads bodies of DELETE, so the next call can have it.
+      reset: false,
       headers: {
         ...headers,
         accept: o.accept ?? 'application/json',

@@ -1,14 +1,6 @@
-import { percentile, type Spread, spreadOf, tableOf } from './figures.ts';
+import { cell, median, type Target, target } from './bench.ts';
+import { tableOf } from './figures.ts';
 import type { Benchmark, Figures } from './measure.ts';
-
-/** One aim and what came out; `actual` is the median of the runs. */
-export interface Target {
-  readonly name: string;
-  readonly actual: number;
-  readonly aim: number;
-  readonly sense: 'AtMost' | 'AtLeast' | 'Exactly';
-  readonly met: boolean;
-}
 
 type Measure = {
   readonly name: string;
@@ -39,49 +31,20 @@ const measures: readonly Measure[] = [
 export function judge(benchmark: string, runs: readonly Figures[]): readonly Target[] {
   const floor = runs.filter(({ contender }) => contender === 'floor');
   const ours = runs.filter(({ contender }) => contender === 'operator');
-  const ratio = (of: (figures: Figures) => number): number =>
-    percentile(
-      ours.map((figures, run) => of(figures) / of(floor[run]!)),
-      0.5,
-    );
-  const median = (of: (figures: Figures) => number): number => percentile(ours.map(of), 0.5);
-  const calls = target('provider calls per token', worst(ours), 1, 'Exactly');
+  const ratio = (of: 'p50' | 'throughput'): number => median(ours.map((figures, run) => figures[of] / floor[run]![of]));
+  const middle = (of: 'p50' | 'p99'): number => median(ours.map((figures) => figures[of]));
+  const calls = target('provider calls per token', worst(ours), 'Exactly', 1);
   if (benchmark === 'latency') {
     return [
-      target(
-        'p50 ÷ p50 of the floor',
-        ratio(({ p50 }) => p50),
-        1.5,
-        'AtMost',
-      ),
-      target(
-        'p50, ms',
-        median(({ p50 }) => p50),
-        100,
-        'AtMost',
-      ),
-      target(
-        'p99, ms',
-        median(({ p99 }) => p99),
-        1_000,
-        'AtMost',
-      ),
+      target('p50 ÷ p50 of the floor', ratio('p50'), 'AtMost', 1.5),
+      target('p50, ms', middle('p50'), 'AtMost', 100),
+      target('p99, ms', middle('p99'), 'AtMost', 1_000),
       calls,
     ];
   }
   return [
-    target(
-      'throughput ÷ throughput of the floor',
-      ratio(({ throughput }) => throughput),
-      0.6,
-      'AtLeast',
-    ),
-    target(
-      'p99, ms',
-      median(({ p99 }) => p99),
-      4_000,
-      'AtMost',
-    ),
+    target('throughput ÷ throughput of the floor', ratio('throughput'), 'AtLeast', 0.6),
+    target('p99, ms', middle('p99'), 'AtMost', 4_000),
     calls,
   ];
 }
@@ -92,30 +55,14 @@ function worst(ours: readonly Figures[]): number {
   return calls.toSorted((a, b) => Math.abs(b - 1) - Math.abs(a - 1))[0] ?? Number.NaN;
 }
 
-function target(name: string, actual: number, aim: number, sense: Target['sense']): Target {
-  const met = sense === 'AtMost' ? actual <= aim : sense === 'AtLeast' ? actual >= aim : actual === aim;
-  return { name, actual, aim, sense, met };
-}
-
-const signs = { AtMost: '≤', AtLeast: '≥', Exactly: '=' } as const;
-
-export function report({ name, pods }: Benchmark, runs: readonly Figures[], targets: readonly Target[]): string {
+/** Floor and operator side by side: smallest, median and largest of the runs. */
+export function figuresTable({ name, pods }: Benchmark, runs: readonly Figures[]): string {
   const of = (contender: string, measure: Measure): string => {
     const values = runs.filter((run) => run.contender === contender).map(measure.of);
     const known = values.filter((value) => value !== undefined);
-    return known.length === 0 ? '–' : cell(spreadOf(known), measure.digits);
+    return known.length === 0 ? '–' : cell(known, measure.digits);
   };
   const figures = measures.map((measure) => [measure.name, of('floor', measure), of('operator', measure)]);
   const head = `${name}: ${pods} pods a run, ${runs.length / 2} runs each; smallest / median / largest`;
-  const aims = targets.map(({ name: aimName, actual, aim, sense, met }) => [
-    aimName,
-    actual.toFixed(2),
-    `${signs[sense]} ${aim}`,
-    met ? 'met' : `missed by ${(Math.abs(actual / aim - 1) * 100).toFixed(0)} %`,
-  ]);
-  return `\n${tableOf([[head, 'floor', 'operator'], ...figures])}\n${tableOf([['aim', 'median', 'wanted', ''], ...aims])}`;
-}
-
-function cell({ min, median, max }: Spread, digits: number): string {
-  return [min, median, max].map((value) => value.toFixed(digits)).join(' / ');
+  return tableOf([[head, 'floor', 'operator'], ...figures]);
 }

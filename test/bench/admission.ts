@@ -1,0 +1,176 @@
+import { processesOf } from '#test/cluster/processes.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import {
+  type AdmissionLab,
+  createPods,
+  grant,
+  identitiesOf,
+  identity,
+  installManifests,
+  mayUse,
+  namespace,
+  podsOf,
+  startAdmissionLab,
+  subject,
+} from '#test/api/admission-lab.ts';
+import { type Bench, cell, median, type Target, target } from './bench.ts';
+import { percentile, tableOf, useOf } from './figures.ts';
+
+/** What creating agent pods costs in one situation. */
+export interface AdmissionFigures {
+  readonly situation: string;
+  /** Milliseconds of one create, one at a time. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Creates per second, sixteen at a time. */
+  readonly throughput: number;
+  /** Milliseconds of CPU of the API server per create, sixteen at a time. */
+  readonly cpu: number;
+}
+
+interface Situation {
+  readonly name: string;
+  readonly policies: boolean;
+  readonly inject: boolean;
+  /** CiIdentities in the namespace; the first one selects the pods. */
+  readonly identities: number;
+}
+
+const situations: readonly Situation[] = [
+  { name: 'no policies', policies: false, inject: false, identities: 0 },
+  { name: 'not opted in', policies: true, inject: false, identities: 0 },
+  { name: '1 identity, it matches', policies: true, inject: true, identities: 1 },
+  { name: '30 identities, 1 matches', policies: true, inject: true, identities: 30 },
+];
+
+const inParallel = 16;
+const ns = 'ci-payments';
+const bindings = ['inject', 'use', 'identities', 'claims', 'pods', 'secrets'].map((name) => `${name}.ci-identity.dev`);
+
+/** Pods are created by Jenkins' service account in the same namespace, with and without the shipped policies. */
+export const admission: Bench = {
+  name: 'admission',
+  about: 'creating a pod with and without the admission policies (320 pods, 16 in parallel)',
+  async run(o) {
+    const lab = await startAdmissionLab({ log: o.log });
+    try {
+      await lab.apply(...grant(ns, 'bench', [subject('jenkins')], [createPods, mayUse()]));
+      const apiServer = (await processesOf(lab.cluster.dir)).find(({ name }) => name === 'kube-apiserver')!.pid;
+      const runs: AdmissionFigures[] = [];
+      for (let run = 0; run < (o.runs ?? 3); run += 1) {
+        for (const situation of situations) {
+          await prepare(lab, situation);
+          const figures = await measured(lab, situation, o.size ?? 320, apiServer);
+          const { p50, throughput, cpu } = figures;
+          o.log(
+            `admission ${run + 1}, ${situation.name}: p50 ${p50.toFixed(1)} ms, ${throughput.toFixed(0)} pods/s, ${cpu.toFixed(2)} ms CPU a pod`,
+          );
+          runs.push(figures);
+        }
+      }
+      return { runs, targets: judge(runs), table: table(runs) };
+    } finally {
+      await lab.stop();
+    }
+  },
+};
+
+async function prepare(lab: AdmissionLab, { policies, inject, identities }: Situation): Promise<void> {
+  const real = { dryRun: false } as const;
+  const plain = agentPod({ namespace: ns, spec: { imagePullSecrets: [{ name: 'ci-identity-x' }] } });
+  if (policies) await installManifests(lab.cluster);
+  else for (const name of bindings) await lab.send('cluster-admin', 'DELETE', bindingOf(name), undefined, real);
+  await lab.apply(namespace(ns, inject ? 'enabled' : undefined));
+  await lab.send('cluster-admin', 'DELETE', identitiesOf(ns), undefined, real);
+  const elsewhere = { agents: { podSelector: { matchLabels: { team: 'another' } } } };
+  for (let n = 0; n < identities; n += 1) {
+    await lab.send('cluster-admin', 'POST', identitiesOf(ns), identity(ns, `i${n}`, n === 0 ? {} : elsewhere), real);
+  }
+  await eventually(`the policies are ${policies ? 'effective' : 'gone'}`, async () => {
+    const { status } = await lab.send('jenkins', 'POST', podsOf(ns), plain);
+    return (status === 403) === policies ? true : undefined;
+  });
+  await eventually('identities are known to the policies', async () => {
+    const { body } = await lab.send('jenkins', 'POST', podsOf(ns), agentPod({ namespace: ns }));
+    const injected = JSON.stringify(body).includes('CI_IDENTITY_I0_DIR');
+    return injected === identities > 0 ? true : undefined;
+  });
+}
+
+function bindingOf(name: string): string {
+  const kind = name.startsWith('inject') ? 'mutatingadmissionpolicybindings' : 'validatingadmissionpolicybindings';
+  return `/apis/admissionregistration.k8s.io/v1/${kind}/${name}`;
+}
+
+async function measured(
+  lab: AdmissionLab,
+  { name: situation }: Situation,
+  pods: number,
+  apiServer: number,
+): Promise<AdmissionFigures> {
+  const real = { dryRun: false } as const;
+  let made = 0;
+  const create = async (): Promise<number> => {
+    made += 1;
+    const pod = agentPod({ namespace: ns, name: `payments-deploy-${made}-x7k2p-q0b4t-m1wz9` });
+    const asked = performance.now();
+    const { status, body } = await lab.send('jenkins', 'POST', podsOf(ns), pod, real);
+    if (status !== 201) throw new Error(`pod: ${status} ${JSON.stringify(body)}`);
+    return performance.now() - asked;
+  };
+  for (let n = 0; n < pods / 8; n += 1) await create();
+  const alone: number[] = [];
+  for (let n = 0; n < pods / 4; n += 1) alone.push(await create());
+  const cpu = useOf(apiServer).cpu;
+  const started = performance.now();
+  const wanted = made + pods;
+  await Promise.all(
+    Array.from({ length: inParallel }, async () => {
+      while (made < wanted) await create();
+    }),
+  );
+  const took = performance.now() - started;
+  const spent = useOf(apiServer).cpu - cpu;
+  await lab.send('cluster-admin', 'DELETE', podsOf(ns), undefined, {
+    ...real,
+    query: { gracePeriodSeconds: '0' },
+  });
+  return {
+    situation,
+    p50: percentile(alone, 0.5),
+    p99: percentile(alone, 0.99),
+    throughput: pods / (took / 1_000),
+    cpu: spent / pods,
+  };
+}
+
+/** What the policies cost when they were first proven (`npm run bench -- admission` of that version, two cores): CPU of one pod with one identity. */
+function judge(runs: readonly AdmissionFigures[]): readonly Target[] {
+  const of = (situation: string): readonly AdmissionFigures[] => runs.filter((run) => run.situation === situation);
+  const bare = of('no policies');
+  const share = median(of('not opted in').map(({ throughput }, run) => throughput / bare[run]!.throughput));
+  return [target('throughput where not opted in ÷ without policies', share, 'AtLeast', 0.85)];
+}
+
+function table(runs: readonly AdmissionFigures[]): string {
+  const rows = situations.map(({ name }) => {
+    const mine = runs.filter(({ situation }) => situation === name);
+    const column = (of: (figures: AdmissionFigures) => number, digits: number): string => cell(mine.map(of), digits);
+    return [
+      name,
+      column(({ p50 }) => p50, 1),
+      column(({ p99 }) => p99, 1),
+      column(({ throughput }) => throughput, 0),
+      column(({ cpu }) => cpu, 2),
+    ];
+  });
+  const head = [
+    'admission; smallest / median / largest',
+    'p50, ms',
+    'p99, ms',
+    'pods/s, 16 at a time',
+    'CPU, ms a pod',
+  ];
+  return tableOf([head, ...rows]);
+}
