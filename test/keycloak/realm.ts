@@ -1,4 +1,5 @@
 import type { Admin } from './admin.ts';
+import { kcadmSteps } from './kcadm.ts';
 import type { Server } from './server.ts';
 
 /** What the administrator of a realm prepares for one pool. */
@@ -55,6 +56,11 @@ export class Realm {
         },
       });
     }
+  }
+
+  /** What {@link prepare} does, as an administrator types it. */
+  steps({ scopes, audiences }: RealmNeeds): string {
+    return kcadmSteps(this.#path.split('/').at(-1) ?? '', scopes, audiences);
   }
 
   async #optionalScope(name: string, inTokenScope: boolean): Promise<string> {
@@ -123,10 +129,15 @@ export class Realm {
     return answer.registrationAccessToken;
   }
 
-  /** RFC 7662 with a client of our own, which is made when it is first needed. */
-  async isLive(token: string): Promise<boolean> {
+  /** A client of its own for a resource server, which is made when it is first needed; with it, it may introspect. */
+  async resourceServer(): Promise<{ readonly clientId: string; readonly clientSecret: string }> {
     if ((await this.client(auditor.clientId)) === undefined) await this.#admin.post(`${this.#path}/clients`, auditor);
-    const { clientId: client_id, secret: client_secret } = auditor;
+    return { clientId: auditor.clientId, clientSecret: auditor.secret };
+  }
+
+  /** RFC 7662, as a resource server. */
+  async isLive(token: string): Promise<boolean> {
+    const { clientId: client_id, clientSecret: client_secret } = await this.resourceServer();
     const { status, body } = await this.#admin.request(
       'POST',
       `${this.#path}/protocol/openid-connect/token/introspect`,

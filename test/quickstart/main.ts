@@ -3,26 +3,38 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { requireMachine } from '#test/cluster/requirements.ts';
 import { makeServerCertificate } from '#test/providers/certificates.ts';
-import { type Lab, startLab } from '#test/support/lab.ts';
+import { whyKeycloakCannotRun } from '#test/keycloak/distribution.ts';
+import { type Lab, startLabWith } from '#test/support/lab.ts';
 import { createNarrator } from './narrator.ts';
+import { keycloak, oidcProvider, type StoryProvider } from './providers.ts';
 import { type Registry, startRegistry } from './registry.ts';
-import { registerResourceServer } from './resource-server.ts';
 import { tellStory } from './story.ts';
 
-const help = `npm run quickstart [-- --keep]
+const help = `npm run quickstart [-- --provider keycloak] [--keep]
 
 Starts a Kubernetes cluster of its own (with a node where this machine can), an OpenID provider and a small artifact registry, installs the
 operator and shows one agent pod getting, renewing and losing its token. Nothing is left behind.
 
-  --keep   stays up afterwards and says how to look around
+  --provider keycloak   tells it with a real Keycloak, whose realm starts as Keycloak makes it (Java 17; Maven and 160 MB the first time)
+  --keep                stays up afterwards and says how to look around
 `;
 
 const { values } = parseArgs({
-  options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+  options: {
+    provider: { type: 'string', default: 'oidc-provider' },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
 });
 if (values.help) {
   process.stdout.write(help);
   process.exit(0);
+}
+
+const useKeycloak = values.provider === 'keycloak';
+if (!useKeycloak && values.provider !== 'oidc-provider') {
+  process.stderr.write('--provider is keycloak or oidc-provider\n');
+  process.exit(2);
 }
 
 const print = (text: string): void => void process.stdout.write(text);
@@ -39,6 +51,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 async function main(): Promise<void> {
+  const missing = useKeycloak ? await whyKeycloakCannotRun() : undefined;
+  if (missing !== undefined) throw new Error(`${missing}.`);
   const obstacle = await requireMachine(true).then(
     () => undefined,
     (error: Error) => error.message,
@@ -47,20 +61,21 @@ async function main(): Promise<void> {
     narrator.say(
       `No pod can run on this machine: ${obstacle}. The quickstart shows those steps instead of performing them.`,
     );
+  const node = obstacle === undefined ? ', containerd, kubelet, kube-proxy' : '';
+  const beside = useKeycloak ? 'a real Keycloak with a stock realm' : 'an OpenID provider';
+  const log = (line: string): void => narrator.say(line);
   const lab = await narrator.step(
-    obstacle === undefined
-      ? 'Cluster up: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy; an OpenID provider beside it; crds/, policies and RBAC applied'
-      : 'Cluster up: etcd, kube-apiserver, kube-controller-manager, kube-scheduler; an OpenID provider beside it; crds/, policies and RBAC applied',
+    `Cluster up: etcd, kube-apiserver, kube-controller-manager, kube-scheduler${node}; ${beside} beside it; crds/, policies and RBAC applied`,
     () =>
-      startLab({
+      startLabWith(() => (useKeycloak ? keycloak(log) : oidcProvider()), {
         node: obstacle === undefined,
-        tokenLifetime: 80,
+        profile: useKeycloak ? 'Keycloak' : 'Generic',
         deliveryLag: '10s',
-        log: (line) => narrator.say(line),
+        log,
       }),
   );
   ending.push(() => lab.stop());
-  const registry = await narrator.step('Artifact registry up: it introspects every token', () => startOwnRegistry(lab));
+  const registry = await narrator.step(`Artifact registry up: ${lab.provider.checkedBy}`, () => startOwnRegistry(lab));
   ending.push(() => registry.stop());
   const operator = lab.operator();
   await narrator.step(
@@ -87,12 +102,9 @@ async function main(): Promise<void> {
   await new Promise(() => setInterval(() => undefined, 60_000));
 }
 
-/** The registry's own client at the provider may introspect and nothing else. */
-async function startOwnRegistry(lab: Lab): Promise<Registry> {
-  const { issuer, caPem, initialAccessToken } = lab.provider;
-  const client = await registerResourceServer({ issuer, caPem, initialAccessToken });
+async function startOwnRegistry(lab: Lab<StoryProvider>): Promise<Registry> {
   const certificate = await makeServerCertificate(mkdtempSync(join(lab.dir, 'registry-')), ['127.0.0.1', 'localhost']);
-  return startRegistry({ audience: 'https://registry.example.com', ...client, providerCa: caPem, certificate });
+  return startRegistry({ check: await lab.provider.check(), certificate });
 }
 
 main()

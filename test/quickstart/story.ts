@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
-import type { Lab } from '#test/support/lab.ts';
+import type { Lab as AnyLab } from '#test/support/lab.ts';
 import type { Narrator } from './narrator.ts';
+import type { StoryProvider } from './providers.ts';
 import type { Registry } from './registry.ts';
+
+type Lab = AnyLab<StoryProvider>;
 
 interface TokenFile {
   readonly expires_at: string;
@@ -20,24 +23,21 @@ const directory = '/var/run/secrets/ci-identity/publisher';
 
 /** The thin path, told: from `kubectl apply` of three objects to a token that dies with its pod. */
 export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator, hasNode: boolean): Promise<void> {
-  const yaml = readFileSync(new URL('identities.yaml', import.meta.url), 'utf8').replaceAll(
-    'ISSUER',
-    lab.provider.issuer,
+  const { provider } = lab;
+  const yaml = readFileSync(new URL('identities.yaml', import.meta.url), 'utf8').replace(
+    '{ issuer: ISSUER }',
+    provider.poolProvider,
   );
   await narrator.step('kubectl apply: one IdentityPool, one ScopePolicy, one CiIdentity', () => lab.apply(yaml));
+  if (provider.administrator !== undefined) await administerStockRealm(lab, provider.administrator, narrator);
   await narrator.step(
     (id: string) =>
       `Client registered at the provider with the public half of a key that never leaves the operator: client id ${id}`,
-    () =>
-      eventually(
-        'the client is registered',
-        () => lab.provider.clients().find(({ name }) => name?.startsWith('ci-identity'))?.clientId,
-        { timeoutMs: 20_000 },
-      ),
+    () => eventually('the client is registered', () => provider.clientId(), { timeoutMs: 60_000 }),
   );
   await narrator.step(
     'Probe token obtained and revoked: the provider really gives artifacts:publish artifacts:read',
-    () => lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']),
+    () => lab.kubectl(['wait', '--for=condition=Ready', '--timeout=60s', '-n', namespace, 'ciidentity/publisher']),
   );
   await narrator.step('Jenkins creates an agent pod; the API server admitted it and mounted the identity', () =>
     createPod(lab, podName, {}),
@@ -74,6 +74,30 @@ export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator
   narrator.say('kubectl get identitypools,scopepolicies,ciidentities -A');
   narrator.show(await lab.kubectl(['get', 'identitypools,scopepolicies,ciidentities', '-A']));
   await refusedPod(lab, narrator);
+}
+
+/** What the pool says, is what its administrator does. */
+async function administerStockRealm(
+  lab: Lab,
+  administrator: NonNullable<StoryProvider['administrator']>,
+  narrator: Narrator,
+): Promise<void> {
+  const path = '{.status.conditions[?(@.type=="Registered")].message}';
+  const message = await narrator.step('The provider refuses, and the pool says what its administrator has to do:', () =>
+    eventually(
+      'the pool says that the registration is refused',
+      async () => {
+        const text = await lab.kubectl(['get', 'identitypool', 'ci-bots', '-o', `jsonpath=${path}`]);
+        return text.includes('refuses to register') ? text : undefined;
+      },
+      { timeoutMs: 60_000 },
+    ),
+  );
+  narrator.show(message);
+  await narrator.step('The administrator of the realm does exactly that, once:', () => administrator.take());
+  narrator.show(administrator.steps);
+  // It would be tried again by itself within minutes; any change of the pool is a reason to do so now.
+  await lab.kubectl(['annotate', 'identitypool', 'ci-bots', 'realm-prepared=yes']);
 }
 
 async function runningPod(lab: Lab, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {

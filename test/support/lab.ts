@@ -17,6 +17,8 @@ export interface LabOptions {
   /** As in the configuration file. */
   readonly deliveryLag?: string;
   readonly logLevel?: string;
+  /** Of the issuer, in the configuration; default `Generic`. */
+  readonly profile?: string;
   /** An API server URL and CA bundle in front of the real one, for the operator only. */
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
 }
@@ -236,7 +238,7 @@ export function configurationText(issuer: string, options: LabOptions): string {
     issuers: [
       {
         url: issuer,
-        profile: 'Generic',
+        profile: options.profile ?? 'Generic',
         allowPrivateNetwork: true,
         registrationTokenRef: { name: 'registration', key: 'token' },
         caBundleRef: { name: 'issuer-ca', key: 'ca.crt' },
