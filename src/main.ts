@@ -29,6 +29,7 @@ async function run(): Promise<number> {
     complain: (line) => void process.stderr.write(line),
     readInput: () => text(process.stdin),
     kill: () => process.kill(process.pid, 'SIGKILL'),
+    onHangup: (listener) => void process.on('SIGHUP', listener),
   };
   return (await verb.load())(rest, surface);
 }

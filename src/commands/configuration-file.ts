@@ -90,6 +90,9 @@ export class ConfigurationFile {
 
   #say(problems: readonly string[]): void {
     this.#problems = problems;
-    this.#o.metrics.set('ci_identity_configuration_current', {}, problems.length === 0 ? 1 : 0);
+    const { metrics } = this.#o;
+    metrics.set('ci_identity_configuration_current', {}, problems.length === 0 ? 1 : 0);
+    const outcome = problems.length === 0 ? 'Loaded' : 'Refused';
+    metrics.count('ci_identity_configuration_loads_total', { outcome });
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../clock.ts';
+import { plus, second, systemClock } from '../clock.ts';
 import type { Configuration, LogLevel } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { Operator } from '../controllers/operator.ts';
@@ -7,7 +7,8 @@ import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
 import { connect } from '../kube/connection.ts';
 import { TrustedClock } from '../runtime/trusted-clock.ts';
 import { AuditLog } from '../telemetry/audit.ts';
-import { type AuditFile, openAuditFile } from '../telemetry/audit-file.ts';
+import { type AuditSink, openAuditFile, standardOutput } from '../telemetry/audit-file.ts';
+import { AuditStream } from '../telemetry/audit-stream.ts';
 import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -117,9 +118,13 @@ interface Start {
 async function run({ values, file, configuration, logger, surface }: Start): Promise<number> {
   const namespace = values['namespace'] ?? operatorNamespace;
   const metrics = new Metrics();
-  const audit = openAudit(values['audit-path'] ?? configuration.audit.path, surface);
   const clock = new TrustedClock(systemClock);
   const kubeconfig = values['kubeconfig'];
+  const audit = new AuditStream({
+    sink: openAudit(values['audit-path'] ?? configuration.audit.path, surface),
+    clock,
+    onLine: (outcome) => metrics.count('ci_identity_audit_lines_total', { outcome }),
+  });
   const connection = await connect({
     clock,
     onServerTime: (time) => clock.witness(time),
@@ -135,7 +140,8 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     configuration,
     logger,
     metrics,
-    audit: new AuditLog({ write: audit.write, clock }),
+    audit: new AuditLog({ write: (line) => audit.push(line), clock }),
+    auditStream: audit,
     ...(values['crash-at'] === undefined ? {} : { crash: crashPoint(values['crash-at'], surface) }),
   });
   const settings = new ConfigurationFile({
@@ -145,27 +151,27 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     metrics,
     configure: (changed) => operator.configure(changed),
   });
-  const checks = operator.health();
+  const checks = operator.observation.health();
   const health = await serveHealth(parseAddress(values['health-address'] ?? '') ?? { port: 8081 }, {
     live: () => checks.live(),
     ready: () => [...checks.ready(), settings.check()],
   });
   const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () =>
-    operator.collect(),
+    operator.observation.collect(),
   );
   logger.info('listening', { healthPort: health.port, metricsPort: scrape.port });
   // However the operator ends, nothing may keep the process alive: another replica leads by then.
   const over = new AbortController();
   const until = AbortSignal.any([surface.stop, over.signal]);
-  const watching = settings.follow(until);
+  const watching = [settings.follow(until), keepAuditFlowing(audit, surface, until)];
   try {
     const ended = await operator.run(surface.stop);
     if (ended === 'LostLease') logger.error('lost the lease: exiting, another replica leads');
     return ended === 'LostLease' ? 1 : 0;
   } finally {
     over.abort();
-    await Promise.allSettled([watching, health.close(), scrape.close(), connection.close()]);
-    audit.close();
+    await Promise.allSettled([...watching, health.close(), scrape.close(), connection.close()]);
+    await audit.close(AbortSignal.timeout(lastWords));
   }
 }
 
@@ -175,7 +181,30 @@ function crashPoint(at: string, surface: ProcessSurface): (name: string, moment:
   };
 }
 
-/** A file takes each line before the program goes on; standard output does too where it is a file or a pipe (as in a container). */
-function openAudit(path: string | undefined, surface: ProcessSurface): AuditFile {
-  return path === undefined ? { write: (line) => surface.print(line), close: () => undefined } : openAuditFile(path);
+/** Standard output is opened anew, so that a reader that stands still cannot stop the program; where that is refused it is printed to. */
+function openAudit(path: string | undefined, surface: ProcessSurface): AuditSink {
+  if (path !== undefined) return openAuditFile(path);
+  try {
+    return openAuditFile(standardOutput);
+  } catch {
+    return {
+      write: (bytes) => (surface.print(Buffer.from(bytes).toString()), bytes.length),
+      follow: () => false,
+      close: () => undefined,
+    };
+  }
+}
+
+/** How long audit lines may wait for room in their file, or for its next name. */
+const auditPoll = second / 4;
+/** How long a stopping process waits for a stream that takes nothing. */
+const lastWords = 5 * second;
+
+async function keepAuditFlowing(audit: AuditStream, surface: ProcessSurface, stop: AbortSignal): Promise<void> {
+  surface.onHangup(() => audit.follow());
+  while (!stop.aborted) {
+    await systemClock.sleepUntil(plus(systemClock.now(), auditPoll), stop);
+    audit.follow();
+    audit.keepUp();
+  }
 }

@@ -8,6 +8,8 @@ export interface ProcessSurface {
   /** All of standard input. */
   readInput(): Promise<string>;
   kill(): void;
+  /** SIGHUP, by which log rotation says that it renamed a file. */
+  onHangup(listener: () => void): void;
 }
 
 /** Runs one verb of the program; resolves with its exit code. */

@@ -13,8 +13,10 @@ import { RecordStore } from '../kube/records.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { Loop } from '../runtime/loop.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
+import type { AuditStream } from '../telemetry/audit-stream.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
+import type { Causes } from './causes.ts';
 import type { ClientTargets } from './client-targets.ts';
 import { ClientChanges } from './client-changes.ts';
 import { clocksAgree } from './client-snapshot.ts';
@@ -41,6 +43,7 @@ export interface MachineParts {
   readonly random: () => number;
   readonly metrics: Metrics;
   readonly audit: AuditLog;
+  readonly auditStream: Pick<AuditStream, 'trouble'>;
   readonly memory: Memory;
   readonly providers: PoolProviders;
   readonly handIns: HandIns;
@@ -52,6 +55,7 @@ export interface MachineParts {
   readonly effects: Effects<EffectName>;
   readonly reporter: Reporter;
   readonly troubles: Troubles;
+  readonly causes: Causes;
   readonly epoch: () => number;
   readonly installation: () => string;
   readonly configuration: () => Configuration;
@@ -74,6 +78,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     records: sessions,
     effects,
     audit,
+    auditTrouble: () => parts.auditStream.trouble,
     metrics,
     clock,
     epoch,
@@ -110,6 +115,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     metrics,
     clock,
     written: (namespace, error) => parts.troubles.delivered(namespace, error),
+    causes: parts.causes,
     forget: (key) => void seen.delete(key),
     denied: (key, reason, message) => parts.reporter.denied(key, reason, message),
     revokerOf: (client, n) => revokerOf(memory.clients.get(client)?.record, n)?.credential,

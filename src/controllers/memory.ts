@@ -124,6 +124,12 @@ export class Memory {
     return this.sessions.byIndex(indexes.session, `${podUid}.${identity}`)[0]?.[1];
   }
 
+  /** Of all records: a Lease that was deleted by hand starts counting anew, but the records do not. */
+  highestEpoch(): number {
+    const stored = [...this.clients.entries(), ...this.sessions.entries()];
+    return stored.reduce((highest, [, { record }]) => Math.max(highest, record?.epoch ?? 0), 0);
+  }
+
   nodeLost(name: string | undefined, notReadyFor: (since: number) => boolean): boolean {
     const node = name === undefined ? undefined : this.nodes.get(name);
     return node !== undefined && !node.ready && node.notReadySince !== undefined && notReadyFor(node.notReadySince);

@@ -1,68 +1,136 @@
+import { reasons as known } from '../api/reasons.ts';
 import { type Instant, second } from '../clock.ts';
 import type { Guard } from '../domain/access/access.ts';
+import type { Token } from '../domain/token.ts';
+import type { CircuitHealth } from '../runtime/budget.ts';
 import type { Loop } from '../runtime/loop.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { ClientTargets } from './client-targets.ts';
-import { rotationFacts } from './rotation-facts.ts';
+import type { MetricName, Metrics } from '../telemetry/metrics.ts';
+import type { Credentials } from './credentials.ts';
 import type { Memory } from './memory.ts';
-import type { Watches } from './watches.ts';
+import { refusals } from './provider-calls.ts';
+import type { WatchHealth } from './readiness.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */
 export function collectMetrics(o: {
   readonly metrics: Metrics;
   readonly memory: Memory;
-  readonly targets: ClientTargets;
-  readonly watches: Watches;
+  readonly watches: readonly WatchHealth[];
   readonly depth: ReturnType<Loop['depth']>;
   readonly guard: Guard;
   readonly leads: boolean;
   readonly now: Instant;
+  readonly credentials: Credentials;
+  readonly troubles: readonly (readonly [string, CircuitHealth])[];
 }): void {
   const { metrics, memory, now } = o;
   metrics.set('ci_identity_leader', {}, o.leads ? 1 : 0);
   metrics.set('ci_identity_guard_intact', {}, o.guard.is === 'Intact' ? 1 : 0);
   metrics.reset('ci_identity_queue_depth_keys');
   for (const [lane, keys] of o.depth.lanes) metrics.set('ci_identity_queue_depth_keys', { lane: String(lane) }, keys);
-  for (const [watch, health] of o.watches.health()) {
-    metrics.set('ci_identity_watch_synced', { watch }, health.synced ? 1 : 0);
-    if (health.lastEventAt !== undefined)
-      metrics.set('ci_identity_watch_age_seconds', { watch }, (now - health.lastEventAt) / second);
+  metrics.set('ci_identity_queue_delayed_keys', {}, o.depth.delayed);
+  for (const { name: watch, synced, lastEventAt } of o.watches) {
+    metrics.set('ci_identity_watch_synced', { watch }, synced ? 1 : 0);
+    if (lastEventAt !== undefined)
+      metrics.set('ci_identity_watch_age_seconds', { watch }, (now - lastEventAt) / second);
   }
-  metrics.reset('ci_identity_sessions_live');
-  const live = new Map<string, number>();
-  for (const [, { record }] of memory.sessions.entries()) {
-    if (record?.tokens.at(-1)?.end === undefined && record !== undefined)
-      live.set(record.pool.name, (live.get(record.pool.name) ?? 0) + 1);
-  }
-  for (const [pool, count] of live) metrics.set('ci_identity_sessions_live', { pool }, count);
-  collectCredentials(metrics, memory, o.targets);
+  collectSessions(metrics, memory, now);
+  collectProviders(metrics, o.credentials, o.troubles);
+  collectCredentials(metrics, o.credentials);
+  collectReadiness(metrics, memory);
+  startAtZero(metrics, memory, o.credentials.issuers());
 }
 
-const unknownYet = { generation: 0, since: Number.POSITIVE_INFINITY, next: Number.POSITIVE_INFINITY };
+/** Counters whose first step is an alarm begin at 0: from nothing to 1 is no increase. */
+function startAtZero(metrics: Metrics, memory: Memory, issuers: readonly string[]): void {
+  for (const machine of ['client', 'session', 'pool', 'policy', 'identity'])
+    metrics.count('ci_identity_decisions_total', { machine, outcome: 'Bug' }, 0);
+  metrics.count('ci_identity_audit_lines_total', { outcome: 'Lost' }, 0);
+  for (const [pool] of memory.pools.entries()) {
+    metrics.count('ci_identity_tokens_revoked_total', { pool, outcome: 'Expired' }, 0);
+    for (const outcome of ['Activated', 'RolledBack'])
+      metrics.count('ci_identity_rotations_total', { pool, outcome }, 0);
+  }
+  for (const issuer of issuers)
+    for (const reason of refusals) metrics.count('ci_identity_authentications_failed_total', { issuer, reason }, 0);
+}
 
-/** Per pool: the newest current generation and the oldest moment since which one is current. */
-function collectCredentials(metrics: Metrics, memory: Memory, targets: ClientTargets): void {
-  metrics.reset('ci_identity_credential_next_rotation_seconds');
-  metrics.reset('ci_identity_credential_generation');
-  metrics.reset('ci_identity_credential_since_seconds');
-  const pools = new Map<string, { generation: number; since: number; next: number }>();
-  for (const [name, { record }] of memory.clients.entries()) {
-    const current = record?.generations.find((generation) => generation.state === 'Current');
-    if (record === undefined || current === undefined) continue;
-    const known = pools.get(record.pool.name) ?? unknownYet;
-    const pool = memory.pools.get(record.pool.name);
-    const target = targets.find(name);
-    const { nextRotation: next = Number.POSITIVE_INFINITY } =
-      pool === undefined || target === undefined ? {} : rotationFacts(pool, target, record, undefined);
-    pools.set(record.pool.name, {
-      generation: Math.max(known.generation, current.n),
-      since: Math.min(known.since, current.since),
-      next: Math.min(known.next, next),
-    });
+function collectSessions(metrics: Metrics, memory: Memory, now: Instant): void {
+  const live = new Map<string, number>();
+  const pending = new Map<string, number>();
+  const oldest = new Map<string, number>();
+  for (const [, { record }] of memory.sessions.entries()) {
+    if (record === undefined) continue;
+    const pool = record.pool.name;
+    if (record.tokens.at(-1)?.end === undefined) live.set(pool, (live.get(pool) ?? 0) + 1);
+    for (const token of record.tokens.filter(isPending)) {
+      pending.set(pool, (pending.get(pool) ?? 0) + 1);
+      oldest.set(pool, Math.max(oldest.get(pool) ?? 0, (now - (token.endedAt ?? now)) / second));
+    }
   }
-  for (const [pool, { generation, since, next }] of pools) {
-    metrics.set('ci_identity_credential_generation', { pool }, generation);
-    metrics.set('ci_identity_credential_since_seconds', { pool }, since / second);
-    if (Number.isFinite(next)) metrics.set('ci_identity_credential_next_rotation_seconds', { pool }, next / second);
+  // A pool without any says 0, so that an alert can tell "nothing waits" from "nobody looks".
+  for (const [pool] of memory.pools.entries())
+    for (const counts of [live, pending, oldest]) counts.set(pool, counts.get(pool) ?? 0);
+  perPool(metrics, 'ci_identity_sessions_live', live);
+  perPool(metrics, 'ci_identity_revocations_pending', pending);
+  perPool(metrics, 'ci_identity_revocation_oldest_seconds', oldest);
+}
+
+/** Without its value nobody can revoke it (ExpiryOnly): it only waits for its expiry. */
+function isPending({ end, value }: Token): boolean {
+  return end === 'Forbidden' && value !== undefined;
+}
+
+function collectProviders(
+  metrics: Metrics,
+  credentials: Credentials,
+  troubles: readonly (readonly [string, CircuitHealth])[],
+): void {
+  metrics.reset('ci_identity_provider_up');
+  metrics.reset('ci_identity_clock_offset_seconds');
+  const paused = new Set(troubles.map(([resource]) => resource));
+  for (const issuer of credentials.issuers()) {
+    for (const operation of ['clients', 'tokens'])
+      metrics.set('ci_identity_provider_up', { issuer, operation }, paused.has(`${issuer}/${operation}`) ? 0 : 1);
   }
+  for (const [issuer, offset] of credentials.clockOffsets())
+    metrics.set('ci_identity_clock_offset_seconds', { issuer }, offset / second);
+}
+
+function collectCredentials(metrics: Metrics, credentials: Credentials): void {
+  const { generation, since, nextRotation } = credentials.ofPools();
+  perPool(metrics, 'ci_identity_credential_generation', generation);
+  perPool(metrics, 'ci_identity_credential_since_seconds', since);
+  perPool(metrics, 'ci_identity_credential_next_rotation_seconds', nextRotation);
+  metrics.reset('ci_identity_expiry_seconds');
+  for (const { issuer, credential, at } of credentials.expiries())
+    metrics.set('ci_identity_expiry_seconds', { issuer, credential }, at / second);
+}
+
+function collectReadiness(metrics: Metrics, memory: Memory): void {
+  metrics.reset('ci_identity_objects_not_ready');
+  const kinds = { pool: memory.pools, policy: memory.policies, identity: memory.identities } as const;
+  for (const [machine, store] of Object.entries(kinds)) {
+    const reasons = new Map([['Ready', 0]]);
+    for (const [, { status }] of store.entries()) {
+      const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+      if (ready?.status === 'True') continue;
+      // Whoever may edit a status by hand must not make labels.
+      const reason = Object.hasOwn(known, ready?.reason ?? '') ? (ready?.reason ?? '') : 'NotSynced';
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+    for (const [reason, count] of reasons) metrics.set('ci_identity_objects_not_ready', { machine, reason }, count);
+  }
+}
+
+type PoolGauge = Extract<
+  MetricName,
+  | 'ci_identity_sessions_live'
+  | 'ci_identity_revocations_pending'
+  | 'ci_identity_revocation_oldest_seconds'
+  | `ci_identity_credential_${string}`
+>;
+
+function perPool(metrics: Metrics, name: PoolGauge, values: ReadonlyMap<string, number>): void {
+  metrics.reset(name);
+  for (const [pool, value] of values) metrics.set(name, { pool }, value);
 }

@@ -13,10 +13,11 @@ import { Leader } from '../runtime/leader.ts';
 import { Loop } from '../runtime/loop.ts';
 import { type Part, loopLag, manage } from '../runtime/manager.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
-import type { Health } from '../telemetry/health.ts';
+import type { AuditStream } from '../telemetry/audit-stream.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
+import { Causes } from './causes.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
 import { Definitions } from './definitions.ts';
@@ -27,7 +28,7 @@ import { HandIns } from './hand-ins.ts';
 import { readInstallation } from './installation.ts';
 import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
-import { collectMetrics } from './metrics.ts';
+import { Observation } from './observation.ts';
 import { repeat } from './periodic.ts';
 import { PoolProviders } from './pool-providers.ts';
 import { ReferencedKeys } from './referenced-keys.ts';
@@ -48,6 +49,7 @@ export interface OperatorOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly audit: AuditLog;
+  readonly auditStream: Pick<AuditStream, 'trouble' | 'waiting'>;
   readonly crash?: (name: string, moment: 'before' | 'after') => void;
 }
 
@@ -61,6 +63,8 @@ const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
 export class Operator {
+  /** What it says of itself to scrapes and probes. */
+  readonly observation: Observation;
   readonly #o: OperatorOptions;
   readonly #memory: Memory;
   readonly #keys: ReferencedKeys;
@@ -101,6 +105,7 @@ export class Operator {
     });
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
     this.#targets = new ClientTargets(this.#memory);
+    const causes = new Causes();
     this.#leader = new Leader({
       id: options.id,
       lease: leaseAccess(connection, { namespace, name: leaseName }),
@@ -129,12 +134,18 @@ export class Operator {
       random,
       budgets: this.#budgets,
       workers: 32,
-      onDecision: (...report) => this.#reporter.decision(...report),
+      onDecision: (machine, key, decision, previousRow) => {
+        this.#reporter.decision(machine, key, decision, previousRow);
+        if (machine === machines.session) causes.decided(key, decision.row, clock.now());
+      },
       onFailure: (machine, key, ...report) => {
         this.#reporter.failure(machine, key, ...report);
         if (machine === machines.client) this.#wiring.clientFailed(key);
       },
-      onWork: (machine, _row, outcome) => metrics.count('ci_identity_decisions_total', { machine, outcome }),
+      onWork: (machine, _row, outcome, took) => {
+        metrics.count('ci_identity_decisions_total', { machine, outcome });
+        metrics.observe('ci_identity_work_seconds', { machine }, took / second);
+      },
     });
     this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
@@ -157,6 +168,19 @@ export class Operator {
       watches: this.#watches,
       now: () => this.#apiServerTime(),
     });
+    this.observation = new Observation({
+      ...options,
+      memory: this.#memory,
+      targets: this.#targets,
+      providers: this.#providers,
+      apiServerOffset: () => connection.serverTime()?.offset,
+      watches: this.#watches,
+      loop: this.#loop,
+      guard: this.#guard,
+      leader: this.#leader,
+      budgets: this.#budgets,
+      definitions: this.#definitions,
+    });
     registerMachines(this.#loop, {
       ...options,
       memory: this.#memory,
@@ -170,6 +194,7 @@ export class Operator {
       effects: this.#effects,
       reporter: this.#reporter,
       troubles: this.#troubles,
+      causes,
       epoch: () => this.#leader.epoch,
       installation: () => this.#installation,
       configuration: () => this.#configuration,
@@ -231,43 +256,13 @@ export class Operator {
     await this.#refreshKeys(AbortSignal.timeout(15 * second));
   }
 
-  collect(): void {
-    collectMetrics({
-      metrics: this.#o.metrics,
-      memory: this.#memory,
-      targets: this.#targets,
-      watches: this.#watches,
-      depth: this.#loop.depth(),
-      guard: this.#guard.current(),
-      leads: this.#leader.held(),
-      now: this.#o.clock.now(),
-    });
-  }
-
-  health(): Health {
-    return {
-      live: () => [{ name: 'process', ok: true }],
-      ready: () => [this.#definitions.check(), ...this.#watches.checks()],
-    };
-  }
-
   async #lead(signal: AbortSignal): Promise<void> {
-    await this.#leader.raiseEpoch(this.#highestEpoch() + 1, signal);
+    await this.#leader.raiseEpoch(this.#memory.highestEpoch() + 1, signal);
     this.#o.logger.info('leading', { epoch: this.#leader.epoch });
-    this.#o.audit.record({
-      event: 'Started',
-      outcome: 'Success',
-      reason: 'Ready',
-      message: `epoch ${this.#leader.epoch}`,
-    });
+    const message = `epoch ${this.#leader.epoch}`;
+    this.#o.audit.record({ event: 'Started', outcome: 'Success', reason: 'Ready', message });
     this.#wiring.everything();
     await this.#loop.run(signal);
-  }
-
-  /** Of all records: a Lease that was deleted by hand starts counting anew, but the records do not. */
-  #highestEpoch(): number {
-    const stored = [...this.#memory.clients.entries(), ...this.#memory.sessions.entries()];
-    return stored.reduce((highest, [, { record }]) => Math.max(highest, record?.epoch ?? 0), 0);
   }
 
   async #refreshKeys(signal: AbortSignal): Promise<void> {

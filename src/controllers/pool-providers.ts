@@ -7,7 +7,7 @@ import type { Capabilities, IdentityProvider } from '../providers/port.ts';
 import type { Rate } from '../runtime/budget.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Memory } from './memory.ts';
-import { counted } from './provider-calls.ts';
+import { counted, refusals } from './provider-calls.ts';
 import type { ReferencedKeys } from './referenced-keys.ts';
 
 /** Where the configuration sets no limit: more than one machine can do. */
@@ -50,6 +50,11 @@ export class PoolProviders {
     return this.#issuers.get(url);
   }
 
+  /** Every configured issuer. */
+  issuers(): readonly Issuer[] {
+    return this.#issuers.all();
+  }
+
   /** What is known of the provider so far: its metadata may not have been read yet. */
   capabilities(issuer: string): Capabilities | undefined {
     return this.#issuers.get(issuer)?.capabilities();
@@ -72,9 +77,11 @@ export class PoolProviders {
     });
     return (
       provider &&
-      counted(provider, (operation, outcome) =>
-        this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome }),
-      )
+      counted(provider, (operation, outcome) => {
+        this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome });
+        if (refusals.has(outcome))
+          this.#metrics.count('ci_identity_authentications_failed_total', { issuer, reason: outcome });
+      })
     );
   }
 

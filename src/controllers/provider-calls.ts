@@ -1,8 +1,16 @@
+import type { Reason } from '../api/reasons.ts';
 import { OperatorError } from '../errors.ts';
 import type { ClientRegistry, IdentityProvider, TokenSource } from '../providers/port.ts';
 
 /** Told of every call when it has ended: `Done` or the reason of its failure. */
 export type CallCounter = (operation: string, outcome: string) => void;
+
+/** Reasons that say: the provider does not accept a credential of ours. */
+export const refusals: ReadonlySet<string> = new Set<Reason>([
+  'CredentialRefused',
+  'RegistrationCredentialRefused',
+  'RegistrationAccessTokenLost',
+]);
 
 /** The same provider, with every call counted. */
 export function counted(provider: IdentityProvider, count: CallCounter): IdentityProvider {

@@ -22,6 +22,8 @@ const tokenDeadline = 30 * second;
 /** How long a record that could not be stored is tried again. */
 const storeFor = 60 * second;
 const storeEvery = second / 4;
+/** How soon a token is asked for again that could not be audited. */
+const unauditedPause = 2 * second;
 
 export interface MinterOptions {
   readonly memory: Memory;
@@ -29,6 +31,8 @@ export interface MinterOptions {
   readonly records: RecordStore<SessionRecord>;
   readonly effects: Effects<EffectName>;
   readonly audit: SessionAudit;
+  /** Why audit lines cannot be written now. */
+  auditTrouble(): string | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly epoch: () => number;
@@ -76,9 +80,9 @@ export class Minter {
       this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
     );
     if (!allowed) return;
-    this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...this.#what(minting) });
+    this.#announce(minting, reason);
     const started = this.#o.clock.now();
-    const answer = await this.#request(minting, signal);
+    const answer = await this.#request(minting, reason, signal);
     if (this.#o.memory.holdsToken(answer.sha256)) throw sameTokenAgain(facts.issuer);
     const token = await this.#checked(minting, answer, started, signal);
     const next = minted(
@@ -127,27 +131,57 @@ export class Minter {
     return { key, s, action, client: { ...client, current }, credential, provider, tokens: provider.tokens, facts };
   }
 
-  async #request(minting: Minting, signal: AbortSignal): Promise<Minted> {
-    const { tokens, action, client, credential, facts } = minting;
+  /** Nothing is granted that the audit stream does not know of. */
+  #announce(minting: Minting, reason: string): void {
+    const { key, s } = minting;
+    this.#refuseUnaudited(minting);
+    this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...this.#what(minting) });
     try {
-      return await this.#o.effects.run(
+      this.#refuseUnaudited(minting);
+    } catch (error) {
+      const failed = { event: 'Failed', outcome: 'Failure', reason: 'AuditBlocked' } as const;
+      this.#o.audit.record(key, s, { ...failed, ...this.#what(minting) });
+      throw error;
+    }
+  }
+
+  #refuseUnaudited({ facts }: Minting): void {
+    const trouble = this.#o.auditTrouble();
+    if (trouble === undefined) return;
+    throw new OperatorError({
+      class: 'Waiting',
+      reason: 'AuditBlocked',
+      retryAt: plus(this.#o.clock.now(), unauditedPause),
+      message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${trouble}`,
+    });
+  }
+
+  async #request(minting: Minting, reason: string, signal: AbortSignal): Promise<Minted> {
+    const { tokens, action, client, credential, facts } = minting;
+    const started = this.#o.clock.monotonic();
+    try {
+      const answer = await this.#o.effects.run(
         'session.Mint.call',
         { deadline: tokenDeadline, signal, whose: 'Issuer' },
         (bounded) => tokens.mint(action.ask, client.current.clientId, credential, bounded),
       );
+      const took = (this.#o.clock.monotonic() - started) / second;
+      const labels = { pool: facts.pool.name, operation: reason };
+      this.#o.metrics.observe('ci_identity_token_request_seconds', labels, took);
+      return answer;
     } catch (error) {
-      const reason = error instanceof OperatorError ? error.reason : 'InternalError';
-      this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Failure', reason });
+      const why = error instanceof OperatorError ? error.reason : 'InternalError';
+      const labels = { pool: facts.pool.name, outcome: 'Failure', reason: why };
+      this.#o.metrics.count('ci_identity_tokens_minted_total', labels);
       const message = error instanceof OperatorError ? error.message : 'a bug; the log has the details';
       this.#o.audit.record(minting.key, minting.s, {
         event: 'Failed',
         outcome: 'Failure',
-        reason,
+        reason: why,
         message,
         ...this.#what(minting),
       });
-      if (reason === 'CredentialRefused')
-        await this.#o.credentialRefused(client.name, client.current.generation, signal);
+      if (why === 'CredentialRefused') await this.#o.credentialRefused(client.name, client.current.generation, signal);
       if (concernsTheAsk(error)) await this.#o.askDoubted(client.name, action.hash, signal);
       throw error;
     }

@@ -1,5 +1,5 @@
 import { deliverySecretName } from '../api/names.ts';
-import { type Clock, type Instant, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, earliest, second } from '../clock.ts';
 import type { Decision } from '../decision.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
@@ -15,6 +15,7 @@ import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import type { SessionAudit } from './session-audit.ts';
@@ -38,6 +39,7 @@ export interface SessionMachineOptions {
   readonly deliveries: Deliveries;
   /** How the delivery of a Secret into a namespace ended; `error` absent: it is there. */
   written(namespace: string, error?: unknown): void;
+  readonly causes: Causes;
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
   /** Somebody should hear that a pod got an error instead of a token. */
@@ -62,6 +64,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const snapshot = snapshotSession(this.#o.sources, key, failure);
     if (snapshot === undefined) {
       this.#o.delivered.delete(key);
+      this.#o.causes.forget(key);
       this.#o.forget(key);
     }
     return snapshot;
@@ -168,7 +171,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   async #revoke(key: string, s: SessionSnapshot, sha256: string, reason: string, signal: AbortSignal): Promise<void> {
     const token = s.record?.tokens.find((held) => held.sha256 === sha256);
     if (s.record === undefined || token === undefined) return;
+    const started = this.#o.clock.monotonic();
     const outcome = await this.#askForRevocation(s.record, token, signal);
+    this.#measureRevocation(key, s.record.pool.name, token, outcome, this.#o.clock.monotonic() - started);
     const next = outcome === 'NotSupported' ? unrevocable(s.record, sha256) : dropped(s.record, [sha256]);
     await this.#write('session.Revoke.record', s, next, signal);
     this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
@@ -180,6 +185,16 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       token_sha256: sha256,
       generation: token.generation,
     });
+  }
+
+  /** A superseded token has no cause to be fast about: only forbidden ones count as lag. */
+  #measureRevocation(key: string, pool: string, token: Token, outcome: string, took: Milliseconds): void {
+    const { metrics, causes, clock } = this.#o;
+    if (outcome !== 'NotSupported')
+      metrics.observe('ci_identity_token_request_seconds', { pool, operation: 'Revoke' }, took / second);
+    if (token.end !== 'Forbidden') return;
+    const since = earliest(causes.seenAt(key), token.endedAt) ?? clock.now();
+    metrics.observe('ci_identity_revoke_lag_seconds', { pool, outcome }, (clock.now() - since) / second);
   }
 
   async #askForRevocation(
@@ -206,9 +221,13 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     signal: AbortSignal,
   ): Promise<void> {
     if (s.record === undefined) return;
+    const { tokens: held, pool } = s.record;
     await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
-    for (const token of tokens)
+    for (const token of tokens) {
+      const late = held.some(({ sha256, end }) => sha256 === token && end === 'Forbidden');
+      if (late) this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: pool.name, outcome: 'Expired' });
       this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
+    }
   }
 
   async #write(

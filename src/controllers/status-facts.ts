@@ -46,6 +46,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const capabilities = providers.capabilities(issuer);
   const outage = sources.troubles.outage(issuer);
   const existing = sources.handIns.existing(pool);
+  const clockOffset = providers.issuer(issuer)?.clockOffset();
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
@@ -59,7 +60,8 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     guard: sources.guard(),
     ...(outage === undefined ? {} : { outage }),
     clients: sources.targets.ofPool(name).map((record) => clientView(sources, pool, record)),
-    ...(capabilities === undefined ? {} : { capabilities }),
+    ...(capabilities === undefined ? {} : { capabilities, credentialPropagation: capabilities.credentialPropagation }),
+    ...(clockOffset === undefined ? {} : { clockOffset }),
     ...(writtenAt === undefined ? {} : { writtenAt }),
   };
 }

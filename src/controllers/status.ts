@@ -128,13 +128,17 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
     if (next !== undefined) store.put(key, next);
   }
 
+  /** One event for each change of the summary, and of whether the provider lets us in. */
   #tell(known: Resource<Spec, Status>, status: Status): void {
-    const ready = status.conditions?.find(({ type }) => type === 'Ready');
-    const before = known.status?.conditions?.find(({ type }) => type === 'Ready');
-    if (ready === undefined || (ready.reason === before?.reason && ready.status === before.status)) return;
     const { apiVersion, kind, uid, metadata } = known;
     const { name, namespace } = metadata;
     const regarding = { apiVersion, kind, uid, name, ...(namespace === undefined ? {} : { namespace }) };
-    this.#parts.reporter.readyChanged(regarding, ready.status === 'True', ready.reason, ready.message);
+    for (const type of ['Ready', 'Authenticating']) {
+      const now = status.conditions?.find((condition) => condition.type === type);
+      const before = known.status?.conditions?.find((condition) => condition.type === type);
+      if (now === undefined || (now.reason === before?.reason && now.status === before.status)) continue;
+      if (before === undefined && type !== 'Ready' && now.status === 'True') continue;
+      this.#parts.reporter.readyChanged(regarding, now.status === 'True', now.reason, now.message);
+    }
   }
 }

@@ -19,7 +19,6 @@ import {
 import type { PodFacts } from '../domain/session/machine.ts';
 import { Reflector, type ReflectorHealth, type Source } from '../runtime/reflector.ts';
 import { type Kept, Store } from '../runtime/store.ts';
-import type { Check } from '../telemetry/health.ts';
 import type { Memory } from './memory.ts';
 import { PodWatches } from './pod-watches.ts';
 import { indexPods } from './wiring.ts';
@@ -87,17 +86,13 @@ export class Watches {
     this.pods.endAll();
   }
 
-  health(): readonly (readonly [string, ReflectorHealth])[] {
-    const pods = this.pods.health().map(([namespace, health]) => [`pods/${namespace}`, health] as const);
-    return [...this.#reflectors.map(({ name, health }) => [name, health()] as const), ...pods];
+  /** Without the pods of namespaces: whoever labels one without its RoleBinding must not make every replica unready. */
+  coreHealth(): readonly (readonly [string, ReflectorHealth])[] {
+    return this.#reflectors.map(({ name, health }) => [name, health()] as const);
   }
 
-  /** Without the pods of namespaces: whoever labels one without its RoleBinding must not make every replica unready. */
-  checks(): readonly Check[] {
-    return this.#reflectors.map(({ name, health }) => {
-      const { synced, message = 'not read completely yet' } = health();
-      return { name: `watch ${name}`, ok: synced, message };
-    });
+  podHealth(): readonly (readonly [string, ReflectorHealth])[] {
+    return this.pods.health().map(([namespace, health]) => [`pods/${namespace}`, health] as const);
   }
 
   /** Everything but pods has been read completely once. */

@@ -1,5 +1,6 @@
 /** The only place that calls identity providers. */
-import { Agent, request } from 'undici';
+import { TLSSocket } from 'node:tls';
+import { Agent, buildConnector, request } from 'undici';
 import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
 import { LostLeaseError } from '../errors.ts';
 import { unreachable } from './classify.ts';
@@ -56,6 +57,7 @@ export class Http {
   #agent: Agent | undefined;
   #caOfAgent: string | undefined;
   #offset: Milliseconds | undefined;
+  #certificateExpiry: Instant | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -64,6 +66,11 @@ export class Http {
   /** Provider's clock minus ours at its last answer that told it, ± 1 s; `undefined` before the first. */
   get clockOffset(): Milliseconds | undefined {
     return this.#offset;
+  }
+
+  /** When the certificate that the provider showed last expires; `undefined` before the first connection. */
+  get certificateExpiry(): Instant | undefined {
+    return this.#certificateExpiry;
   }
 
   /** The time by which the provider judges an assertion; ours while they agree within the accuracy of a `Date` header. */
@@ -122,14 +129,30 @@ export class Http {
       allowH2: false,
       connections: 32,
       pipelining: 1,
-      connect: {
-        timeout: 5 * second,
-        minVersion: 'TLSv1.2',
-        lookup: guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup) as never,
-        ...(ca === undefined ? {} : { ca }),
-      },
+      connect: this.#connector(ca),
     });
     return this.#agent;
+  }
+
+  #connector(ca: string | undefined): buildConnector.connector {
+    const connect = buildConnector({
+      timeout: 5 * second,
+      allowH2: false,
+      minVersion: 'TLSv1.2',
+      lookup: guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup) as never,
+      ...(ca === undefined ? {} : { ca }),
+    });
+    return (options, callback) =>
+      connect(options, (...[error, socket]) => {
+        if (error === null) this.#saw(socket);
+        callback(...([error, socket] as Parameters<buildConnector.Callback>));
+      });
+  }
+
+  /** A resumed TLS session shows no certificate: what was seen before stays. */
+  #saw(socket: unknown): void {
+    const validTo = socket instanceof TLSSocket ? socket.getPeerCertificate().valid_to : undefined;
+    this.#certificateExpiry = (validTo === undefined ? undefined : parseHttpDate(validTo)) ?? this.#certificateExpiry;
   }
 }
 

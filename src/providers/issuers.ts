@@ -1,5 +1,6 @@
-import type { Clock, Milliseconds } from '../clock.ts';
+import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import type { Redacted } from '../redacted.ts';
+import { type Expiring, bundleExpiry, tokenExpiry } from './expiry.ts';
 import { Http } from './http.ts';
 import { capabilitiesOf, type OidcAdapter, oidcAdapter, type OidcIssuer } from './oidc/adapter.ts';
 import { chooseAlgorithm, generateKey, type GeneratedKey } from './oidc/authentication.ts';
@@ -110,6 +111,18 @@ export class Issuer {
     return this.#shared.http.clockOffset;
   }
 
+  /** When what this issuer depends on expires, as far as it says so. */
+  expiries(): readonly (readonly [Expiring, Instant])[] {
+    const { registrationToken, managementToken, caBundle } = this.#settings;
+    const all: readonly (readonly [Expiring, Instant | undefined])[] = [
+      ['RegistrationToken', tokenExpiry(registrationToken?.()?.reveal())],
+      ['ManagementToken', tokenExpiry(managementToken?.()?.reveal())],
+      ['CaBundle', bundleExpiry(caBundle?.())],
+      ['TlsCertificate', this.#shared.http.certificateExpiry],
+    ];
+    return all.flatMap(([what, at]) => (at === undefined ? [] : [[what, at] as const]));
+  }
+
   close(): Promise<void> {
     return this.#shared.http.close();
   }
@@ -143,6 +156,10 @@ export class Issuers {
 
   get(url: string): Issuer | undefined {
     return this.#issuers.get(url);
+  }
+
+  all(): readonly Issuer[] {
+    return [...this.#issuers.values()];
   }
 
   async close(): Promise<void> {

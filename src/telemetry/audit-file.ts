@@ -1,24 +1,61 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 
-export interface AuditFile {
-  /** Appends; returns when the operating system has all of it, so that a line survives the process that wrote it. Throws when it cannot. */
-  readonly write: (line: string) => void;
-  readonly close: () => void;
+/** Where audit lines go. Nothing here ever blocks the program. */
+export interface AuditSink {
+  /** Gives bytes to the operating system; how many it took. 0: it is busy (a pipe that nobody reads). Throws when it cannot, such as a full disk. */
+  write(bytes: Uint8Array): number;
+  /** Opens the file anew when its name leads elsewhere by now: it was rotated by renaming. `true`: what comes next is in a new file. */
+  follow(): boolean;
+  close(): void;
 }
 
-/** Opens an audit file for appending, readable by its owner only. Where the last process was killed in the middle of a line, ends that line. */
-export function openAuditFile(path: string): AuditFile {
-  const fd = openSync(path, 'a+', 0o600);
-  const append = (text: string): void => {
-    const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+/** Standard output, opened anew so that writing to it can be refused instead of waiting. */
+export const standardOutput = '/proc/self/fd/1';
+
+// Reading too: a pipe whose reader has gone then keeps its lines for the next one instead of killing the process.
+const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+
+/**
+ * Opens a file or pipe for appending, readable by its owner only. What was written survives the process. Where the last process was killed
+ * in the middle of a line, ends that line.
+ */
+export function openAuditFile(path: string): AuditSink {
+  let fd = openAt(path);
+  return {
+    write(bytes) {
+      try {
+        return writeSync(fd, bytes);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+        throw error;
+      }
+    },
+    follow() {
+      if (isThere(path, fd)) return false;
+      const next = openAt(path);
+      closeSync(fd);
+      fd = next;
+      return true;
+    },
+    close: () => closeSync(fd),
   };
-  if (endsInsideLine(fd)) append('\n');
-  return { write: append, close: () => closeSync(fd) };
+}
+
+function openAt(path: string): number {
+  const fd = openSync(path, flags, 0o600);
+  if (endsInsideLine(fd)) writeSync(fd, '\n');
+  return fd;
+}
+
+function isThere(path: string, fd: number): boolean {
+  const open = fstatSync(fd);
+  if (!open.isFile()) return true;
+  const named = statSync(path, { throwIfNoEntry: false });
+  return named?.ino === open.ino && named.dev === open.dev;
 }
 
 function endsInsideLine(fd: number): boolean {
-  const { size } = fstatSync(fd);
+  const stat = fstatSync(fd);
   const last = Buffer.alloc(1);
-  return size > 0 && readSync(fd, last, 0, 1, size - 1) === 1 && last.toString() !== '\n';
+  return stat.isFile() && stat.size > 0 && readSync(fd, last, 0, 1, stat.size - 1) === 1 && last.toString() !== '\n';
 }

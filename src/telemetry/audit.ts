@@ -69,8 +69,15 @@ export interface AuditLine extends AuditFacts {
 /** `previous` of the first line of a process. */
 export const firstPrevious = '0'.repeat(64);
 
+export interface AuditLogOptions {
+  /** Takes one line with its line end, at once and without throwing (`audit-stream.ts`). */
+  readonly write: (line: string) => void;
+  readonly clock: Clock;
+  readonly processId?: string;
+}
+
 /**
- * The audit stream of one process: numbered lines, each with the hash of the one before, so that a changed, missing or inserted line shows
+ * The audit log of one process: numbered lines, each with the hash of the one before, so that a changed, missing or inserted line shows
  * (`audit-chain.ts` checks it). A new process begins a chain of its own (`process_id`), so a restart is no gap. `audit-schema.json`
  * documents every member.
  */
@@ -80,18 +87,14 @@ export class AuditLog {
   readonly #processId: string;
   #seq = 0;
   #previous = firstPrevious;
-  #torn = false;
 
-  constructor(options: { readonly write: (line: string) => void; readonly clock: Clock; readonly processId?: string }) {
+  constructor(options: AuditLogOptions) {
     this.#write = options.write;
     this.#clock = options.clock;
     this.#processId = options.processId ?? randomUUID();
   }
 
-  /**
-   * Writes one line. Throws what `write` throws (a full disk): the line then counts as not written, the next one takes its number, and
-   * whatever part of it got out ends in a line of its own.
-   */
+  /** A line has its number as soon as it is recorded: one that is lost later leaves a gap. */
   record(facts: AuditFacts): void {
     const line: AuditLine = {
       version: 1,
@@ -104,10 +107,7 @@ export class AuditLog {
     const text = JSON.stringify(line, (_key, value: unknown) =>
       typeof value === 'string' ? clean(value, 2_048) : value,
     );
-    const start = this.#torn ? '\n' : '';
-    this.#torn = true;
-    this.#write(`${start}${text}\n`);
-    this.#torn = false;
+    this.#write(`${text}\n`);
     this.#seq += 1;
     this.#previous = sha256(text);
   }

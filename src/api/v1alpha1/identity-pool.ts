@@ -117,7 +117,7 @@ export interface IdentityPoolRotationWindow {
 }
 /** What the operator found and did. Written by the operator only, never read by it. */
 export interface IdentityPoolStatus {
-  /** True is good: Ready (the summary), Registered, CredentialCurrent, RegistrationCredentialValid; Reconciling and Stalled are there only while they are true. */
+  /** True is good: Ready (the summary), Registered, CredentialCurrent, RegistrationCredentialValid, Authenticating; Reconciling and Stalled are there only while they are true. */
   readonly conditions?: readonly Condition[];
   /** metadata.generation that the status is about. */
   readonly observedGeneration?: number;

@@ -56,4 +56,6 @@ export interface PoolFacts extends StatusFacts {
   readonly outage?: { readonly reason: Reason; readonly message: string; readonly since: Instant };
   /** As far as they are known. */
   readonly capabilities?: IdentityPoolStatusCapabilities;
+  /** Provider's clock minus ours; absent: not seen yet. */
+  readonly clockOffset?: Milliseconds;
 }

@@ -5,6 +5,7 @@ import { toRfc3339, type Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
+import { authenticating } from './authentication.ts';
 import {
   credentialCurrent,
   currentOf,
@@ -80,6 +81,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     existingRegistered(facts) ?? registered(facts),
     existingCredential(facts, now) ?? credentialCurrent(facts, now),
     registrationCredential(facts),
+    authenticating(facts, now),
   ];
   const blocked = blockedBy(facts);
   if (blocked !== undefined)

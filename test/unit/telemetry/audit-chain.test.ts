@@ -197,7 +197,7 @@ test('an audit file: appended, private, and a torn end is closed before a new pr
   const path = join(folder, 'audit.jsonl');
   const append = (lines: readonly string[]): void => {
     const file = openAuditFile(path);
-    for (const line of lines) file.write(`${line}\n`);
+    for (const line of lines) file.write(Buffer.from(`${line}\n`));
     file.close();
   };
   append(chain);

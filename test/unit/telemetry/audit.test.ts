@@ -136,20 +136,3 @@ test('a secret that slips into a fact is printed as a placeholder', (t) => {
       .includes('hunter2'),
   );
 });
-
-test('a line that could not be written throws, takes no number, and what got out of it ends in a line of its own', (t) => {
-  let text = '';
-  let room = 300;
-  const write = (line: string): void => {
-    text += line.slice(0, room);
-    if (line.length > room) throw new Error('ENOSPC');
-    room -= line.length;
-  };
-  const log = new AuditLog({ write, clock: new VirtualClock(), processId: 'p' });
-  const record = (): void => log.record({ event: 'Started', outcome: 'Success', reason: 'Ready' });
-  record();
-  t.throws(record, { message: 'ENOSPC' });
-  room = 10_000;
-  record();
-  t.like(verifyChain(text.split('\n')), { is: 'Whole', lines: 2, torn: [2] });
-});

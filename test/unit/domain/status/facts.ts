@@ -91,9 +91,12 @@ export function policyFacts(partial: Partial<PolicyFacts> = {}): PolicyFacts {
   };
 }
 
-/** `Ready=True/Ready Authorized=False/NoRule …`, which is what a table can compare. */
+/** `Ready=True/Ready Authorized=False/NoRule …`, which is what a table can compare; that nobody refuses us goes without saying. */
 export function brief(status: { readonly conditions?: CiIdentityStatus['conditions'] }): string {
-  return (status.conditions ?? []).map(({ type, status: value, reason }) => `${type}=${value}/${reason}`).join(' ');
+  return (status.conditions ?? [])
+    .map(({ type, status: value, reason }) => `${type}=${value}/${reason}`)
+    .filter((text) => text !== 'Authenticating=True/Authenticated')
+    .join(' ');
 }
 
 export function messageOf(status: { readonly conditions?: CiIdentityStatus['conditions'] }, type: string): string {

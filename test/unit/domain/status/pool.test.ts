@@ -11,7 +11,7 @@ import { statusProblems } from './schema.ts';
 
 const problemsWith = statusProblems('identitypools.yaml');
 
-const own = ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid'];
+const own = ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid', 'Authenticating'];
 const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailure => ({
   reason,
   terminal,
@@ -90,7 +90,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   [
     'the registration credential is refused before the first client',
     { clients: [{ ...unregistered, failure: failure('RegistrationCredentialRefused', true) }] },
-    'Ready=False/RegistrationCredentialRefused Registered=False/RegistrationCredentialRefused CredentialCurrent=False/RegistrationCredentialRefused RegistrationCredentialValid=False/RegistrationCredentialRefused Stalled=True/RegistrationCredentialRefused',
+    'Ready=False/RegistrationCredentialRefused Registered=False/RegistrationCredentialRefused CredentialCurrent=False/RegistrationCredentialRefused RegistrationCredentialValid=False/RegistrationCredentialRefused Authenticating=False/RegistrationCredentialRefused Stalled=True/RegistrationCredentialRefused',
   ],
   [
     'the registration credential is used up, but nothing needs it',
@@ -105,7 +105,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   [
     'the provider refuses the credential',
     { clients: [client({ failure: failure('CredentialRefused', true) })] },
-    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/CredentialRefused',
+    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/CredentialRefused Stalled=True/CredentialRefused',
   ],
   [
     'somebody deleted the client',
@@ -128,7 +128,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   [
     'the management token is lost',
     { clients: [client({ record: record({ managementLost: true }) })] },
-    'Ready=True/Ready Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid',
+    'Ready=True/Ready Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/RegistrationAccessTokenLost',
   ],
   [
     'restored from a backup',
@@ -232,7 +232,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   [
     'being deleted, and nobody can delete its client any more',
     { pool: deleted, clients: [client({ wanted: true, record: record({ managementLost: true }) })] },
-    'Ready=False/RegistrationAccessTokenLost Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/RegistrationAccessTokenLost',
+    'Ready=False/RegistrationAccessTokenLost Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/RegistrationAccessTokenLost Reconciling=True/RegistrationAccessTokenLost',
   ],
   [
     'a client that is no longer wanted does not count',
@@ -579,4 +579,18 @@ test('an outage says since when, that live tokens stay good, and what the last c
     messageOf(poolStatus(poolFacts({ outage }), now), 'Ready'),
     'IdentityPool ci-bots: no tokens since 2026-11-24T12:00:00Z: issuer x: its certificate is not accepted. Tokens that pods hold stay good until they expire; it is tried again by itself.',
   );
+});
+
+test('pool: a refused credential has its likely cause and the next step in one condition', (t) => {
+  const observed = { is: 'Present', at: now, drift: ['jwks'] } as const;
+  const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }], observed });
+  const facts = poolFacts({ clients: [client({ record: refused })] });
+  const condition = poolStatus(facts, now).conditions?.find(({ type }) => type === 'Authenticating');
+  t.like(condition, { status: 'False', reason: 'ClientDrifted' });
+  t.is(
+    condition?.message,
+    'IdentityPool ci-bots: issuer https://idp.example.com/realms/ci does not let us in, and the likely cause is: the client was changed there by somebody else (jwks). The operator sets it back; find out who changes it.',
+  );
+  const fine = poolStatus(poolFacts({}), now).conditions?.find(({ type }) => type === 'Authenticating');
+  t.like(fine, { status: 'True', reason: 'Authenticated' });
 });

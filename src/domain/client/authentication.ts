@@ -1,0 +1,130 @@
+/** Why a provider refuses our credentials, and what to do about it: one table. */
+import type { Reason } from '../../api/reasons.ts';
+import { formatDuration, second, toRfc3339 } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import type { ClientRecord, Generation } from './record.ts';
+
+/** What is known when a credential was refused. */
+export interface RefusedCredential {
+  /** Which call refused it. */
+  readonly call: 'Token' | 'Register' | 'Manage';
+  /** What the provider said, cleaned. */
+  readonly said: string;
+  /** The credential of the client; absent for registration credentials. */
+  readonly generation?: Generation;
+  readonly observed?: ClientRecord['observed'];
+  /** Provider's clock minus ours, where it told it. */
+  readonly clockOffset?: Milliseconds;
+}
+
+/** The likely cause as a reason, what speaks for it, and the next step. */
+export interface Diagnosis {
+  readonly reason: Reason;
+  readonly why: string;
+  readonly todo: string;
+}
+
+interface DiagnosisRow {
+  readonly when: (f: RefusedCredential, now: Instant) => boolean;
+  readonly then: (f: RefusedCredential, now: Instant) => Diagnosis;
+}
+
+/** An assertion of ours lives a minute, and providers allow little beside. */
+const skewMatters: Milliseconds = 30 * second;
+
+const rows: readonly DiagnosisRow[] = [
+  {
+    when: ({ call }) => call === 'Register',
+    then: () => ({
+      reason: 'RegistrationCredentialRefused',
+      why: 'it refuses the credential with which clients are registered: it has expired, is used up or was revoked',
+      todo: 'Put a new initial access token into the Secret of registrationTokenRef; clients that exist go on',
+    }),
+  },
+  {
+    when: ({ call }) => call === 'Manage',
+    then: () => ({
+      reason: 'RegistrationAccessTokenLost',
+      why: 'it refuses the token that manages the client: it was replaced, or an answer with its successor was lost',
+      todo: 'Give managementTokenRef of the issuer, or hand in a new registration access token; tokens are issued meanwhile',
+    }),
+  },
+  {
+    when: ({ generation }, now) => (secretExpiry(generation) ?? now + 1) <= now,
+    then: ({ generation }, now) => ({
+      reason: 'SecretExpired',
+      why: `the client secret expired at ${toRfc3339(secretExpiry(generation) ?? now)}`,
+      todo: 'Rotate the credential (annotation ci-identity.dev/rotate), or raise the life of client secrets at the provider',
+    }),
+  },
+  {
+    when: ({ generation, clockOffset }) =>
+      isKey(generation) && clockOffset !== undefined && Math.abs(clockOffset) > skewMatters,
+    then: ({ clockOffset = 0 }) => ({
+      reason: 'ClockSkew',
+      why: `its clock is about ${formatDuration(roughly(clockOffset))} ${clockOffset > 0 ? 'ahead of' : 'behind'} ours, so that our signed assertions look ${clockOffset > 0 ? 'expired' : 'not yet valid'}`,
+      todo: 'Compare the clocks of the provider and of the nodes with a time server',
+    }),
+  },
+  {
+    when: ({ observed }) => observed?.is === 'Gone',
+    then: () => ({
+      reason: 'ClientGone',
+      why: 'the client no longer exists there: somebody deleted it',
+      todo: 'Bring it back, or set spec.rotation.allowSubjectChange so that a new one is registered',
+    }),
+  },
+  {
+    when: ({ observed }) => (observed?.drift.length ?? 0) > 0,
+    then: ({ observed }) => ({
+      reason: 'ClientDrifted',
+      why: `the client was changed there by somebody else (${observed?.drift.join(', ') ?? ''})`,
+      todo: 'The operator sets it back; find out who changes it',
+    }),
+  },
+  {
+    when: ({ generation }) => generation?.state === 'Created',
+    then: () => ({
+      reason: 'CredentialUnverified',
+      why: 'the credential is new, and the provider may not know it everywhere yet',
+      todo: 'It is tried again by itself',
+    }),
+  },
+  {
+    when: ({ generation, said }) => isKey(generation) && /\baud(ience)?\b/i.test(said),
+    then: () => ({
+      reason: 'AssertionAudienceWrong',
+      why: 'it does not accept the audience of our signed assertion',
+      todo: 'Compare the issuer URL in the configuration with what the provider calls itself, and the profile with the product',
+    }),
+  },
+  {
+    when: () => true,
+    then: () => ({
+      reason: 'CredentialRefused',
+      why: 'it refuses the credential of the client, which worked before',
+      todo: 'See whether the client is enabled there and still has our key; a rotation (annotation ci-identity.dev/rotate) replaces the credential',
+    }),
+  },
+];
+
+/** The first row that matches. */
+export function diagnose(facts: RefusedCredential, now: Instant): Diagnosis {
+  const row = rows.find(({ when }) => when(facts, now));
+  if (row === undefined) throw new Error('no row of the table matches');
+  return row.then(facts, now);
+}
+
+/** In half minutes: the sentence must not change with every answer. */
+function roughly(offset: Milliseconds): Milliseconds {
+  return Math.round(Math.abs(offset) / skewMatters) * skewMatters;
+}
+
+function isKey(generation: Generation | undefined): boolean {
+  return generation?.credential.type === 'PrivateKeyJwt';
+}
+
+function secretExpiry(generation: Generation | undefined): Instant | undefined {
+  const credential = generation?.credential;
+  return credential === undefined || credential.type === 'PrivateKeyJwt' ? undefined : credential.expiresAt;
+}

@@ -1,0 +1,50 @@
+import type { Instant } from '../../clock.ts';
+import { type Diagnosis, diagnose } from '../client/authentication.ts';
+import type { Generation } from '../client/record.ts';
+import { about, draft, type Draft } from './conditions.ts';
+import type { ClientView, PoolFacts } from './pool-facts.ts';
+
+const calls = {
+  CredentialRefused: 'Token',
+  RegistrationCredentialRefused: 'Register',
+  RegistrationAccessTokenLost: 'Manage',
+} as const;
+
+/** Whether the provider accepts the credentials of the pool's clients; if not, the likely cause and the next step. */
+export function authenticating(facts: PoolFacts, now: Instant): Draft {
+  const subject = `IdentityPool ${facts.pool.metadata.name}`;
+  for (const client of facts.clients) {
+    const found = diagnosisOf(facts, client, now);
+    if (found === undefined) continue;
+    const owner = client.owner === undefined ? '' : ` for the client of ${client.owner}`;
+    const message = `issuer ${facts.pool.spec.provider.issuer} does not let us in${owner}, and the likely cause is: ${found.why}. ${found.todo}.`;
+    return draft('Authenticating', 'False', found.reason, about(subject, message));
+  }
+  return draft('Authenticating', 'True', 'Authenticated', about(subject, 'no credential of ours is refused.'));
+}
+
+function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, now: Instant): Diagnosis | undefined {
+  const refused = record?.generations.find(isRefused);
+  const call =
+    (failure === undefined ? undefined : calls[failure.reason as keyof typeof calls]) ??
+    (record?.managementLost === true ? 'Manage' : refused === undefined ? undefined : 'Token');
+  if (call === undefined) return undefined;
+  const generation = refused ?? record?.generations.find(({ state }) => state === 'Current');
+  const said = failure?.message ?? '';
+  const { observed } = record ?? {};
+  return diagnose(
+    {
+      call: refused === undefined ? call : 'Token',
+      said,
+      ...(generation === undefined ? {} : { generation }),
+      ...(observed === undefined ? {} : { observed }),
+      ...(facts.clockOffset === undefined ? {} : { clockOffset: facts.clockOffset }),
+    },
+    now,
+  );
+}
+
+/** A credential that is being taken out is meant to be refused. */
+function isRefused({ state, refusedAt }: Generation): boolean {
+  return refusedAt !== undefined && (state === 'Current' || state === 'Created');
+}

@@ -1,0 +1,120 @@
+import { type Clock, type Instant, toRfc3339 } from '../clock.ts';
+import type { AuditSink } from './audit-file.ts';
+
+/** So many lines are kept while the sink takes none: what ending 25,000 sessions says. Minting stops long before. */
+const mostWaiting = 100_000;
+/** Lines that are written before others have their turn. */
+const turn = 2_000;
+
+export interface AuditStreamOptions {
+  readonly sink: AuditSink;
+  readonly clock: Clock;
+  /** Told of each line: `Written`, or `Lost` where more waited than memory may hold. */
+  readonly onLine?: (outcome: 'Written' | 'Lost') => void;
+  readonly most?: number;
+}
+
+/**
+ * Between the audit log and its sink: in order, each line whole, and nobody ever waits for it. While the sink takes nothing, lines are kept
+ * and {@link AuditStream.trouble} says so; whoever grants something must ask it first, whoever takes something away goes on.
+ */
+export class AuditStream {
+  readonly #o: AuditStreamOptions;
+  readonly #most: number;
+  #waiting: Buffer[] = [];
+  /** Index of the first line that waits, and how many of its bytes were taken already. */
+  #first = 0;
+  #taken = 0;
+  #since: Instant | undefined;
+  #why = '';
+
+  constructor(options: AuditStreamOptions) {
+    this.#o = options;
+    this.#most = options.most ?? mostWaiting;
+  }
+
+  /** How many lines the sink has not taken yet. */
+  get waiting(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  /** Why lines wait, as a sentence; `undefined`: none does. */
+  get trouble(): string | undefined {
+    if (this.#since === undefined || this.waiting === 0) return undefined;
+    return `the audit stream takes no lines since ${toRfc3339(this.#since)} (${this.#why}), ${this.waiting} wait: no token is issued until it does, revocation goes on. Make room, or let somebody read it`;
+  }
+
+  /** Writes the line, or keeps it. `line` ends with a line end. Never throws, never waits. */
+  push(line: string): void {
+    if (this.waiting >= this.#most) {
+      this.#o.onLine?.('Lost');
+      return;
+    }
+    const idle = this.waiting === 0;
+    this.#waiting.push(Buffer.from(line));
+    if (idle) this.keepUp();
+  }
+
+  /** Tries again what waits. To be called a few times a second, so that nothing waits longer than its cause. */
+  keepUp(): void {
+    for (let written = 0; written < turn && this.waiting > 0; written += 1) if (!this.#writeFirst()) return;
+    if (this.waiting > 0) return;
+    this.#waiting = [];
+    this.#first = 0;
+    this.#since = undefined;
+  }
+
+  /** Follows a file that was renamed or removed. A line that is half in the old file is written whole into the new one. */
+  follow(): void {
+    try {
+      if (this.#o.sink.follow()) this.#taken = 0;
+    } catch (error) {
+      // Its directory is gone or full: the old file goes on taking lines.
+      if (!isSystemError(error)) throw error;
+    }
+  }
+
+  /** Gives what waits a last chance; what is left then is lost with the process. */
+  async close(signal: AbortSignal): Promise<void> {
+    while (this.waiting > 0 && !signal.aborted) {
+      this.keepUp();
+      await this.#o.clock.sleepUntil((this.#o.clock.now() + 20) as Instant, signal);
+    }
+    this.#o.sink.close();
+  }
+
+  #writeFirst(): boolean {
+    const line = this.#waiting[this.#first];
+    if (line === undefined) return false;
+    const taken = this.#write(line.subarray(this.#taken));
+    if (taken === 0) return false;
+    this.#taken += taken;
+    if (this.#taken < line.length) return true;
+    this.#taken = 0;
+    this.#first += 1;
+    this.#o.onLine?.('Written');
+    if (this.#first >= turn) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+    return true;
+  }
+
+  #write(bytes: Uint8Array): number {
+    let why = 'nobody reads it';
+    try {
+      const taken = this.#o.sink.write(bytes);
+      if (taken > 0) return taken;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      why = error.code;
+    }
+    this.#since ??= this.#o.clock.now();
+    this.#why = why;
+    return 0;
+  }
+}
+
+function isSystemError(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
+}

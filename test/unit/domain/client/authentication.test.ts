@@ -1,0 +1,47 @@
+import test from 'ava';
+import type { Reason } from '#src/api/reasons.ts';
+import { type Instant, day, instant, minute, plus, second } from '#src/clock.ts';
+import { type RefusedCredential, diagnose } from '#src/domain/client/authentication.ts';
+import type { Generation } from '#src/domain/client/record.ts';
+import { Redacted } from '#src/redacted.ts';
+
+const now: Instant = instant(Date.UTC(2026, 10, 24, 12));
+const key: Generation = {
+  n: 2,
+  state: 'Current',
+  since: plus(now, -day),
+  credential: { type: 'PrivateKeyJwt', kid: 'k', alg: 'ES256', publicJwk: {}, privateJwk: new Redacted('{}') },
+};
+const secret = (expiresAt?: Instant): Generation => ({
+  ...key,
+  credential: { type: 'ClientSecretBasic', ...(expiresAt === undefined ? {} : { expiresAt }) },
+});
+const seen = { is: 'Present', at: now, drift: [] } as const;
+const base: RefusedCredential = { call: 'Token', said: '401 invalid_client', generation: key, observed: seen };
+
+const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>, reason: Reason, says: RegExp])[] = [
+  ['nothing else speaks', {}, 'CredentialRefused', /worked before/],
+  ['registration', { call: 'Register', said: '401' }, 'RegistrationCredentialRefused', /registrationTokenRef/],
+  ['management', { call: 'Manage', said: '401' }, 'RegistrationAccessTokenLost', /managementTokenRef/],
+  ['a secret past its end', { generation: secret(plus(now, -minute)) }, 'SecretExpired', /2026-11-24T11:59:00Z/],
+  ['a secret that ends tomorrow', { generation: secret(plus(now, day)) }, 'CredentialRefused', /worked before/],
+  ['a secret without an end', { generation: secret() }, 'CredentialRefused', /worked before/],
+  ['a clock that is ahead', { clockOffset: 5 * minute }, 'ClockSkew', /about 5m ahead of ours.*look expired/],
+  ['a clock that is behind', { clockOffset: -70 * second }, 'ClockSkew', /about 1m behind ours.*not yet valid/],
+  ['clocks that agree well enough', { clockOffset: 20 * second }, 'CredentialRefused', /worked before/],
+  ['a clock that is ahead, but a secret', { clockOffset: day, generation: secret() }, 'CredentialRefused', /./],
+  ['a client that is gone', { observed: { ...seen, is: 'Gone' } }, 'ClientGone', /deleted it.*allowSubjectChange/],
+  ['a changed client', { observed: { ...seen, drift: ['jwks', 'scope'] } }, 'ClientDrifted', /\(jwks, scope\)/],
+  ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
+  ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],
+  ['a word that only looks like it', { said: 'client authentication failed' }, 'CredentialRefused', /./],
+  ['skew explains more than an audience', { said: 'bad aud', clockOffset: day }, 'ClockSkew', /./],
+];
+
+for (const [what, facts, reason, says] of table) {
+  test(`${what}: ${reason}`, (t) => {
+    const diagnosis = diagnose({ ...base, ...facts }, now);
+    t.is(diagnosis.reason, reason);
+    t.regex(`${diagnosis.why}. ${diagnosis.todo}.`, says);
+  });
+}

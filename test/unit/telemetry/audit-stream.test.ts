@@ -1,0 +1,136 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { AuditLog } from '#src/telemetry/audit.ts';
+import { verifyChain } from '#src/telemetry/audit-chain.ts';
+import { AuditStream } from '#src/telemetry/audit-stream.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+/** A disk or pipe with so much room; `error`: what it says when it has none. */
+class Sink {
+  text = '';
+  room = Number.POSITIVE_INFINITY;
+  error: string | undefined;
+  moved = false;
+  closed = false;
+
+  write(bytes: Uint8Array): number {
+    const taken = Math.min(this.room, bytes.length);
+    if (taken === 0 && this.error !== undefined) throw Object.assign(new Error(this.error), { code: this.error });
+    this.text += Buffer.from(bytes.subarray(0, taken)).toString('latin1');
+    this.room -= taken;
+    return taken;
+  }
+
+  follow(): boolean {
+    const { moved } = this;
+    this.moved = false;
+    return moved;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+function streamOn(sink: Sink, most?: number) {
+  const clock = new VirtualClock();
+  const lines: string[] = [];
+  const stream = new AuditStream({
+    sink,
+    clock,
+    onLine: (outcome) => void lines.push(outcome),
+    ...(most === undefined ? {} : { most }),
+  });
+  const log = new AuditLog({ write: (line) => stream.push(line), clock, processId: 'p' });
+  const record = (): void => log.record({ event: 'Started', outcome: 'Success', reason: 'Ready' });
+  return { stream, record, lines };
+}
+
+test('a line is with the operating system before the program goes on', (t) => {
+  const sink = new Sink();
+  const { stream, record, lines } = streamOn(sink);
+  record();
+  t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: 1, torn: [] });
+  t.deepEqual([stream.waiting, stream.trouble, lines], [0, undefined, ['Written']]);
+});
+
+for (const [what, error, says] of [
+  ['a full disk', 'ENOSPC', 'ENOSPC'],
+  ['a pipe that nobody reads', undefined, 'nobody reads it'],
+] as const) {
+  test(`${what}: lines wait whole and in order, and the trouble has a sentence`, (t) => {
+    const sink = new Sink();
+    sink.error = error;
+    const { stream, record } = streamOn(sink);
+    record();
+    sink.room = 100;
+    for (let n = 0; n < 3; n += 1) record();
+    t.is(stream.waiting, 3);
+    t.is(
+      stream.trouble,
+      `the audit stream takes no lines since 2026-11-24T12:00:00Z (${says}), 3 wait: no token is issued until it does, revocation goes on. Make room, or let somebody read it`,
+    );
+    sink.room = Number.POSITIVE_INFINITY;
+    record();
+    t.is(stream.waiting, 4, 'nobody tries for every line');
+    stream.keepUp();
+    t.deepEqual([stream.waiting, stream.trouble], [0, undefined]);
+    t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: 5, torn: [] });
+  });
+}
+
+test('a file that is renamed in the middle of a line: the new file has the line whole', (t) => {
+  const sink = new Sink();
+  const { stream, record } = streamOn(sink);
+  record();
+  sink.room = 50;
+  record();
+  const old = sink.text;
+  sink.text = '';
+  sink.moved = true;
+  sink.room = Number.POSITIVE_INFINITY;
+  stream.follow();
+  stream.keepUp();
+  t.like(verifyChain(`${old}\n${sink.text}`.split('\n')), { is: 'Whole', lines: 2, torn: [2] });
+});
+
+test('more than memory may hold is lost, counted, and a gap in the chain', (t) => {
+  const sink = new Sink();
+  sink.room = 0;
+  const { stream, record, lines } = streamOn(sink, 2);
+  for (let n = 0; n < 4; n += 1) record();
+  t.deepEqual(lines, ['Lost', 'Lost']);
+  sink.room = Number.POSITIVE_INFINITY;
+  stream.keepUp();
+  record();
+  t.like(verifyChain(sink.text.split('\n')), { is: 'Broken', line: 3 });
+});
+
+test('whatever a sink takes at a time, nothing is lost, doubled or reordered', (t) => {
+  const rooms = fc.array(fc.record({ room: fc.nat(700), lines: fc.nat(3), full: fc.boolean() }), { maxLength: 30 });
+  fc.assert(
+    fc.property(rooms, (steps) => {
+      const sink = new Sink();
+      const { stream, record } = streamOn(sink);
+      let recorded = 0;
+      for (const { room, lines, full } of steps) {
+        sink.room = room;
+        sink.error = full ? 'ENOSPC' : undefined;
+        for (let n = 0; n < lines; n += 1) record();
+        recorded += lines;
+        stream.keepUp();
+      }
+      sink.room = Number.POSITIVE_INFINITY;
+      stream.keepUp();
+      t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: recorded, torn: [] });
+    }),
+  );
+});
+
+test('closing gives what waits a last chance, and not more', async (t) => {
+  const sink = new Sink();
+  const { stream, record } = streamOn(sink);
+  record();
+  await stream.close(AbortSignal.abort());
+  t.true(sink.closed);
+});
