@@ -83,7 +83,7 @@ logs: { level: loud }
   const lines = text.split('\n').filter((line) => line !== '');
   for (const problem of [
     /: the file has the unknown member "logs"; known are/,
-    /: issuers\[0\]\.profile must be Generic or Keycloak$/,
+    /: issuers\[0\]\.profile must be Generic, Keycloak or Glewlwyd$/,
     /: issuers\[1\]\.registrationTokenRef lacks the member key$/,
     /: issuers\[1\]\.url is the same as issuers\[0\]\.url; merge the two entries$/,
     /: limits\.deliveryLag must be a duration from 1s to 1h such as 150s or 3m$/,
@@ -158,7 +158,17 @@ test.serial('/metrics: every metric is there after one session, with its labels 
   }
   for (const [name, labels] of Object.entries(metrics))
     t.deepEqual([...(seen.get(name) ?? ['(not there)'])].toSorted(), [...labels].toSorted(), name);
-  const allowed = new Set(['pool', 'issuer', 'operation', 'outcome', 'reason', 'machine', 'lane', 'watch', 'kind']);
+  const allowed = new Set([
+    'pool',
+    'issuer',
+    'operation',
+    'outcome',
+    'reason',
+    'machine',
+    'lane',
+    'watch',
+    'credential',
+  ]);
   for (const [name, labels] of seen)
     t.deepEqual(
       [...labels].filter((label) => !allowed.has(label)),

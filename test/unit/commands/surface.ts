@@ -14,6 +14,7 @@ export function surface(o: { readonly input?: string; readonly environment?: Rea
       print: (text) => void (printed += text),
       complain: (text) => void (complained += text),
       readInput: async () => o.input ?? '',
+      onHangup: () => undefined,
       kill: () => {
         throw new Error('nothing of this may kill the process');
       },
