@@ -5,6 +5,7 @@ import { poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
+import { isUnmanaged } from '../domain/client/management.ts';
 import { windowState } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
 import type { Capabilities } from '../providers/port.ts';
@@ -52,7 +53,7 @@ export function snapshotClient(
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
-  const handedIn = record?.managementLost === true ? sources.handIns.managementToken(key) : undefined;
+  const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
     ...(stop === undefined ? {} : { stop }),

@@ -105,7 +105,10 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   const byAnswer = minted.expiresIn === undefined ? undefined : minted.expiresIn * second;
   const byToken = minted.jwtExp === undefined ? undefined : minted.jwtExp - (minted.providerTime ?? now);
   if (byAnswer === undefined && byToken === undefined) {
-    return unusable('LifetimeUnknown', 'the answer has no expires_in; the provider must say how long its tokens live');
+    return unusable(
+      'LifetimeUnknown',
+      'the answer has no usable expires_in; the provider must say in seconds how long its tokens live',
+    );
   }
   const life = Math.max(byAnswer ?? 0, byToken ?? 0);
   if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);

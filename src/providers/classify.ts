@@ -44,7 +44,12 @@ export function unreachable(error: unknown, where: Where, signal?: AbortSignal):
   const refused = causes(error).find((cause) => cause instanceof EgressRefused);
   if (refused instanceof EgressRefused)
     return make('AddressNotAllowed', refused.lasting, `not called, because ${refused.message}.`);
-  if (named(error, 'UnusableAnswer')) return make('ProviderMisbehaves', false, `${(error as Error).message}.`);
+  if (named(error, 'UnusableAnswer'))
+    return make(
+      'ProviderMisbehaves',
+      false,
+      `${(error as Error).message}. Is something else answering in place of the provider? ${again}`,
+    );
   if (signal?.aborted === true && !named(signal.reason, 'TimeoutError')) {
     const message = `${subject}: the call was cancelled.`;
     return new OperatorError({ class: 'Transient', reason: 'ProviderUnavailable', message, cause: error });
@@ -58,9 +63,11 @@ export function unreachable(error: unknown, where: Where, signal?: AbortSignal):
   return make(
     'ProviderUnavailable',
     false,
-    `cannot be reached: ${networkProblem(code, named(error, 'TimeoutError'))}.`,
+    `cannot be reached: ${networkProblem(code, named(error, 'TimeoutError'))}. See whether it is up, and whether the operator's namespace may reach it. ${again}`,
   );
 }
+
+const again = 'It is tried again.';
 
 function causes(error: unknown): readonly Error[] {
   const found: Error[] = [];

@@ -63,12 +63,12 @@ const tokenRows: readonly (readonly [string, Partial<Fault>, readonly string[]])
   [
     '200 with a page',
     { instead: { status: 200, body: '<html>welcome</html>' } },
-    ['Transient', 'ProviderMisbehaves', 'Object'],
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
   ],
-  ['200 and nothing', { instead: { status: 200, body: '' } }, ['Transient', 'ProviderMisbehaves', 'Object']],
+  ['200 and nothing', { instead: { status: 200, body: '' } }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
   ['204', { instead: { status: 204 } }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
-  ['truncated JSON', { instead: json(200, '{"access_token":"abc') }, ['Transient', 'ProviderMisbehaves', 'Object']],
-  ['a list', { instead: json(200, '[]') }, ['Transient', 'ProviderMisbehaves', 'Object']],
+  ['truncated JSON', { instead: json(200, '{"access_token":"abc') }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
+  ['a list', { instead: json(200, '[]') }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
   [
     'a token that is a number',
     { instead: json(200, '{"access_token":5,"token_type":"Bearer"}') },

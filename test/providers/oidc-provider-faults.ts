@@ -1,3 +1,4 @@
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderContext } from 'oidc-provider';
 
@@ -26,6 +27,8 @@ export interface Fault {
   readonly dropRequest?: boolean;
   /** Never answer. */
   readonly hang?: boolean;
+  /** Answer 200 and then this text again and again, so many milliseconds apart, without an end. */
+  readonly endless?: { readonly text: string; readonly every: number };
   /** Do the work, then change what is answered. */
   readonly rewrite?: (answer: { status: number; body: unknown }) => {
     status?: number;
@@ -104,6 +107,18 @@ async function echoOf({ req }: ProviderContext, status: number): Promise<CannedA
   return { status, body: { error: 'server_error', error_description: said, debug: { said, headers: req.headers } } };
 }
 
+async function endless({ res }: ProviderContext, { text, every }: NonNullable<Fault['endless']>): Promise<void> {
+  const drip = async function* (): AsyncGenerator<string> {
+    for (;;) {
+      yield text;
+      await sleep(every);
+    }
+  };
+  res.writeHead(200, { 'content-type': 'application/json' });
+  // It ends when the other side has had enough.
+  await pipeline(drip, res).catch(() => undefined);
+}
+
 /** Koa middleware in front of everything that counts the requests and plays the faults. */
 export function faultMiddleware(faults: Faults, stats: Stats) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
@@ -120,6 +135,11 @@ export function faultMiddleware(faults: Faults, stats: Stats) {
       ctx.respond = false;
       stats.note(endpoint, -1);
       return;
+    }
+    if (fault?.endless !== undefined) {
+      ctx.respond = false;
+      stats.note(endpoint, 200);
+      return endless(ctx, fault.endless);
     }
     if (fault?.echo !== undefined) answer(ctx, await echoOf(ctx, fault.echo));
     else if (fault?.instead !== undefined) answer(ctx, fault.instead);

@@ -31,6 +31,8 @@ declare module 'oidc-provider' {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>);
     readonly InitialAccessToken: { new (payload: object): Saved; find(value: string): Promise<Saved | undefined> };
     proxy: boolean;
+    /** Koa's: connections that break are not printed. */
+    silent: boolean;
     use(middleware: (ctx: ProviderContext, next: () => Promise<void>) => Promise<void>): void;
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
     on(event: string, listener: (...args: readonly never[]) => void): this;

@@ -170,6 +170,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
       },
     },
   });
+  provider.silent = true;
   let issued = 0;
   provider.on('client_credentials.issued', () => void (issued += 1));
   provider.on('client_credentials.saved', () => void (issued += 1));

@@ -19,6 +19,12 @@ export function managementRefused(record: ClientRecord, now: Instant): ClientRec
   return checked({ ...rest, ...kept, generations, managementLost: true });
 }
 
+/** Nothing proves to the provider that we may change or delete the client: the token was lost with an answer, or never given. */
+export function isUnmanaged({ variant, managementLost, management, generations }: ClientRecord): boolean {
+  const exists = generations.some(({ state }) => state !== 'Planned');
+  return managementLost === true || (variant !== 'External' && exists && management === undefined);
+}
+
 /** A person's registration access token takes the place of the lost one, for every credential of the current client; a look tries it. */
 export function managementHandedIn(
   record: ClientRecord,

@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import { isExternal } from './existing.ts';
-import { managementHandedIn } from './management.ts';
+import { isUnmanaged, managementHandedIn } from './management.ts';
 import { generation, highestGeneration, inState, isForeign, isLive, openRequests } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
@@ -43,7 +43,7 @@ const restored: ClientRow = {
 const handedInRow: ClientRow = {
   name: 'handed-in',
   when: ({ record, handedIn }) =>
-    record?.managementLost === true && handedIn !== undefined && handedIn.digest !== record.handedIn,
+    record !== undefined && isUnmanaged(record) && handedIn !== undefined && handedIn.digest !== record.handedIn,
   then: (s, now) =>
     s.record === undefined || s.handedIn === undefined
       ? wait(s, now, 'RegistrationAccessTokenLost')

@@ -6,7 +6,7 @@ import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { Generation } from './record.ts';
-import { isDrained, proofPause, refusedPause } from './schedule.ts';
+import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, gaveWay, isAtRest, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { moved, replaced, rolledBack, without } from './transitions.ts';
@@ -73,7 +73,7 @@ function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
 }
 
 function takenBy(s: ClientSnapshot, of: Generation): Instant {
-  return plus(of.since, s.capabilities?.credentialPropagation ?? 0);
+  return plus(of.since, propagationOf(s));
 }
 
 const notAccepted: ClientRow = {

@@ -2,6 +2,7 @@
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal, remindAt } from './existing.ts';
+import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -121,6 +122,17 @@ function rotationMoments(
   return [due, opens, waits ? turnAt(due, s, now) : undefined];
 }
 
+/**
+ * How long a new credential may be refused before it is given up: what the profile says, doubled with each one that was given up before,
+ * because a provider with replicas may need longer than its profile knows. A first credential gets two minutes: nothing mints meanwhile anyhow,
+ * and giving it up would register another client.
+ */
+export function propagationOf({ record, capabilities }: Pick<ClientSnapshot, 'record' | 'capabilities'>): Milliseconds {
+  const usual = Math.min((capabilities?.credentialPropagation ?? 0) * 2 ** (record?.rollbacks?.count ?? 0), hour);
+  const isFirst = currentOf(record) === undefined && record?.variant !== 'External';
+  return isFirst ? Math.max(usual, 2 * minute) : usual;
+}
+
 /** The next moment at which time alone may change the decision about `record`. */
 export function nextLook(
   s: ClientSnapshot,
@@ -140,7 +152,11 @@ export function nextLook(
     }
     if (one.state === 'Draining') moments.push(one.retireAfter, last && plus(last, skew));
     if (one.refusedAt !== undefined) {
-      moments.push(plus(one.refusedAt, proofPause), plus(one.refusedAt, refusedPause), plus(one.since, propagation));
+      moments.push(
+        plus(one.refusedAt, proofPause),
+        plus(one.refusedAt, refusedPause),
+        plus(one.since, propagationOf(s)),
+      );
     }
     if (one.removedAt !== undefined) moments.push(plus(one.removedAt, propagation), plus(one.removedAt, hour));
   }

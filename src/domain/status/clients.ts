@@ -3,7 +3,8 @@ import type { Reason } from '../../api/reasons.ts';
 import { day, type Instant, plus } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import { isForeign, tagText } from '../client/generations.ts';
-import type { Generation } from '../client/record.ts';
+import { isUnmanaged } from '../client/management.ts';
+import type { ClientRecord, Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
 import { rotationInWords, unsupportedInWords } from './rotation.ts';
@@ -24,6 +25,11 @@ export function isReady(client: ClientView): boolean {
 
 function isRegistered({ record }: ClientView): boolean {
   return record?.observed?.is !== 'Gone' && (record?.generations.some(({ state }) => state !== 'Planned') ?? false);
+}
+
+function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
+  if (handedIn !== undefined) return 'is not known, and the one that was handed in last is refused';
+  return managementLost === true ? 'was lost together with an answer' : 'was not in the answer of the provider';
 }
 
 export function registered(facts: PoolFacts): Draft {
@@ -55,12 +61,9 @@ export function registered(facts: PoolFacts): Draft {
     const why = `the client${ownerOf(foreign)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${foreign.record === undefined ? '' : tagText(foreign.record.tag)} if it is ours, or create another IdentityPool`;
     return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
   }
-  const lost = wanted.find(({ record }) => record?.managementLost === true);
+  const lost = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
   if (lost !== undefined && facts.managementFallback !== true) {
-    const what =
-      lost.record?.handedIn === undefined
-        ? 'was lost together with an answer'
-        : 'is not known, and the one that was handed in last is refused';
+    const what = lost.record === undefined ? '' : whyUnmanaged(lost.record);
     const why = `the registration access token of the client${ownerOf(lost)} ${what}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${lost.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
     return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
   }

@@ -19,7 +19,7 @@ const longestLife = 315_360_000;
  */
 export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
   const body = parseJsonObject(answer.body);
-  if (body === undefined) throw misbehaves('Token', where, `${answer.status} without a JSON object`);
+  if (body === undefined) throw misbehaves('Token', where, `${answer.status} without a JSON object`, 'Issuer');
   const value = body['access_token'];
   if (typeof value !== 'string') throw misbehaves('Token', where, `${answer.status} without an access token`);
   if (value.length > longestToken || !/^[\u0021-\u007e]+$/.test(value)) {

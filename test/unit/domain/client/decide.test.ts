@@ -837,6 +837,34 @@ const cases: readonly Case[] = [
     recheckAt: plus(noon, 5 * second),
   },
   {
+    row: 'verify',
+    title: 'a first credential gets two minutes, whatever the profile says: another registration is no remedy',
+    s: snapshot({ record: withGenerations([g({ state: 'Created', refusedAt: plus(noon, 110 * second) })]) }),
+    now: plus(noon, 115 * second),
+    action: { type: 'Prove' },
+  },
+  {
+    row: 'not-accepted',
+    title: 'Created, the first one: then it is given up',
+    s: snapshot({ record: withGenerations([g({ state: 'Created', refusedAt: plus(noon, 2 * minute) })]) }),
+    now: plus(noon, 2 * minute),
+    action: { type: 'Record' },
+    next: ['Retiring'],
+  },
+  {
+    row: 'verify',
+    title:
+      'a provider may need longer than its profile knows: each one that was given up doubles the patience with the next',
+    s: snapshot({
+      ...able({ credentialPropagation: 10 * second }),
+      record: withGenerations(rotating('Created', { refusedAt: plus(noon, 30 * second) }), {
+        rollbacks: { count: 2, at: noon },
+      }),
+    }),
+    now: plus(noon, 35 * second),
+    action: { type: 'Prove', generation: 2 },
+  },
+  {
     row: 'not-accepted',
     title: 'Created: rolled back',
     s: snapshot({ record: withGenerations(rotating('Created', { refusedAt: noon })) }),

@@ -4,6 +4,7 @@ import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
 import type { ClientView, PoolFacts } from '#src/domain/status/pool-facts.ts';
 import type { IdentityFacts } from '#src/domain/status/identity-facts.ts';
 import type { PolicyFacts } from '#src/domain/status/policy.ts';
+import { Redacted } from '#src/redacted.ts';
 import { buildKey } from '#test/support/builders.ts';
 import { accessOf, identity, policy, pool, rule, seen } from '../access/objects.ts';
 
@@ -29,6 +30,7 @@ export function record(partial: Partial<ClientRecord> = {}): ClientRecord {
     issuer: 'https://idp.example.com/realms/ci',
     pool: { name: 'ci-bots', uid: 'pool-uid' },
     variant: 'TwoKeys',
+    management: { token: new Redacted('manages'), uri: 'https://idp.example.com/realms/ci/reg/1' },
     generations: [generation(1, 'Current')],
     proofs: {},
     handled: [],

@@ -577,7 +577,24 @@ test('counts wait for their minute; a rotation that can become overdue is looked
 test('an outage says since when, that live tokens stay good, and what the last call met', (t) => {
   t.is(
     messageOf(poolStatus(poolFacts({ outage }), now), 'Ready'),
-    'IdentityPool ci-bots: no tokens since 2026-11-24T12:00:00Z: issuer x: its certificate is not accepted. Tokens that pods hold stay good until they expire; it is tried again by itself.',
+    'IdentityPool ci-bots: no tokens since 2026-11-24T12:00:00Z: issuer x: its certificate is not accepted. Tokens that pods hold stay good until they expire.',
+  );
+});
+
+const { management: _given, ...unmanaged } = record();
+
+test('a client that cannot be managed says so, for the reason that it has, unless the issuer has a credential for all', (t) => {
+  const said = (partial: Partial<PoolFacts>): string => messageOf(poolStatus(poolFacts(partial), now), 'Registered');
+  const given = [client({ record: unmanaged })];
+  t.regex(
+    said({ clients: given }),
+    /token of the client was not in the answer of the provider: tokens are issued, rotation and deletion wait/,
+  );
+  t.regex(said({ clients: given, managementFallback: true }), /every client exists/);
+  t.regex(said({ clients: [client({ record: { ...unmanaged, variant: 'External' } })] }), /every client exists/);
+  t.regex(
+    said({ clients: [client({ record: record({ managementLost: true }) })] }),
+    /was lost together with an answer/,
   );
 });
 

@@ -1,0 +1,275 @@
+/**
+ * The running program against everything that a provider can do to it, all of it at once: each row has a provider, pool, identity and pod of
+ * its own, and while they suffer the tenants of another provider get their tokens as ever.
+ */
+import test from 'ava';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import {
+  type Pod,
+  condition,
+  createPod,
+  deliveryOf,
+  dies,
+  errorOf,
+  identity,
+  identityReady,
+  isLive,
+  policy,
+  pool,
+  refusalOf,
+  registry,
+  sessions,
+  team,
+  tokenOf,
+} from '#test/api/operator-lab.ts';
+import { type FaultRow, type Told, early, faultRows, outage, startRows, workingRows } from './rows.ts';
+
+const broken = 'ci-broken';
+const patient = { timeoutMs: 90_000 };
+
+let lab: Lab;
+let operator: OperatorProcess;
+
+interface Victim {
+  readonly row: FaultRow;
+  readonly provider?: OidcProvider;
+  readonly issuer: string;
+  pod?: Pod;
+}
+const victims = new Map<string, Victim>();
+const of = ({ name }: FaultRow): Victim => {
+  const found = victims.get(name);
+  if (found === undefined) throw new Error(`no victim ${name}`);
+  return found;
+};
+
+async function victimOf(row: FaultRow): Promise<Victim> {
+  if (row.issuer?.url !== undefined) return { row, issuer: row.issuer.url };
+  const provider = await startOidcProvider({
+    scopes: ['artifacts:publish', 'deploy:production'],
+    resources: [registry],
+    ...row.provider,
+  });
+  if (startRows.includes(row)) for (const fault of row.faults) provider.faults.add(fault);
+  return { row, provider, issuer: provider.issuer };
+}
+
+const inOperator = (kind: string, name: string, content: object): string =>
+  JSON.stringify({ apiVersion: 'v1', kind, metadata: { name, namespace: 'ci-identity-system' }, ...content });
+
+function configurationOf({ row, issuer }: Victim): object {
+  const { name } = row;
+  return {
+    url: issuer,
+    allowPrivateNetwork: true,
+    registrationTokenRef: { name: `${name}-registration`, key: 'token' },
+    caBundleRef: { name: `${name}-ca`, key: 'ca.crt' },
+    ...row.issuer,
+  };
+}
+
+const poolOf = ({ row, issuer }: Victim, ceiling: object = {}): string =>
+  pool(row.name, issuer, {
+    ceiling: { scopes: ['artifacts:publish'], audiences: [registry], ...row.ceiling, ...ceiling },
+  });
+
+function objectsOf(victim: Victim): readonly string[] {
+  const { row, provider } = victim;
+  const { name } = row;
+  const credentials = [
+    inOperator('Secret', `${name}-registration`, { stringData: { token: provider?.initialAccessToken ?? 'none' } }),
+    inOperator('ConfigMap', `${name}-ca`, { data: { 'ca.crt': provider?.caPem ?? lab.provider.caPem } }),
+  ];
+  return [
+    ...credentials,
+    poolOf(victim),
+    policy(name, { role: 'publisher', pool: name, scopes: ['artifacts:publish'], namespaces: [broken] }),
+    identity(name, { pool: name, roles: ['publisher'] }, broken),
+  ];
+}
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
+  await lab.agentNamespace(broken);
+  for (const victim of await Promise.all([...faultRows, outage, early].map(victimOf)))
+    victims.set(victim.row.name, victim);
+  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: object[] };
+  const issuers = [...file.issuers, ...[...victims.values()].map(configurationOf)];
+  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
+  await lab.apply(
+    pool('ci-bots', lab.provider.issuer),
+    policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),
+    identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
+    ...[...victims.values()].flatMap(objectsOf),
+  );
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+  await identityReady(lab, 'publisher');
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-3_000));
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+  for (const { provider } of victims.values()) await provider?.stop();
+});
+
+let count = 0;
+const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
+
+/** The innocent tenant: another provider, another namespace. It gets a token in the time in which it always does. */
+async function others(): Promise<void> {
+  const pod = await createPod(lab, podName(), ['publisher']);
+  await tokenOf(lab, pod, 'publisher', undefined, 10_000);
+  await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
+}
+
+const newPod = ({ name }: FaultRow): Promise<Pod> => createPod(lab, podName(), [name], { namespace: broken });
+
+async function isTold(row: FaultRow, told: Told): Promise<string> {
+  const { reason } = told;
+  if (told.on === 'pod') {
+    const pod = of(row).pod;
+    if (pod === undefined) throw new Error(`${row.name} has no pod`);
+    const error = await eventually(
+      `error.json of ${row.name} says ${reason}`,
+      async () => {
+        const said = await errorOf(lab, pod, row.name);
+        if (said.reason === reason && told.says.test(said.message) && (told.fix?.test(said.fix) ?? true)) return said;
+        throw new Error(JSON.stringify(said));
+      },
+      patient,
+    );
+    return error.message;
+  }
+  const status = told.status ?? (reason === 'Ready' ? 'True' : 'False');
+  const where =
+    told.on === 'pool' ? ([`identitypool/${row.name}`] as const) : ([`ciidentity/${row.name}`, broken] as const);
+  return eventually(
+    `${where[0]} has ${told.type}=${status} ${reason} that says ${told.says}`,
+    async () => {
+      const { message } = await condition(lab, where[0], told.type, { status, reason }, where[1]);
+      if (!told.says.test(message)) throw new Error(message);
+      return message;
+    },
+    patient,
+  );
+}
+
+const told = (row: FaultRow): string => row.told.map(({ on, reason }) => `${on} ${reason}`).join(', ');
+
+function testRow(row: FaultRow): void {
+  test.serial(`${row.title}: ${told(row)}; others go on`, async (t) => {
+    for (const one of row.told) t.log(await isTold(row, one));
+    if (row.heals === 'AtOnce') of(row).provider?.faults.clear();
+    if (row.refusesPods === true) {
+      const refusal = await eventually('the next pod is refused with that sentence', async () => {
+        const text = await refusalOf(newPod(row));
+        return row.told[0]?.says.test(text) === true ? text : undefined;
+      });
+      t.regex(refusal, /[Ff]orbidden/);
+    }
+    await others();
+    t.pass();
+  });
+}
+
+for (const row of startRows) testRow(row);
+
+test.serial('providers that fail later work at first', async (t) => {
+  await Promise.all([...workingRows, outage, early].map(({ name }) => identityReady(lab, name, broken)));
+  for (const row of workingRows) {
+    for (const fault of row.faults) of(row).provider?.faults.add(fault);
+    of(row).pod = await newPod(row);
+  }
+  t.pass();
+});
+
+const held = new Map<Pod, string>();
+let long: { readonly pod: Pod; readonly token: string } | undefined;
+
+test.serial(
+  'an outage begins while pods hold tokens of 12 s; another pool allows less than its provider gives',
+  async (t) => {
+    for (let n = 0; n < 3; n += 1) {
+      const pod = await newPod(outage);
+      held.set(pod, await tokenOf(lab, pod, outage.name));
+    }
+    of(outage).provider?.faults.add({ dropRequest: true });
+    const pod = await newPod(early);
+    long = { pod, token: await tokenOf(lab, pod, early.name) };
+    t.is(held.size, 3);
+  },
+);
+
+for (const row of workingRows) testRow(row);
+
+test.serial(
+  'onExceed RevokeEarly: the token is used, and revoked before the ceiling although it would live for minutes',
+  async (t) => {
+    const { provider } = of(early);
+    if (provider === undefined || long === undefined) throw new Error('there is no early token');
+    await dies(provider, long.token, 90_000);
+    const next = await tokenOf(lab, long.pod, early.name, long.token);
+    t.true(isLive(provider, next), 'a successor took its place');
+  },
+);
+
+test.serial('the outage outlives every token: no session is left, the pool says so, no pod got an error', async (t) => {
+  const uids = [...held.keys()].map(({ uid }) => uid);
+  await eventually('no token of theirs is left', async () =>
+    (await sessions(lab)).some(({ pod }) => uids.includes(pod.uid)) ? undefined : true,
+  );
+  await condition(lab, `identitypool/${outage.name}`, 'Ready', { status: 'False', reason: 'ProviderUnavailable' });
+  for (const [pod, token] of held) t.is((await deliveryOf(lab, pod, outage.name)).files['token'], token);
+  await others();
+});
+
+test.serial('everything is mended', async (t) => {
+  for (const row of [...faultRows, outage]) {
+    if (row.heals !== undefined) of(row).provider?.faults.clear();
+    if (typeof row.heals === 'object') await lab.apply(poolOf(of(row), row.heals.ceiling));
+  }
+  t.pass();
+});
+
+for (const row of faultRows.filter(({ heals }) => heals !== undefined)) {
+  test.serial(`${row.title}: mended, its pods get tokens`, async (t) => {
+    await eventually(`${row.name} is Ready`, () => identityReady(lab, row.name, broken), patient);
+    const pod = of(row).pod ?? (await eventually('a pod is admitted', () => newPod(row).catch(() => undefined)));
+    t.truthy(await tokenOf(lab, pod, row.name, undefined, patient.timeoutMs));
+    const ours =
+      of(row)
+        .provider?.clients()
+        .filter(({ name }) => name?.startsWith('ci-identity') === true) ?? [];
+    t.is(ours.length, 1, 'one client');
+  });
+}
+
+test.serial('after the outage every pod has a new token, and nothing was minted twice', async (t) => {
+  for (const [pod, token] of held) t.not(await tokenOf(lab, pod, outage.name, token, patient.timeoutMs), token);
+  await eventually(
+    'the pool is Ready again',
+    () => condition(lab, `identitypool/${outage.name}`, 'Ready', { status: 'True' }),
+    patient,
+  );
+  const uids = [...held.keys()].map(({ uid }) => uid);
+  t.is((await sessions(lab)).filter(({ pod }) => uids.includes(pod.uid)).length, 3);
+});
+
+test.serial('what the program wrote quotes no token', async (t) => {
+  const text = `${operator.log()}${operator.audit()}`;
+  const secrets = [...victims.values()].flatMap(({ provider }) => provider?.secrets() ?? []);
+  t.true(secrets.length > 50);
+  t.deepEqual(
+    secrets.filter(({ value }) => text.includes(value)).map(({ kind }) => kind),
+    [],
+  );
+});
