@@ -81,7 +81,7 @@ function olderPool(): string {
 test.serial('a kind is missing at the start: not ready, a sentence with the command, and no lease', async (t) => {
   await lab.kubectl(['delete', 'crd', ...plurals.map((plural) => `${plural}.ci-identity.dev`)]);
   operator = lab.operator();
-  const text = await readyz(/^not ok definitions: /m, 503);
+  const text = await readyz(/^not ok definitions: CustomResourceDefinition /m, 503);
   for (const plural of plurals)
     t.regex(text, new RegExp(`CustomResourceDefinition ${plural}\\.ci-identity\\.dev: it is not installed`));
   t.regex(text, /run kubectl apply --server-side -k crds with the files of this version/);
@@ -254,7 +254,7 @@ test.serial(
     const secret = `ci-identity-publisher.${pod.name}`;
     const patch = JSON.stringify({ stringData: { token: 'mine' } });
     const refusal = await refusalOf(lab.kubectl(['patch', 'secret', '-n', team, secret, '-p', patch]));
-    t.regex(refusal, /secrets\.ci-identity\.dev.* denied request: .*only the operator/);
+    t.regex(refusal, /denied request: Secrets named ci-identity-\* or of type ci-identity\.dev\/token are written by the ci-identity operator only/);
     await lab.kubectl(['delete', 'secret', '-n', team, secret]);
     const back = await eventually(
       'it comes back',
