@@ -254,7 +254,10 @@ test.serial(
     const secret = `ci-identity-publisher.${pod.name}`;
     const patch = JSON.stringify({ stringData: { token: 'mine' } });
     const refusal = await refusalOf(lab.kubectl(['patch', 'secret', '-n', team, secret, '-p', patch]));
-    t.regex(refusal, /denied request: Secrets named ci-identity-\* or of type ci-identity\.dev\/token are written by the ci-identity operator only/);
+    t.regex(
+      refusal,
+      /denied request: Secrets named ci-identity-\* or of type ci-identity\.dev\/token are written by the ci-identity operator only/,
+    );
     await lab.kubectl(['delete', 'secret', '-n', team, secret]);
     const back = await eventually(
       'it comes back',

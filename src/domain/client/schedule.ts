@@ -124,8 +124,8 @@ function rotationMoments(
 
 /**
  * How long a new credential may be refused before it is given up: what the profile says, doubled with each one that was given up before,
- * because a provider with replicas may need longer than its profile knows. A first credential gets two minutes: nothing mints meanwhile anyhow,
- * and giving it up would register another client.
+ * because a provider with replicas may need longer than its profile knows. A first credential that we registered gets two minutes: nothing mints
+ * meanwhile anyhow, and giving it up would register another client.
  */
 export function propagationOf({ record, capabilities }: Pick<ClientSnapshot, 'record' | 'capabilities'>): Milliseconds {
   const usual = Math.min((capabilities?.credentialPropagation ?? 0) * 2 ** (record?.rollbacks?.count ?? 0), hour);
