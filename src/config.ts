@@ -15,6 +15,8 @@ export interface IssuerConfiguration {
   readonly managementTokenRef?: KeyRef;
   readonly caBundleRef?: KeyRef;
   readonly allowPrivateNetwork: boolean;
+  /** An HTTP proxy for all calls to this issuer. */
+  readonly proxyUrl?: string;
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
 }
 
@@ -82,6 +84,13 @@ export const configurationSchema = {
           managementTokenRef: keyRef,
           caBundleRef: keyRef,
           allowPrivateNetwork: { type: 'boolean', description: 'true or false' },
+          proxyUrl: {
+            type: 'string',
+            description:
+              'the URL of an HTTP proxy without user, password and path, such as http://proxy.example.com:3128',
+            maxLength: 512,
+            pattern: '^http://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$',
+          },
           rateLimit: {
             type: 'object',
             description: 'an object with perSecond and perhaps burst',

@@ -115,6 +115,7 @@ export class PoolProviders {
       managementToken: () => this.#keys.secret(issuer.managementTokenRef),
       caBundle: () => this.#keys.bundle(issuer.caBundleRef),
       allowPrivateNetwork: issuer.allowPrivateNetwork,
+      ...(issuer.proxyUrl === undefined ? {} : { proxyUrl: issuer.proxyUrl }),
       ...(issuer.rateLimit === undefined ? {} : { rateLimit: issuer.rateLimit }),
     };
   }

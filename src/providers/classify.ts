@@ -102,6 +102,8 @@ function tlsProblem(code: string): string | undefined {
 }
 
 const networkProblems: Readonly<Record<string, string>> = {
+  PROXY_UNREACHABLE: 'the proxy of this issuer (proxyUrl) does not answer',
+  PROXY_REFUSED: 'the proxy of this issuer (proxyUrl) does not let the call through; allow the address there',
   ENOTFOUND: 'its name does not resolve',
   EAI_AGAIN: 'its name cannot be resolved now',
   ECONNREFUSED: 'the connection is refused',

@@ -5,6 +5,7 @@ import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, secon
 import { LostLeaseError } from '../errors.ts';
 import { unreachable } from './classify.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
+import { tunnelConnector } from './tunnel.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -30,6 +31,8 @@ export interface HttpOptions {
   /** PEM text; replaces the system's roots. Read before each call: a new bundle starts new connections. */
   readonly caBundle: () => string | undefined;
   readonly allowPrivateNetwork: () => boolean;
+  /** `http://host:port` of a proxy for all calls; absent: none, whatever the environment says. A new one starts new connections. */
+  readonly proxyUrl?: () => string | undefined;
   /** The resolver behind the guard; default the system's. */
   readonly lookup?: Lookup;
   /** For the whole call: connect, request, last byte. Default 10 s. */
@@ -55,7 +58,7 @@ export class UnusableAnswer extends Error {
 export class Http {
   readonly #options: HttpOptions;
   #agent: Agent | undefined;
-  #caOfAgent: string | undefined;
+  #madeFor: { readonly ca: string | undefined; readonly proxyUrl: string | undefined } | undefined;
   #offset: Milliseconds | undefined;
   #certificateExpiry: Instant | undefined;
 
@@ -122,26 +125,32 @@ export class Http {
 
   #dispatcher(): Agent {
     const ca = this.#options.caBundle();
-    if (this.#agent !== undefined && ca === this.#caOfAgent) return this.#agent;
+    const proxyUrl = this.#options.proxyUrl?.();
+    if (this.#agent !== undefined && ca === this.#madeFor?.ca && proxyUrl === this.#madeFor?.proxyUrl)
+      return this.#agent;
     void this.#agent?.close();
-    this.#caOfAgent = ca;
+    this.#madeFor = { ca, proxyUrl };
     this.#agent = new Agent({
       allowH2: false,
       connections: 32,
       pipelining: 1,
-      connect: this.#connector(ca),
+      connect: this.#connector(ca, proxyUrl),
     });
     return this.#agent;
   }
 
-  #connector(ca: string | undefined): buildConnector.connector {
-    const connect = buildConnector({
+  #connector(ca: string | undefined, proxyUrl: string | undefined): buildConnector.connector {
+    const lookup = guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup);
+    const tls = {
       timeout: 5 * second,
       allowH2: false,
       minVersion: 'TLSv1.2',
-      lookup: guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup) as never,
       ...(ca === undefined ? {} : { ca }),
-    });
+    } as const;
+    const connect =
+      proxyUrl === undefined
+        ? buildConnector({ ...tls, lookup: lookup as never })
+        : tunnelConnector({ proxyUrl, lookup, tls });
     return (options, callback) =>
       connect(options, (...[error, socket]) => {
         if (error === null) this.#saw(socket);

@@ -21,6 +21,8 @@ export interface IssuerSettings {
   /** PEM. */
   readonly caBundle?: () => string | undefined;
   readonly allowPrivateNetwork: boolean;
+  /** `http://host:port` of a proxy for all calls to it. */
+  readonly proxyUrl?: string;
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
 }
 
@@ -52,6 +54,7 @@ export class Issuer {
       clock,
       caBundle: () => this.#settings.caBundle?.(),
       allowPrivateNetwork,
+      proxyUrl: () => this.#settings.proxyUrl,
     });
     this.#shared = {
       issuer: settings.url,

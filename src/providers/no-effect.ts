@@ -17,6 +17,8 @@ const refusals: readonly Reason[] = [
 
 /** No connection came about, so nothing was sent. */
 const unsent: readonly string[] = [
+  'PROXY_UNREACHABLE',
+  'PROXY_REFUSED',
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',

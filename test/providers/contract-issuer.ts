@@ -20,5 +20,5 @@ export function issuerAt(
       ...change,
     },
   ]);
-  return issuers.get(product.issuer)!;
+  return issuers.get(change.url ?? product.issuer)!;
 }

@@ -69,6 +69,15 @@ const bad: readonly Row[] = [
     ['issuers[0].profile must be Generic, Keycloak or Glewlwyd'],
   ],
   ['a yes', issuer('allowPrivateNetwork: "yes"'), ['issuers[0].allowPrivateNetwork must be true or false']],
+  ...['https://proxy:3128', 'http://u:p@proxy', 'http://proxy/path', 'http://', 'proxy:3128', 'http://a b'].map(
+    (given): Row => [
+      `the proxy ${given}`,
+      issuer(`proxyUrl: "${given}"`),
+      [
+        'issuers[0].proxyUrl must be the URL of an HTTP proxy without user, password and path, such as http://proxy.example.com:3128',
+      ],
+    ],
+  ),
   [
     'a token instead of a reference',
     issuer('registrationTokenRef: s3cr3t'),
@@ -147,6 +156,7 @@ test('the whole configuration', (t) => {
   managementTokenRef: {name: idp, key: admin}
   caBundleRef: {name: ca, key: ca.crt}
   allowPrivateNetwork: true
+  proxyUrl: http://[fd00::1]:3128
   rateLimit: {perSecond: 0.5, burst: 3}
 - url: https://idp.example.com/realms/ci`)}limits: {deliveryLag: 3m}\nlog: {level: debug}\naudit: {path: /a}\n`;
   t.deepEqual<unknown, unknown>(parseConfiguration(text), {
@@ -160,6 +170,7 @@ test('the whole configuration', (t) => {
           managementTokenRef: { name: 'idp', key: 'admin' },
           caBundleRef: { name: 'ca', key: 'ca.crt' },
           allowPrivateNetwork: true,
+          proxyUrl: 'http://[fd00::1]:3128',
           rateLimit: { perSecond: 0.5, burst: 3 },
         },
         { url: 'https://idp.example.com/realms/ci', profile: 'Generic', allowPrivateNetwork: false },
