@@ -6,7 +6,10 @@ import type { OidcProvider } from '#test/providers/oidc-provider.ts';
 import type { ResourceServerClient } from '#test/quickstart/resource-server.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type AgentPodOptions, agentPod } from '#test/support/jenkins-pod.ts';
-import type { Lab } from '#test/support/lab.ts';
+import type { Lab as LabOf, LabProvider } from '#test/support/lab.ts';
+
+/** Whatever its provider is. */
+type Lab = LabOf<LabProvider>;
 
 export const registry = 'https://registry.example.com';
 export const team = 'ci-payments';

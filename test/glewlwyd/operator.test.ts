@@ -1,0 +1,159 @@
+/** The running program with a real Glewlwyd: keys and secrets, rotation of both, and a deletion that this product only half does. */
+import test from 'ava';
+import { parseJsonObject } from '#src/providers/fields.ts';
+import {
+  condition,
+  createPod,
+  identity,
+  policy,
+  pool,
+  registry,
+  sessionGone,
+  statusOf,
+  tokenOf,
+  team,
+} from '#test/api/operator-lab.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, type LabProvider, startLabWith } from '#test/support/lab.ts';
+import { type Glewlwyd, startGlewlwyd } from './glewlwyd.ts';
+
+const patient = { timeoutMs: 150_000, everyMs: 500 };
+
+let lab: Lab<LabProvider>;
+let glewlwyd: Glewlwyd;
+let log = (): string => '';
+
+const poolAs = (name: string, spec: Readonly<Record<string, unknown>> = {}): string =>
+  pool(name, glewlwyd.issuer, {
+    ceiling: { scopes: ['artifacts:publish', 'artifacts:read'], audiences: [registry], maxTokenLifetime: '1m' },
+    rotation: { overlap: '1m' }, // an old credential stays at least as long as its tokens
+    ...spec,
+  });
+
+const claimsOf = (token: string) =>
+  parseJsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) ?? {};
+
+async function clientOf(name: string): Promise<string> {
+  return eventually(
+    `the client of ${name}`,
+    async () => {
+      for (const id of await glewlwyd.clientIds())
+        if (String((await glewlwyd.client(id))['name']).includes(name)) return id;
+      return undefined;
+    },
+    patient,
+  );
+}
+
+test.before(async () => {
+  glewlwyd = await startGlewlwyd({ tokenTtl: 60 });
+  lab = await startLabWith(
+    async () => ({
+      issuer: glewlwyd.issuer,
+      caPem: glewlwyd.caPem,
+      initialAccessToken: await glewlwyd.registrationToken(),
+      stop: () => glewlwyd.stop(),
+    }),
+    { profile: 'Glewlwyd', deliveryLag: '2s' },
+  );
+  const operator = lab.operator();
+  log = () => operator.log();
+  await operator.ready();
+  await lab.guarded();
+  // It lives a minute like all tokens here, so it is made when it is needed.
+  await lab.apply(
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { namespace: 'ci-identity-system', name: 'registration' },
+      stringData: { token: await glewlwyd.registrationToken() },
+    }),
+    poolAs('key-bots'),
+    poolAs('secret-bots', {
+      client: { authentication: 'ClientSecretBasic' },
+      rotation: { overlap: '1m', window: { from: '00:00', to: '23:59' } }, // without one, nothing that leaves a gap is done
+    }),
+    policy(
+      'publishers',
+      { role: 'publisher', pool: 'key-bots', scopes: ['artifacts:publish'] },
+      { role: 'reader', pool: 'secret-bots', scopes: ['artifacts:read'] },
+    ),
+    identity('publisher', { pool: 'key-bots', roles: ['publisher'] }),
+    identity('reader', { pool: 'secret-bots', roles: ['reader'] }),
+  );
+  for (const name of ['publisher', 'reader'])
+    await condition(lab, `ciidentity/${name}`, 'Probed', { status: 'True' }, team);
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(log().slice(-6_000));
+});
+
+test.after.always(() => lab?.stop());
+
+for (const [name, scope] of [
+  ['publisher', 'artifacts:publish'],
+  ['reader', 'artifacts:read'],
+] as const) {
+  test.serial(
+    `${name}: a pod gets a token for exactly its scopes and audience, and it dies with the pod`,
+    async (t) => {
+      const pod = await createPod(lab, `payments-${name}-1-x7k2p-q0b4t-m1wz9`, [name]);
+      const token = await tokenOf(lab, pod, name);
+      const claims = claimsOf(token);
+      t.deepEqual([claims['scope'], claims['aud']], [scope, registry]);
+      t.true(await glewlwyd.isLive(token));
+      await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
+      await eventually('it is not honoured any more', async () => ((await glewlwyd.isLive(token)) ? undefined : true));
+      await sessionGone(lab, pod);
+    },
+  );
+}
+
+test.serial('rotation of a key: two, then the new one, in the same client', async (t) => {
+  const clientId = await clientOf('key-bots');
+  const [before] = await glewlwyd.keyIdsOf(clientId);
+  await lab.kubectl(['annotate', 'identitypool/key-bots', 'ci-identity.dev/rotate=today']);
+  const seen = new Set<number>();
+  await eventually(
+    'the client has one key, and it is another',
+    async () => {
+      const keys = await glewlwyd.keyIdsOf(clientId);
+      seen.add(keys.length);
+      return keys.length === 1 && keys[0] !== before ? true : undefined;
+    },
+    patient,
+  );
+  t.true(seen.has(2), 'both worked for a while');
+  const pod = await createPod(lab, 'payments-publisher-2-x7k2p-q0b4t-m1wz9', ['publisher']);
+  t.is(claimsOf(await tokenOf(lab, pod, 'publisher'))['client_id'], clientId);
+});
+
+test.serial('rotation of a secret: in place, inside a declared window, with the same client', async (t) => {
+  const clientId = await clientOf('secret-bots');
+  const secretNow = async () => (await glewlwyd.client(clientId))['client_secret'];
+  const before = await secretNow();
+  await lab.kubectl(['annotate', 'identitypool/secret-bots', 'ci-identity.dev/rotate=today']);
+  await eventually('the secret is another', async () => ((await secretNow()) === before ? undefined : true), patient);
+  const pod = await createPod(lab, 'payments-reader-2-x7k2p-q0b4t-m1wz9', ['reader']);
+  t.is(claimsOf(await tokenOf(lab, pod, 'reader', undefined, 60_000))['client_id'], clientId);
+  const { capabilities } = await statusOf(lab, 'identitypool/secret-bots');
+  t.deepEqual((capabilities as { readonly variants?: unknown }).variants, ['TwoKeys', 'NewClient', 'InPlace']);
+});
+
+test.serial('a disabled client fails at the token endpoint as the server does, and others go on', async (t) => {
+  const clientId = await clientOf('key-bots');
+  await glewlwyd.editClient(clientId, { enabled: false });
+  await createPod(lab, 'payments-publisher-3-x7k2p-q0b4t-m1wz9', ['publisher']);
+  const reader = await createPod(lab, 'payments-reader-3-x7k2p-q0b4t-m1wz9', ['reader']);
+  await t.notThrowsAsync(tokenOf(lab, reader, 'reader', undefined, 60_000));
+  await glewlwyd.editClient(clientId, { enabled: true });
+});
+
+test.serial('pools that go disable their clients, which is all that this product does, and end', async (t) => {
+  const clients = [await clientOf('key-bots'), await clientOf('secret-bots')];
+  await lab.kubectl(['delete', 'pods', '-n', team, '--all', '--grace-period=0', '--force']);
+  await lab.kubectl(['delete', 'ciidentity', '-n', team, '--all']);
+  await lab.kubectl(['delete', 'identitypool', '--all', '--timeout=150s']);
+  for (const id of clients) t.is((await glewlwyd.client(id))['enabled'], false);
+});
