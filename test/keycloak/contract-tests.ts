@@ -4,6 +4,8 @@ import { issuerAt } from '#test/providers/contract-issuer.ts';
 import { contractRows } from '#test/providers/contract-rows.ts';
 import { runContract } from '#test/providers/contract-run.ts';
 import { keycloakTraits } from '#test/providers/contract-traits.ts';
+import { typeAsAdministrator } from './administrator.ts';
+import { kcadmSteps } from './kcadm.ts';
 import type { Keycloak } from './keycloak.ts';
 import type { Realm } from './realm.ts';
 
@@ -13,7 +15,7 @@ const audiences = { [audience]: 'registry-audience' };
 const sentenceFor = (issuer: string): string =>
   `issuer ${issuer} – registration endpoint refuses to register the client (403 insufficient_scope, "Policy 'Allowed Client Scopes' rejected ` +
   `request to client-registration service. Details: Not permitted to use specified clientScope"). ` +
-  'In Keycloak make each of artifacts:publish, registry-audience an optional client scope of realm stock (Client scopes, Assigned type Optional).';
+  'In Keycloak make each of artifacts:publish, registry-audience an optional client scope of realm stock (Client scopes, Assigned type Optional), and give registry-audience a mapper of type Audience.';
 
 /** `running` is asked when the first test begins. */
 export function testContract(running: () => Keycloak): void {
@@ -72,6 +74,22 @@ export function testContract(running: () => Keycloak): void {
       await issuer.close();
     },
   );
+
+  test.serial('the lines that the README gives to an administrator work as they stand', async (t) => {
+    const typed = await running().realm('typed');
+    const token = await typeAsAdministrator(
+      running(),
+      `${kcadmSteps('typed', ['artifacts:publish'], audiences)}
+      kcadm.sh create clients-initial-access -r typed -s count=20 -s expiration=0 -o --fields token`,
+    );
+    const issuer = at(typed, (JSON.parse(token.slice(token.indexOf('{'))) as { readonly token: string }).token);
+    const { clients, tokens } = issuer.provider(choiceOf(subject));
+    const key = await issuer.generateKey();
+    const client = await clients!.register(desired(subject, ['artifacts:publish'], key), signal());
+    const minted = await tokens.mint(ask(audience, 'artifacts:publish'), client.clientId, key, signal());
+    t.deepEqual([minted.scopes, minted.audiences], [['artifacts:publish'], [audience]]);
+    await issuer.close();
+  });
 
   test.serial(
     'what an administrator switches or adds at the client is drift, and an update takes it away',

@@ -160,6 +160,7 @@ export function testOperator(running: () => Keycloak): void {
       const made = await realm.clientIds();
       t.is(made.length, 1);
       operator = lab.operator();
+      await operator.ready(120_000); // the lease of the killed one has to run out first
       const lost = { status: 'True', reason: 'RegistrationAccessTokenLost' };
       const { message } = await condition(lab, 'identitypool/lost-bots', 'Registered', lost);
       t.regex(message, /managementTokenRef/);

@@ -32,6 +32,12 @@ export interface ClientMetadata {
   readonly keys?: readonly Readonly<Record<string, unknown>>[];
 }
 
+/** What a client was to be allowed; `carriers` are among `scopes`. */
+export interface WantedScopes {
+  readonly scopes: readonly string[];
+  readonly carriers: readonly string[];
+}
+
 export interface Profile {
   readonly name: string;
   /** Where clients are registered; `undefined`: they cannot be. */
@@ -49,8 +55,8 @@ export interface Profile {
   readonly credentialPropagation: Milliseconds;
   readonly clientIdBy: 'Us' | 'Provider';
   variants(authentication: ReadonlySet<AuthenticationMethod>): readonly Variant[];
-  /** The one step that the product's administrator has to take. `scopes`: what was asked for, carrier scopes included. */
-  registrationHint(error: ProviderError, issuer: string, scopes: readonly string[]): string | undefined;
+  /** The steps that the product's administrator has to take. */
+  registrationHint(error: ProviderError, issuer: string, wanted: WantedScopes): string | undefined;
   /** Where we choose the id: whether a refused registration says that a client with this id is there already. */
   isIdTaken?(error: ProviderError): boolean;
   /** Whether a token endpoint that answers so may only have met a client that was deleted or disabled, instead of being in trouble itself. */

@@ -47,7 +47,7 @@ export class Registration implements ClientRegistry {
         'Issuer',
       );
     }
-    const where = this.#where([token], this.#scopes(desired));
+    const where = this.#where([token], desired);
     if (this.#o.profile.isIdTaken?.(readProviderError(answer, where.secrets ?? [])) === true) {
       throw this.#terminal(
         'ClientIdTaken',
@@ -87,7 +87,7 @@ export class Registration implements ClientRegistry {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
     }
     if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Manage', named, endpoint);
-    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref), this.#scopes(desired)));
+    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref), desired));
   }
 
   async deregister(ref: ClientRef, signal: AbortSignal): Promise<'Deleted' | 'Gone'> {
@@ -216,13 +216,17 @@ export class Registration implements ClientRegistry {
     return new OperatorError({ class: 'Terminal', reason, whose, message: `issuer ${this.#o.issuer}: ${what}` });
   }
 
-  #where(tokens: readonly (Redacted<string> | undefined)[] = [], scopes: readonly string[] = []): Where {
+  #where(tokens: readonly (Redacted<string> | undefined)[] = [], desired?: DesiredClient): Where {
     const { issuer, clock, profile } = this.#o;
+    const wanted =
+      desired === undefined
+        ? { scopes: [], carriers: [] }
+        : { scopes: this.#scopes(desired), carriers: this.#o.carriers(desired.audiences) };
     return {
       issuer,
       now: clock.now(),
       secrets: tokens.flatMap((token) => (token === undefined ? [] : [token.reveal().trim()])),
-      registrationHint: (error) => profile.registrationHint(error, issuer, scopes),
+      registrationHint: (error) => profile.registrationHint(error, issuer, wanted),
     };
   }
 }

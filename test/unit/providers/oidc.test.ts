@@ -298,3 +298,22 @@ test('what revocation reaches is learnt from tokens', (t) => {
   t.is(after('jwt', 'refused').of(endpoint), 'ExpiryOnly');
   t.is(after('opaque', 'jwt', 'refused').of(endpoint), 'IntrospectionOnly');
 });
+
+test('a refused registration: each product names the steps of its administrator', (t) => {
+  const refusedWith = (status: number) => ({ status, page: false });
+  const wanted = { scopes: ['a', 'aud-a'], carriers: ['aud-a'] };
+  t.is(
+    keycloak.registrationHint(refusedWith(403), issuer, wanted),
+    'In Keycloak make each of a, aud-a an optional client scope of realm ci (Client scopes, Assigned type Optional), and give aud-a a mapper of type Audience.',
+  );
+  t.is(
+    keycloak.registrationHint(refusedWith(403), 'https://idp.example.com', { scopes: [], carriers: [] }),
+    'In Keycloak make each scope of the pool an optional client scope of the realm of this issuer (Client scopes, Assigned type Optional).',
+  );
+  t.regex(
+    glewlwyd.registrationHint(refusedWith(400), 'https://idp.example.com/api/ci', wanted) ?? '',
+    /plugin ci allows/,
+  );
+  for (const profile of [generic, keycloak, glewlwyd])
+    t.is(profile.registrationHint(refusedWith(500), issuer, wanted), undefined);
+});

@@ -17,7 +17,7 @@ export const glewlwyd: Profile = {
   scopeOfEmptyAsk: 'openid',
   variants: (authentication) => [...generic.variants(authentication), 'InPlace'],
   failsOnUnusableClient: (error) => error.status === 500,
-  registrationHint(error, issuer, scopes) {
+  registrationHint(error, issuer, { scopes }) {
     if (error.status !== 400) return undefined;
     const plugin = /\/([^/]+)\/?$/.exec(issuer)?.[1] ?? '';
     const names = scopes.length === 0 ? 'the scopes of the pool' : scopes.join(', ');

@@ -79,10 +79,12 @@ export const keycloak: Profile = {
   clientIdBy: 'Us',
   variants: (authentication) => (authentication.has('PrivateKeyJwt') ? ['TwoKeys', 'NewClient'] : ['NewClient']),
   isIdTaken: (error) => error.status === 400 && /client identifier in use/i.test(error.text ?? ''),
-  registrationHint(error, issuer, scopes) {
+  registrationHint(error, issuer, { scopes, carriers }) {
     if (error.status !== 403) return undefined;
-    const realm = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1] ?? 'of this issuer';
+    const name = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1];
+    const realm = name === undefined ? 'the realm of this issuer' : `realm ${name}`;
     const each = scopes.length === 0 ? 'each scope of the pool' : `each of ${scopes.join(', ')}`;
-    return `In Keycloak make ${each} an optional client scope of realm ${realm} (Client scopes, Assigned type Optional).`;
+    const mappers = carriers.length === 0 ? '' : `, and give ${carriers.join(', ')} a mapper of type Audience`;
+    return `In Keycloak make ${each} an optional client scope of ${realm} (Client scopes, Assigned type Optional)${mappers}.`;
   },
 };
