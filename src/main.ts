@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 import type { ProcessSurface } from './commands/surface.ts';
 import { findVerb, isPluginVerb, unknownVerb, usage } from './commands/verbs.ts';

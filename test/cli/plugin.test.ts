@@ -1,6 +1,7 @@
 /** The kubectl plugin as processes of its own, against a real API server with the real operator. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import {
   auditOf,
@@ -24,7 +25,7 @@ import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
-import { type Said, mainFile, plugin, run } from './plugin.ts';
+import { type Said, plugin, run } from './plugin.ts';
 
 let lab: Lab;
 let operator: OperatorProcess;
@@ -61,9 +62,12 @@ test.after.always(async () => {
 test.serial('kubectl finds the plugin by its name', async (t) => {
   const folder = join(lab.dir, 'bin');
   mkdirSync(folder);
-  symlinkSync(mainFile, join(folder, 'kubectl-ci_identity'));
+  symlinkSync(
+    fileURLToPath(new URL('../../src/kubectl-ci_identity', import.meta.url)),
+    join(folder, 'kubectl-ci_identity'),
+  );
   const environment = {
-    PATH: `${folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
+    PATH: `${folder}:/usr/bin:/bin`,
     KUBECONFIG: lab.cluster.kubeconfig,
   };
   const help = await run(lab.cluster.kubectl, ['ci-identity', '--help'], { environment });

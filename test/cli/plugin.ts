@@ -7,7 +7,7 @@ export interface Said {
   readonly error: string;
 }
 
-export const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const mainFile = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** Runs the real program and waits for its end. */
 export function run(
