@@ -5,24 +5,35 @@ import { requireMachine } from '#test/cluster/requirements.ts';
 import { makeServerCertificate } from '#test/providers/certificates.ts';
 import { whyKeycloakCannotRun } from '#test/keycloak/distribution.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
+import { tellOnExisting } from './existing.ts';
 import { createNarrator } from './narrator.ts';
 import { keycloak, oidcProvider, type StoryProvider } from './providers.ts';
 import { type Registry, startRegistry } from './registry.ts';
 import { tellStory } from './story.ts';
 
 const help = `npm run quickstart [-- --provider keycloak] [--keep]
+npm run quickstart -- --kubeconfig FILE [--context NAME] [--image IMAGE] [--provider keycloak] [--yes]
 
 Starts a Kubernetes cluster of its own (with a node where this machine can), an OpenID provider and a small artifact registry, installs the
 operator and shows one agent pod getting, renewing and losing its token. Nothing is left behind.
 
   --provider keycloak   tells it with a real Keycloak, whose realm starts as Keycloak makes it (Java 17; Maven and 160 MB the first time)
   --keep                stays up afterwards and says how to look around
+  --kubeconfig FILE     uses a cluster that is there already (1.36 or newer, as its administrator): shows what it will create, asks, and
+                        removes it at the end, also at Ctrl-C. It never touches what was there before.
+  --context NAME        of that kubeconfig; default: the current one
+  --image IMAGE         runs the agent pod there with this image, which has a shell; without it, no pod runs
+  --yes                 does not ask
 `;
 
 const { values } = parseArgs({
   options: {
     provider: { type: 'string', default: 'oidc-provider' },
     keep: { type: 'boolean', default: false },
+    kubeconfig: { type: 'string' },
+    context: { type: 'string' },
+    image: { type: 'string' },
+    yes: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -41,18 +52,44 @@ const print = (text: string): void => void process.stdout.write(text);
 const narrator = createNarrator(print);
 const ending: (() => Promise<void>)[] = [];
 
-async function end(): Promise<void> {
-  for (const work of ending.splice(0).toReversed())
-    await work().catch((error: unknown) => print(`           ${String(error)}\n`));
+/** Whether all of it worked. */
+async function end(): Promise<boolean> {
+  let clean = true;
+  for (const work of ending.splice(0).toReversed()) {
+    await work().catch((error: unknown) => {
+      clean = false;
+      print(`           ${String(error)}\n`);
+    });
+  }
+  return clean;
 }
 
+let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void end().then(() => process.exit(130)));
+  process.on(signal, () => {
+    if (stopping) return narrator.say('Still cleaning up; wait a moment.');
+    stopping = true;
+    void end().then(() => process.exit(130));
+  });
 }
 
 async function main(): Promise<void> {
   const missing = useKeycloak ? await whyKeycloakCannotRun() : undefined;
   if (missing !== undefined) throw new Error(`${missing}.`);
+  const { kubeconfig, context, image, yes, keep } = values;
+  if (kubeconfig !== undefined) {
+    if (keep) throw new Error('--keep and --kubeconfig do not go together: the operator runs beside this process');
+    await tellOnExisting({
+      kubeconfig,
+      yes,
+      narrator,
+      ending,
+      startProvider: () => (useKeycloak ? keycloak((line) => narrator.say(line)) : oidcProvider()),
+      ...(context === undefined ? {} : { context }),
+      ...(image === undefined ? {} : { image }),
+    });
+    return;
+  }
   const obstacle = await requireMachine(true).then(
     () => undefined,
     (error: Error) => error.message,
@@ -110,11 +147,15 @@ async function startOwnRegistry(lab: Lab<StoryProvider>): Promise<Registry> {
 main()
   .then(end)
   .then(
-    () => {
-      narrator.say('Done; nothing is left behind.');
-      process.exit(0);
+    (clean) => {
+      narrator.say(
+        clean ? 'Done; nothing is left behind.' : 'Done, but not everything could be cleaned up; see above.',
+      );
+      process.exit(clean ? 0 : 1);
     },
     async (error: unknown) => {
+      // What is under way when somebody presses Ctrl-C fails because it is being taken away.
+      if (stopping) return;
       print(`\nThe quickstart failed: ${error instanceof Error ? error.message : String(error)}\n`);
       await end();
       process.exit(1);

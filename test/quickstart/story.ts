@@ -2,12 +2,16 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
-import type { Lab as AnyLab } from '#test/support/lab.ts';
+import type { Lab } from '#test/support/lab.ts';
 import type { Narrator } from './narrator.ts';
 import type { StoryProvider } from './providers.ts';
 import type { Registry } from './registry.ts';
 
-type Lab = AnyLab<StoryProvider>;
+/** What the story needs of a cluster, a provider and an operator that runs. */
+export type Stage = Pick<Lab<StoryProvider>, 'provider' | 'kubectl' | 'kubectlAsJenkins' | 'apply' | 'agentImage'> & {
+  /** Added to the agent pod's spec. */
+  readonly podSpec?: Readonly<Record<string, unknown>>;
+};
 
 interface TokenFile {
   readonly expires_at: string;
@@ -22,7 +26,7 @@ const podName = 'payments-deploy-42-x7k2p-q0b4t-m1wz9';
 const directory = '/var/run/secrets/ci-identity/publisher';
 
 /** The thin path, told: from `kubectl apply` of three objects to a token that dies with its pod. */
-export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator, hasNode: boolean): Promise<void> {
+export async function tellStory(lab: Stage, registry: Registry, narrator: Narrator, hasNode: boolean): Promise<void> {
   const { provider } = lab;
   const yaml = readFileSync(new URL('identities.yaml', import.meta.url), 'utf8').replace(
     '{ issuer: ISSUER }',
@@ -78,7 +82,7 @@ export async function tellStory(lab: Lab, registry: Registry, narrator: Narrator
 
 /** What the pool says, is what its administrator does. */
 async function administerStockRealm(
-  lab: Lab,
+  lab: Stage,
   administrator: NonNullable<StoryProvider['administrator']>,
   narrator: Narrator,
 ): Promise<void> {
@@ -100,7 +104,7 @@ async function administerStockRealm(
   await lab.kubectl(['annotate', 'identitypool', 'ci-bots', 'realm-prepared=yes']);
 }
 
-async function runningPod(lab: Lab, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
+async function runningPod(lab: Stage, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
   return narrator.step(
     ({ file }: { file: TokenFile }) =>
       `Pod runs and reads ${directory}/token: scopes "${file.scope}", expires ${file.expires_at}, session ${file.session_id}`,
@@ -108,7 +112,7 @@ async function runningPod(lab: Lab, narrator: Narrator): Promise<{ token: string
   );
 }
 
-async function deliveredToken(lab: Lab, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
+async function deliveredToken(lab: Stage, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
   narrator.say(
     'No pod can run here (see above), so this shows the Secret that a kubelet would mount instead of reading it in the pod',
   );
@@ -120,7 +124,7 @@ async function deliveredToken(lab: Lab, narrator: Narrator): Promise<{ token: st
 }
 
 /** From inside the container where a node runs it, otherwise from the delivery Secret. */
-async function readToken(lab: Lab, inPod: boolean): Promise<{ token: string; file: TokenFile } | undefined> {
+async function readToken(lab: Stage, inPod: boolean): Promise<{ token: string; file: TokenFile } | undefined> {
   if (inPod) {
     const text = await lab.kubectl([
       'exec',
@@ -151,7 +155,7 @@ async function readToken(lab: Lab, inPod: boolean): Promise<{ token: string; fil
   return { token: decode('token'), file: JSON.parse(decode('token.json')) as TokenFile };
 }
 
-async function createPod(lab: Lab, name: string, labels: Readonly<Record<string, string>>): Promise<string> {
+async function createPod(lab: Stage, name: string, labels: Readonly<Record<string, string>>): Promise<string> {
   const pod = agentPod({ name, labels });
   const sleep = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 1; done'];
   const containers = pod.spec.containers.map((container) => ({
@@ -161,10 +165,13 @@ async function createPod(lab: Lab, name: string, labels: Readonly<Record<string,
     tty: false,
     resources: {},
   }));
-  return lab.kubectlAsJenkins(['create', '-f', '-'], JSON.stringify({ ...pod, spec: { ...pod.spec, containers } }));
+  return lab.kubectlAsJenkins(
+    ['create', '-f', '-'],
+    JSON.stringify({ ...pod, spec: { ...pod.spec, ...lab.podSpec, containers } }),
+  );
 }
 
-async function refusedPod(lab: Lab, narrator: Narrator): Promise<void> {
+async function refusedPod(lab: Stage, narrator: Narrator): Promise<void> {
   await lab.apply(readFileSync(new URL('greedy.yaml', import.meta.url), 'utf8'));
   await lab.kubectl([
     'wait',

@@ -92,20 +92,7 @@ export async function startLabWith<P extends LabProvider>(
   const agentNamespace = async (name: string): Promise<void> => apply(...agentNamespaceDocuments(name));
   await apply(namespaceDocument(jenkinsNamespace), serviceAccountDocument(jenkinsNamespace, 'jenkins'));
   await agentNamespace('ci-payments');
-  await apply(
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: 'registration', namespace: 'ci-identity-system' },
-      stringData: { token: provider.initialAccessToken },
-    }),
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'issuer-ca', namespace: 'ci-identity-system' },
-      data: { 'ca.crt': provider.caPem },
-    }),
-  );
+  await apply(...issuerDocuments(provider));
   const configFile = join(dir, 'config.yaml');
   writeFileSync(configFile, configurationText(provider.issuer, options));
   const operatorKubeconfig = await cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller');
@@ -144,7 +131,8 @@ export async function startLabWith<P extends LabProvider>(
   };
 }
 
-async function guarded(kubectl: Lab['kubectl']): Promise<void> {
+/** Resolves when pods that are created from now on are trusted. */
+export async function guarded(kubectl: Lab['kubectl']): Promise<void> {
   const since = await eventually('the guard record is written', async () => {
     const text = await kubectl([
       'get',
@@ -174,16 +162,34 @@ async function installManifests(kubectl: Lab['kubectl']): Promise<void> {
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/admission')]);
 }
 
-function namespaceDocument(name: string, labels: Readonly<Record<string, string>> = {}): string {
+export function namespaceDocument(name: string, labels: Readonly<Record<string, string>> = {}): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
 }
 
-function serviceAccountDocument(namespace: string, name: string): string {
+export function serviceAccountDocument(namespace: string, name: string): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { namespace, name } });
 }
 
+/** What the configuration of {@link configurationText} refers to. */
+export function issuerDocuments(provider: LabProvider): readonly string[] {
+  return [
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'registration', namespace: 'ci-identity-system' },
+      stringData: { token: provider.initialAccessToken },
+    }),
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'issuer-ca', namespace: 'ci-identity-system' },
+      data: { 'ca.crt': provider.caPem },
+    }),
+  ];
+}
+
 /** What manifests/components/agent-namespace ships, plus the right to create pods that Jenkins' own chart grants. */
-export function agentNamespaceDocuments(name: string): readonly string[] {
+export function agentNamespaceDocuments(name: string, creators: string = jenkinsNamespace): readonly string[] {
   const role = (roleName: string, rules: readonly object[], subject: object): readonly string[] => [
     JSON.stringify({
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -199,7 +205,7 @@ export function agentNamespaceDocuments(name: string): readonly string[] {
       subjects: [subject],
     }),
   ];
-  const jenkins = { kind: 'ServiceAccount', namespace: jenkinsNamespace, name: 'jenkins' };
+  const jenkins = { kind: 'ServiceAccount', namespace: creators, name: 'jenkins' };
   return [
     namespaceDocument(name, { 'ci-identity.dev/inject': 'enabled' }),
     serviceAccountDocument(name, 'jenkins-agent'),

@@ -1,0 +1,56 @@
+/** A cluster that belongs to somebody else, and the quickstart as a process that is let loose on it. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Cluster } from '#test/cluster/cluster.ts';
+
+const kinds = [
+  'customresourcedefinitions',
+  'namespaces',
+  'clusterroles',
+  'clusterrolebindings',
+  'mutatingadmissionpolicies',
+  'mutatingadmissionpolicybindings',
+  'validatingadmissionpolicies',
+  'validatingadmissionpolicybindings',
+  'roles',
+  'rolebindings',
+  'serviceaccounts',
+  'secrets',
+  'pods',
+  'events',
+];
+
+/** Everything in the cluster that the quickstart might create or remove, one line each. */
+export async function contentsOf(cluster: Cluster): Promise<readonly string[]> {
+  const path = '{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
+  const { stdout, stderr, code } = await cluster.kubectlRun(['get', kinds.join(), '-A', '-o', `jsonpath=${path}`]);
+  if (code !== 0) throw new Error(stderr);
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  // What Kubernetes itself says about itself comes and goes.
+  return lines.filter((line) => !/^Event (default|kube-system)\/(?!.*ci-)/.test(line)).toSorted();
+}
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+}
+
+/** Runs it to its end; at the first line with `interruptAt` it gets a SIGINT, as from Ctrl-C. */
+export function quickstart(args: readonly string[], interruptAt?: RegExp): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let interrupted = false;
+    const take = (text: string): void => {
+      out += text;
+      if (interrupted || interruptAt?.test(out) !== true) return;
+      interrupted = true;
+      child.kill('SIGINT');
+    };
+    child.stdout.setEncoding('utf8').on('data', take);
+    child.stderr.setEncoding('utf8').on('data', take);
+    child.once('error', reject).once('close', (code) => resolve({ code, out }));
+  });
+}
