@@ -27,6 +27,8 @@ export const annotations = {
   /** On the Secret of an existing client: when its credential expires, RFC 3339. */
   expires: `${group}/expires`,
   acknowledge: `${group}/acknowledge`,
+  /** On a pod: the W3C trace context that it claims to belong to. */
+  traceparent: `${group}/traceparent`,
 } as const;
 
 /** Claim annotations are `identity.ci-identity.dev/<identity>: <uid of the CiIdentity>`. */

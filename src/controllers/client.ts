@@ -68,7 +68,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       case 'Prove':
         return this.#prove(key, s, action, reason, signal);
       case 'Observe':
-        return changes.observe(key, s, signal);
+        await changes.observe(key, s, signal);
+        return this.#tellDrift(key, s);
       case 'Record':
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
         this.#tell(s.record, await changes.write('client.Record.record', key, action.next, s.record, signal));
@@ -147,6 +148,19 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
     this.#tell(work.record, stored);
+  }
+
+  /** Only what is new: the same drift is looked at again until it is repaired. */
+  #tellDrift(key: string, s: ClientSnapshot): void {
+    const record = this.#o.sources.memory.clients.get(key)?.record;
+    const [before, now] = [s.record?.observed, record?.observed];
+    const newest = record?.generations.at(-1)?.n;
+    if (record === undefined || now === undefined || newest === undefined) return;
+    const gone = now.is === 'Gone' && before?.is !== 'Gone';
+    const drifted = now.drift.length > 0 && now.drift.join() !== before?.drift.join();
+    const reason = gone ? 'ClientGone' : 'ClientDrifted';
+    if (gone || drifted)
+      this.#record(record, newest, { event: 'Drifted', outcome: 'Failure', reason, message: now.drift.join(', ') });
   }
 
   /** Each step of a credential's life: an audit line, and an event on the pool. */

@@ -29,7 +29,7 @@ import type { Memory } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import type { Reporter } from './reporter.ts';
 import type { Reviews } from './reviews.ts';
-import { SessionAudit } from './session-audit.ts';
+import type { SessionAudit } from './session-audit.ts';
 import { Minter } from './session-mint.ts';
 import { type DeliveredState, SessionMachine } from './session.ts';
 import type { Troubles } from './troubles.ts';
@@ -44,6 +44,7 @@ export interface MachineParts {
   readonly metrics: Metrics;
   readonly audit: AuditLog;
   readonly auditStream: Pick<AuditStream, 'trouble'>;
+  readonly sessionAudit: SessionAudit;
   readonly memory: Memory;
   readonly providers: PoolProviders;
   readonly handIns: HandIns;
@@ -67,7 +68,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
   const common = { connection, namespace, epoch };
   const clients = new RecordStore({ ...common, store: memory.clients, codec: clientCodec, kind: 'client' });
   const sessions = new RecordStore({ ...common, store: memory.sessions, codec: sessionCodec, kind: 'session' });
-  const audit = new SessionAudit(parts.audit);
+  const audit = parts.sessionAudit;
   const delivered = new Map<string, DeliveredState>();
   const seen = new Map<string, Instant>();
   const credentialOf = (client: string, generation: number): Credential | undefined =>

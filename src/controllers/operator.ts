@@ -17,6 +17,7 @@ import type { AuditStream } from '../telemetry/audit-stream.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
+import { Auditors } from './auditors.ts';
 import { Causes } from './causes.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
@@ -65,6 +66,7 @@ const loopLagLimit = 10 * second;
 export class Operator {
   /** What it says of itself to scrapes and probes. */
   readonly observation: Observation;
+  readonly #auditors: Auditors;
   readonly #o: OperatorOptions;
   readonly #memory: Memory;
   readonly #keys: ReferencedKeys;
@@ -106,6 +108,7 @@ export class Operator {
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));
     this.#targets = new ClientTargets(this.#memory);
     const causes = new Causes();
+    this.#auditors = new Auditors(options.audit, this.#memory, clock);
     this.#leader = new Leader({
       id: options.id,
       lease: leaseAccess(connection, { namespace, name: leaseName }),
@@ -195,6 +198,7 @@ export class Operator {
       reporter: this.#reporter,
       troubles: this.#troubles,
       causes,
+      sessionAudit: this.#auditors.sessions,
       epoch: () => this.#leader.epoch,
       installation: () => this.#installation,
       configuration: () => this.#configuration,
@@ -218,11 +222,13 @@ export class Operator {
       { name: 'guard', run: (signal) => this.#keepGuard(signal) },
       this.#every('news', newsEvery, () => this.#wiring.news(this.#troubles.changed())),
       this.#every('hand-ins', newsEvery, (signal) => this.#handIns.refresh(signal)),
+      this.#every('audit', newsEvery, () => this.#auditors.look()),
       this.#every('resync', resyncEvery, () => this.#resync()),
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
       await manage(parts, { clock, stop });
+      this.#auditors.end();
       return 'Stopped';
     } catch (error) {
       if (error instanceof LostLeaseError) {
@@ -259,8 +265,7 @@ export class Operator {
   async #lead(signal: AbortSignal): Promise<void> {
     await this.#leader.raiseEpoch(this.#memory.highestEpoch() + 1, signal);
     this.#o.logger.info('leading', { epoch: this.#leader.epoch });
-    const message = `epoch ${this.#leader.epoch}`;
-    this.#o.audit.record({ event: 'Started', outcome: 'Success', reason: 'Ready', message });
+    this.#auditors.begin(this.#leader.epoch);
     this.#wiring.everything();
     await this.#loop.run(signal);
   }

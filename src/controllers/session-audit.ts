@@ -1,36 +1,89 @@
 import { sessionId } from '../api/names.ts';
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { Clock } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { joinSentences } from '../domain/access/explain.ts';
 import { setOf } from '../domain/access/scopes.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import { Repeats } from '../telemetry/repeats.ts';
+import type { Memory } from './memory.ts';
 import { parseSessionKey } from './session-snapshot.ts';
 
-/** Writes audit lines about sessions: who is the same on each of them. */
+interface SessionLine {
+  readonly key: string;
+  readonly s: SessionSnapshot;
+  readonly facts: AuditFacts;
+}
+
+/** Writes audit lines about sessions: who is the same on each of them. Denials that say the very same are counted instead of repeated. */
 export class SessionAudit {
   readonly #log: AuditLog;
+  readonly #memory: Memory;
+  readonly #denials: Repeats<SessionLine>;
 
-  constructor(log: AuditLog) {
+  constructor(log: AuditLog, memory: Memory, clock: Clock) {
     this.#log = log;
+    this.#memory = memory;
+    this.#denials = new Repeats(clock, (line, repeated) => this.#write(line, repeated === 0 ? {} : { repeated }));
   }
 
   record(key: string, s: SessionSnapshot, facts: AuditFacts): void {
+    if (facts.event === 'Denied') this.#denials.say(`${key} ${facts.reason} ${facts.message ?? ''}`, { key, s, facts });
+    else this.#write({ key, s, facts }, {});
+  }
+
+  /** Tells what was repeated; to be called now and then, and with `all` when the process ends. */
+  flush(all = false): void {
+    this.#denials.flush(all);
+  }
+
+  #write({ key, s, facts }: SessionLine, more: Partial<AuditFacts>): void {
     const { namespace, pod, podUid, identity } = parseSessionKey(key);
     const seen = s.pod.is === 'Seen' ? s.pod.value : undefined;
     const requester = seen?.requester ?? s.record?.requester;
+    const known = this.#memory.identity(namespace, identity);
+    const actor = known.is === 'Seen' ? known.value.spec.actor : undefined;
+    const denials = facts.event === 'Denied' || facts.event === 'Forbidden' ? denialsOf(s.access) : [];
     this.#log.record({
       session_id: sessionId(podUid, identity),
       namespace,
       identity,
       pod: { name: pod, uid: podUid },
+      ...(actor === undefined ? {} : { actor }),
       ...(s.record === undefined ? {} : { pool: s.record.pool.name, issuer: s.record.issuer, client: s.record.client }),
       ...(requester === undefined ? {} : { requester }),
       ...(seen?.node === undefined ? {} : { node: seen.node }),
       ...(seen?.claimedRunUrl === undefined ? {} : { claimed_run_url: seen.claimedRunUrl }),
+      ...(seen?.claimedTraceparent === undefined ? {} : { claimed_traceparent: seen.claimedTraceparent }),
+      ...(denials.length === 0 ? {} : { denials }),
+      ...this.#decidedOn(known),
       ...facts,
+      ...more,
     });
   }
+
+  #decidedOn(identity: Known<CiIdentity>): Pick<AuditFacts, 'decided_on'> {
+    if (identity.is !== 'Seen') return {};
+    const pool = this.#memory.pool(identity.value.spec.pool);
+    const generations = [
+      ['identity', identity.value.metadata.generation],
+      ['pool', pool.is === 'Seen' ? pool.value.metadata.generation : undefined],
+    ].filter(([, generation]) => generation !== undefined);
+    return { decided_on: Object.fromEntries(generations) as NonNullable<AuditFacts['decided_on']> };
+  }
+}
+
+const mostDenials = 64;
+
+function denialsOf(access: Known<Access>): NonNullable<AuditFacts['denials']> {
+  if (access.is !== 'Seen') return [];
+  return access.value.denials.slice(0, mostDenials).map(({ scope, audience, reason }) => ({
+    ...(scope === undefined ? {} : { scope }),
+    ...(audience === undefined ? {} : { audience }),
+    reason,
+  }));
 }
 
 /** What the line `ShadowDenied` says of a token that carries scopes only because of enforcement Audit; `undefined` where it carries none. */

@@ -68,6 +68,7 @@ const kept = (meta: ObjectMeta): { readonly uid: string; readonly resourceVersio
   resourceVersion: meta.resourceVersion ?? '',
 });
 
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const runUrl = /^[\x21-\x7e]{1,512}$/;
 
 /** Of a pod only what decisions need: its environment, where JENKINS_SECRET is, never stays in memory. */
@@ -76,6 +77,7 @@ export function trimPod(raw: unknown): PodFacts {
   const noted = metadata.annotations ?? {};
   const requester = noted[annotations.requester];
   const claimedRunUrl = noted['runUrl'];
+  const claimedTraceparent = noted[annotations.traceparent];
   return {
     ...kept(metadata),
     namespace: metadata.namespace ?? '',
@@ -99,6 +101,7 @@ export function trimPod(raw: unknown): PodFacts {
     ...(spec?.nodeName === undefined ? {} : { node: spec.nodeName }),
     ...(requester === undefined ? {} : { requester }),
     ...(claimedRunUrl === undefined || !runUrl.test(claimedRunUrl) ? {} : { claimedRunUrl }),
+    ...(claimedTraceparent === undefined || !traceparent.test(claimedTraceparent) ? {} : { claimedTraceparent }),
   };
 }
 

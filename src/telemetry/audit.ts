@@ -6,6 +6,8 @@ import { clean } from './clean.ts';
 /** What happened, as a past participle. */
 export const auditEvents = [
   'Started',
+  'Halted',
+  'Resumed',
   'Planned',
   'Activated',
   'Drained',
@@ -14,6 +16,7 @@ export const auditEvents = [
   'Completed',
   'Registered',
   'Updated',
+  'Drifted',
   'Deregistered',
   'Proved',
   'Requested',
@@ -44,8 +47,11 @@ export interface AuditFacts {
   readonly pod?: { readonly name: string; readonly uid: string };
   readonly node?: string;
   readonly requester?: string;
+  /** As the CiIdentity states it. */
+  readonly actor?: { readonly type: string; readonly id: string; readonly owner: string };
   /** As claimed by the pod; not proven. */
   readonly claimed_run_url?: string;
+  readonly claimed_traceparent?: string;
   readonly issuer?: string;
   readonly client?: string;
   readonly client_id?: string;
@@ -55,6 +61,12 @@ export interface AuditFacts {
   readonly expires_at?: string;
   readonly token_sha256?: string;
   readonly by?: readonly { readonly policy: string; readonly rule: number; readonly generation: number }[];
+  /** What is not granted, and why. */
+  readonly denials?: readonly { readonly scope?: string; readonly audience?: string; readonly reason: string }[];
+  /** `metadata.generation` of the objects on which the decision rests. */
+  readonly decided_on?: { readonly pool?: number; readonly identity?: number };
+  /** How often the same happened since the line before that says it, without a line of its own. */
+  readonly repeated?: number;
 }
 
 export interface AuditLine extends AuditFacts {

@@ -270,8 +270,10 @@ test.serial('a crash prints neither what an error carries nor what it was caused
   keepLogs(second, 'the crashed process');
 
   const full = lab.operator({ auditPath: '/dev/full' });
-  await eventually('a process that cannot write its audit lines says so', async () =>
-    /^not ok audit stream: .*ENOSPC/m.test((await page(full, '/readyz')).text) ? true : undefined,
+  await eventually(
+    'a process that cannot write its audit lines says so',
+    async () => (/^not ok audit stream: .*ENOSPC/m.test((await page(full, '/readyz')).text) ? true : undefined),
+    { timeoutMs: 60_000 },
   );
   await full.stop('SIGKILL');
   outputs.set('log of a process without an audit stream', full.log());

@@ -24,6 +24,8 @@ export interface PodFacts {
   readonly labels: Readonly<Record<string, string>>;
   /** The annotation `runUrl` of the Jenkins plugin: claimed, not proven, grants nothing. */
   readonly claimedRunUrl?: string;
+  /** W3C trace context from the annotation `ci-identity.dev/traceparent`: claimed as well. */
+  readonly claimedTraceparent?: string;
 }
 
 /** What a session needs to know of the client that mints for it. */

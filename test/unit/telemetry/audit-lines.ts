@@ -26,6 +26,9 @@ const sha = 'a'.repeat(64);
 /** One of each event, as the controllers write them. */
 export const everyEvent: readonly AuditFacts[] = [
   { event: 'Started', outcome: 'Success', reason: 'Ready', message: 'epoch 1' },
+  { event: 'Halted', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
+  { event: 'Resumed', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
+  { event: 'Drifted', outcome: 'Failure', reason: 'ClientDrifted', message: 'jwks', pool: 'p', generation: 1 },
   {
     event: 'Planned',
     outcome: 'Success',
@@ -75,6 +78,9 @@ export const everyEvent: readonly AuditFacts[] = [
     ...tokenFacts,
     requester: 'system:serviceaccount:j:j',
     claimed_run_url: 'https://j/1',
+    claimed_traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    actor: { type: 'AIAgent', id: 'release-bot', owner: 'payments@example.com' },
+    decided_on: { pool: 3, identity: 1 },
     node: 'n',
   },
   {
@@ -100,7 +106,14 @@ export const everyEvent: readonly AuditFacts[] = [
     ...sessionFacts,
   },
   { event: 'Expired', outcome: 'Success', reason: 'Expired', token_sha256: sha, ...sessionFacts },
-  { event: 'Denied', outcome: 'Failure', reason: 'NoRule', ...sessionFacts },
+  {
+    event: 'Denied',
+    outcome: 'Failure',
+    reason: 'NoRule',
+    denials: [{ scope: 'deploy:production', audience: 'https://registry.example.com', reason: 'NoRule' }],
+    repeated: 4,
+    ...sessionFacts,
+  },
   { event: 'Failed', outcome: 'Failure', reason: 'ProviderUnavailable', ...sessionFacts },
   { event: 'Deregistered', outcome: 'Success', reason: 'Deregistering', generation: 1, client_id: 'c' },
   { event: 'Stopped', outcome: 'Success', reason: 'LostLease' },
