@@ -40,6 +40,7 @@ export const secretTypes = {
   token: `${group}/token`,
   clientRecord: `${group}/client-record`,
   sessionRecord: `${group}/session-record`,
+  limitsRecord: `${group}/limits-record`,
 } as const;
 
 /** Where a person puts a new registration access token, under the name of the client record. */

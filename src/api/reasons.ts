@@ -114,6 +114,7 @@ export const reasons = {
   Delivered: 'The token is in the delivery Secret.',
   Undelivered: 'The delivery Secret is not known to hold what the record says.',
   WaitingForClient: 'The pool has no working client yet.',
+  LimitReached: 'The identity has as many sessions as its limits allow.',
   DeliveryRefused: 'The API server refuses the delivery Secret.',
 
   ScopeWider: 'The provider granted more than was asked for; the token was revoked.',

@@ -54,13 +54,17 @@ export const statusEffects = {
 /** What a session tells about the client that was refused; part of no action of the client table. */
 export const refusalEffect = 'client.Refusal.record';
 
+/** What counts the sessions that an identity begins; part of the first Mint of a session whose identity has a limit. */
+export const limitsEffect = 'session.Limits.record';
+
 type ValuesOf<T> = T[keyof T];
 
 export type EffectName =
   | ValuesOf<typeof clientEffects>[number]
   | ValuesOf<typeof sessionEffects>[number]
   | ValuesOf<{ readonly [M in keyof typeof statusEffects]: ValuesOf<(typeof statusEffects)[M]> }>
-  | typeof refusalEffect;
+  | typeof refusalEffect
+  | typeof limitsEffect;
 
 /** The effects of one projection; an action that it never takes has none. */
 export type ProjectionEffects = StatusEffects<EffectName>;
@@ -71,4 +75,5 @@ export const effectNames: readonly EffectName[] = [
   ...Object.values(sessionEffects).flat(),
   ...Object.values(statusEffects).flatMap((effects) => Object.values(effects)),
   refusalEffect,
+  limitsEffect,
 ];

@@ -1,5 +1,7 @@
+import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Clock, type Instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
+import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { generation, revokerOf } from '../domain/client/generations.ts';
@@ -30,6 +32,7 @@ import type { PoolProviders } from './pool-providers.ts';
 import type { Reporter } from './reporter.ts';
 import type { Reviews } from './reviews.ts';
 import type { SessionAudit } from './session-audit.ts';
+import { SessionLimits } from './session-limits.ts';
 import { Minter } from './session-mint.ts';
 import { type DeliveredState, SessionMachine } from './session.ts';
 import type { Troubles } from './troubles.ts';
@@ -63,7 +66,7 @@ export interface MachineParts {
 }
 
 /** The two machines that act on the outside world and the three projections that write status. */
-export function registerMachines(loop: Loop, parts: MachineParts): void {
+export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits {
   const { connection, namespace, memory, epoch, providers, effects, metrics, clock } = parts;
   const common = { connection, namespace, epoch };
   const clients = new RecordStore({ ...common, store: memory.clients, codec: clientCodec, kind: 'client' });
@@ -73,6 +76,12 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
   const seen = new Map<string, Instant>();
   const credentialOf = (client: string, generation: number): Credential | undefined =>
     memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;
+  const limits = new SessionLimits({
+    memory,
+    records: new RecordStore({ ...common, store: memory.limits, codec: limitsCodec, kind: 'limits' }),
+    effects,
+    clock,
+  });
   const minter = new Minter({
     memory,
     reviews: parts.reviews,
@@ -101,6 +110,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       epoch,
       clientFailure: (record) => loop.failure('client', record),
       outage: (issuer) => parts.troubles.outage(issuer),
+      limitOf: (identity, podUid) => limits.breach(identity, podUid),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();
         seen.set(key, since);
@@ -109,6 +119,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
     },
     delivered,
     minter,
+    limits,
     records: sessions,
     deliveries: new Deliveries(connection),
     effects,
@@ -157,6 +168,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
       installation,
       guard: () => parts.guard.current(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
+      refusedByLimit: (identity: CiIdentity) => limits.refusal(identity),
       clientFailure: (record: string) => loop.failure(client.name, record),
       clocksAgree: (issuer: string) =>
         clocksAgree(connection.serverTime()?.offset, providers.issuer(issuer)?.clockOffset()),
@@ -167,6 +179,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): void {
   loop.register(poolMachine(projection));
   loop.register(policyMachine(projection));
   loop.register(identityMachine(projection));
+  return limits;
 }
 
 /** Once per refusal, however many sessions met it; what the record says then is the client table's business. */

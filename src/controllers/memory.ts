@@ -3,6 +3,7 @@ import type { CiIdentity, CiIdentitySpec, CiIdentityStatus } from '../api/v1alph
 import type { IdentityPool, IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy, ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
+import type { LimitsRecord } from '../domain/access/limits.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
@@ -47,6 +48,7 @@ export class Memory {
   readonly configMaps = new Store<ConfigMapFacts>('configmaps');
   readonly clients = new Store<StoredRecord<ClientRecord>>('client-records');
   readonly sessions = new Store<StoredRecord<SessionRecord>>('session-records');
+  readonly limits = new Store<StoredRecord<LimitsRecord>>('limits-records');
   readonly pods = new Map<string, Store<PodFacts>>();
 
   readonly #namespace: string;

@@ -35,6 +35,7 @@ import { PoolProviders } from './pool-providers.ts';
 import { ReferencedKeys } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
+import type { SessionLimits } from './session-limits.ts';
 import { Troubles } from './troubles.ts';
 import { Watches } from './watches.ts';
 import { Wiring, machines } from './wiring.ts';
@@ -56,7 +57,7 @@ export interface OperatorOptions {
 
 /** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
 const keysEvery = 30 * second;
-/** How often everything is looked at again, for what changes with time alone. */
+/** For what changes with time alone. */
 const resyncEvery = 2 * minute;
 /** How often news are told to the objects whose status shows them, and what people hand in is looked for. */
 const newsEvery = 1 * second;
@@ -64,9 +65,9 @@ const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
 export class Operator {
-  /** What it says of itself to scrapes and probes. */
   readonly observation: Observation;
   readonly #auditors: Auditors;
+  readonly #limits: SessionLimits;
   readonly #o: OperatorOptions;
   readonly #memory: Memory;
   readonly #keys: ReferencedKeys;
@@ -184,7 +185,7 @@ export class Operator {
       budgets: this.#budgets,
       definitions: this.#definitions,
     });
-    registerMachines(this.#loop, {
+    this.#limits = registerMachines(this.#loop, {
       ...options,
       memory: this.#memory,
       providers: this.#providers,
@@ -223,7 +224,7 @@ export class Operator {
       this.#every('news', newsEvery, () => this.#wiring.news(this.#troubles.changed())),
       this.#every('hand-ins', newsEvery, (signal) => this.#handIns.refresh(signal)),
       this.#every('audit', newsEvery, () => this.#auditors.look()),
-      this.#every('resync', resyncEvery, () => this.#resync()),
+      this.#every('resync', resyncEvery, (signal) => this.#resync(signal)),
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
@@ -247,10 +248,11 @@ export class Operator {
   }
 
   /** Looks at everything without calling it news, so that failures keep their back-off. */
-  #resync(): void {
+  #resync(signal: AbortSignal): Promise<void> {
     this.#wakeAs = 'Check';
     this.#wiring.everything();
     this.#wakeAs = 'Changed';
+    return this.#limits.forget(signal);
   }
 
   /** A new configuration takes force at once; sessions and clients look again. */

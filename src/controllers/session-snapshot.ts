@@ -51,6 +51,8 @@ export interface SessionSources {
   clientFailure(record: string): FailureNote | undefined;
   /** What keeps everybody from the tokens of an issuer. */
   outage(issuer: string): Outage | undefined;
+  /** Why a pod may not begin a session of this identity now. */
+  limitOf(identity: CiIdentity, podUid: string): string | undefined;
   /** When this process saw the pod of this session first. */
   seenSince(key: string): Instant;
 }
@@ -84,6 +86,7 @@ export function snapshotSession(
   const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
   const stop = identity.is === 'Seen' ? stopOf(stopSources(memory, identity.value, pool, namespace)) : undefined;
   const delivered = sources.delivered.get(key);
+  const limit = record === undefined && identity.is === 'Seen' ? sources.limitOf(identity.value, podUid) : undefined;
   const lag = sources.deliveryLag();
   return {
     pod,
@@ -94,6 +97,7 @@ export function snapshotSession(
     mayUse: requester === undefined ? { is: 'Unknown' } : sources.reviews.known(requester, namespace, identityName),
     access,
     ...(stop === undefined ? {} : { stop }),
+    ...(limit === undefined ? {} : { limit }),
     ...(record === undefined ? {} : { record, wantedDigest: renderToken(record, lag, jitterOf(key)).digest }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
     synced: memory.sessions.synced,

@@ -19,6 +19,7 @@ import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import type { SessionAudit } from './session-audit.ts';
+import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
 
@@ -31,6 +32,7 @@ export interface SessionMachineOptions {
   readonly sources: SessionSources;
   readonly delivered: Map<string, DeliveredState>;
   readonly minter: Minter;
+  readonly limits: SessionLimits;
   readonly records: RecordStore<SessionRecord>;
   readonly effects: Effects<EffectName>;
   readonly audit: SessionAudit;
@@ -77,7 +79,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   async apply(key: string, s: SessionSnapshot, { action, reason }: Taken, signal: AbortSignal): Promise<void> {
     switch (action.type) {
       case 'Mint':
-        return this.#o.minter.mint(key, s, action, reason, signal);
+        return this.#mint(key, s, action, reason, signal);
       case 'Deliver':
         return this.#deliver(key, s, action, reason, signal);
       case 'Revoke':
@@ -89,6 +91,21 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       default:
         return assertNever(action);
     }
+  }
+
+  /** The first token of a session is inside the limits of its identity; whoever has one goes on. */
+  async #mint(
+    key: string,
+    s: SessionSnapshot,
+    action: Extract<SessionAction, { type: 'Mint' }>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { namespace, podUid, identity } = parseSessionKey(key);
+    const known = this.#o.sources.memory.identity(namespace, identity);
+    const mint = (): Promise<void> => this.#o.minter.mint(key, s, action, reason, signal);
+    if (s.record !== undefined || known.is !== 'Seen') await mint();
+    else await this.#o.limits.within(known.value, podUid, signal, mint);
   }
 
   async #deliver(
@@ -128,7 +145,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       ...(action.content === 'Error' ? { error: action.error } : {}),
     });
     const newest = s.record?.tokens.at(-1);
-    if (action.content === 'Error') this.#o.denied(key, action.error.reason, action.error.message);
+    if (action.content === 'Error') {
+      this.#o.denied(key, action.error.reason, action.error.message);
+      if (action.error.reason === 'LimitReached') this.#o.limits.refused(namespace, identity);
+    }
     this.#o.audit.record(key, s, {
       event: action.content === 'Error' ? 'Denied' : 'Delivered',
       outcome: action.content === 'Error' ? 'Failure' : 'Success',

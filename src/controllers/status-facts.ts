@@ -30,6 +30,8 @@ export interface StatusSources {
   readonly guard: () => Guard;
   readonly installation: () => string;
   readonly deliveryLag: () => Milliseconds;
+  /** The limit because of which a pod of this identity waits for its first token, as a sentence. */
+  readonly refusedByLimit: (identity: CiIdentity) => string | undefined;
   readonly clientFailure: (record: string) => FailureNote | undefined;
   /** Controller, API server and the provider of this issuer agree on the time. */
   readonly clocksAgree: (issuer: string) => boolean;
@@ -114,10 +116,17 @@ export function identityFacts(
     client: clientOf(sources, identity, pool),
     ...(short === undefined ? {} : { shortLifetime: short }),
     ...(trouble === undefined ? {} : { failure: { ...trouble, terminal: false } }),
+    ...limitReached(sources, identity),
     sessions: lives.length,
     sharedCreators: sources.creators.sharedIn(namespace),
     ...(writtenAt === undefined ? {} : { writtenAt }),
   };
+}
+
+/** Only while a pod waits because of it: to be at a limit is no trouble. */
+function limitReached(sources: StatusSources, identity: CiIdentity): Pick<IdentityFacts, 'failure'> {
+  const message = sources.refusedByLimit(identity);
+  return message === undefined ? {} : { failure: { reason: 'LimitReached', message: `${message}.`, terminal: false } };
 }
 
 function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<IdentityPool>): Known<ClientView> {

@@ -1,5 +1,6 @@
 import { labels } from '../api/names.ts';
 import type { Clock } from '../clock.ts';
+import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -60,6 +61,7 @@ export class Watches {
       records(connection, { kind: 'session', namespace, codec: sessionCodec }),
       memory.sessions,
     );
+    this.#add('limits-records', records(connection, { kind: 'limits', namespace, codec: limitsCodec }), memory.limits);
     for (const kind of Object.keys(admissionKinds) as (keyof typeof admissionKinds)[]) {
       const store = new Store<AdmissionObject>(kind);
       this.admission.set(kind, store);

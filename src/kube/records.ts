@@ -5,7 +5,7 @@ import type { Store } from '../runtime/store.ts';
 import type { ApiConnection } from './connection.ts';
 import { call, bodyOf, get, kinds, remove } from './resources.ts';
 
-export type RecordKind = 'client' | 'session';
+export type RecordKind = 'client' | 'session' | 'limits';
 
 /** The JSON form of a record, with its secrets in the open: for record Secrets only. */
 export interface RecordCodec<R> {
@@ -34,7 +34,11 @@ interface RecordSecret {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-const typeOf = { client: secretTypes.clientRecord, session: secretTypes.sessionRecord } as const;
+const typeOf = {
+  client: secretTypes.clientRecord,
+  session: secretTypes.sessionRecord,
+  limits: secretTypes.limitsRecord,
+} as const;
 
 /** Decodes a record Secret; one that is not what its label says is `invalid`, with a reason that quotes nothing of it. */
 export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {

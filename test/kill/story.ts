@@ -204,7 +204,7 @@ export class Stage {
     await this.lab.apply(
       pool(name, this.lab.provider.issuer),
       policy(name, { role: name, pool: name, scopes: ['artifacts:publish'] }),
-      identity(name, { pool: name, roles: [name] }),
+      identity(name, { pool: name, roles: [name], limits: { sessionsPerHour: 1_000 } }),
     );
   }
 

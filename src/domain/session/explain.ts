@@ -86,6 +86,15 @@ export function guardError(s: SessionSnapshot): DeliveredError {
   );
 }
 
+export function limitError(s: SessionSnapshot): DeliveredError {
+  return errorOf(
+    s,
+    'LimitReached',
+    `the pod gets no token now – ${s.limit ?? 'a limit is reached'}`,
+    'End sessions that are not needed, or ask the owners of the CiIdentity to raise spec.limits; the token appears by itself when there is room.',
+  );
+}
+
 /** The provider (or our own client there) cannot give a token now. */
 export function waitingError(s: SessionSnapshot): DeliveredError {
   const client = s.client.is === 'Seen' ? s.client.value : undefined;

@@ -1,11 +1,12 @@
 /** The lower half of the session table: from trust to a delivered token and its renewal. */
 import type { Reason } from '../../api/reasons.ts';
-import type { Instant } from '../../clock.ts';
+import { earliest, plus, second } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { lastFifthAt } from '../token.ts';
-import { forbiddenError, guardError, untrustedError, waitingError } from './explain.ts';
+import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
   endCause,
   hasRoom,
@@ -20,6 +21,9 @@ import {
 import type { SessionSnapshot } from './machine.ts';
 import { deliver, deliverError, forbidAll, mint, saysAlready, wait } from './steps.ts';
 import type { SessionRow } from './steps.ts';
+
+/** How often a session that waits for room looks again. */
+const limitPause: Milliseconds = 10 * second;
 
 /** Nothing is minted; what was minted is still delivered, and still taken back. */
 const guard: SessionRow = {
@@ -61,6 +65,17 @@ const undelivered: SessionRow = {
   name: 'undelivered',
   when: (s, now) => usableToken(s) !== undefined && !isDelivered(s) && !isNarrowed(s, now),
   then: (s, now) => deliver(s, now, 'Token', deliveryLane(s, now)),
+};
+
+/** One session more would break a limit of the identity. The pod is told, and gets its token when there is room. */
+const limited: SessionRow = {
+  name: 'limited',
+  when: (s, now) =>
+    s.record === undefined && s.limit !== undefined && mintable(s) !== undefined && endCause(s, now) === undefined,
+  then: (s, now) => {
+    const step = deliverError(s, now, 'LimitReached', limitError(s));
+    return { ...step, recheckAt: earliest(step.recheckAt, plus(now, limitPause)) ?? plus(now, limitPause) };
+  },
 };
 
 const first: SessionRow = {
@@ -107,6 +122,7 @@ export const mintingRows: readonly SessionRow[] = [
   untrusted,
   waiting,
   undelivered,
+  limited,
   first,
   withdrawn,
   narrowed,

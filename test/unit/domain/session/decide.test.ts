@@ -559,6 +559,37 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'limited',
+    title: 'a limit of the identity is reached: the pod is told',
+    s: buildSessionSnapshot({ limit: '5 sessions hold a token and spec.limits.concurrentSessions allows 5' }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'LimitReached',
+    reason: 'LimitReached',
+    recheckAt: plus(noon, 10 * second),
+  },
+  {
+    row: 'limited',
+    title: 'it was told already, and looks again soon',
+    s: buildSessionSnapshot({
+      limit: 'full',
+      delivered: error(
+        'LimitReached',
+        'CiIdentity ci-payments/publisher: the pod gets no token now – full',
+        'End sessions that are not needed, or ask the owners of the CiIdentity to raise spec.limits; the token appears by itself when there is room.',
+      ),
+    }),
+    reason: 'LimitReached',
+    recheckAt: plus(noon, 10 * second),
+  },
+  {
+    row: 'due',
+    title: 'who has a token is not limited',
+    s: buildLiveSnapshot({ limit: 'full' }),
+    now: plus(noon, 14 * minute),
+    action: 'Mint',
+  },
+  {
     row: 'first',
     title: 'new pod',
     s: buildSessionSnapshot(),
@@ -764,6 +795,7 @@ const expectedRows = [
   'untrusted',
   'waiting',
   'undelivered',
+  'limited',
   'first',
   'withdrawn', // of row narrowed: "Mint fails or three tokens are held: Forbid it"
   'narrowed',
