@@ -54,7 +54,11 @@ export const controllerFlags: readonly Flag[] = [
     placeholder: 'FILE',
     help: 'Where audit lines are appended; absent: audit.path of the configuration, else standard output.',
   },
-  { name: 'crash-at', placeholder: 'EFFECT:before|after', help: 'For tests: the process kills itself at this effect.' },
+  {
+    name: 'crash-at',
+    placeholder: 'EFFECT:before|after[:N]',
+    help: 'For tests: the process kills itself at this effect, or when it comes by it for the Nth time.',
+  },
 ];
 
 const refused = 2;
@@ -176,8 +180,10 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
 }
 
 function crashPoint(at: string, surface: ProcessSurface): (name: string, moment: 'before' | 'after') => void {
+  const [effect, wanted, time = '1'] = at.split(':');
+  let left = Number(time);
   return (name, moment) => {
-    if (`${name}:${moment}` === at) surface.kill();
+    if (name === effect && moment === wanted && (left -= 1) === 0) surface.kill();
   };
 }
 

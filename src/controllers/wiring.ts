@@ -133,9 +133,10 @@ export class Wiring {
       if (troubled.issuers.includes(spec.provider.issuer)) this.#wake(machines.pool, name);
   }
 
-  /** A client whose credential is replaced or taken out waits for the end of tokens; one that just mints does not care. */
+  /** A client that is replaced, taken out or asked to revoke waits for the end of tokens; one that just mints does not care. */
   #isOnItsWay(client: string): boolean {
-    return this.#memory.clients.get(client)?.record?.generations.some(({ state }) => state !== 'Current') ?? true;
+    const record = this.#memory.clients.get(client)?.record;
+    return record?.revoking !== undefined || (record?.generations.some(({ state }) => state !== 'Current') ?? true);
   }
 
   client(name: string, pool: string | undefined): void {

@@ -75,6 +75,12 @@ const triggers: readonly Trigger[] = [
     holds: (current, desired, s) => current.credential.type !== desired.authentication && variantNow(s) === 'NewClient',
   },
   {
+    name: 'again',
+    reason: 'RotationRequested',
+    waits: 'AnyHour',
+    holds: (current, _desired, { record }) => record?.rollbacks !== undefined && !isExternal(current),
+  },
+  {
     name: 'refused',
     reason: 'CredentialRefused',
     waits: 'AnyHour',

@@ -197,8 +197,12 @@ export function observed(record: ClientRecord, observation: ClientObservation): 
   return checked({ ...rest, generations, observed: observation, ...(lost ? { managementLost: true } : {}) });
 }
 
+/** Whoever moves it on has waited long enough: an overlap that is not over yet is cut short in an emergency. */
 export function moved(record: ClientRecord, n: number, state: 'Created' | 'Retiring', now: Instant): ClientRecord {
-  return replaced(record, n, (one) => ({ ...one, state, since: now }));
+  return replaced(record, n, (one) => {
+    const { retireAfter: _, ...rest } = one;
+    return { ...rest, state, since: now };
+  });
 }
 
 /** The Current one mints no more, because the client is not wanted any longer. */

@@ -30,8 +30,7 @@ function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, no
   const first = record.generations.length === 1;
   switch (state) {
     case 'Planned':
-      if (record.intent?.generation === n)
-        return [`the provider was told of credential generation ${n} and its answer is awaited`];
+      if (record.intent?.generation === n) return [told(one, record.intent)];
       return [`credential generation ${n} is made and stored, the provider is told next`];
     case 'Created':
       return [
@@ -52,6 +51,13 @@ function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, no
   }
 }
 
+/** A secret is in the answer and nowhere else; a key is ours, whatever becomes of the answer. */
+function told({ n, credential }: Generation, { call }: NonNullable<ClientRecord['intent']>): string {
+  const awaited = `the provider was told of credential generation ${n} and its answer is awaited`;
+  if (call !== 'Register' || credential.type === 'PrivateKeyJwt') return awaited;
+  return `${awaited}. If it stays so, it was lost with the only copy of the secret: make a new request (spec.rotation.request or the annotation ci-identity.dev/rotate), which gives this attempt up, and delete the client whose name ends in " ${n}" at the provider`;
+}
+
 function draining({ n, retireAfter }: Generation, clockUnsure: boolean, now: Instant): string {
   if (retireAfter !== undefined && now < retireAfter) {
     return `generation ${n} stays until ${toRfc3339(retireAfter)} at least, and until its last token has ended`;
@@ -67,7 +73,7 @@ function rollback({ rollbacks, generations }: ClientRecord): readonly string[] {
   const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
   const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
   return [
-    `${times} never came to work at the provider and was taken back, the one before goes on minting; a rotation is tried again when it is due or asked for${next}`,
+    `${times} never came to work at the provider and was taken back, the one before goes on minting; the next try comes by itself${next}`,
   ];
 }
 

@@ -771,6 +771,20 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'again',
+    title: 'the last new credential was taken back: the next one, after the pause',
+    s: snapshot({ record: withGenerations([g()], { highest: 2, rollbacks: { count: 2, at: noon } }) }),
+    now: plus(noon, 10 * minute),
+    action: { type: 'Plan', generation: 3 },
+  },
+  {
+    row: 'settled',
+    title: 'the last new credential was taken back: not before the pause is over',
+    s: snapshot({ record: withGenerations([g()], { highest: 2, rollbacks: { count: 2, at: noon } }) }),
+    now: plus(noon, 10 * minute - 1),
+    recheckAt: plus(noon, 10 * minute),
+  },
+  {
     row: 'refused',
     title: 'the client is there and refuses its key',
     s: snapshot({ record: withGenerations([g({ refusedAt: noon })]) }),
@@ -1197,6 +1211,7 @@ const expectedRows = [
   'expiring',
   'expiring-soon',
   'method-changed',
+  'again',
   'refused',
   'abandoned',
   'create',

@@ -58,6 +58,15 @@ export interface ToyOptions {
   readonly allowSubjectChange: boolean;
   /** An administrator registered the client by hand. */
   readonly existing?: boolean;
+  /** Default `PrivateKeyJwt`. */
+  readonly authentication?: Desired['authentication'];
+}
+
+/** What a leader had decided when it was frozen: from which stored record, and in which epoch. */
+interface Frozen {
+  readonly stored: string | undefined;
+  readonly epoch: number;
+  readonly action: ClientAction;
 }
 
 export class ToyWorld {
@@ -66,14 +75,16 @@ export class ToyWorld {
   deleted = false;
   outage = false;
   fallback = false;
+  windowOpen = false;
   clockAgrees = true;
   desired: Desired;
   /** The stored record, as text, as the API server has it. */
   stored: string | undefined;
   epoch = 1;
   readonly clients = new Map<string, ToyClient>();
-  readonly tokens: { generation: number; kid: string; exp: Instant }[] = [];
+  readonly tokens: { generation: number; clientId: string; kid: string; minted: Instant; exp: Instant }[] = [];
   readonly trail: string[] = [];
+  #frozen: Frozen | undefined;
   #failure: (Failure & { until: Instant }) | undefined;
   #count = 0;
   #existing: ClientSnapshot['existing'];
@@ -81,11 +92,13 @@ export class ToyWorld {
 
   constructor(options: ToyOptions) {
     this.#o = options;
+    const { allowSubjectChange, authentication = 'PrivateKeyJwt', existing } = options;
     this.desired = buildDesired({
-      allowSubjectChange: options.allowSubjectChange,
-      ...(options.existing === true ? { existing: { clientId: theirs } } : {}),
+      allowSubjectChange,
+      authentication,
+      ...(existing === true ? { existing: { clientId: theirs } } : {}),
     });
-    if (options.existing === true) this.handIn('good');
+    if (existing === true) this.handIn('good');
   }
 
   get record(): ClientRecord | undefined {
@@ -127,6 +140,29 @@ export class ToyWorld {
     return this.#decide();
   }
 
+  /** The leader decides and stops in the middle; another one takes over. The frozen one wakes up later and carries out what it had decided. */
+  handOver(): void {
+    const { action } = this.#decide();
+    if (action !== undefined) this.#frozen = { stored: this.stored, epoch: this.epoch, action };
+    this.takeOver();
+  }
+
+  /** Its first write is a compare-and-set on the record that it knew: it fails if anybody has written since. */
+  thaw(): void {
+    const frozen = this.#frozen;
+    this.#frozen = undefined;
+    if (frozen === undefined || frozen.stored !== this.stored) return;
+    const { epoch } = this;
+    this.epoch = frozen.epoch;
+    try {
+      this.#apply(frozen.action, 'none');
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+    } finally {
+      this.epoch = epoch;
+    }
+  }
+
   /** Another leader: nothing of the memory is left. */
   takeOver(): void {
     this.epoch += 1;
@@ -162,21 +198,29 @@ export class ToyWorld {
     )
       return;
     const life = this.tokens.length % 2 === 0 ? 3 * hour : 15 * minute;
-    this.tokens.push({ generation: current.n, kid: kidOf(current.credential), exp: plus(this.now, life) });
+    this.tokens.push({
+      generation: current.n,
+      clientId: current.clientId ?? '',
+      kid: kidOf(current.credential),
+      minted: this.now,
+      exp: plus(this.now, life),
+    });
   }
 
   /** The session machine, very short: tokens that are forbidden are revoked, as whom minted them. */
   sweep(): void {
     const { record } = this;
     const kept = this.tokens.filter((token) => {
-      const minter = record?.generations.find(({ n }) => n === token.generation);
-      const forbidden = this.deleted || this.stopped || record?.revokeBefore !== undefined;
-      return (
-        token.exp > this.now &&
-        !(forbidden && minter !== undefined && this.authenticates(minter.clientId, minter.credential))
-      );
+      const forbidden = this.deleted || this.stopped || token.minted < (record?.revokeBefore ?? 0);
+      return token.exp > this.now && !(forbidden && this.canRevoke(token));
     });
     this.tokens.splice(0, this.tokens.length, ...kept);
+  }
+
+  /** As the client that minted it, by any credential of it that we hold. */
+  canRevoke({ clientId }: { readonly clientId: string }): boolean {
+    const own = this.record?.generations.filter((one) => one.clientId === clientId) ?? [];
+    return own.some((one) => this.authenticates(one.clientId, one.credential));
   }
 
   advance(by: number): void {
@@ -185,7 +229,8 @@ export class ToyWorld {
   }
 
   authenticates(clientId: string | undefined, credential: Credential): boolean {
-    return clientId !== undefined && this.clients.get(clientId)?.keys.has(kidOf(credential)) === true;
+    const kid = kidOf(credential);
+    return clientId !== undefined && kid !== '' && this.clients.get(clientId)?.keys.has(kid) === true;
   }
 
   #decide(): Decision<ClientAction> {
@@ -224,6 +269,8 @@ export class ToyWorld {
       asks: [{ hash: this.desired.scopes.join(' '), ask: buildAsk({ scopes: this.desired.scopes }) }],
       lastExp,
       liveTokens: this.tokens.length,
+      revokedTokens: this.tokens.filter(({ minted }) => minted < (record?.revokeBefore ?? 0)).length,
+      ...(this.windowOpen ? { window: { is: 'Open', since: this.now, length: hour } } : {}),
       capabilities: this.#o.capabilities,
       clockAgrees: this.clockAgrees,
       epoch: this.epoch,
@@ -241,8 +288,11 @@ export class ToyWorld {
         return this.#store(action.next);
       case 'Plan': {
         const { generation: n, variant, handles } = action;
+        const { authentication } = this.desired;
+        const isKey = authentication === 'PrivateKeyJwt';
+        const fresh: Credential = isKey ? buildKey(`k${(this.#count += 1)}`) : { type: authentication };
         const theirOwn = variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
-        const made = theirOwn ?? { credential: buildKey(`k${(this.#count += 1)}`) };
+        const made = theirOwn ?? { credential: fresh };
         const { clientIdBy } = this.#o.capabilities;
         return this.#store(
           planned(
@@ -322,17 +372,20 @@ export class ToyWorld {
     const of = generation(record, action.generation);
     if (of === undefined) throw new Error('no such generation');
     const keys = new Set(liveAfter(record, action).map(({ credential }) => kidOf(credential)));
+    const isSecret = of.credential.type !== 'PrivateKeyJwt';
+    const secret = `s${(this.#count += 1)}`;
+    keys.delete('');
     if (action.type === 'Register') {
       const clientId = of.clientId ?? `random-${(this.#count += 1)}`;
       if (this.clients.has(clientId)) throw new Trouble('None', 'RegistrationRefused');
       this.clients.set(clientId, {
         tag: tagText(record.tag),
-        keys,
+        keys: isSecret ? new Set([secret]) : keys,
         management: `m${(this.#count += 1)}`,
         generation: of.n,
         scopes: this.desired.scopes,
       });
-      return this.#answer(clientId);
+      return this.#answer(clientId, isSecret ? secret : undefined);
     }
     const client = this.clients.get(of.clientId ?? '');
     const token = managementOf(record, of)?.token.reveal();
@@ -342,18 +395,22 @@ export class ToyWorld {
       this.clients.delete(of.clientId ?? '');
       return undefined;
     }
-    client.keys = keys;
+    // A PUT leaves a secret alone, or (Glewlwyd) gives a new one and kills the old.
+    const replaces = isSecret && this.#o.capabilities.variants.includes('InPlace');
+    if (!isSecret) client.keys = keys;
+    if (replaces) client.keys = new Set([secret]);
     client.generation = of.n;
     client.scopes = this.desired.scopes;
     if (this.#o.rotatesManagement) client.management = `m${(this.#count += 1)}`;
-    return this.#answer(of.clientId ?? '');
+    return this.#answer(of.clientId ?? '', replaces ? secret : undefined);
   }
 
-  #answer(clientId: string): Parameters<typeof answered>[1] {
+  #answer(clientId: string, secret: string | undefined): Parameters<typeof answered>[1] {
     const client = this.clients.get(clientId);
     if (client === undefined) throw new Error('no such client');
     const management = { token: new Redacted(client.management), uri: `${issuer}/${clientId}` };
-    return { clientId, management, observed: this.#present(client) };
+    const said = secret === undefined ? {} : { secret: new Redacted(secret) };
+    return { clientId, management, ...said, observed: this.#present(client) };
   }
 
   #observation(record: ClientRecord): ClientObservation {
@@ -377,5 +434,6 @@ export class ToyWorld {
 }
 
 export function kidOf(credential: Credential): string {
-  return credential.type === 'PrivateKeyJwt' ? (credential.kid ?? '') : '';
+  if (credential.type === 'PrivateKeyJwt') return credential.kid ?? '';
+  return credential.secret?.reveal() ?? '';
 }

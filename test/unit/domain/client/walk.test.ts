@@ -48,6 +48,26 @@ const worlds: readonly { readonly name: string; readonly runs: number; readonly 
       allowSubjectChange: true,
     },
   },
+  {
+    name: 'secrets: NewClient',
+    runs: 200,
+    options: {
+      capabilities: { ...capabilities, variants: ['NewClient'], clientIdBy: 'Provider' },
+      rotatesManagement: true,
+      allowSubjectChange: true,
+      authentication: 'ClientSecretBasic',
+    },
+  },
+  {
+    name: 'secrets: InPlace, with a gap (Glewlwyd)',
+    runs: 200,
+    options: {
+      capabilities: { ...capabilities, variants: ['NewClient', 'InPlace'], clientIdBy: 'Provider' },
+      rotatesManagement: false,
+      allowSubjectChange: false,
+      authentication: 'ClientSecretBasic',
+    },
+  },
 ];
 
 type Event =
@@ -61,6 +81,11 @@ type Event =
   | 'revoke'
   | 'edit'
   | 'leader'
+  | 'hand-over'
+  | 'thaw'
+  | 'method'
+  | 'interval'
+  | 'window'
   | 'mint'
   | 'minute'
   | 'hour'
@@ -93,6 +118,11 @@ const turn: fc.Arbitrary<Turn> = fc.record({
         'up',
         'edit',
         'leader',
+        'hand-over',
+        'thaw',
+        'method',
+        'interval',
+        'window',
         'clocks',
         'day',
         'quarter',
@@ -202,6 +232,21 @@ function happen(world: ToyWorld, event: Event, id: string): void {
       return;
     case 'leader':
       return world.takeOver();
+    case 'hand-over':
+      return world.handOver();
+    case 'thaw':
+      return world.thaw();
+    case 'method': {
+      const isKey = world.desired.authentication === 'PrivateKeyJwt';
+      world.desired = { ...world.desired, authentication: isKey ? 'ClientSecretBasic' : 'PrivateKeyJwt' };
+      return;
+    }
+    case 'interval':
+      world.desired = { ...world.desired, rotateEvery: world.desired.rotateEvery === 90 * day ? 30 * day : 90 * day };
+      return;
+    case 'window':
+      world.windowOpen = !world.windowOpen;
+      return;
     case 'mint':
       return world.mint();
     case 'minute':
@@ -236,7 +281,7 @@ function workingCurrent(world: ToyWorld): string | undefined {
 /** After every effect. That the record holds its own invariants is asserted by the transitions and by reading it back. */
 function check(world: ToyWorld, before: string | undefined): void {
   const { record } = world;
-  if (before !== undefined && !world.deleted && workingCurrent(world) === undefined)
+  if (before !== undefined && !world.deleted && workingCurrent(world) === undefined && !leavesGap(world))
     throw new Error('the working Current was lost');
   if (world.desired.existing !== undefined) {
     if (world.trail.some((line) => /(Register|Update|Deregister)/.test(line)))
@@ -250,10 +295,15 @@ function check(world: ToyWorld, before: string | undefined): void {
   for (const token of world.tokens) {
     const minter = record?.generations.find(({ n }) => n === token.generation);
     if (minter === undefined) throw new Error('a token outlived the credential that can revoke it');
-    if (!world.authenticates(minter.clientId, minter.credential))
+    if (!world.canRevoke(token) && !leavesGap(world))
       throw new Error('a credential was taken out while a token of it lives');
   }
   checkOrphans(world);
+}
+
+/** A secret that the provider replaces at each update: the old one is dead before the new one is stored. */
+function leavesGap({ record }: ToyWorld): boolean {
+  return record?.variant === 'InPlace';
 }
 
 /** No client at the provider that nobody can find: only lost answers of a provider that chooses the id leave one, and they are counted. */
@@ -272,13 +322,19 @@ function settle(world: ToyWorld): void {
   world.stopped = false;
   world.clockAgrees = true;
   if (world.desired.existing !== undefined) world.handIn('good');
+  deleteLostClient(world);
   runUntilQuiet(world);
-  for (let i = 0; i < 60 && (world.record?.generations.length ?? 0) !== (world.deleted ? 0 : 1); i += 1) {
+  for (let i = 0; i < 60 && !isAtRest(world); i += 1) {
     const { recheckAt, reason } = world.decision;
     if (reason === 'RegistrationAccessTokenLost' || world.record?.managementLost === true) {
       if (!lostAnAnswer(world)) throw new Error('the management token was lost without a lost answer');
       world.fallback = true;
     }
+    const { intent, generations = [] } = world.record ?? {};
+    const lost = intent?.call === 'Register' && generations.find(({ n }) => n === intent.generation)?.credential;
+    // A secret that was lost with its answer: a person asks again, which gives the attempt up.
+    if (lost && lost.type !== 'PrivateKeyJwt') world.desired = { ...world.desired, rotateRequest: `again-${i}` };
+    deleteLostClient(world);
     world.advance(recheckAt === undefined ? hour : Math.max(1, recheckAt - world.now));
     runUntilQuiet(world);
   }
@@ -291,6 +347,19 @@ function settle(world: ToyWorld): void {
   const states = world.record?.generations.map(({ state }) => state).join(' ');
   if (states !== 'Current') throw new Error(`ends with generations: ${states}`);
   if (workingCurrent(world) === undefined) throw new Error('ends with a Current that does not work');
+}
+
+/** The client has the id that we chose and a secret that was lost with the answer: a person deletes it, as the message asks. */
+function deleteLostClient({ record, clients }: ToyWorld): void {
+  const planned = record?.generations.find(({ state }) => state === 'Planned');
+  const known = record?.generations.some((one) => one !== planned && one.clientId === planned?.clientId);
+  const id = planned?.clientId;
+  if (known === false && id !== undefined && planned?.credential.type !== 'PrivateKeyJwt') clients.delete(id);
+}
+
+function isAtRest({ record, deleted }: ToyWorld): boolean {
+  const states = record?.generations.map(({ state }) => state).join(' ') ?? '';
+  return states === (deleted ? '' : 'Current') && record?.revoking === undefined;
 }
 
 /** Only a lost answer of a provider that chooses the id leaves one. */
