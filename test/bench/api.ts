@@ -17,6 +17,8 @@ export interface Answer {
 /** Bare HTTP to the API server: one keep-alive pool, no retries, no types. */
 export interface Api {
   send(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<Answer>;
+  /** JSON merge patch (RFC 7386). */
+  merge(path: string, body: unknown): Promise<Answer>;
   /**
    * The events of a watch, until `signal` aborts. It goes on where it was when the server ends it, as it does to a reader that falls behind
    * in a burst.
@@ -66,6 +68,11 @@ export function openApi(kubeconfig: string, { connections }: PoolOptions): Api {
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
+      return { status: answer.statusCode, text: await answer.body.text() };
+    },
+    async merge(path, body) {
+      const patching = { ...headers, 'content-type': 'application/merge-patch+json' };
+      const answer = await pool.request({ method: 'PATCH', path, headers: patching, body: JSON.stringify(body) });
       return { status: answer.statusCode, text: await answer.body.text() };
     },
     async *watch(path, signal) {

@@ -13,11 +13,22 @@ export interface ProviderCounts {
   readonly tokenCalls: number;
   readonly allCalls: number;
   readonly issued: number;
+  /** Answered with 429. */
+  readonly tooMany: number;
+}
+
+export interface ProviderLimit {
+  /** More calls than that in a second are answered with 429. */
+  readonly perSecond: number;
+  /** Milliseconds until each answer. */
+  readonly delay: number;
 }
 
 export interface ProviderProcess extends LabProvider {
   readonly pid: number;
   counts(): Promise<ProviderCounts>;
+  /** From now on. */
+  limit(limit: ProviderLimit): Promise<void>;
 }
 
 export interface BareClient {
@@ -47,6 +58,10 @@ export async function startProviderProcess(): Promise<ProviderProcess> {
       child.send('counts');
       const [counts] = (await once(child, 'message')) as [ProviderCounts];
       return counts;
+    },
+    async limit(limit) {
+      child.send(limit);
+      await once(child, 'message');
     },
     async stop() {
       child.kill();

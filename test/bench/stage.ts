@@ -198,7 +198,8 @@ interface TokenWatch {
   };
 }
 
-function watchTokens(admin: Api, signal: AbortSignal): TokenWatch {
+/** Of the identity and namespace of the stage. */
+export function watchTokens(admin: Api, signal: AbortSignal): TokenWatch {
   const expected = new Map<string, (at: number) => void>();
   const prefix = `ci-identity-${identity}.`;
   void (async () => {

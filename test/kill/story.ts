@@ -99,9 +99,14 @@ class Program {
     return this.#now.log();
   }
 
+  /** Of its last process, as text. */
+  async metrics(): Promise<string> {
+    return (await page(this.#now, '/metrics')).text;
+  }
+
   /** Every effect that its last process ran so far. */
   async effects(): Promise<readonly string[]> {
-    const { text } = await page(this.#now, '/metrics');
+    const text = await this.metrics();
     return [...text.matchAll(/^ci_identity_effect_seconds_count\{operation="([^"]+)"/gm)].map(([, name = '']) => name);
   }
 

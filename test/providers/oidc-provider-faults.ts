@@ -39,6 +39,8 @@ export interface Fault {
 
 export class Faults {
   #open: { readonly fault: Fault; left: number }[] = [];
+  #limit: { readonly perSecond: number; readonly delay: number } | undefined;
+  #admitted: number[] = [];
 
   /** Returns a function that removes the fault again. */
   add(fault: Fault): () => void {
@@ -49,6 +51,20 @@ export class Faults {
 
   clear(): void {
     this.#open = [];
+  }
+
+  /** A slow provider that takes only so many calls a second, from now on: not a lie, but how many providers are. */
+  limit({ perSecond, delay }: { readonly perSecond: number; readonly delay: number }): void {
+    this.#limit = { perSecond, delay };
+  }
+
+  /** `undefined`: not limited. `wait`: milliseconds until this call may be worked on; `TooMany`: it is one too many. */
+  admit(now: number): { readonly wait: number } | 'TooMany' | undefined {
+    if (this.#limit === undefined) return undefined;
+    this.#admitted = this.#admitted.filter((at) => at > now - 1_000);
+    if (this.#admitted.length >= this.#limit.perSecond) return 'TooMany';
+    this.#admitted.push(now);
+    return { wait: this.#limit.delay };
   }
 
   take(endpoint: Endpoint): Fault | undefined {
@@ -123,7 +139,15 @@ async function endless({ res }: ProviderContext, { text, every }: NonNullable<Fa
 export function faultMiddleware(faults: Faults, stats: Stats) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
     const endpoint = endpointOf(ctx.method, ctx.path);
-    const fault = faults.take(endpoint);
+    const admitted = faults.admit(performance.now());
+    if (admitted === 'TooMany') {
+      answer(ctx, { status: 429, headers: { 'retry-after': '1' } });
+      stats.note(endpoint, 429);
+      return;
+    }
+    if (admitted !== undefined) await sleep(admitted.wait);
+    // A load that measures asks beside what is lied to.
+    const fault = ctx.get('x-load') === '' ? faults.take(endpoint) : undefined;
     const cut = (): void => {
       ctx.respond = false;
       ctx.req.socket.destroy();

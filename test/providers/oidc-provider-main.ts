@@ -1,6 +1,7 @@
 /**
  * The test provider as a process of its own: prints one JSON line `{"issuer","caFile","initialAccessToken"}` when it is ready.
- * A parent that forked it gets `{"tokenCalls","allCalls","issued"}`, counted since the start, for each message, and takes it along when it ends.
+ * A parent that forked it gets `{"tokenCalls","allCalls","issued"}`, counted since the start, for each message (one with
+ * `{"perSecond","delay"}` sets limits), and takes it along when it ends.
  * `node test/providers/oidc-provider-main.ts --port 0 --dir D [--host H] [--address A] [--scopes a,b] [--resources u,v] [--lifetime S] [--format jwt]`
  */
 import { parseArgs } from 'node:util';
@@ -34,9 +35,15 @@ const { issuer, caFile, initialAccessToken, stats } = provider;
 process.stdout.write(`${JSON.stringify({ issuer, caFile, initialAccessToken })}\n`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end());
 process.once('disconnect', () => void end());
-process.on('message', () =>
-  process.send?.({ tokenCalls: stats.count('token'), allCalls: stats.count(), issued: provider.issued() }),
-);
+process.on('message', (asked: string | { readonly perSecond: number; readonly delay: number }) => {
+  if (typeof asked === 'object') provider.faults.limit(asked);
+  process.send?.({
+    tokenCalls: stats.count('token'),
+    allCalls: stats.count(),
+    issued: provider.issued(),
+    tooMany: stats.count(undefined, 429),
+  });
+});
 
 async function end(): Promise<void> {
   if (process.connected) process.disconnect();

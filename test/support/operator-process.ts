@@ -10,7 +10,7 @@ export interface OperatorOptions {
   readonly dir: string;
   readonly logLevel?: string;
   readonly id?: string;
-  /** `<effect>:<before|after>`: the process kills itself there (SIGKILL), once. */
+  /** `<effect>:<before|after>[:<n>]`: the process kills itself there (SIGKILL), the nth time that it comes by; default the first. */
   readonly crashAt?: string;
   readonly metricsPort?: number;
   readonly healthPort?: number;

@@ -1,0 +1,227 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually } from '#test/support/eventually.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import { configurationText, type Lab, startLabWith } from '#test/support/lab.ts';
+import { pool } from '#test/api/operator-lab.ts';
+import { type Api, expectStatus, openApi } from './api.ts';
+import { type Bench, median, type Target, target } from './bench.ts';
+import { tableOf, useOf } from './figures.ts';
+import { type ProviderProcess, startProviderProcess } from './provider.ts';
+import { watchTokens } from './stage.ts';
+
+/** What the provider allows, and how long it takes for each answer. */
+const limit = { perSecond: 50, delay: 20 } as const;
+/** Provider calls of one rotation until the new credential mints: update, token, revocation of that token. */
+const callsUntilSwitched = 3;
+const namespace = 'ci-payments';
+const poolsPath = '/apis/ci-identity.dev/v1alpha1/identitypools';
+
+interface RotationFigures {
+  readonly pools: number;
+  /** Seconds from the first request until every pool mints with its new credential. */
+  readonly switched: number;
+  /** Seconds until every old credential is gone too; the overlap of a minute is in it. */
+  readonly retired: number;
+  /** Of the provider's calls, 429 answers and answers that failed otherwise. */
+  readonly calls: number;
+  readonly tooMany: number;
+  readonly failures: number;
+  /** Writes to records and status per rotation; events come on top, five at most. */
+  readonly writes: Readonly<Record<string, number>>;
+  /** MiB of the operator before, at most in between, and after. */
+  readonly memory: readonly [number, number, number];
+  /** Milliseconds, one pod of another pool after the other: before, and during the rotation. */
+  readonly quiet: readonly number[];
+  readonly busy: readonly number[];
+}
+
+interface PoolView {
+  readonly metadata: { readonly name: string };
+  readonly status?: {
+    readonly credential?: { readonly generation: number };
+    readonly conditions?: readonly { readonly type: string; readonly message: string; readonly status: string }[];
+  };
+}
+
+/** A thousand pools that are all asked to rotate at once, at a provider that answers in 20 ms and takes 50 calls a second. */
+export const rotation: Bench = {
+  name: 'rotation',
+  about: '1,000 pools rotate at a provider that answers in 20 ms and allows 50 calls/s; other pools mint meanwhile',
+  async run(o) {
+    const size = o.size ?? 1_000;
+    const lab = await startLabWith(startProviderProcess, {
+      log: o.log,
+      rateLimit: { perSecond: limit.perSecond, burst: 10 },
+    });
+    try {
+      const figures = await measured(lab, size, o.log);
+      return { runs: [figures], targets: judge(figures), table: table(figures) };
+    } finally {
+      await lab.stop();
+    }
+  },
+};
+
+async function measured(
+  lab: Lab<ProviderProcess>,
+  size: number,
+  log: (line: string) => void,
+): Promise<RotationFigures> {
+  const admin = openApi(lab.cluster.kubeconfig, { connections: 8 });
+  const jenkins = openApi(lab.jenkinsKubeconfig, { connections: 2 });
+  const over = new AbortController();
+  const tokens = watchTokens(admin, over.signal);
+  const yaml = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
+  await lab.apply(yaml.replaceAll('ISSUER', lab.provider.issuer));
+  // Registering is not what is measured, so it goes without the limit.
+  const fast = lab.operator({ configFile: unlimited(lab) });
+  await fast.ready();
+  await lab.guarded();
+  const spec = {
+    ceiling: { scopes: ['artifacts:publish'], audiences: ['https://registry.example.com'], maxTokenLifetime: '1m' },
+    rotation: { overlap: '1m' },
+  };
+  const names = Array.from({ length: size }, (_, n) => `rotated-${n}`);
+  for (const name of names)
+    expectStatus(name, await admin.send('POST', poolsPath, JSON.parse(pool(name, lab.provider.issuer, spec))), 201);
+  await allAt(admin, size, 1, log);
+  await fast.stop();
+  await lab.provider.limit(limit);
+  const operator = lab.operator();
+  await operator.ready();
+  let pods = 0;
+  const pod = async (): Promise<number> => {
+    const name = `payments-deploy-${(pods += 1)}-x7k2p-q0b4t-m1wz9`;
+    const token = tokens.expect(name);
+    expectStatus(name, await jenkins.send('POST', `/api/v1/namespaces/${namespace}/pods`, agentPod({ name })), 201);
+    const created = performance.now();
+    return (await token.within(60_000)) - created;
+  };
+  const several = async (until: () => boolean): Promise<number[]> => {
+    const waits: number[] = [];
+    while (!until()) {
+      waits.push(await pod());
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    return waits;
+  };
+  await several(() => pods >= 5);
+  const quiet = await several(() => pods >= 45);
+  const before = { ...(await countsOf(lab, operator)), memory: useOf(operator.pid).resident };
+  const started = performance.now();
+  const since = (): number => (performance.now() - started) / 1_000;
+  let done = false;
+  const busyPods = several(() => done);
+  for (const name of names) {
+    const body = { metadata: { annotations: { 'ci-identity.dev/rotate': 'bench' } } };
+    expectStatus(name, await admin.merge(`${poolsPath}/${name}`, body), 200);
+  }
+  await allAt(admin, size, 2, log);
+  const switched = since();
+  done = true;
+  const busy = await busyPods;
+  await eventually(
+    'every old credential is gone',
+    async () => ((await poolsOf(admin)).every(isAtRest) ? true : undefined),
+    { timeoutMs: 600_000, everyMs: 1_000 },
+  );
+  const retired = since();
+  const after = { ...(await countsOf(lab, operator)), memory: useOf(operator.pid) };
+  over.abort();
+  await operator.stop();
+  await Promise.all([admin.close(), jenkins.close()]);
+  const writes = [...after.writes].map(
+    ([name, count]) => [name, (count - (before.writes.get(name) ?? 0)) / size] as const,
+  );
+  return {
+    pools: size,
+    switched,
+    retired,
+    calls: after.provider.allCalls - before.provider.allCalls,
+    tooMany: after.provider.tooMany - before.provider.tooMany,
+    failures: after.failures - before.failures,
+    writes: Object.fromEntries(writes.filter(([, count]) => count > 0)),
+    memory: [before.memory, after.memory.peak, after.memory.resident],
+    quiet,
+    busy,
+  };
+}
+
+function unlimited(lab: Lab<ProviderProcess>): string {
+  const file = join(lab.dir, 'unlimited.yaml');
+  writeFileSync(file, configurationText(lab.provider.issuer, {}));
+  return file;
+}
+
+async function poolsOf(admin: Api): Promise<readonly PoolView[]> {
+  const { items } = JSON.parse(expectStatus('pools', await admin.send('GET', poolsPath), 200)) as { items: PoolView[] };
+  return items.filter(({ metadata }) => metadata.name.startsWith('rotated-'));
+}
+
+async function allAt(admin: Api, size: number, generation: number, log: (line: string) => void): Promise<void> {
+  let said = 0;
+  await eventually(
+    `every pool has generation ${generation}`,
+    async () => {
+      const there = (await poolsOf(admin)).filter(({ status }) => status?.credential?.generation === generation).length;
+      if (there >= said + size / 5) log(`${(said = there)} of ${size} pools have generation ${generation}`);
+      return there === size ? true : undefined;
+    },
+    { timeoutMs: 900_000, everyMs: 500 },
+  );
+}
+
+function isAtRest({ status }: PoolView): boolean {
+  const current = status?.conditions?.find(({ type }) => type === 'CredentialCurrent');
+  return current?.status === 'True' && current.message.endsWith('a proven credential mints.');
+}
+
+async function countsOf(
+  lab: Lab<ProviderProcess>,
+  operator: { ports(): Promise<{ readonly metrics: number }> },
+): Promise<{
+  provider: Awaited<ReturnType<ProviderProcess['counts']>>;
+  writes: Map<string, number>;
+  failures: number;
+}> {
+  const { metrics } = await operator.ports();
+  const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+  const writes = new Map<string, number>();
+  const written =
+    /^ci_identity_effect_seconds_count\{operation="((?:client\.\w+\.(?:record|intent|answer)|pool\.\w+))"[^}]*\} (\d+)/gm;
+  for (const [, name = '', count] of text.matchAll(written)) writes.set(name, (writes.get(name) ?? 0) + Number(count));
+  const failures = [...text.matchAll(/^ci_identity_failures_total\{[^}]*\} (\d+)/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+  return { provider: await lab.provider.counts(), writes, failures };
+}
+
+function judge({ pools, switched, failures, quiet, busy, memory }: RotationFigures): readonly Target[] {
+  const least = (pools * callsUntilSwitched) / limit.perSecond;
+  return [
+    target('time until all mint anew, of what the limit dictates', switched / least, 'AtMost', 1.25),
+    target('failures', failures, 'Exactly', 0),
+    target('minting of other pools, median, of the quiet one', median(busy) / median(quiet), 'AtMost', 1.1),
+    target('memory at its peak, of before', memory[1] / memory[0], 'AtMost', 1.5),
+  ];
+}
+
+function table(f: RotationFigures): string {
+  const least = (f.pools * callsUntilSwitched) / limit.perSecond;
+  const perRotation = Object.values(f.writes).reduce((sum, count) => sum + count, 0);
+  return tableOf([
+    [`rotation of ${f.pools} pools`, ''],
+    ['all mint anew, s', `${f.switched.toFixed(1)} (the limit dictates ${least.toFixed(0)})`],
+    ['all old ones gone, s (overlap 60 s)', f.retired.toFixed(1)],
+    ['provider calls, those of 45 pods counted in', String(f.calls)],
+    ['answers 429', String(f.tooMany)],
+    ['failures of the operator', String(f.failures)],
+    ['API writes per rotation', perRotation.toFixed(1)],
+    ...Object.entries(f.writes).map(([name, count]) => [`  ${name}`, count.toFixed(2)]),
+    ['operator MiB before / peak / after', f.memory.map((value) => value.toFixed(0)).join(' / ')],
+    ['pod → token of another pool before, ms', `${median(f.quiet).toFixed(0)} (${f.quiet.length} pods)`],
+    ['the same meanwhile, ms', `${median(f.busy).toFixed(0)} (${f.busy.length} pods)`],
+  ]);
+}

@@ -1,0 +1,65 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** What the load needs to know; it reads credentials from client records, as nobody but the operator may. */
+export interface LoadOptions {
+  /** Of an administrator. */
+  readonly kubeconfig: string;
+  readonly issuer: string;
+  readonly caPem: string;
+  /** Name of the pool whose client asks for tokens. */
+  readonly pool: string;
+  /** Besides grant type and client authentication. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Whom an assertion is for. */
+  readonly assertionAudience: 'Issuer' | 'TokenEndpoint';
+  /** Milliseconds from the start of one request to the start of the next. */
+  readonly every: number;
+}
+
+export interface LoadReport {
+  readonly requests: number;
+  /** What was answered to those that got no token. */
+  readonly failed: readonly string[];
+  /** Refused, because the record named another credential a moment later: in an emergency the old one goes at once. */
+  readonly overtaken: number;
+  /** Milliseconds between the starts of two consecutive requests: a gap that is longer would be noticed. */
+  readonly longestInterval: number;
+  /** Tokens by the generation of the credential. */
+  readonly byGeneration: Readonly<Record<string, number>>;
+}
+
+export interface Load {
+  /** Resolves when the first token came. */
+  readonly started: Promise<void>;
+  stop(): Promise<LoadReport>;
+  kill(): void;
+}
+
+const main = fileURLToPath(new URL('load-main.ts', import.meta.url));
+
+/** Token requests with whatever credential the client's record calls Current, one after the other, in a process of their own. */
+export function startLoad(options: LoadOptions): Load {
+  const child = fork(main, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const exited = once(child, 'exit');
+  child.send(options);
+  const ended = exited.then(() => {
+    throw new Error('the load ended by itself');
+  });
+  ended.catch(() => undefined);
+  return {
+    started: Promise.race([once(child, 'message', { signal: AbortSignal.timeout(30_000) }), ended]).then(
+      () => undefined,
+    ),
+    kill: () => void child.kill(),
+    async stop() {
+      const report = once(child, 'message') as Promise<[LoadReport]>;
+      child.send('stop');
+      const [said] = (await Promise.race([report, ended])) as [LoadReport];
+      child.disconnect();
+      await exited;
+      return said;
+    },
+  };
+}
