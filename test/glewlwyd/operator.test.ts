@@ -45,6 +45,11 @@ async function clientOf(name: string): Promise<string> {
   );
 }
 
+const secretOf = async (clientId: string): Promise<unknown> => (await glewlwyd.client(clientId))['client_secret'];
+
+/** Before the rotation of both pools that the first test of rotation asks for. */
+let secretBefore: unknown;
+
 test.before(async () => {
   glewlwyd = await startGlewlwyd({ tokenTtl: 60 });
   lab = await startLabWith(
@@ -113,7 +118,8 @@ for (const [name, scope] of [
 test.serial('rotation of a key: two, then the new one, in the same client', async (t) => {
   const clientId = await clientOf('key-bots');
   const [before] = await glewlwyd.keyIdsOf(clientId);
-  await lab.kubectl(['annotate', 'identitypool/key-bots', 'ci-identity.dev/rotate=today']);
+  secretBefore = await secretOf(await clientOf('secret-bots'));
+  await lab.kubectl(['annotate', 'identitypools', '--all', 'ci-identity.dev/rotate=today']);
   const seen = new Set<number>();
   await eventually(
     'the client has one key, and it is another',
@@ -131,10 +137,11 @@ test.serial('rotation of a key: two, then the new one, in the same client', asyn
 
 test.serial('rotation of a secret: in place, inside a declared window, with the same client', async (t) => {
   const clientId = await clientOf('secret-bots');
-  const secretNow = async () => (await glewlwyd.client(clientId))['client_secret'];
-  const before = await secretNow();
-  await lab.kubectl(['annotate', 'identitypool/secret-bots', 'ci-identity.dev/rotate=today']);
-  await eventually('the secret is another', async () => ((await secretNow()) === before ? undefined : true), patient);
+  await eventually(
+    'the secret is another',
+    async () => ((await secretOf(clientId)) === secretBefore ? undefined : true),
+    patient,
+  );
   const pod = await createPod(lab, 'payments-reader-2-x7k2p-q0b4t-m1wz9', ['reader']);
   t.is(claimsOf(await tokenOf(lab, pod, 'reader', undefined, 60_000))['client_id'], clientId);
   const { capabilities } = await statusOf(lab, 'identitypool/secret-bots');
