@@ -104,7 +104,7 @@ export const reasons = {
   PodOver: 'The pod has ended, is being deleted, or is gone.',
   NamespaceLeaving: 'The namespace is being deleted or no longer opts in.',
   IdentityGone: 'The CiIdentity was deleted.',
-  ClientChanged: 'Another client serves the identity now, so the tokens of the old one end.',
+  ClientChanged: 'Another client serves the identity now: its token takes the place of the old one, which ends.',
   SessionTooOld: 'The session reached the maximum age of its pool.',
   ClaimInvalid: 'The claim on the pod was not written by admission as it stands now.',
   PodOlderThanGuard: 'The pod was created while the admission policies were not whole.',

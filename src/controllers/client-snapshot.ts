@@ -8,10 +8,11 @@ import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
 import { windowState } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
+import { clientOf } from '../domain/session/record.ts';
 import type { Capabilities } from '../providers/port.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
-import type { ClientTargets } from './client-targets.ts';
+import { type ClientTargets, refOf } from './client-targets.ts';
 import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
@@ -73,6 +74,7 @@ export function snapshotClient(
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
     jitter: jitterOf(key),
+    ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };
 }
 
@@ -98,7 +100,7 @@ function wantedOf(
   if (!sources.memory.identities.synced) return { is: 'Unknown' };
   // Nothing is made at the provider before it is certain that deleting the pool will wait for its end.
   if (metadata.finalizers?.includes(poolFinalizer) !== true) return { is: 'Unknown' };
-  if (!sources.targets.isWanted(key, target)) return { is: 'Gone' };
+  if (!sources.targets.isWanted(key) && !sources.targets.isLeaving(key)) return { is: 'Gone' };
   const handled = sources.memory.clients.get(key)?.record?.handled ?? [];
   return { is: 'Seen', value: desiredOf(pool.value, target, sources.installation(), handled) };
 }
@@ -106,9 +108,9 @@ function wantedOf(
 /** The distinct asks of the identities that this client serves and that are granted now. */
 function asksOf(sources: ClientSources, key: string, pool: IdentityPool): ClientSnapshot['asks'] {
   const asks = new Map<string, Ask>();
-  for (const [, identity] of sources.memory.identities.byIndex(indexes.pool, pool.metadata.name)) {
-    const { namespace = '', name, uid = '' } = identity.metadata;
-    if (targetOf(pool, { namespace, name, uid })?.recordName !== key) continue;
+  for (const name of sources.targets.identitiesOf(key)) {
+    const identity = sources.memory.identities.get(name);
+    if (identity === undefined || targetOf(pool, refOf(identity))?.recordName !== key) continue;
     const access = sources.access.of(identity);
     if (access.is === 'Seen' && access.value.is === 'Granted') asks.set(access.value.hash, access.value.ask);
   }
@@ -124,7 +126,9 @@ function tokensOf(
   let liveTokens = 0;
   let revokedTokens = 0;
   for (const [, { record }] of memory.sessions.byIndex(indexes.client, key)) {
-    for (const { generation, exp, minted } of record?.tokens ?? []) {
+    for (const token of record?.tokens ?? []) {
+      if (record === undefined || clientOf(record, token) !== key) continue;
+      const { generation, exp, minted } = token;
       liveTokens += 1;
       if (revokeBefore !== undefined && minted < revokeBefore) revokedTokens += 1;
       const last = lastExp.get(generation);

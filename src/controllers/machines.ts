@@ -102,6 +102,8 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
       memory,
       access: parts.access,
       reviews: parts.reviews,
+      targets: parts.targets,
+      existing: (pool) => parts.handIns.existing(pool),
       delivered,
       guard: () => parts.guard.current(),
       capabilities: (issuer) => providers.capabilities(issuer),

@@ -6,7 +6,7 @@ import type { Known } from '../decision.ts';
 import type { LimitsRecord } from '../domain/access/limits.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
+import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import type { StoredRecord } from '../kube/records.ts';
 import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
 import { type Kept, Store } from '../runtime/store.ts';
@@ -60,7 +60,7 @@ export class Memory {
       spec.client?.existing === undefined ? [] : [claimOf(spec.provider.issuer, spec.client.existing.clientId)],
     );
     this.clients.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
-    this.clients.addIndex(indexes.clientId, ({ record }) => (record === undefined ? [] : clientsOf(record)));
+    this.clients.addIndex(indexes.clientId, ({ record }) => (record === undefined ? [] : usedBy(record)));
     this.clients.addIndex(indexes.lost, ({ record }) => (record?.managementLost === true ? ['yes'] : []));
     this.identities.addIndex(indexes.pool, ({ spec }) => [spec.pool]);
     this.identities.addIndex(indexes.namespace, ({ metadata }) => [metadata.namespace ?? '']);
@@ -68,7 +68,7 @@ export class Memory {
       record === undefined ? [] : [`${record.pod.uid}.${record.identity.name}`],
     );
     this.sessions.addIndex(indexes.token, ({ record }) => (record?.tokens ?? []).map(({ sha256 }) => sha256));
-    this.sessions.addIndex(indexes.client, ({ record }) => (record === undefined ? [] : [record.client]));
+    this.sessions.addIndex(indexes.client, ({ record }) => (record === undefined ? [] : clientsOf(record)));
     this.sessions.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
     this.sessions.addIndex(indexes.namespace, ({ record }) => (record === undefined ? [] : [record.pod.namespace]));
     this.sessions.addIndex(indexes.identity, ({ record }) =>
@@ -143,7 +143,7 @@ export function claimOf(issuer: string, clientId: string): string {
   return `${issuer} ${clientId}`;
 }
 
-function clientsOf({ issuer, generations }: ClientRecord): readonly string[] {
+function usedBy({ issuer, generations }: ClientRecord): readonly string[] {
   const ids = generations.flatMap(({ clientId }) => (clientId === undefined ? [] : [claimOf(issuer, clientId)]));
   return [...new Set(ids)];
 }

@@ -5,13 +5,14 @@ import type { Known } from '../decision.ts';
 import { sha256 } from '../digest.ts';
 import type { Access, Guard } from '../domain/access/access.ts';
 import { type StopSources, stopOf } from '../domain/access/stops.ts';
-import type { Failure } from '../domain/client/machine.ts';
+import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
-import { maxSessionAge, sessionRecordName, targetOf } from '../domain/client/target.ts';
+import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { renderToken } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
+import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
 import type { Outage } from './troubles.ts';
@@ -41,6 +42,9 @@ export interface SessionSources {
   readonly memory: Memory;
   readonly access: AccessCache;
   readonly reviews: Reviews;
+  readonly targets: ClientTargets;
+  /** What the Secret of an existing client holds. */
+  existing(pool: IdentityPool): ExistingCredential | undefined;
   readonly delivered: ReadonlyMap<string, Delivered & { readonly resourceVersion: string }>;
   guard(): Guard;
   capabilities(issuer: string): Capabilities | undefined;
@@ -167,12 +171,7 @@ function clientFacts(
   if (!sources.memory.clients.synced) return { is: 'Unknown' };
   if (pool.is !== 'Seen') return pool;
   if (identity.is !== 'Seen') return identity;
-  const { metadata } = identity.value;
-  const target = targetOf(pool.value, {
-    namespace: metadata.namespace ?? '',
-    name: metadata.name,
-    uid: metadata.uid ?? '',
-  });
+  const target = sources.targets.serving(pool.value, refOf(identity.value));
   const stored = target === undefined ? undefined : sources.memory.clients.get(target.recordName);
   const record = stored?.record;
   const issuer = pool.value.spec.provider.issuer;
@@ -184,7 +183,7 @@ function clientFacts(
     value: {
       name: target?.recordName ?? '',
       issuer,
-      ...(current === undefined ? trouble(sources, target?.recordName) : { current }),
+      ...(current === undefined ? trouble(sources, pool.value, target?.recordName) : { current }),
       revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
       ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
       ...(proof?.outcome === 'Refused' && proof.lasting === true
@@ -201,7 +200,13 @@ function currentOf(record: ClientRecord | undefined): ClientFacts['current'] {
 }
 
 /** Why no client mints, as far as it is known. */
-function trouble(sources: SessionSources, record: string | undefined): Pick<ClientFacts, 'message' | 'lasting'> {
+function trouble(
+  sources: SessionSources,
+  pool: IdentityPool,
+  record: string | undefined,
+): Pick<ClientFacts, 'message' | 'lasting'> {
+  const existing = sources.existing(pool);
+  if (existing?.is === 'Unusable') return { message: existing.message, lasting: true };
   const note = record === undefined ? undefined : sources.clientFailure(record);
   return note === undefined ? {} : { message: note.error.message, lasting: note.error.class === 'Terminal' };
 }

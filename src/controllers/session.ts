@@ -5,7 +5,7 @@ import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
 import { decideSession } from '../domain/session/decide.ts';
 import type { Delivered, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
+import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import { dropped, forbidden, unrevocable } from '../domain/session/transitions.ts';
 import type { Token } from '../domain/token.ts';
 import { assertNever } from '../errors.ts';
@@ -223,7 +223,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     signal: AbortSignal,
   ): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
     const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
-    const credential = this.#o.revokerOf(record.client, token.generation);
+    const credential = this.#o.revokerOf(clientOf(record, token), token.generation);
     const { value } = token;
     if (value === undefined) return 'NotSupported';
     // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.

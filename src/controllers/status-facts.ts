@@ -4,14 +4,14 @@ import { type Instant, type Milliseconds, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { stopOf } from '../domain/access/stops.ts';
-import { rotateEvery, targetOf } from '../domain/client/target.ts';
+import { rotateEvery } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../domain/status/policy.ts';
 import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
 import { usableLife } from '../domain/token.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
-import type { ClientTargets } from './client-targets.ts';
+import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Creators } from './creators.ts';
 import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
@@ -132,8 +132,7 @@ function limitReached(sources: StatusSources, identity: CiIdentity): Pick<Identi
 function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<IdentityPool>): Known<ClientView> {
   if (pool.is !== 'Seen') return pool;
   if (!sources.memory.clients.synced) return { is: 'Unknown' };
-  const { namespace = '', name, uid = '' } = identity.metadata;
-  const target = targetOf(pool.value, { namespace, name, uid });
+  const target = sources.targets.serving(pool.value, refOf(identity));
   return target === undefined
     ? { is: 'Gone' }
     : { is: 'Seen', value: clientView(sources, pool.value, target.recordName) };
@@ -147,10 +146,7 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
     target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
   return {
     name: recordName,
-    wanted:
-      pool.metadata.deletionTimestamp === undefined &&
-      target !== undefined &&
-      sources.targets.isWanted(recordName, target),
+    wanted: pool.metadata.deletionTimestamp === undefined && sources.targets.isWanted(recordName),
     ...(owner === undefined ? {} : { owner: target?.identity === undefined ? `namespace ${owner}` : owner }),
     ...(record === undefined ? {} : { record }),
     ...(note === undefined

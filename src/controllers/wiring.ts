@@ -3,9 +3,9 @@ import { claimPrefix } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
+import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import type { Store } from '../runtime/store.ts';
-import type { ClientTargets } from './client-targets.ts';
+import { type ClientTargets, refOf } from './client-targets.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 import { sessionKey } from './session-snapshot.ts';
 
@@ -29,6 +29,7 @@ export class Wiring {
   readonly #targets: ClientTargets;
   readonly #wake: Wake;
   readonly #counted = new Set<string>();
+  readonly #countedPools = new Set<string>();
 
   constructor(memory: Memory, targets: ClientTargets, wake: Wake) {
     this.#memory = memory;
@@ -100,8 +101,11 @@ export class Wiring {
     this.identityAndSessions(key);
     for (const pool of new Set([next?.spec.pool, previous?.spec.pool])) {
       if (pool === undefined) continue;
-      this.#wake(machines.pool, pool);
-      for (const target of this.#targets.ofPool(pool)) this.#wake(machines.client, target);
+      this.#poolOfMany(pool);
+      for (const one of [next, previous]) {
+        if (one === undefined) continue;
+        for (const client of this.#targets.around(pool, refOf(one))) this.#wake(machines.client, client);
+      }
     }
   }
 
@@ -120,12 +124,18 @@ export class Wiring {
   }
 
   /**
-   * What has a second's time: identities count their sessions, and tell what is wrong with their namespace; pools tell what is wrong with
-   * their issuer. To be called about once a second.
+   * What has a second's time: identities count their sessions, and tell what is wrong with their namespace; pools count their clients, and
+   * tell what is wrong with their issuer; a client whose successors work by now goes. To be called about once a second.
    */
   news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
+    for (const pool of this.#countedPools) {
+      this.#wake(machines.pool, pool);
+      for (const client of this.#targets.ofPool(pool))
+        if (!this.#targets.isWanted(client)) this.#wake(machines.client, client);
+    }
+    this.#countedPools.clear();
     for (const namespace of troubled.namespaces)
       for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
         this.#wake(machines.identity, key);
@@ -143,16 +153,23 @@ export class Wiring {
     this.#wake(machines.client, name);
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.client, name)) this.sessionRecord(record);
     if (pool === undefined) return;
-    this.#wake(machines.pool, pool);
-    for (const [key] of this.#memory.identities.byIndex(indexes.pool, pool)) this.identityAndSessions(key);
+    this.#poolOfMany(pool);
+    for (const key of this.#targets.identitiesOf(name)) this.identityAndSessions(key);
+  }
+
+  /** A pool with a client per namespace or identity counts them, which has a second's time. */
+  #poolOfMany(name: string): void {
+    const { per = 'Pool' } = this.#memory.pools.get(name)?.spec.client ?? {};
+    if (per === 'Pool' && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
+    else this.#countedPools.add(name);
   }
 
   /** A step of the client failed: its pool and identities say so. The client itself is not woken, or its failure would count as news. */
   clientFailed(name: string): void {
     const pool = this.#targets.find(name)?.pool.name;
     if (pool === undefined) return;
-    this.#wake(machines.pool, pool);
-    for (const [key] of this.#memory.identities.byIndex(indexes.pool, pool)) this.#wake(machines.identity, key);
+    this.#poolOfMany(pool);
+    for (const key of this.#targets.identitiesOf(name)) this.#wake(machines.identity, key);
   }
 
   sessionRecord(record: SessionRecord | undefined): void {
@@ -162,7 +179,7 @@ export class Wiring {
       machines.session,
       sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
     );
-    if (this.#isOnItsWay(record.client)) this.#wake(machines.client, record.client);
+    for (const client of clientsOf(record)) if (this.#isOnItsWay(client)) this.#wake(machines.client, client);
   }
 
   /** The guard changed: every session looks again. */

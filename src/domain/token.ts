@@ -16,6 +16,8 @@ export interface Token {
   readonly generation: number;
   /** The client id that minted it. */
   readonly clientId: string;
+  /** Name of the client record that minted it, where that is not the one of the session record any more. */
+  readonly client?: string;
   /** `Superseded`: a successor took over; `Forbidden`: no longer allowed. A token with an end never becomes usable again. */
   readonly end?: 'Superseded' | 'Forbidden';
   /** When it got its end. */

@@ -108,6 +108,8 @@ export interface ClientSnapshot {
   readonly handedIn?: { readonly token: Redacted<string>; readonly digest: string };
   /** `rotation.window` as it stands now; absent: there is none, and any time will do. */
   readonly window?: WindowState;
+  /** It mints only until the client works that the pool asks for instead (`client.per`), so nothing new is begun for it. */
+  readonly leaving?: boolean;
   /** In [-1, 1], fixed per client: spreads rotations and drift checks. */
   readonly jitter?: number;
 }

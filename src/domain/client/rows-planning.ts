@@ -95,6 +95,7 @@ function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
+      if (s.leaving === true) return false;
       if (current === undefined || desired === undefined || !isAtRest(s) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
       if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s) === undefined) return false;

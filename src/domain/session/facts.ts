@@ -8,7 +8,7 @@ import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
 import { mostTokens } from './invariants.ts';
 import type { ClientFacts, SessionSnapshot } from './machine.ts';
-import type { SessionRecord } from './record.ts';
+import { type SessionRecord, clientOf } from './record.ts';
 
 /** Temporary trouble after admission is told to the build after this long. */
 export const patience: Milliseconds = 5 * minute;
@@ -44,9 +44,9 @@ export function endCause(s: SessionSnapshot, now: Instant): Reason | undefined {
   }
   const another = s.identity.is === 'Seen' && s.record !== undefined && s.identity.value.uid !== s.record.identity.uid;
   if (s.identity.is === 'Gone' || another) return 'IdentityGone';
-  // Another pool or client.per: the record's tokens are another client's, which alone can revoke them.
-  const moved = s.client.is === 'Seen' && s.record !== undefined && s.client.value.name !== s.record.client;
-  if (moved) return 'ClientChanged';
+  // Another provider: its tokens and ours cannot be in one record.
+  const isElsewhere = s.client.is === 'Seen' && s.record !== undefined && s.client.value.issuer !== s.record.issuer;
+  if (isElsewhere) return 'ClientChanged';
   const start = pod?.created ?? s.record?.since;
   return start !== undefined && now >= plus(start, s.maxSessionAge) ? 'SessionTooOld' : undefined;
 }
@@ -92,7 +92,15 @@ export function renewalOf(s: SessionSnapshot): Instant | undefined {
   return earliest(planned, renewAt({ ...token, ask: access }, s.deliveryLag, s.jitter));
 }
 
+/** Another client works for the identity by now (`client.per` or the pool was changed): it makes the next token, and the old one goes after. */
+export function isMoved(s: SessionSnapshot): boolean {
+  const token = usableToken(s);
+  if (s.record === undefined || token === undefined || s.nodeLost || s.client.is !== 'Seen') return false;
+  return s.client.value.current !== undefined && clientOf(s.record, token) !== s.client.value.name;
+}
+
 export function isDue(s: SessionSnapshot, now: Instant): boolean {
+  if (isMoved(s)) return true;
   const renewal = renewalOf(s);
   return renewal !== undefined && now >= renewal;
 }

@@ -54,6 +54,7 @@ function readToken(place: Place): Token {
     exp: place.at('exp').instant(),
     generation: place.at('generation').integer(),
     clientId: place.at('clientId').text(),
+    ...place.optional('client', (value) => value.text()),
     ...place.optional('end', (value) => value.oneOf('Superseded', 'Forbidden')),
     ...place.optional('endedAt', (value) => value.instant()),
   };

@@ -18,11 +18,21 @@ export interface SessionRecord {
   readonly pod: PodRef;
   readonly identity: { readonly name: string; readonly uid: string };
   readonly pool: { readonly name: string; readonly uid: string };
-  /** Name of the client record that minted. */
+  /** Name of the client record that minted the newest token. */
   readonly client: string;
   readonly requester: string;
   readonly since: Instant;
   readonly subject?: string;
   readonly issuer: string;
   readonly tokens: readonly [Token, ...Token[]];
+}
+
+/** The client record that minted this token, and whose credential revokes it. */
+export function clientOf(record: SessionRecord, token: Token): string {
+  return token.client ?? record.client;
+}
+
+/** Every client record of which the session holds a token. */
+export function clientsOf(record: SessionRecord): readonly string[] {
+  return [...new Set(record.tokens.map((token) => clientOf(record, token)))];
 }

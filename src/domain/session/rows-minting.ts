@@ -12,6 +12,7 @@ import {
   hasRoom,
   isDelivered,
   isDue,
+  isMoved,
   isNarrowed,
   mayNotUse,
   mintable,
@@ -108,7 +109,7 @@ const narrowed: SessionRow = {
 const due: SessionRow = {
   name: 'due',
   when: (s, now) => isDue(s, now) && hasRoom(s),
-  then: (s, now) => mint(s, now, 'RenewalDue', 'Superseded', renewalLane(s, now)),
+  then: (s, now) => mint(s, now, isMoved(s) ? 'ClientChanged' : 'RenewalDue', 'Superseded', renewalLane(s, now)),
 };
 
 const settled: SessionRow = {

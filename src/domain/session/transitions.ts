@@ -35,7 +35,8 @@ export function minted(
 ): SessionRecord {
   const older = (record?.tokens ?? [])
     .filter((held) => held.exp > now)
-    .map((held) => (held.end === undefined ? ended(held, predecessorEnd, now, facts.revocation) : held));
+    .map((held) => (held.end === undefined ? ended(held, predecessorEnd, now, facts.revocation) : held))
+    .map((held) => ofClient(held, record?.client, facts.client));
   const { pod, identity, pool, client, requester, issuer } = facts;
   const subject = facts.subject ?? record?.subject;
   return checked({
@@ -78,6 +79,12 @@ export function unrevocable(record: SessionRecord, token: string): SessionRecord
     held.sha256 === token && held.end !== undefined ? withoutValue(held) : held,
   );
   return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
+}
+
+/** The session moves to another client: a token says which one minted it, unless that is the session's. */
+function ofClient({ client: own, ...token }: Token, before: string | undefined, now: string): Token {
+  const client = own ?? before;
+  return client === undefined || client === now ? token : { ...token, client };
 }
 
 function ended(
