@@ -23,7 +23,7 @@ export interface HandInsOptions {
 }
 
 /** A Secret that somebody may have replaced is read again after so long; one that people wait for sooner. */
-const againAfter: Milliseconds = 30 * second;
+const againAfter: Milliseconds = 10 * second;
 const lostAgainAfter: Milliseconds = 5 * second;
 
 interface Kept {

@@ -36,6 +36,7 @@ export function collectMetrics(o: {
   collectSessions(metrics, memory, now);
   collectProviders(metrics, o.credentials, o.troubles);
   collectCredentials(metrics, o.credentials);
+  collectOrphans(metrics, memory);
   collectReadiness(metrics, memory);
   startAtZero(metrics, memory, o.credentials.issuers());
 }
@@ -73,6 +74,15 @@ function collectSessions(metrics: Metrics, memory: Memory, now: Instant): void {
   perPool(metrics, 'ci_identity_sessions_live', live);
   perPool(metrics, 'ci_identity_revocations_pending', pending);
   perPool(metrics, 'ci_identity_revocation_oldest_seconds', oldest);
+}
+
+function collectOrphans(metrics: Metrics, memory: Memory): void {
+  const orphans = new Map<string, number>();
+  for (const [, { record }] of memory.clients.entries()) {
+    if (record === undefined) continue;
+    orphans.set(record.pool.name, (orphans.get(record.pool.name) ?? 0) + (record.possibleOrphans ?? 0));
+  }
+  perPool(metrics, 'ci_identity_possible_orphans', orphans);
 }
 
 /** Without its value nobody can revoke it (ExpiryOnly): it only waits for its expiry. */
@@ -124,6 +134,7 @@ function collectReadiness(metrics: Metrics, memory: Memory): void {
 
 type PoolGauge = Extract<
   MetricName,
+  | 'ci_identity_possible_orphans'
   | 'ci_identity_sessions_live'
   | 'ci_identity_revocations_pending'
   | 'ci_identity_revocation_oldest_seconds'

@@ -59,7 +59,11 @@ export class Wiring {
     });
     configMaps.onChange(() => this.everything());
     clients.onChange((name, next, previous) => this.client(name, (next ?? previous)?.record?.pool.name));
-    sessions.onChange((_name, next, previous) => this.sessionRecord((next ?? previous)?.record));
+    sessions.onChange((_name, next, previous) => {
+      this.sessionRecord((next ?? previous)?.record);
+      // A client that goes waits for the token that is in this record no longer.
+      if (previous?.record !== undefined) this.#wakeClients(previous.record);
+    });
     for (const store of [pools, policies, identities, namespaces, clients, sessions])
       store.onSynced(() => this.everything());
   }
@@ -179,6 +183,10 @@ export class Wiring {
       machines.session,
       sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
     );
+    this.#wakeClients(record);
+  }
+
+  #wakeClients(record: SessionRecord): void {
     for (const client of clientsOf(record)) if (this.#isOnItsWay(client)) this.#wake(machines.client, client);
   }
 

@@ -106,6 +106,11 @@ export const metricTable = {
     help: 'Sessions that were refused a token, by reason.',
     labels: ['reason'],
   },
+  ci_identity_possible_orphans: {
+    type: 'gauge',
+    help: 'Registrations of a pool whose answer was lost, so that a client may be left at the provider that nobody uses.',
+    labels: ['pool'],
+  },
   ci_identity_credential_generation: {
     type: 'gauge',
     help: 'Generation of the newest current credential of a pool.',

@@ -30,6 +30,8 @@ declare module 'oidc-provider' {
   export default class Provider {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>);
     readonly InitialAccessToken: { new (payload: object): Saved; find(value: string): Promise<Saved | undefined> };
+    readonly RegistrationAccessToken: { new (payload: object): Saved };
+    readonly Client: { find(id: string): Promise<object | undefined> };
     proxy: boolean;
     /** Koa's: connections that break are not printed. */
     silent: boolean;

@@ -2,7 +2,7 @@
  * A real oidc-provider 9.13 over TLS in this process, with counters, faults and a look at its insides for auditors.
  * It really keeps clients and tokens; only what `faults` says is a lie.
  */
-import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -84,6 +84,12 @@ export interface OidcProvider {
   removeClient(clientId: string): void;
   /** Changes a client's metadata behind everybody's back. */
   editClient(clientId: string, change: Readonly<Record<string, unknown>>): void;
+  /** A client that an administrator registers by hand; the metadata are those of RFC 7591. */
+  addClient(clientId: string, metadata: Readonly<Record<string, unknown>>): void;
+  /** A new registration access token, as an administrator makes one for a client. */
+  newManagementToken(clientId: string): Promise<string>;
+  /** An administrator's credential that manages every client and does not rotate. */
+  readonly administratorToken: string;
   /** Registration access tokens of this client stop working. */
   loseManagementToken(clientId: string): void;
   /** The initial access token stops working; the answer is a new one. */
@@ -174,6 +180,19 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   let issued = 0;
   provider.on('client_credentials.issued', () => void (issued += 1));
   provider.on('client_credentials.saved', () => void (issued += 1));
+  const administratorToken = randomBytes(24).toString('base64url');
+  const newManagementToken = async (clientId: string): Promise<string> => {
+    const client = await provider.Client.find(clientId);
+    return new provider.RegistrationAccessToken({ client }).save();
+  };
+  // oidc-provider knows tokens of one client only; an administrator's right is turned into one on the way in.
+  provider.use(async (ctx, next) => {
+    const [, clientId] = /^\/reg\/([^/]+)$/.exec(ctx.path) ?? [];
+    if (clientId !== undefined && ctx.req.headers.authorization === `Bearer ${administratorToken}`) {
+      ctx.req.headers.authorization = `Bearer ${await newManagementToken(decodeURIComponent(clientId))}`;
+    }
+    await next();
+  });
   provider.use(faultMiddleware(faults, stats));
   server.on('request', provider.callback());
 
@@ -225,6 +244,19 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
       if (entry === undefined) throw new Error(`no client ${clientId}`);
       store.put({ ...entry, payload: { ...entry.payload, ...change } });
     },
+    addClient(clientId, metadata) {
+      const payload = {
+        client_id: clientId,
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+        scope: scopes.join(' '),
+        ...metadata,
+      };
+      store.put({ model: 'Client', id: clientId, payload });
+    },
+    newManagementToken: (clientId) => newManagementToken(clientId),
+    administratorToken,
     loseManagementToken(clientId) {
       for (const { id, payload } of store.list('RegistrationAccessToken')) {
         if (payload['clientId'] === clientId) store.delete('RegistrationAccessToken', id);

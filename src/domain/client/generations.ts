@@ -24,13 +24,13 @@ export function generation(record: ClientRecord, n: number): Generation | undefi
 }
 
 /**
- * Whose credential revokes a token that generation `n` minted: the one that mints now where it is of the same client (RFC 7009 asks for the
- * client, not for the credential), because the older one may be refused by now.
+ * Whose credential revokes a token that generation `n` minted: the newest proven one of the same client (RFC 7009 asks for the client, not
+ * for the credential), because an older one may be refused by now.
  */
 export function revokerOf(record: ClientRecord | undefined, n: number): Generation | undefined {
   const minter = record === undefined ? undefined : generation(record, n);
-  const current = currentOf(record);
-  return current !== undefined && current.clientId === minter?.clientId ? current : minter;
+  if (record === undefined || minter?.clientId === undefined) return minter;
+  return inState(record, 'Current', 'Draining').findLast(({ clientId }) => clientId === minter.clientId) ?? minter;
 }
 
 /** The highest generation that this record ever had; 0 before the first. */

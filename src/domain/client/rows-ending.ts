@@ -48,7 +48,10 @@ function leave(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gener
     case 'Current':
       return write(s, now, 'Deregistering', drainedFrom(record, one.n, now));
     case 'Draining':
-      return isDrained(s, one, now) ? write(s, now, 'Draining', moved(record, one.n, 'Retiring', now)) : undefined;
+      // The newest credential of a client revokes the tokens of all.
+      return [one, ...siblings(record, one)].every((each) => isDrained(s, each, now))
+        ? write(s, now, 'Draining', moved(record, one.n, 'Retiring', now))
+        : undefined;
     case 'Retiring':
       return remove(s, now, record, one);
   }

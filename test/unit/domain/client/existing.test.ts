@@ -64,6 +64,10 @@ test('a token is revoked with the credential that mints now, if the client is th
     generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2, clientId: 'ci-2' })],
   });
   t.is(revokerOf(moved, 1)?.n, 1);
+  const leaving = buildClientRecord({
+    generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2, state: 'Draining' })],
+  });
+  t.is(revokerOf(leaving, 1)?.n, 2, 'also while the client goes');
   t.is(revokerOf(rotated, 7), undefined);
   t.is(revokerOf(undefined, 1), undefined);
 });

@@ -706,6 +706,23 @@ const cases: readonly Case[] = [
   },
   {
     row: 'due',
+    title: 'another client works for the identity by now: its token first, then the old one goes',
+    s: buildLiveSnapshot({ client: { is: 'Seen', value: buildClientFacts({ name: 'client-2' }) } }),
+    action: 'Mint',
+    predecessor: 'Superseded',
+    reason: 'ClientChanged',
+  },
+  {
+    row: 'over',
+    title: "another provider's client: the tokens of the old one end",
+    s: buildLiveSnapshot({
+      client: { is: 'Seen', value: buildClientFacts({ name: 'client-2', issuer: 'https://other.example.com' }) },
+    }),
+    action: 'Forbid',
+    reason: 'ClientChanged',
+  },
+  {
+    row: 'due',
     title: 'in the last fifth',
     s: buildLiveSnapshot(),
     now: plus(noon, 12 * minute),

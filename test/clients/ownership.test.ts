@@ -1,0 +1,242 @@
+/** Whose client it is: drift of ours is mended, another one's is left alone, a lost management token heals, nothing is forgotten. */
+import test from 'ava';
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  condition,
+  createPod,
+  identity,
+  identityReady,
+  isLive,
+  page,
+  policy,
+  pool,
+  tokenOf,
+} from '#test/api/operator-lab.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import { letADayPass, patiently, recordWhere, records, secret, system } from './support.ts';
+
+let lab: Lab;
+let operator: OperatorProcess;
+
+const registry = 'https://registry.example.com';
+const quick = { every: '1h', overlap: '1m' };
+const ceiling = { scopes: ['artifacts:publish', 'artifacts:read'], audiences: [registry], maxTokenLifetime: '1m' };
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 30, deliveryLag: '2s' });
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-4_000));
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+});
+
+async function apply(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  await lab.apply(pool(name, lab.provider.issuer, { ceiling, rotation: quick, ...spec }));
+}
+
+async function ready(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  await apply(name, spec);
+  await patiently(lab, name, 'Ready', { status: 'True', reason: 'Ready' });
+  const [, { generations }] = await recordWhere(lab, name, 'has a client', (record) =>
+    record.generations.some(({ state }) => state === 'Current'),
+  );
+  return generations.at(-1)?.clientId ?? '';
+}
+
+const there = (clientId: string) => lab.provider.clients().find((one) => one.clientId === clientId);
+const remove = (name: string): Promise<string> => lab.kubectl(['delete', 'identitypool', name, '--timeout=60s']);
+const narrower = { ...ceiling, scopes: ['artifacts:read'] };
+
+test.serial('drift: what somebody changed at the provider is found by the daily look and set back', async (t) => {
+  const clientId = await ready('drift');
+  lab.provider.editClient(clientId, { scope: 'artifacts:read artifacts:delete', client_name: 'mine' });
+  await letADayPass(lab, 'drift');
+  await eventually(
+    'it is set back',
+    () => there(clientId)?.scopes.toSorted().join(' ') === 'artifacts:publish artifacts:read' || undefined,
+  );
+  t.is(there(clientId)?.name, 'ci-identity drift 1');
+  await patiently(lab, 'drift', 'Registered', { status: 'True', reason: 'Registered' });
+  await remove('drift');
+  t.is(there(clientId), undefined, 'deleted, and looked for');
+});
+
+test.serial(
+  "another one's tag under our id: nothing is changed and nothing deleted, and the pool says whose it is",
+  async (t) => {
+    const clientId = await ready('taken');
+    lab.provider.editClient(clientId, { software_id: 'another-cluster/ci-identity-system/uid' });
+    const before = lab.provider.stats.count('update');
+    await apply('taken', { ceiling: narrower });
+    const { message } = await condition(lab, 'identitypool/taken', 'Registered', {
+      status: 'False',
+      reason: 'ClientForeign',
+    });
+    t.regex(message, /carries the tag another-cluster\/ci-identity-system\/uid \(software_id\) of another owner/);
+    await condition(lab, 'identitypool/taken', 'Stalled', { status: 'True', reason: 'ClientForeign' });
+    await apply('taken', { ceiling: narrower, rotation: { ...quick, request: 'r1' } });
+    await remove('taken');
+    t.is(lab.provider.stats.count('update'), before, 'no update was sent');
+    t.deepEqual(there(clientId)?.scopes.toSorted(), ['artifacts:publish', 'artifacts:read']);
+    t.deepEqual(await records(lab, 'taken'), []);
+  },
+);
+
+test.serial(
+  'Retain: the client stays at the provider, also when somebody strips the finalizer of the pool',
+  async (t) => {
+    const kept = await ready('kept', { deletionPolicy: 'Retain' });
+    await remove('kept');
+    t.truthy(there(kept));
+    const stripped = await ready('stripped');
+    await apply('stripped', { deletionPolicy: 'Retain' });
+    await recordWhere(lab, 'stripped', 'knows of Retain', ({ retain }) => retain === true);
+    await operator.stop('SIGKILL');
+    await lab.kubectl(['delete', 'identitypool', 'stripped', '--wait=false']);
+    await lab.kubectl(['patch', 'identitypool', 'stripped', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']);
+    operator = lab.operator();
+    await operator.ready();
+    await eventually('the record goes', async () => (await records(lab, 'stripped')).length === 0 || undefined, {
+      timeoutMs: 60_000,
+    });
+    t.truthy(there(stripped));
+  },
+);
+
+test.serial(
+  'another method on a live pool: refused with a sentence where it takes a new subject, otherwise make before break',
+  async (t) => {
+    const before = await ready('method');
+    await lab.apply(
+      policy('method', { role: 'publisher', pool: 'method', scopes: ['artifacts:publish'] }),
+      identity('method', { pool: 'method', roles: ['publisher'] }),
+    );
+    await identityReady(lab, 'method');
+    const client = { authentication: 'ClientSecretBasic' };
+    await apply('method', { client });
+    const { message } = await condition(lab, 'identitypool/method', 'CredentialCurrent', {
+      status: 'False',
+      reason: 'RotationUnsupported',
+    });
+    t.regex(message, /ClientSecretBasic takes a new client.*Set spec.rotation.allowSubjectChange/);
+    t.is(there(before)?.authentication, 'private_key_jwt');
+    const pod = await createPod(lab, 'method-1-x7k2p-q0b4t-m1wz9', ['method']);
+    const token = await tokenOf(lab, pod, 'method');
+    const looks: boolean[] = [];
+    await apply('method', { client, rotation: { ...quick, allowSubjectChange: true } });
+    const [, { generations }] = await eventually(
+      'the new client alone is left',
+      async () => {
+        const now = await tokenOf(lab, pod, 'method');
+        looks.push(isLive(lab.provider, now) || now !== (await tokenOf(lab, pod, 'method')));
+        const [found] = await records(lab, 'method');
+        return found?.[1].generations.length === 1 && found[1].generations[0]?.clientId !== before ? found : undefined;
+      },
+      { timeoutMs: 150_000 },
+    );
+    const after = generations[0]?.clientId ?? '';
+    t.is(there(after)?.authentication, 'client_secret_basic');
+    t.is(there(before), undefined);
+    const next = await tokenOf(lab, pod, 'method', token);
+    t.true(isLive(lab.provider, next));
+    t.true(looks.length > 20 && !looks.includes(false), 'at no look was the delivered token dead');
+    await lab.kubectl(['delete', 'pod', '-A', '-l', 'jenkins/label', '--wait=false']);
+    await remove('method');
+  },
+);
+
+/** A rotation whose PUT took effect and gave a new management token, and nobody heard the answer. */
+async function loseToken(name: string, clientId: string): Promise<string> {
+  lab.provider.faults.add({ endpoint: 'update', times: 1, dropAnswer: true });
+  await apply(name, { rotation: { ...quick, request: 'lost' } });
+  await recordWhere(lab, name, 'mints with the new key', ({ generations }) =>
+    generations.some(({ n, state }) => n === 2 && state === 'Current'),
+  );
+  await apply(name, { ceiling: narrower, rotation: { ...quick, request: 'lost' } });
+  const { message } = await condition(lab, `identitypool/${name}`, 'Registered', {
+    status: 'True',
+    reason: 'RegistrationAccessTokenLost',
+  });
+  if (there(clientId)?.kids.length !== 2) throw new Error('the lost PUT took no effect');
+  return message;
+}
+
+test.serial(
+  'a lost management token: tokens are issued, the message names one step, and after that step everything goes on',
+  async (t) => {
+    const clientId = await ready('heals');
+    const message = await loseToken('heals', clientId);
+    const [name] = await recordWhere(lab, 'heals', 'is there', () => true);
+    t.true(
+      message.includes(`put it under key ${name} of Secret management-tokens in the operator's namespace`),
+      message,
+    );
+    await condition(lab, 'identitypool/heals', 'Ready', { status: 'True', reason: 'Ready' });
+
+    await secret(lab, 'management-tokens', { [name]: 'not-a-token' });
+    const refused = await eventually(
+      'a wrong one is refused',
+      async () => {
+        const said = await condition(lab, 'identitypool/heals', 'Registered', {
+          status: 'True',
+          reason: 'RegistrationAccessTokenLost',
+        });
+        return said.message.includes('the one that was handed in last is refused') ? said : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+    t.false(refused.message.includes('not-a-token'));
+
+    await secret(lab, 'management-tokens', { [name]: await lab.provider.newManagementToken(clientId) });
+    await patiently(lab, 'heals', 'Registered', { status: 'True', reason: 'Registered' });
+    await eventually('the edit arrives', () => there(clientId)?.scopes.join() === 'artifacts:read' || undefined, {
+      timeoutMs: 30_000,
+    });
+    await recordWhere(lab, 'heals', 'has retired the old key', ({ generations }) => generations.length === 1, 150_000);
+    t.is(there(clientId)?.kids.length, 1);
+    t.false([operator.log(), operator.audit()].some((text) => text.includes('not-a-token')));
+    await remove('heals');
+    t.is(there(clientId), undefined);
+  },
+);
+
+test.serial('managementTokenRef: a credential that does not rotate heals it without anybody', async (t) => {
+  const clientId = await ready('ref');
+  await loseToken('ref', clientId);
+  await secret(lab, 'administrator', { token: lab.provider.administratorToken });
+  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: object[] };
+  const issuers = file.issuers.map((one) => ({ ...one, managementTokenRef: { name: 'administrator', key: 'token' } }));
+  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
+  await patiently(lab, 'ref', 'Registered', { status: 'True', reason: 'Registered' });
+  await eventually('the edit arrives', () => there(clientId)?.scopes.join() === 'artifacts:read' || undefined, {
+    timeoutMs: 60_000,
+  });
+  await remove('ref');
+  t.is(there(clientId), undefined);
+});
+
+test.serial('a registration whose answer was lost may have left a client: counted in status and metric', async (t) => {
+  const known = lab.provider.clients().length;
+  lab.provider.faults.add({ endpoint: 'register', times: 1, dropAnswer: true });
+  await ready('orphan');
+  t.is(lab.provider.clients().length, known + 2, 'one of them belongs to nobody');
+  const status = JSON.parse(
+    await lab.kubectl(['get', 'identitypool', 'orphan', '-o', 'jsonpath={.status.clients}']),
+  ) as object;
+  t.deepEqual(status, { total: 1, ready: 1, possibleOrphans: 1 });
+  t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 1$/m);
+  await remove('orphan');
+  t.is(
+    (await lab.kubectl(['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'name'])).trim(),
+    '',
+  );
+});

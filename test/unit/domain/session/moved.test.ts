@@ -1,0 +1,28 @@
+import test from 'ava';
+import { minute, plus } from '#src/clock.ts';
+import { sessionCodec } from '#src/domain/session/record-codec.ts';
+import { clientOf, clientsOf } from '#src/domain/session/record.ts';
+import { dropped, minted } from '#src/domain/session/transitions.ts';
+import { buildSessionRecord, buildToken, noon } from '#test/support/builders.ts';
+
+test('a session that moves to another client knows of each token which client minted it', (t) => {
+  const before = buildSessionRecord();
+  const facts = { ...before, client: 'client-2', revocation: 'Immediate' } as const;
+  const token = buildToken({ sha256: 'b2', minted: plus(noon, minute), clientId: 'ci-2' });
+  const moved = minted(before, token, facts, 'Superseded', plus(noon, minute), 1);
+  t.is(moved.client, 'client-2');
+  t.deepEqual(
+    moved.tokens.map((one) => clientOf(moved, one)),
+    ['client-1', 'client-2'],
+  );
+  t.deepEqual(clientsOf(moved), ['client-1', 'client-2']);
+  const back = buildToken({ sha256: 'c3', minted: plus(noon, 2 * minute) });
+  const again = minted(moved, back, { ...facts, client: 'client-1' }, 'Superseded', plus(noon, 2 * minute), 1);
+  t.deepEqual(
+    again.tokens.map((one) => clientOf(again, one)),
+    ['client-1', 'client-2', 'client-1'],
+  );
+  const read = sessionCodec.decode(sessionCodec.encode(again));
+  t.deepEqual(read.is === 'Record' ? clientsOf(read.record) : [], ['client-1', 'client-2']);
+  t.deepEqual(clientsOf(dropped(moved, ['a1'])!), ['client-2']);
+});
