@@ -203,7 +203,7 @@ export const startRows: readonly FaultRow[] = [
         type: 'Registered',
         status: 'True',
         reason: 'RegistrationAccessTokenLost',
-        says: /rotation and deletion wait\. Give the operator a managementTokenRef/,
+        says: /was not in the answer of the provider: tokens are issued, rotation and deletion wait\. Make a new one at the provider and put it under key client-\w+ of Secret management-tokens/,
       },
     ],
     heals: 'Itself',
