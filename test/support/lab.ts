@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface LabOptions {
   readonly node?: boolean;
+  /** The API server writes an audit log. */
+  readonly audit?: boolean;
   readonly log?: (line: string) => void;
   /** Seconds that a token lives at the provider. */
   readonly tokenLifetime?: number;
@@ -77,6 +79,7 @@ export async function startLabWith<P extends LabProvider>(
   const dir = mkdtempSync(join(tmpdir(), 'ci-identity-lab-'));
   const cluster = await startCluster({
     ...(options.node === undefined ? {} : { node: options.node }),
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     ...(options.log === undefined ? {} : { log: options.log }),
   });
   const provider = await startProvider();

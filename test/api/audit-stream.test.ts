@@ -1,0 +1,184 @@
+/** The audit stream in trouble, on the real operator: a full disk, a pipe that nobody reads, and files that are rotated under it. */
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { verifyChain } from '#src/telemetry/audit-chain.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import {
+  type Pod,
+  createPod,
+  deliveryOf,
+  dies,
+  identity,
+  identityReady,
+  page,
+  policy,
+  pool,
+  team,
+  tokenOf,
+} from './operator-lab.ts';
+
+let lab: Lab;
+let count = 0;
+const newPod = (): Promise<Pod> => createPod(lab, `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`, ['publisher']);
+const deletePod = (pod: Pod): Promise<string> => lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '10s' });
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+});
+
+async function leading(auditPath: string): Promise<OperatorProcess> {
+  const operator = lab.operator({ auditPath });
+  await operator.ready(60_000);
+  await eventually(
+    'it leads',
+    async () => (/^ci_identity_leader 1$/m.test((await page(operator, '/metrics')).text) ? true : undefined),
+    { timeoutMs: 60_000 },
+  );
+  return operator;
+}
+
+async function installed(): Promise<void> {
+  await lab.guarded();
+  await lab.apply(
+    pool('ci-bots', lab.provider.issuer),
+    policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish'] }),
+    identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
+  );
+  await identityReady(lab, 'publisher');
+}
+
+const chainOf = (...files: readonly string[]): ReturnType<typeof verifyChain> =>
+  verifyChain(files.flatMap((file) => readFileSync(file, 'utf8').split('\n')));
+
+const blocked = (operator: OperatorProcess, why: RegExp): Promise<true> =>
+  eventually('it says that the audit stream is blocked', async () => {
+    const { status, text } = await page(operator, '/readyz');
+    return status === 503 && why.test(text) ? true : undefined;
+  });
+
+/** While it is blocked: what a pod has is taken back, and no pod gets anything. */
+async function revokesAndMintsNothing(
+  t: { is(a: unknown, b: unknown): unknown },
+  pod: Pod,
+  token: string,
+): Promise<Pod> {
+  const issued = lab.provider.issued();
+  const waiting = await newPod();
+  await deletePod(pod);
+  await dies(lab.provider, token, 20_000);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  t.is(lab.provider.issued(), issued);
+  return waiting;
+}
+
+test.serial(
+  'rotation by renaming, by copying and truncating, and SIGHUP: every line is in one of the files, in order',
+  async (t) => {
+    const path = join(lab.dir, 'rotated.audit');
+    const operator = await leading(path);
+    await installed();
+    const session = async (): Promise<void> => {
+      const pod = await newPod();
+      const token = await tokenOf(lab, pod, 'publisher');
+      await deletePod(pod);
+      await dies(lab.provider, token);
+    };
+    await session();
+    renameSync(path, `${path}.1`);
+    process.kill(operator.pid, 'SIGHUP');
+    await session();
+    await eventually('the new file is there', () =>
+      readFileSync(path, 'utf8').includes('Revoked') ? true : undefined,
+    );
+    renameSync(path, `${path}.2`);
+    await session();
+    await eventually('without a signal too', () => (readFileSync(path, 'utf8').includes('Revoked') ? true : undefined));
+    copyFileSync(path, `${path}.3`);
+    truncateSync(path);
+    await session();
+    await operator.stop();
+    t.like(chainOf(`${path}.1`, `${path}.2`, `${path}.3`, path), { is: 'Whole', processes: 1, torn: [] });
+  },
+);
+
+test.serial('a pipe that nobody reads: nothing is minted, revocation goes on, nothing is lost', async (t) => {
+  const path = join(lab.dir, 'pipe.audit');
+  execFileSync('mkfifo', [path]);
+  const operator = await leading(path);
+  const pod = await newPod();
+  const token = await tokenOf(lab, pod, 'publisher');
+  // Full from now on: empty lines are no audit lines.
+  const pipe = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(pipe));
+  for (const size of [65_536, 4_096, 1]) fill(pipe, Buffer.alloc(size, '\n'));
+  const trigger = await newPod();
+  await blocked(operator, /^not ok audit stream: .*nobody reads it/m);
+  const waiting = await revokesAndMintsNothing(t, pod, token);
+  const out = join(lab.dir, 'pipe.read');
+  const reader = spawn('sh', ['-c', `cat "${path}" > "${out}"`], { stdio: 'ignore' });
+  t.teardown(() => void reader.kill('SIGKILL'));
+  for (const one of [trigger, waiting]) await tokenOf(lab, one, 'publisher', undefined, 60_000);
+  await operator.stop();
+  await eventually('the reader has it all', () => (readFileSync(out, 'utf8').includes('"Stopped"') ? true : undefined));
+  t.like(chainOf(out), { is: 'Whole', processes: 1, torn: [] });
+});
+
+function fill(pipe: number, bytes: Buffer): void {
+  try {
+    for (;;) writeSync(pipe, bytes);
+  } catch {
+    // Full is what it shall be.
+  }
+}
+
+const root = process.getuid?.() === 0;
+const disk = root ? test.serial : test.serial.skip;
+if (!root) test('skipped: a full disk needs a file system of its own, and mounting one needs root', (t) => t.pass());
+
+disk('a full disk: nothing is minted, revocation goes on, and with room again nothing is lost', async (t) => {
+  const mount = join(lab.dir, 'disk');
+  mkdirSync(mount);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', mount]);
+  t.teardown(() => void execFileSync('umount', ['-l', mount]));
+  const path = join(mount, 'audit.log');
+  const operator = await leading(path);
+  const pod = await newPod();
+  const token = await tokenOf(lab, pod, 'publisher');
+  const ballast = join(mount, 'ballast');
+  try {
+    writeFileSync(ballast, Buffer.alloc(1 << 20));
+  } catch {
+    // Full is what it shall be.
+  }
+  const trigger = await newPod();
+  await blocked(operator, /^not ok audit stream: .*ENOSPC/m);
+  const waiting = await revokesAndMintsNothing(t, pod, token);
+  t.is((await deliveryOf(lab, waiting, 'publisher').catch(() => undefined))?.files['token'], undefined);
+  rmSync(ballast);
+  for (const one of [trigger, waiting]) await tokenOf(lab, one, 'publisher', undefined, 60_000);
+  t.is((await page(operator, '/readyz')).status, 200);
+  await operator.stop();
+  const verdict = chainOf(path);
+  t.like(verdict, { is: 'Whole', processes: 1 });
+  t.regex(readFileSync(path, 'utf8'), /"event":"Revoked"/);
+});
