@@ -170,12 +170,20 @@ disk('a full disk: nothing is minted, revocation goes on, and with room again no
   } catch {
     // Full is what it shall be.
   }
-  const trigger = await newPod();
+  const triggers: Pod[] = [];
+  await eventually(
+    'the last page of the file is full too',
+    async () => {
+      triggers.push(await newPod());
+      return (await page(operator, '/readyz')).status === 503 ? true : undefined;
+    },
+    { everyMs: 1_000, timeoutMs: 60_000 },
+  );
   await blocked(operator, /^not ok audit stream: .*ENOSPC/m);
   const waiting = await revokesAndMintsNothing(t, pod, token);
   t.is((await deliveryOf(lab, waiting, 'publisher').catch(() => undefined))?.files['token'], undefined);
   rmSync(ballast);
-  for (const one of [trigger, waiting]) await tokenOf(lab, one, 'publisher', undefined, 60_000);
+  for (const one of [...triggers, waiting]) await tokenOf(lab, one, 'publisher', undefined, 60_000);
   t.is((await page(operator, '/readyz')).status, 200);
   await operator.stop();
   const verdict = chainOf(path);
