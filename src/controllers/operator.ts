@@ -1,5 +1,5 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
+import { type Clock, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -170,7 +170,7 @@ export class Operator {
       ...options,
       memory: this.#memory,
       watches: this.#watches,
-      now: () => this.#apiServerTime(),
+      now: () => instant(clock.now() + (connection.serverTime()?.offset ?? 0)),
     });
     this.observation = new Observation({
       ...options,
@@ -255,13 +255,16 @@ export class Operator {
     return this.#limits.forget(signal);
   }
 
-  /** A new configuration takes force at once; sessions and clients look again. */
+  /** A new configuration takes force with the keys that it refers to, so that no issuer is called without its CA; then everything looks again. */
   async configure(configuration: Configuration): Promise<void> {
     this.#configuration = configuration;
-    this.#providers.configure(configuration);
-    this.#access.configurationChanged();
-    this.#wiring.everything();
-    await this.#refreshKeys(AbortSignal.timeout(15 * second));
+    try {
+      await this.#keys.refresh(configuration, AbortSignal.timeout(15 * second));
+    } finally {
+      this.#providers.configure(configuration);
+      this.#access.configurationChanged();
+      this.#wiring.everything();
+    }
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
@@ -292,9 +295,5 @@ export class Operator {
     while (!signal.aborted && !this.#watches.synced()) {
       await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), 20), signal);
     }
-  }
-
-  #apiServerTime(): Instant {
-    return instant(this.#o.clock.now() + (this.#o.connection.serverTime()?.offset ?? 0));
   }
 }

@@ -453,13 +453,8 @@ const stories: readonly {
       clientId: 'ci-1234',
       credential: { generation: 3, since: '2026-11-01T00:00:00Z', nextRotation: '2027-01-30T00:00:00Z' },
     },
-    narrow: ['Name', 'Ready', 'Reason', 'Clients', 'Generation', 'Age'],
-    wide: [
-      'Client ID=ci-1234',
-      'Next Rotation=2027-01-30T00:00:00Z',
-      'Issuer=https://idp.example.com/realms/ci',
-      'Message=All is well.',
-    ],
+    narrow: ['Name', 'Ready', 'Reason', 'Clients', 'Generation', 'Credential Age', 'Next Rotation', 'Age'],
+    wide: ['Client ID=ci-1234', 'Issuer=https://idp.example.com/realms/ci', 'Message=All is well.'],
   },
   {
     kind: 'ScopePolicy',

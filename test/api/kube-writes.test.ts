@@ -222,7 +222,10 @@ test('the operator cannot read what it delivers', async (t) => {
     get(api, kinds.secrets, { namespace: agents, name: 'ci-identity-publisher.agent-1' }, { signal }),
   );
   t.is(error.reason, 'ApiForbidden');
-  t.regex(error.message, /lacks the verb get on secrets in namespace ci-payments; apply the operator's RBAC/);
+  t.regex(
+    error.message,
+    /lacks the verb get on secrets in namespace ci-payments; apply Role and RoleBinding ci-identity-controller of/,
+  );
 });
 
 test('a Secret of another type is a refusal with a sentence', async (t) => {
