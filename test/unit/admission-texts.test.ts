@@ -161,6 +161,39 @@ test('everything fails closed, denies with 403 and has a sentence', (t) => {
   }
 });
 
+test('pods looks away only where none of its rules finds a name of ours', (t) => {
+  const { matchConditions, variables, validations } = spec('pods');
+  const concerned = named(matchConditions, 'concerned');
+  const rules = [named(variables, 'badVolumes'), ...validations!.map(({ expression }) => expression)].join(' ');
+  const looks = [...rules.matchAll(/\w(?:\.\?\w+)+\.orValue\(''\)\.startsWith\('ci-identity-'\)/g)].map(
+    ([look]) => look,
+  );
+  t.is(looks.length, 14);
+  for (const look of looks) t.true(concerned.includes(look), look);
+  t.true(concerned.includes("v.name.startsWith('ci-identity-')"));
+  const locked = `'${annotations.requester}', '${annotations.defaultIdentity}', '${annotations.identities}'`;
+  t.true(concerned.includes(`k.startsWith('${claimPrefix}') || k in [${locked}]`));
+  for (const list of ['object.spec.containers', 'object.spec.?initContainers', 'object.spec.?ephemeralContainers'])
+    t.true(concerned.includes(list), list);
+});
+
+test('the second run of the mutation ends only where the first wrote everything', (t) => {
+  const { matchConditions, variables, mutations } = spec('inject');
+  const incomplete = named(matchConditions, 'incomplete');
+  const written = [named(variables, 'wanted'), mutations![0]!.applyConfiguration.expression].join(' ');
+  for (const suffix of [...written.matchAll(/variables\.env \+ '(\w+)'/g)].map(([, name]) => name!))
+    t.true(incomplete.includes(`'${suffix}'`), suffix);
+  for (const part of [
+    'identity.ci-identity.dev/',
+    'ci-identity.dev/requester',
+    'ci-identity.dev/default',
+    'CI_IDENTITY_TOKEN_FILE',
+  ])
+    t.true(written.includes(part) && incomplete.includes(part), part);
+  for (const part of ['defaultMode', 'secretName', 'readOnly', 'mountPath', 'CI_IDENTITY_POD_UID'])
+    t.true(incomplete.includes(part), part);
+});
+
 test('the kustomization lists every policy file', (t) => {
   const files = readdirSync(directory).filter((file) => file !== 'kustomization.yaml' && file.endsWith('.yaml'));
   const { resources } = parse(text('kustomization')) as { resources: readonly string[] };
