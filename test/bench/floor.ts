@@ -1,7 +1,7 @@
 /**
  * The floor: the calls that a delivered token cannot do without, and nothing else. A process of its own, as the operator is: a bare watch of
  * the namespace's pods, and for each new pod with a claim one token request (`private_key_jwt`), the record Secret, the delivery Secret.
- * No policy is judged, nothing is audited, checked, retried, renewed or revoked. Forked by `stage.ts`, which sends {@link FloorOptions};
+ * Told `narrow`, it takes the last scope from every session: a new token, record, delivery, the old token revoked, record. No policy is judged, nothing is audited, checked, retried, renewed or revoked. Forked by `stage.ts`, which sends {@link FloorOptions};
  * it says `ready` once it watches and goes with its parent.
  */
 import { createHash, createPrivateKey, type JsonWebKey, type KeyObject, randomUUID, sign } from 'node:crypto';
@@ -26,9 +26,18 @@ export interface FloorOptions {
 
 type Pod = WatchEvent['object'];
 
+interface Secret {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+}
+
 interface TokenAnswer {
   readonly access_token: string;
   readonly expires_in: number;
+}
+
+interface Session {
+  readonly pod: Pod;
+  readonly token: TokenAnswer;
 }
 
 process.once('message', (options) => void serve(options as FloorOptions));
@@ -47,32 +56,57 @@ async function serve(options: FloorOptions): Promise<void> {
   const waiting: Pod[] = [];
   let running = 0;
 
-  const mint = async (): Promise<TokenAnswer> => {
+  const sessions: Session[] = [];
+
+  const post = async (path: string, parameters: Readonly<Record<string, string>>): Promise<string> => {
     const answer = await provider.request({
       method: 'POST',
-      path: options.tokenPath,
+      path,
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: new URLSearchParams({
-        grant_type: 'client_credentials',
-        scope: options.scopes.join(' '),
-        resource: options.audience,
+        ...parameters,
         client_id: options.clientId,
         client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
         client_assertion: assertion(options, key),
       }).toString(),
     });
-    const text = await answer.body.text();
-    return JSON.parse(expectStatus('token', { status: answer.statusCode, text }, 200)) as TokenAnswer;
+    return expectStatus(path, { status: answer.statusCode, text: await answer.body.text() }, 200);
+  };
+
+  const mint = async (scopes: readonly string[]): Promise<TokenAnswer> => {
+    const asked = { grant_type: 'client_credentials', scope: scopes.join(' '), resource: options.audience };
+    return JSON.parse(await post(options.tokenPath, asked)) as TokenAnswer;
+  };
+
+  const write = async (method: 'POST' | 'PUT', secret: Secret): Promise<void> => {
+    const { name, namespace: home } = secret.metadata;
+    const path = `/api/v1/namespaces/${home}/secrets${method === 'PUT' ? `/${name}` : ''}`;
+    expectStatus(path, await api.send(method, path, secret), method === 'PUT' ? 200 : 201);
   };
 
   const deliver = async (pod: Pod): Promise<void> => {
     const minted = Date.now();
-    const token = await mint();
-    const record = recordSecret(options, pod, token, minted);
-    expectStatus('record', await api.send('POST', '/api/v1/namespaces/ci-identity-system/secrets', record), 201);
-    const delivery = deliverySecret(options, pod, token, minted);
-    expectStatus('delivery', await api.send('POST', `/api/v1/namespaces/${namespace}/secrets`, delivery), 201);
+    const token = await mint(options.scopes);
+    await write('POST', recordSecret(options, pod, token, minted));
+    await write('POST', deliverySecret(options, pod, token, minted));
+    sessions.push({ pod, token });
   };
+
+  const narrow = async ({ pod, token }: Session): Promise<void> => {
+    const minted = Date.now();
+    const narrower = await mint(options.scopes.slice(0, -1));
+    await write('PUT', recordSecret(options, pod, narrower, minted));
+    await write('PUT', deliverySecret(options, pod, narrower, minted));
+    await post('/token/revocation', { token: token.access_token, token_type_hint: 'access_token' });
+    await write('PUT', recordSecret(options, pod, narrower, minted));
+  };
+  process.on('message', () => {
+    const left = sessions.splice(0);
+    const worker = async (): Promise<void> => {
+      for (let session = left.shift(); session !== undefined; session = left.shift()) await narrow(session);
+    };
+    for (let n = 0; n < parallel; n += 1) void worker();
+  });
 
   const next = (): void => {
     const pod = running < parallel ? waiting.shift() : undefined;
@@ -104,7 +138,7 @@ function assertion({ privateJwk, clientId, issuer }: FloorOptions, key: KeyObjec
 }
 
 /** As large as a session record; the name and the type are the same, so that the API server and its policies do the same work. */
-function recordSecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): object {
+function recordSecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): Secret {
   const { namespace, identity, issuer, clientId, scopes, audience } = options;
   const { name, uid, annotations } = pod.metadata;
   const record = {
@@ -129,7 +163,7 @@ function recordSecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minte
       },
     ],
   };
-  return {
+  const secret = {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: {
@@ -140,9 +174,10 @@ function recordSecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minte
     type: 'ci-identity.dev/session-record',
     data: { 'record.json': base64(JSON.stringify(record)) },
   };
+  return secret;
 }
 
-function deliverySecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): object {
+function deliverySecret(options: FloorOptions, pod: Pod, token: TokenAnswer, minted: number): Secret {
   const { namespace, identity, issuer, scopes, audience } = options;
   const { name, uid } = pod.metadata;
   const file = {
@@ -155,7 +190,7 @@ function deliverySecret(options: FloorOptions, pod: Pod, token: TokenAnswer, min
     identity,
     session_id: `${uid}.${identity}`,
   };
-  return {
+  const secret = {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: {
@@ -170,6 +205,7 @@ function deliverySecret(options: FloorOptions, pod: Pod, token: TokenAnswer, min
       'token.json': base64(JSON.stringify(file, undefined, 2)),
     },
   };
+  return secret;
 }
 
 function base64(text: string): string {

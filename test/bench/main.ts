@@ -7,13 +7,17 @@ import { aimsTable, type Bench, type BenchResult } from './bench.ts';
 import { burst } from './burst.ts';
 import { latency } from './latency.ts';
 import { podBench } from './pods.ts';
+import { revocation } from './revocation.ts';
 import { rotation } from './rotation.ts';
+import { soak } from './soak.ts';
 
 const benches: readonly Bench[] = [
   podBench('pod created → token readable, one pod at a time (200 pods)', latency),
   podBench('the same with all pods at once (1,000 pods)', burst),
   admission,
   rotation,
+  revocation,
+  soak,
 ];
 
 const help = `npm run bench [-- [NAME…] [--runs N] [--size N] [--json FILE] [--profile DIR]]

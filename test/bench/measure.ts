@@ -70,7 +70,7 @@ async function countersOf(stage: Stage, serving: Serving): Promise<Counters> {
   const loopDelay = await serving.loopDelay?.();
   const bystanders = await stage.bystanders();
   return {
-    provider: await stage.providerCounts(),
+    provider: await stage.provider.counts(),
     serving: useOf(serving.pid),
     others: new Map([...bystanders].map(([name, pid]) => [name, useOf(pid).cpu])),
     machine: machineUse(),

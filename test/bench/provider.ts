@@ -29,6 +29,10 @@ export interface ProviderProcess extends LabProvider {
   counts(): Promise<ProviderCounts>;
   /** From now on. */
   limit(limit: ProviderLimit): Promise<void>;
+  /** Epoch milliseconds of each revocation so far, by the provider's own clock, which is ours. */
+  revokedAt(): Promise<readonly number[]>;
+  /** Those of `tokens` that it would still honour. */
+  alive(tokens: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface BareClient {
@@ -39,30 +43,35 @@ export interface BareClient {
 
 const main = fileURLToPath(new URL('../providers/oidc-provider-main.ts', import.meta.url));
 
-/** The test provider as a process of its own, so that it shares no event loop with what is measured. */
-export async function startProviderProcess(): Promise<ProviderProcess> {
-  const child = fork(main, ['--scopes', labScopes.join(), '--resources', labResources.join(), '--lifetime', '900'], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  });
+/** The test provider as a process of its own, so that it shares no event loop with what is measured. `lifetime`: seconds of a token. */
+export async function startProviderProcess(lifetime = 900): Promise<ProviderProcess> {
+  const known = ['--scopes', labScopes.join(), '--resources', labResources.join()];
+  const child = fork(main, [...known, '--lifetime', String(lifetime)], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout! });
   const [line] = (await Promise.race([once(lines, 'line'), exited.then(() => [undefined])])) as [string | undefined];
   if (line === undefined) throw new Error('the provider ended before it was ready');
   const { issuer, caFile, initialAccessToken } = JSON.parse(line) as Record<string, string>;
+  let asked: Promise<unknown> = Promise.resolve();
+  const ask = (question: string | readonly string[] | ProviderLimit): Promise<unknown> => {
+    asked = asked.then(async () => {
+      const answer = once(child, 'message');
+      child.send(question);
+      return (await answer)[0] as unknown;
+    });
+    return asked;
+  };
   return {
     pid: child.pid ?? 0,
     issuer: issuer!,
     caPem: readFileSync(caFile!, 'utf8'),
     initialAccessToken: initialAccessToken!,
-    async counts() {
-      child.send('counts');
-      const [counts] = (await once(child, 'message')) as [ProviderCounts];
-      return counts;
-    },
+    counts: () => ask('counts') as Promise<ProviderCounts>,
     async limit(limit) {
-      child.send(limit);
-      await once(child, 'message');
+      await ask(limit);
     },
+    revokedAt: () => ask('revokedAt') as Promise<readonly number[]>,
+    alive: (tokens) => ask(tokens) as Promise<readonly string[]>,
     async stop() {
       child.kill();
       await exited;

@@ -8,13 +8,7 @@ import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
 import type { FloorOptions } from './floor.ts';
-import {
-  type BareClient,
-  type ProviderCounts,
-  registerBareClient,
-  startProviderProcess,
-  type ProviderProcess,
-} from './provider.ts';
+import { type BareClient, registerBareClient, startProviderProcess, type ProviderProcess } from './provider.ts';
 
 /** Who serves the pods: the bare script or the operator. Never both at once. */
 export type Contender = 'floor' | 'operator';
@@ -24,6 +18,8 @@ export interface Serving {
   /** Since the last question. */
   loopDelay?(): Promise<LoopDelay>;
   log?(): string;
+  /** Takes a scope from every live session: the operator by an edit of the ScopePolicy, the floor because it is told so. */
+  narrow(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,6 +31,7 @@ export interface LoopDelay {
 
 /** One pod from the driver's side; milliseconds of `performance.now()`. */
 export interface Served {
+  readonly name: string;
   /** The request that creates the pod is sent. */
   readonly asked: number;
   /** The API server has answered 201. */
@@ -44,10 +41,17 @@ export interface Served {
 }
 
 export interface Stage {
+  readonly provider: ProviderProcess;
+  /** Requests of service accounts other than the control plane's that the API server has served; watches count once. */
+  apiCalls(): Promise<number>;
+  /** What a kubelet could mount now: pod → its token. */
+  readonly tokens: ReadonlyMap<string, string>;
+  /** Secrets of the agent namespace and of sessions: the deliveries and the records. */
+  secrets(): Promise<{ readonly deliveries: number; readonly records: number }>;
   serve(contender: Contender): Promise<Serving>;
   /** Creates one agent pod as Jenkins' service account and waits for its token. */
   pod(): Promise<Served>;
-  providerCounts(): Promise<ProviderCounts>;
+  deletePod(name: string): Promise<void>;
   /** What else runs for both contenders: name → process id. The driver is this process. */
   bystanders(): Promise<ReadonlyMap<string, number>>;
   /** Deletes every pod and waits until nothing is left of their tokens. */
@@ -61,6 +65,8 @@ export interface StageOptions {
   readonly parallel: number;
   /** Directory for CPU profiles of the operator. */
   readonly profile?: string;
+  /** Seconds that a token lives; default 900. */
+  readonly lifetime?: number;
 }
 
 const namespace = 'ci-payments';
@@ -74,7 +80,7 @@ const patience = 60_000;
 
 /** Cluster with policies, RBAC and the three resources; the provider as a process; the operator installed once, so that the guard is whole. */
 export async function openStage(options: StageOptions): Promise<Stage> {
-  const lab = await startLabWith(startProviderProcess, { log: options.log, logLevel: 'info' });
+  const lab = await startLabWith(() => startProviderProcess(options.lifetime), { log: options.log, logLevel: 'info' });
   try {
     const yaml = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
     await lab.apply(yaml.replaceAll('ISSUER', lab.provider.issuer));
@@ -98,6 +104,15 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
   const readable = watchTokens(admin, over.signal);
   let pods = 0;
   return {
+    provider: lab.provider,
+    apiCalls: () => apiCallsOf(admin),
+    tokens: readable.tokens,
+    async secrets() {
+      const [deliveries, records] = await Promise.all(
+        [deliveriesPath, recordsPath].map((path) => countOf(admin, path)),
+      );
+      return { deliveries: deliveries!, records: records! };
+    },
     async serve(contender) {
       return contender === 'floor' ? serveFloor(lab, client, options) : serveOperator(lab, options);
     },
@@ -110,9 +125,11 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
       const answer = await jenkins.send('POST', podsPath, body);
       const created = performance.now();
       expectStatus(`pod ${name}`, answer, 201);
-      return { asked, created, readable: await token.within(patience) };
+      return { name, asked, created, readable: await token.within(patience) };
     },
-    providerCounts: () => lab.provider.counts(),
+    async deletePod(name) {
+      expectStatus(`pod ${name}`, await admin.send('DELETE', `${podsPath}/${name}?gracePeriodSeconds=0`), 200, 404);
+    },
     async bystanders() {
       const cluster = await processesOf(lab.cluster.dir);
       const others = [['provider', lab.provider.pid] as const, ['driver', process.pid] as const];
@@ -141,6 +158,20 @@ async function isEmpty(admin: Api): Promise<true | undefined> {
   return lists.every((list) => (JSON.parse(list) as { items: unknown[] }).items.length === 0) ? true : undefined;
 }
 
+async function countOf(admin: Api, path: string): Promise<number> {
+  const list = JSON.parse(expectStatus(path, await admin.send('GET', path), 200)) as { readonly items: unknown[] };
+  return list.items.length;
+}
+
+/** By the API server's own count of what its flow schema for service accounts let through (priority and fairness). */
+async function apiCallsOf(admin: Api): Promise<number> {
+  const text = expectStatus('metrics', await admin.send('GET', '/metrics'), 200);
+  const lines = text.matchAll(
+    /^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="service-accounts",[^}]*\} (\S+)/gm,
+  );
+  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 async function serveFloor(lab: Lab<ProviderProcess>, client: BareClient, { parallel }: StageOptions): Promise<Serving> {
   const options: FloorOptions = {
     kubeconfig: lab.operatorKubeconfig,
@@ -164,6 +195,9 @@ async function serveFloor(lab: Lab<ProviderProcess>, client: BareClient, { paral
   ]);
   return {
     pid: child.pid ?? 0,
+    async narrow() {
+      child.send('narrow');
+    },
     async stop() {
       child.kill();
       await exited;
@@ -186,11 +220,21 @@ async function serveOperator(lab: Lab<ProviderProcess>, { profile }: StageOption
       return { p99: milliseconds('p99'), longest: milliseconds('max') };
     },
     log: () => operator.log(),
-    stop: () => operator.stop(),
+    narrow: () => setScopes(lab, ['artifacts:publish']),
+    async stop() {
+      await operator.stop();
+      await setScopes(lab, ['artifacts:publish', 'artifacts:read']);
+    },
   };
 }
 
+async function setScopes(lab: Lab<ProviderProcess>, scopes: readonly string[]): Promise<void> {
+  const patch = JSON.stringify([{ op: 'replace', path: '/spec/rules/0/scopes', value: scopes }]);
+  await lab.kubectl(['patch', 'scopepolicy', 'publishers', '--type=json', '-p', patch]);
+}
+
 interface TokenWatch {
+  readonly tokens: ReadonlyMap<string, string>;
   /** To be called before the pod is created. */
   expect(pod: string): {
     /** The time at which the token of this pod became readable; rejects where it does not within so many milliseconds. */
@@ -201,16 +245,23 @@ interface TokenWatch {
 /** Of the identity and namespace of the stage. */
 export function watchTokens(admin: Api, signal: AbortSignal): TokenWatch {
   const expected = new Map<string, (at: number) => void>();
+  const tokens = new Map<string, string>();
   const prefix = `ci-identity-${identity}.`;
   void (async () => {
     for await (const { type, object } of admin.watch(`${deliveriesPath}&watch=1`, signal)) {
-      if (type === 'DELETED' || object.data?.['token'] === undefined) continue;
       const pod = object.metadata.name.slice(prefix.length);
+      const token = type === 'DELETED' ? undefined : object.data?.['token'];
+      if (token === undefined) {
+        tokens.delete(pod);
+        continue;
+      }
+      tokens.set(pod, Buffer.from(token, 'base64').toString());
       expected.get(pod)?.(performance.now());
       expected.delete(pod);
     }
   })();
   return {
+    tokens,
     expect(pod) {
       const seen = new Promise<number>((resolve) => expected.set(pod, resolve));
       return {

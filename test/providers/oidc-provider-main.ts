@@ -1,7 +1,8 @@
 /**
  * The test provider as a process of its own: prints one JSON line `{"issuer","caFile","initialAccessToken"}` when it is ready.
- * A parent that forked it gets `{"tokenCalls","allCalls","issued"}`, counted since the start, for each message (one with
- * `{"perSecond","delay"}` sets limits), and takes it along when it ends.
+ * A parent that forked it asks by messages, one at a time, and takes it along when it ends: `counts` → `{"tokenCalls","allCalls","issued",
+ * "tooMany"}` since the start, `revokedAt` → the times of all revocations, a list of tokens → those of them that are alive,
+ * `{"perSecond","delay"}` sets limits.
  * `node test/providers/oidc-provider-main.ts --port 0 --dir D [--host H] [--address A] [--scopes a,b] [--resources u,v] [--lifetime S] [--format jwt]`
  */
 import { parseArgs } from 'node:util';
@@ -35,15 +36,23 @@ const { issuer, caFile, initialAccessToken, stats } = provider;
 process.stdout.write(`${JSON.stringify({ issuer, caFile, initialAccessToken })}\n`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end());
 process.once('disconnect', () => void end());
-process.on('message', (asked: string | { readonly perSecond: number; readonly delay: number }) => {
-  if (typeof asked === 'object') provider.faults.limit(asked);
-  process.send?.({
+type Question = 'counts' | 'revokedAt' | readonly string[] | { readonly perSecond: number; readonly delay: number };
+process.on('message', (question) => process.send?.(answerTo(question as Question)));
+
+function answerTo(question: Question): object {
+  if (question === 'revokedAt') return provider.revokedAt();
+  if (typeof question === 'object' && !('perSecond' in question)) {
+    const live = new Set(provider.liveTokens().map(({ value }) => value));
+    return question.filter((token) => live.has(token));
+  }
+  if (typeof question === 'object') provider.faults.limit(question);
+  return {
     tokenCalls: stats.count('token'),
     allCalls: stats.count(),
     issued: provider.issued(),
     tooMany: stats.count(undefined, 429),
-  });
-});
+  };
+}
 
 async function end(): Promise<void> {
   if (process.connected) process.disconnect();

@@ -80,6 +80,8 @@ export interface OidcProvider {
   secrets(): readonly { readonly kind: string; readonly value: string }[];
   /** How many tokens of either format were issued. */
   issued(): number;
+  /** Epoch milliseconds of each token that was revoked, in order. */
+  revokedAt(): readonly number[];
   /** Deletes a client behind everybody's back, as an administrator would. */
   removeClient(clientId: string): void;
   /** Changes a client's metadata behind everybody's back. */
@@ -193,6 +195,8 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     }
     await next();
   });
+  const revokedAt: number[] = [];
+  provider.on('client_credentials.destroyed', () => void revokedAt.push(Date.now()));
   provider.use(faultMiddleware(faults, stats));
   server.on('request', provider.callback());
 
@@ -208,6 +212,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     stats,
     faults,
     issued: () => issued,
+    revokedAt: () => revokedAt,
     secrets: () =>
       store
         .ever()
