@@ -7,6 +7,7 @@ import { aimsTable, type Bench, type BenchResult } from './bench.ts';
 import { burst } from './burst.ts';
 import { latency } from './latency.ts';
 import { podBench } from './pods.ts';
+import { registration } from './registration.ts';
 import { revocation } from './revocation.ts';
 import { rotation } from './rotation.ts';
 import { soak } from './soak.ts';
@@ -16,6 +17,7 @@ const benches: readonly Bench[] = [
   podBench('the same with all pods at once (1,000 pods)', burst),
   admission,
   rotation,
+  registration,
   revocation,
   soak,
 ];
