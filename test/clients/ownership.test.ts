@@ -76,6 +76,7 @@ test.serial(
     const clientId = await ready('taken');
     lab.provider.editClient(clientId, { software_id: 'another-cluster/ci-identity-system/uid' });
     const before = lab.provider.stats.count('update');
+    await letADayPass(lab, 'taken');
     await apply('taken', { ceiling: narrower });
     const { message } = await condition(lab, 'identitypool/taken', 'Registered', {
       status: 'False',

@@ -185,13 +185,16 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const administratorToken = randomBytes(24).toString('base64url');
   const newManagementToken = async (clientId: string): Promise<string> => {
     const client = await provider.Client.find(clientId);
+    if (client === undefined) throw new Error(`no client ${clientId}`);
     return new provider.RegistrationAccessToken({ client }).save();
   };
   // oidc-provider knows tokens of one client only; an administrator's right is turned into one on the way in.
   provider.use(async (ctx, next) => {
     const [, clientId] = /^\/reg\/([^/]+)$/.exec(ctx.path) ?? [];
-    if (clientId !== undefined && ctx.req.headers.authorization === `Bearer ${administratorToken}`) {
-      ctx.req.headers.authorization = `Bearer ${await newManagementToken(decodeURIComponent(clientId))}`;
+    const asked = clientId === undefined ? undefined : decodeURIComponent(clientId);
+    const isAdministrator = ctx.req.headers.authorization === `Bearer ${administratorToken}`;
+    if (isAdministrator && asked !== undefined && store.get('Client', asked) !== undefined) {
+      ctx.req.headers.authorization = `Bearer ${await newManagementToken(asked)}`;
     }
     await next();
   });

@@ -21,7 +21,7 @@ export interface IdentityPoolSpec {
   readonly rotation?: IdentityPoolRotation;
   /** Enforce (default): only what a ScopePolicy grants. Audit: what no policy grants but the ceiling contains is granted too and recorded as would-deny, to try policies out. The ceiling holds in both. */
   readonly enforcement?: 'Enforce' | 'Audit';
-  /** What happens to the clients at the provider when the pool is deleted. Delete (default): they are deleted. Retain: they stay. */
+  /** What happens to the clients at the provider when the pool (with client.per: the identity, or the last one of the namespace) is deleted. Delete (default): they are deleted. Retain: they stay. */
   readonly deletionPolicy?: 'Delete' | 'Retain';
   /** A new value revokes every live token of the pool now, once, e.g. INC-4711; builds that go on get new ones. status.requests tells the outcome. The annotation ci-identity.dev/revoke does the same where a GitOps tool would revert this field. */
   readonly revokeRequest?: string;
@@ -50,7 +50,7 @@ export interface IdentityPoolProviderAudience {
 export interface IdentityPoolClient {
   /** Whose subject (sub) a resource server sees. Pool (default): one client serves the whole pool. Namespace: one client for each namespace. Identity: one client for each CiIdentity. A change needs rotation.allowSubjectChange. */
   readonly per?: 'Pool' | 'Namespace' | 'Identity';
-  /** How a client authenticates. PrivateKeyJwt (default): a key that never leaves the operator. ClientSecretBasic and ClientSecretPost: a secret, in the header or in the body. A change on a live pool replaces the credential without a break. */
+  /** How a client authenticates. PrivateKeyJwt (default): a key that never leaves the operator. ClientSecretBasic and ClientSecretPost: a secret, in the header or in the body. A change on a live pool takes a new client with a new subject, made and proven before the old one goes; without rotation.allowSubjectChange nothing changes and the status says so. */
   readonly authentication?: 'PrivateKeyJwt' | 'ClientSecretBasic' | 'ClientSecretPost';
   readonly existing?: IdentityPoolClientExisting;
 }

@@ -24,7 +24,7 @@ export const proveAgainAfter: Milliseconds = 5 * minute;
 export const lookAgainAfter: Milliseconds = day;
 
 /** Before a client is changed for its metadata or deleted, it is looked at, unless that was done so lately. */
-const lookBefore: Milliseconds = 5 * minute;
+const lookBefore: Milliseconds = minute;
 
 export function isSeenLately({ observed }: ClientRecord, now: Instant): boolean {
   return observed !== undefined && now < plus(observed.at, lookBefore);
