@@ -358,7 +358,7 @@ test.serial(
     );
     const after = await figures();
     t.true(after.memory < before.memory * 2 + 100e6, `${before.memory} → ${after.memory}`);
-    await lab.apply(edit(0));
+    await proxy.apply(edit(0));
   },
 );
 
