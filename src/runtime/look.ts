@@ -1,4 +1,4 @@
-import type { Clock, Instant } from '../clock.ts';
+import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import type { Decision, Work } from '../decision.ts';
 import { OperatorError } from '../errors.ts';
 import type { Failures } from './failures.ts';
@@ -18,6 +18,8 @@ export interface KeyState {
 export interface Look {
   readonly snapshot: unknown;
   readonly decision: Decision<unknown>;
+  /** Monotonic: when the row that failed may come again. Only where its failure was shown, so that another row may have its turn. */
+  readonly retryAt?: Milliseconds;
 }
 
 /**
@@ -41,9 +43,10 @@ export function lookAt(
     failures.outdate(id);
     return fresh;
   }
-  if (failures.dueAt(id, note.row, workOf(fresh.decision).lane) <= clock.monotonic()) return fresh;
+  const retryAt = failures.dueAt(id, note.row, workOf(fresh.decision).lane);
+  if (retryAt <= clock.monotonic()) return fresh;
   const noted = machine.snapshot(key, note);
-  return noted === undefined ? fresh : { snapshot: noted, decision: machine.decide(noted, now) };
+  return noted === undefined ? fresh : { snapshot: noted, decision: machine.decide(noted, now), retryAt };
 }
 
 /** The last lane there is, for decisions that do not say. */

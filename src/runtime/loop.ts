@@ -185,7 +185,7 @@ export class Loop {
       this.#o.onDecision?.(state.machine.name, state.key, decision, state.row);
       state.row = decision.row;
     }
-    this.#appointments.set(id, earliest(this.#recheck(decision), this.#retry(id, decision)));
+    this.#appointments.set(id, earliest(this.#recheck(decision), this.#retry(id, look)));
     if (decision.action === undefined) {
       this.#queue.remove(id);
     } else {
@@ -199,12 +199,10 @@ export class Loop {
     return recheckAt === undefined ? undefined : latest(recheckAt, plus(this.#o.clock.now(), 1 * second));
   }
 
-  /** When the row that failed comes again, where another row took its turn. */
-  #retry(id: string, decision: Decision<unknown>): Instant | undefined {
-    const note = this.#failures.note(id);
-    if (note === undefined || (note.row === decision.row && decision.action !== undefined)) return undefined;
-    const due = this.#failures.dueAt(id, note.row, workOf(decision).lane);
-    return due > this.#o.clock.monotonic() ? this.#wall(due) : undefined;
+  /** When the row that failed comes again, where another row took its turn. It may be past by now, and comes all the same. */
+  #retry(id: string, { decision, retryAt }: Look): Instant | undefined {
+    const queued = this.#failures.note(id)?.row === decision.row && decision.action !== undefined;
+    return retryAt === undefined || queued ? undefined : this.#wall(retryAt);
   }
 
   /** `undefined`: nothing is known of the key, or its machine threw and gets a pause. */

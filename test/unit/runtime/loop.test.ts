@@ -310,6 +310,26 @@ test('a failure is shown while it holds its row back, and hidden when the time h
   await run.end();
 });
 
+test('a hold that ends while the loop looks at the key is not forgotten', async (t) => {
+  let failures = 0;
+  const run = start(
+    ({ failure }) => {
+      if (failure === undefined) return failures === 2 ? nothing : todo('work');
+      // The look itself takes longer than what is left of the hold.
+      void run.clock.freeze(50);
+      return { ...nothing, row: 'other' };
+    },
+    () => {
+      failures += 1;
+      if (failures === 1) throw failing({ class: 'Transient' });
+    },
+  );
+  run.loop.wake('m', 'k');
+  await run.clock.advance(1 * second);
+  t.is(failures, 2, 'it was tried again');
+  await run.end();
+});
+
 test('a failure is dropped when the world asks for something else, and rows that take turns do not spin', async (t) => {
   let row = 'a';
   const run = start(
