@@ -109,6 +109,8 @@ export const reasons = {
   ClaimInvalid: 'The claim on the pod was not written by admission as it stands now.',
   PodOlderThanGuard: 'The pod was created while the admission policies were not whole.',
   CreatorMayNotUse: 'The creator of the pod does not hold the verb use on the CiIdentity.',
+  InjectionMissed: 'A CiIdentity selects the pod, but it was created without that identity.',
+  RevokedElsewhere: 'Somebody else revoked the token at the provider; a new one took its place.',
   Superseded: 'A newer token took its place.',
   Expired: 'The token has expired.',
   Delivered: 'The token is in the delivery Secret.',

@@ -130,6 +130,7 @@ export function newPodFacts(
     claims: Object.fromEntries(o.identities.map(({ metadata }) => [metadata.name, metadata.uid ?? ''])),
     volumes: o.identities.map(({ metadata }) => metadata.name),
     labels: o.labels,
+    containers: [],
   };
 }
 

@@ -12,6 +12,7 @@ import { clientOf } from '../domain/session/record.ts';
 import type { Capabilities } from '../providers/port.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
+import type { Brakes } from './brakes.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
@@ -27,6 +28,7 @@ export interface ClientSources {
   readonly targets: ClientTargets;
   readonly providers: PoolProviders;
   readonly handIns: HandIns;
+  readonly brakes: Brakes;
   readonly installation: () => string;
   readonly now: () => Instant;
   readonly epoch: () => number;
@@ -73,6 +75,7 @@ export function snapshotClient(
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
+    ...(wanted.is === 'Gone' && sources.brakes.of('clients') !== undefined ? { brake: true } : {}),
     jitter: jitterOf(key),
     ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };

@@ -35,7 +35,13 @@ export const clientEffects = {
 } as const satisfies Readonly<Record<ClientAction['type'], readonly string[]>>;
 
 export const sessionEffects = {
-  Mint: ['session.Mint.review', 'session.Mint.call', 'session.Mint.revoke', 'session.Mint.record'],
+  Mint: [
+    'session.Mint.review',
+    'session.Mint.call',
+    'session.Mint.revoke',
+    'session.Mint.record',
+    'session.Mint.introspect',
+  ],
   Deliver: ['session.Deliver.write'],
   Forbid: ['session.Forbid.record'],
   Revoke: ['session.Revoke.call', 'session.Revoke.record'],

@@ -20,6 +20,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Causes } from './causes.ts';
 import type { ClientTargets } from './client-targets.ts';
+import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client-changes.ts';
 import { clocksAgree } from './client-snapshot.ts';
 import { ClientMachine } from './client.ts';
@@ -34,6 +35,7 @@ import type { Reviews } from './reviews.ts';
 import type { SessionAudit } from './session-audit.ts';
 import { SessionLimits } from './session-limits.ts';
 import { Minter } from './session-mint.ts';
+import { Witness } from './session-witness.ts';
 import { type DeliveredState, SessionMachine } from './session.ts';
 import type { Troubles } from './troubles.ts';
 import { identityMachine, policyMachine, poolMachine } from './status.ts';
@@ -55,6 +57,7 @@ export interface MachineParts {
   readonly targets: ClientTargets;
   readonly creators: Creators;
   readonly reviews: Reviews;
+  readonly brakes: Brakes;
   readonly guard: GuardKeeper;
   readonly effects: Effects<EffectName>;
   readonly reporter: Reporter;
@@ -92,6 +95,8 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
     metrics,
     clock,
     epoch,
+    witness: new Witness(effects),
+    noticed: (key, reason, message) => parts.reporter.onPod(key, reason, message),
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,
     credentialRefused: (name, generation, signal) => noteRefusal(parts, clients, name, generation, signal),
@@ -104,6 +109,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
       reviews: parts.reviews,
       targets: parts.targets,
       existing: (pool) => parts.handIns.existing(pool),
+      brakes: parts.brakes,
       delivered,
       guard: () => parts.guard.current(),
       capabilities: (issuer) => providers.capabilities(issuer),
@@ -135,7 +141,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
     revokerOf: (client, n) => revokerOf(memory.clients.get(client)?.record, n)?.credential,
     tokensOf: (_pool, issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });
-  const { access, targets, installation, creators, reporter, troubles, handIns } = parts;
+  const { access, targets, installation, creators, reporter, troubles, handIns, brakes } = parts;
   const client = new ClientMachine({
     sources: {
       memory,
@@ -143,6 +149,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
       targets,
       providers,
       handIns,
+      brakes,
       installation,
       epoch,
       now: () => clock.now(),
@@ -165,6 +172,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
       targets,
       providers,
       handIns,
+      brakes,
       creators,
       troubles,
       installation,

@@ -98,8 +98,8 @@ export class Memory {
   /** Whether agent pods of this namespace are served. */
   namespaceState(name: string): Known<'Active' | 'Leaving'> {
     const known = this.namespace(name);
-    if (known.is === 'Unknown') return known;
-    const active = known.is === 'Seen' && !known.value.terminating && known.value.labels[labels.inject] === 'enabled';
+    if (known.is !== 'Seen') return known;
+    const active = !known.value.terminating && known.value.labels[labels.inject] === 'enabled';
     return { is: 'Seen', value: active ? 'Active' : 'Leaving' };
   }
 

@@ -28,6 +28,9 @@ export function collectMetrics(o: {
   metrics.reset('ci_identity_queue_depth_keys');
   for (const [lane, keys] of o.depth.lanes) metrics.set('ci_identity_queue_depth_keys', { lane: String(lane) }, keys);
   metrics.set('ci_identity_queue_delayed_keys', {}, o.depth.delayed);
+  // A namespace that opted out has no watch any more.
+  metrics.reset('ci_identity_watch_synced');
+  metrics.reset('ci_identity_watch_age_seconds');
   for (const { name: watch, synced, lastEventAt } of o.watches) {
     metrics.set('ci_identity_watch_synced', { watch }, synced ? 1 : 0);
     if (lastEventAt !== undefined)

@@ -1,5 +1,5 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
+import { type Clock, instant, plus, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -19,6 +19,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
 import { Auditors } from './auditors.ts';
 import { Causes } from './causes.ts';
+import { Brakes } from './brakes.ts';
 import { ClientTargets } from './client-targets.ts';
 import { Creators } from './creators.ts';
 import { Definitions } from './definitions.ts';
@@ -37,6 +38,7 @@ import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { Troubles } from './troubles.ts';
+import { upkeep } from './upkeep.ts';
 import { Watches } from './watches.ts';
 import { Wiring, machines } from './wiring.ts';
 
@@ -57,10 +59,6 @@ export interface OperatorOptions {
 
 /** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
 const keysEvery = 30 * second;
-/** For what changes with time alone. */
-const resyncEvery = 2 * minute;
-/** How often news are told to the objects whose status shows them, and what people hand in is looked for. */
-const newsEvery = 1 * second;
 const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
@@ -85,6 +83,7 @@ export class Operator {
   readonly #effects: Effects<EffectName>;
   readonly #budgets: Budgets;
   readonly #troubles: Troubles;
+  readonly #upkeep: readonly Part[];
   #configuration: Configuration;
   #installation = '';
   #wakeAs: 'Changed' | 'Check' = 'Changed';
@@ -151,7 +150,7 @@ export class Operator {
         metrics.observe('ci_identity_work_seconds', { machine }, took / second);
       },
     });
-    this.#wiring = new Wiring(this.#memory, this.#targets, (machine, key) => {
+    this.#wiring = new Wiring(this.#memory, this.#targets, namespace, (machine, key) => {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
       if (this.#leader.held()) this.#loop.wake(machine, key, this.#wakeAs);
     });
@@ -185,7 +184,8 @@ export class Operator {
       budgets: this.#budgets,
       definitions: this.#definitions,
     });
-    this.#limits = registerMachines(this.#loop, {
+    const reviews = new Reviews({ ask: (o, signal) => mayUse(connection, o, signal), clock });
+    const parts = {
       ...options,
       memory: this.#memory,
       providers: this.#providers,
@@ -193,7 +193,8 @@ export class Operator {
       access: this.#access,
       targets: this.#targets,
       creators,
-      reviews: new Reviews({ ask: (o, signal) => mayUse(connection, o, signal), clock }),
+      reviews,
+      brakes: new Brakes({ ...options, memory: this.#memory, targets: this.#targets }),
       guard: this.#guard,
       effects: this.#effects,
       reporter: this.#reporter,
@@ -203,6 +204,14 @@ export class Operator {
       epoch: () => this.#leader.epoch,
       installation: () => this.#installation,
       configuration: () => this.#configuration,
+    };
+    this.#limits = registerMachines(this.#loop, parts);
+    this.#upkeep = upkeep({
+      ...parts,
+      events,
+      wiring: this.#wiring,
+      auditors: this.#auditors,
+      resync: (signal) => this.#resync(signal),
     });
   }
 
@@ -215,16 +224,17 @@ export class Operator {
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
-        ...this.#every('credentials of issuers', keysEvery, (signal) => this.#refreshKeys(signal)),
+        name: 'keys',
+        run: (signal) =>
+          repeat({ ...this.#o, what: 'credentials of issuers', period: keysEvery }, signal, () =>
+            this.#refreshKeys(signal),
+          ),
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
       loopLag({ clock, limit: loopLagLimit }),
       { name: 'guard', run: (signal) => this.#keepGuard(signal) },
-      this.#every('news', newsEvery, () => this.#wiring.news(this.#troubles.changed())),
-      this.#every('hand-ins', newsEvery, (signal) => this.#handIns.refresh(signal)),
-      this.#every('audit', newsEvery, () => this.#auditors.look()),
-      this.#every('resync', resyncEvery, (signal) => this.#resync(signal)),
+      ...this.#upkeep,
       { name: 'loop', run: (signal) => this.#lead(signal) },
     ];
     try {
@@ -284,11 +294,6 @@ export class Operator {
 
   async #firstKeys(signal: AbortSignal): Promise<void> {
     await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
-  }
-
-  #every(name: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part {
-    const { clock, logger } = this.#o;
-    return { name, run: (signal) => repeat({ clock, logger, what: name, period }, signal, () => work(signal)) };
   }
 
   async #untilSynced(signal: AbortSignal): Promise<void> {

@@ -40,7 +40,7 @@ export class Reporter {
     else if (known.class === 'Waiting') logger.info('waits', fields);
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
     if (machine === 'session' && known !== undefined && known.class !== 'Conflict')
-      this.#onPod(key, known.reason, known.message);
+      this.onPod(key, known.reason, known.message);
   }
 
   /** A step in the life of a client's credential. */
@@ -65,7 +65,7 @@ export class Reporter {
   /** A pod got `error.json` instead of a token. */
   denied(key: string, reason: string, message: string): void {
     this.#o.metrics.count('ci_identity_denials_total', { reason });
-    this.#onPod(key, reason, message);
+    this.onPod(key, reason, message);
     const { namespace, identity } = parseSessionKey(key);
     const known = this.#o.memory.identity(namespace, identity);
     if (known.is !== 'Seen') return;
@@ -78,7 +78,8 @@ export class Reporter {
     });
   }
 
-  #onPod(key: string, reason: string, message: string): void {
+  /** Something about the session that its pod's people should hear. */
+  onPod(key: string, reason: string, message: string): void {
     const { namespace, pod, podUid } = parseSessionKey(key);
     this.#o.events.record({
       regarding: { apiVersion: 'v1', kind: 'Pod', name: pod, namespace, uid: podUid },

@@ -12,7 +12,7 @@ interface Answer {
   readonly at: Instant;
 }
 
-/** How long an answer counts: a withdrawn right ends sessions at their next renewal, at the latest. */
+/** How long an answer counts for another pod. */
 const fresh: Milliseconds = minute;
 
 /** Remembers for a minute who may use which identity. */
@@ -40,6 +40,16 @@ export class Reviews {
     if (known.is === 'Seen') return known.value;
     const allowed = await this.#ask({ user, namespace, identity }, signal);
     this.#forgetOld();
+    this.#answers.set(answerKey(user, namespace, identity), { allowed, at: this.#clock.now() });
+    return allowed;
+  }
+
+  /**
+   * Asks again about one right that a live session rests on, because nobody tells us when a RoleBinding goes. Yields `false` when the right
+   * was withdrawn; what is not known changes nothing.
+   */
+  async again(user: string, namespace: string, identity: string, signal: AbortSignal): Promise<boolean> {
+    const allowed = await this.#ask({ user, namespace, identity }, signal);
     this.#answers.set(answerKey(user, namespace, identity), { allowed, at: this.#clock.now() });
     return allowed;
   }

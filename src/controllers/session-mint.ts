@@ -16,6 +16,7 @@ import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
 import { type SessionAudit, shadowDenied } from './session-audit.ts';
+import type { Witness } from './session-witness.ts';
 
 /** A token request may take this long in all, the answer included. */
 const tokenDeadline = 30 * second;
@@ -35,10 +36,13 @@ export interface MinterOptions {
   auditTrouble(): string | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly witness: Witness;
   readonly epoch: () => number;
   /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
   providerOf(pool: string): IdentityProvider | undefined;
   credentialOf(client: string, generation: number): Credential | undefined;
+  /** Somebody should hear of it: an event on the pod. */
+  noticed(key: string, reason: string, message: string): void;
   /** The token endpoint refused this generation (`invalid_client`): the client machine must know. */
   credentialRefused(client: string, generation: number, signal: AbortSignal): Promise<void>;
   /** The provider gave something else than was proven for this ask: a new proof shall say whether everybody who asks so is concerned. */
@@ -105,6 +109,27 @@ export class Minter {
     });
     const shadow = shadowDenied(s.access, token.sha256);
     if (shadow !== undefined) this.#o.audit.record(key, s, { ...this.#what(minting), ...shadow });
+    if (reason === 'RenewalDue') await this.#askAboutPredecessor(minting, token, signal);
+  }
+
+  /** A token that was revoked behind our back is replaced by the renewal like any other; but somebody should hear of it. */
+  async #askAboutPredecessor({ key, s, tokens, facts }: Minting, after: Token, signal: AbortSignal): Promise<void> {
+    const before = s.record?.tokens.at(-1);
+    if (before === undefined) return;
+    const credentialOf = (generation: number): Credential | undefined => this.#o.credentialOf(facts.client, generation);
+    const renewed = { issuer: facts.issuer, tokens, before, after, credentialOf };
+    if (!(await this.#o.witness.revokedElsewhere(renewed, signal))) return;
+    const message = `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: the token of pod ${facts.pod.name} was revoked at ${facts.issuer} by somebody else before it expired. A new one was issued; if tokens must not be used, set suspend or revokeRequest instead.`;
+    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: facts.pool.name, outcome: 'Elsewhere' });
+    this.#o.noticed(key, 'RevokedElsewhere', message);
+    this.#o.audit.record(key, s, {
+      event: 'Noticed',
+      outcome: 'Failure',
+      reason: 'RevokedElsewhere',
+      message,
+      token_sha256: before.sha256,
+      generation: before.generation,
+    });
   }
 
   #gather(key: string, s: SessionSnapshot, action: MintAction): Minting | undefined {

@@ -7,11 +7,13 @@ import type { Access, Guard } from '../domain/access/access.ts';
 import { type StopSources, stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { renderToken } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
+import type { Brakes } from './brakes.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
@@ -46,6 +48,7 @@ export interface SessionSources {
   /** What the Secret of an existing client holds. */
   existing(pool: IdentityPool): ExistingCredential | undefined;
   readonly delivered: ReadonlyMap<string, Delivered & { readonly resourceVersion: string }>;
+  readonly brakes: Brakes;
   guard(): Guard;
   capabilities(issuer: string): Capabilities | undefined;
   deliveryLag(): Milliseconds;
@@ -75,20 +78,18 @@ export function snapshotSession(
   if (
     stored === undefined &&
     memory.sessions.synced &&
-    (pod.is === 'Gone' ||
-      (namespaceState.is !== 'Unknown' &&
-        pod.is === 'Unknown' &&
-        namespaceState.is === 'Seen' &&
-        namespaceState.value === 'Leaving'))
+    (pod.is === 'Gone' || (pod.is === 'Unknown' && !isServed(namespaceState)))
   ) {
     return undefined;
   }
   const identity = memory.identity(namespace, identityName);
-  const pool = identity.is === 'Seen' ? memory.pool(identity.value.spec.pool) : identity;
   const record = stored?.record;
+  // The brake may keep a session whose identity is gone: stops and requests of its pool reach it all the same.
+  const poolName = identity.is === 'Seen' ? identity.value.spec.pool : record?.pool.name;
+  const pool = poolName === undefined ? ({ is: identity.is } as Known<IdentityPool>) : memory.pool(poolName);
   const requester = record?.requester ?? (pod.is === 'Seen' ? pod.value.requester : undefined);
   const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
-  const stop = identity.is === 'Seen' ? stopOf(stopSources(memory, identity.value, pool, namespace)) : undefined;
+  const stop = stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace));
   const delivered = sources.delivered.get(key);
   const limit = record === undefined && identity.is === 'Seen' ? sources.limitOf(identity.value, podUid) : undefined;
   const lag = sources.deliveryLag();
@@ -108,7 +109,8 @@ export function snapshotSession(
     epoch: sources.epoch(),
     seenSince: sources.seenSince(key),
     ...(delivered === undefined ? {} : { delivered }),
-    client: clientFacts(sources, pool, identity, access),
+    ...(record !== undefined && sources.brakes.of('sessions') !== undefined ? { brake: true } : {}),
+    client: clientFacts(sources, pool, identity, access, record),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     deliveryLag: lag,
@@ -138,13 +140,13 @@ export function failureOf(note: FailureNote): Failure {
 /** What may stop this identity, as far as memory knows. */
 export function stopSources(
   memory: Memory,
-  identity: CiIdentity,
+  identity: CiIdentity | undefined,
   pool: Known<IdentityPool>,
   namespaceName: string,
 ): StopSources {
   const namespace = memory.namespace(namespaceName);
   return {
-    identity,
+    ...(identity === undefined ? {} : { identity }),
     ...poolStopSources(memory, pool),
     ...(namespace.is === 'Seen' ? { namespace: namespace.value } : {}),
   };
@@ -155,7 +157,11 @@ export function poolStopSources(memory: Memory, pool: Known<IdentityPool>): Stop
   return { ...(pool.is === 'Seen' ? { pool: pool.value } : {}), ...(configMap === undefined ? {} : { configMap }) };
 }
 
-function identityFacts(identity: Known<CiIdentity>): SessionSnapshot['identity'] {
+function isServed(namespace: SessionSnapshot['namespace']): boolean {
+  return namespace.is === 'Unknown' || (namespace.is === 'Seen' && namespace.value === 'Active');
+}
+
+export function identityFacts(identity: Known<CiIdentity>): SessionSnapshot['identity'] {
   if (identity.is !== 'Seen') return identity;
   const { metadata } = identity.value;
   if (metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
@@ -167,10 +173,11 @@ function clientFacts(
   pool: Known<IdentityPool>,
   identity: Known<CiIdentity>,
   access: Known<Access>,
+  session: SessionRecord | undefined,
 ): Known<ClientFacts> {
   if (!sources.memory.clients.synced) return { is: 'Unknown' };
   if (pool.is !== 'Seen') return pool;
-  if (identity.is !== 'Seen') return identity;
+  if (identity.is !== 'Seen') return session === undefined ? identity : lastClient(sources, session);
   const target = sources.targets.serving(pool.value, refOf(identity.value));
   const stored = target === undefined ? undefined : sources.memory.clients.get(target.recordName);
   const record = stored?.record;
@@ -190,6 +197,20 @@ function clientFacts(
         ? { refusal: { reason: proof.reason ?? 'ScopeRefused', message: proof.message ?? '' } }
         : {}),
       ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
+    },
+  };
+}
+
+/** The client that minted, where no identity says any more which one it should be: it mints nothing, but what is asked of it holds. */
+function lastClient(sources: SessionSources, { client, issuer }: SessionRecord): Known<ClientFacts> {
+  const revokeBefore = sources.memory.clients.get(client)?.record?.revokeBefore;
+  return {
+    is: 'Seen',
+    value: {
+      name: client,
+      issuer,
+      revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
+      ...(revokeBefore === undefined ? {} : { revokeBefore: instant(revokeBefore) }),
     },
   };
 }

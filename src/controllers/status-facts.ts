@@ -11,6 +11,7 @@ import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
 import { usableLife } from '../domain/token.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
+import type { Brakes } from './brakes.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Creators } from './creators.ts';
 import type { HandIns } from './hand-ins.ts';
@@ -27,6 +28,7 @@ export interface StatusSources {
   readonly providers: PoolProviders;
   readonly handIns: HandIns;
   readonly creators: Creators;
+  readonly brakes: Brakes;
   readonly guard: () => Guard;
   readonly installation: () => string;
   readonly deliveryLag: () => Milliseconds;
@@ -49,6 +51,9 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const outage = sources.troubles.outage(issuer);
   const existing = sources.handIns.existing(pool);
   const clockOffset = providers.issuer(issuer)?.clockOffset();
+  const clients = sources.targets.ofPool(name).map((record) => clientView(sources, pool, record));
+  const leaving = clients.some(({ wanted, record }) => !wanted && record !== undefined);
+  const brake = leaving ? sources.brakes.of('clients')?.message : undefined;
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
@@ -61,7 +66,8 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(stop === undefined ? {} : { stop }),
     guard: sources.guard(),
     ...(outage === undefined ? {} : { outage }),
-    clients: sources.targets.ofPool(name).map((record) => clientView(sources, pool, record)),
+    clients,
+    ...(brake === undefined ? {} : { brake }),
     ...(capabilities === undefined ? {} : { capabilities, credentialPropagation: capabilities.credentialPropagation }),
     ...(clockOffset === undefined ? {} : { clockOffset }),
     ...(writtenAt === undefined ? {} : { writtenAt }),

@@ -27,12 +27,15 @@ export type Wake = (machine: (typeof machines)[keyof typeof machines], key: stri
 export class Wiring {
   readonly #memory: Memory;
   readonly #targets: ClientTargets;
+  readonly #operatorNamespace: string;
   readonly #wake: Wake;
   readonly #counted = new Set<string>();
   readonly #countedPools = new Set<string>();
 
-  constructor(memory: Memory, targets: ClientTargets, wake: Wake) {
+  /** The operator's namespace carries acknowledgements, which concern everything. */
+  constructor(memory: Memory, targets: ClientTargets, operatorNamespace: string, wake: Wake) {
     this.#memory = memory;
+    this.#operatorNamespace = operatorNamespace;
     this.#targets = targets;
     this.#wake = wake;
   }
@@ -53,7 +56,7 @@ export class Wiring {
       if (isNews(next, previous)) this.identity(key, next, previous);
       else this.#wake(machines.identity, key);
     });
-    namespaces.onChange((name) => this.namespace(name));
+    namespaces.onChange((name) => (name === this.#operatorNamespace ? this.everything() : this.namespace(name)));
     nodes.onChange((_name, next, previous) => {
       if (next?.ready !== previous?.ready) this.sessions();
     });

@@ -47,20 +47,21 @@ interface RawPod {
   readonly metadata: ObjectMeta;
   readonly spec?: {
     readonly nodeName?: string;
+    readonly containers?: readonly { readonly name: string }[];
     readonly volumes?: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[];
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: { readonly phase?: string; readonly conditions?: readonly RawCondition[] };
+}
+
+interface RawCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly lastTransitionTime?: string;
 }
 
 interface RawNode {
   readonly metadata: ObjectMeta;
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly lastTransitionTime?: string;
-    }[];
-  };
+  readonly status?: { readonly conditions?: readonly RawCondition[] };
 }
 
 const kept = (meta: ObjectMeta): { readonly uid: string; readonly resourceVersion: string } => ({
@@ -78,6 +79,8 @@ export function trimPod(raw: unknown): PodFacts {
   const requester = noted[annotations.requester];
   const claimedRunUrl = noted['runUrl'];
   const claimedTraceparent = noted[annotations.traceparent];
+  const isMirror = noted['kubernetes.io/config.mirror'] !== undefined;
+  const unmountedSince = unmounted(status);
   return {
     ...kept(metadata),
     namespace: metadata.namespace ?? '',
@@ -98,11 +101,20 @@ export function trimPod(raw: unknown): PodFacts {
       return ours ? [identity] : [];
     }),
     labels: metadata.labels ?? {},
+    containers: isMirror ? [] : (spec?.containers ?? []).map(({ name }) => name),
+    ...(unmountedSince === undefined ? {} : { unmountedSince }),
     ...(spec?.nodeName === undefined ? {} : { node: spec.nodeName }),
     ...(requester === undefined ? {} : { requester }),
     ...(claimedRunUrl === undefined || !runUrl.test(claimedRunUrl) ? {} : { claimedRunUrl }),
     ...(claimedTraceparent === undefined || !traceparent.test(claimedTraceparent) ? {} : { claimedTraceparent }),
   };
+}
+
+/** The kubelet makes the sandbox of a pod once every volume is mounted, and says whether it has one. */
+function unmounted(status: RawPod['status']): Instant | undefined {
+  if (status?.phase !== 'Pending') return undefined;
+  const sandbox = status.conditions?.find(({ type }) => type === 'PodReadyToStartContainers');
+  return sandbox?.status === 'False' ? parseRfc3339(sandbox.lastTransitionTime ?? '') : undefined;
 }
 
 export function trimNamespace(raw: unknown): NamespaceFacts {

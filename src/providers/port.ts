@@ -81,6 +81,13 @@ export interface TokenSource {
   mint(ask: Ask, clientId: string, by: Credential, signal: AbortSignal): Promise<Minted>;
   /** RFC 7009. Idempotent. */
   revoke(token: Redacted<string>, clientId: string, by: Credential, signal: AbortSignal): Promise<RevocationOutcome>;
+  /** RFC 7662. `undefined`: the provider offers none for this token. `active: false` proves nothing where the client may not ask about it. */
+  introspect?(
+    token: Redacted<string>,
+    clientId: string,
+    by: Credential,
+    signal: AbortSignal,
+  ): Promise<{ readonly active: boolean } | undefined>;
 }
 
 export interface IdentityProvider {

@@ -29,6 +29,9 @@ export const auditEvents = [
   'Expired',
   'Denied',
   'Failed',
+  'Noticed',
+  'Held',
+  'Released',
   'Stopped',
 ] as const;
 

@@ -58,7 +58,7 @@ export const metricTable = {
   },
   ci_identity_tokens_revoked_total: {
     type: 'counter',
-    help: 'Ends of tokens by pool and outcome: Confirmed, Requested or NotSupported as the provider says; Expired: not revoked in time.',
+    help: 'Ends of tokens by pool and outcome: Confirmed, Requested or NotSupported as the provider says; Expired: not revoked in time; Elsewhere: somebody else revoked it.',
     labels: ['pool', 'outcome'],
   },
   ci_identity_revoke_lag_seconds: {
@@ -142,6 +142,11 @@ export const metricTable = {
     labels: [],
   },
   ci_identity_leader: { type: 'gauge', help: '1 while this process holds the lease.', labels: [] },
+  ci_identity_brake_held_keys: {
+    type: 'gauge',
+    help: 'Clients or sessions whose end the brake on mass changes holds back.',
+    labels: ['machine'],
+  },
   ci_identity_injection_misses: {
     type: 'gauge',
     help: 'Running agent pods that an identity selects but that were created without it.',

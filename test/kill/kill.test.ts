@@ -33,7 +33,7 @@ const beginning: ReadonlySet<EffectName> = new Set<EffectName>([
   ...clientEffects.Plan,
   ...clientEffects.Register,
   ...clientEffects.Prove,
-  ...sessionEffects.Mint,
+  ...sessionEffects.Mint.filter((effect) => effect !== 'session.Mint.introspect'),
   ...sessionEffects.Deliver,
   statusEffects.pool.AddFinalizer,
   statusEffects.pool.WriteStatus,
@@ -66,6 +66,7 @@ function storyOf({ effect, moment }: Point): Omit<Story, 'name'> {
   return {
     crashAt: { effect, moment },
     rotates: effect.startsWith('client.Update.'),
+    renews: effect === 'session.Mint.introspect',
     troubles: troublesOf[effect] ?? [],
     lostProbes: losesProbe ? 1 : 0,
     ...settingsFor(effect),
@@ -150,6 +151,7 @@ test.serial('refusals, an outage of revocation and a credential that is refused 
   const refusals = of('client.Register.refusal', 'client.Update.refusal', 'client.Deregister.refusal');
   t.is(await tell({ rotates: true, troubles: refusals }), 0);
   t.is(await tell({ troubles: of('client.Refusal.record', 'session.Drop.record') }), 0);
+  t.is(await tell({ renews: true, troubles: of('session.Mint.introspect') }), 0);
 });
 
 test.serial(

@@ -1,6 +1,6 @@
 /** One story – objects, a pod with a token, a rotation if wanted, the end of the pod, the end of the pool – told while the program dies in it. */
 import type { EffectName } from '#src/controllers/effect-names.ts';
-import { type Pod, createPod, identity, page, policy, pool, team } from '#test/api/operator-lab.ts';
+import { type Pod, auditOf, createPod, identity, page, policy, pool, team } from '#test/api/operator-lab.ts';
 import { type Api, openApi } from '#test/bench/api.ts';
 import type { Endpoint, Fault } from '#test/providers/oidc-provider-faults.ts';
 import type { OidcProviderSettings } from '#test/providers/oidc-provider.ts';
@@ -26,6 +26,8 @@ export interface Story {
   readonly crashAt?: { readonly effect: EffectName; readonly moment: Moment };
   readonly troubles?: readonly Trouble[];
   readonly rotates?: boolean;
+  /** The token of the pod is renewed before the pod ends. */
+  readonly renews?: boolean;
   readonly settings?: Partial<OidcProviderSettings>;
   /** Tokens of proofs that the trouble or the crash may lose: they are in no record and live until they expire. */
   readonly lostProbes?: number;
@@ -53,6 +55,7 @@ export const troublesOf: Partial<Record<EffectName, readonly Trouble[]>> = {
       },
     },
   ],
+  'session.Mint.introspect': [{ phase: 'pod', tokenLifetime: 20 }],
   'session.Drop.record': [
     { phase: 'pod', tokenLifetime: 12 },
     { phase: 'podEnd', fault: { endpoint: 'revocation', instead: { status: 503 } } },
@@ -229,13 +232,34 @@ export class Stage {
     });
   }
 
+  /** Resolves when the pod's token was replaced and the provider was asked about the old one. */
+  async #renewed(pod: Pod): Promise<void> {
+    await eventually(
+      `the token of ${pod.name} is renewed`,
+      () => {
+        const lines = auditOf({ audit: () => this.auditText() }).filter((line) => line.pod?.uid === pod.uid);
+        const minted = lines.findIndex(({ event, reason }) => event === 'Minted' && reason === 'RenewalDue');
+        return minted >= 0 && lines.slice(minted).some(({ event }) => event === 'Delivered') ? true : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+  }
+
   async remove(name: string): Promise<void> {
     const all = ['ciidentity', 'scopepolicy', 'identitypool'].map((kind) => `${kind}/${name}`);
     await this.lab.kubectl(['delete', '--wait=false', '-n', team, ...all]);
   }
 
   /** Tells the whole story and looks after every phase; resolves with the number of deaths. Throws with everything that is broken. */
-  async tell({ name, crashAt, troubles = [], rotates = false, lostProbes = 0, settings = {} }: Story): Promise<number> {
+  async tell({
+    name,
+    crashAt,
+    troubles = [],
+    rotates = false,
+    renews = false,
+    lostProbes = 0,
+    settings = {},
+  }: Story): Promise<number> {
     const { lab, auditor } = this;
     const { provider } = lab;
     const usual = { ...provider.settings };
@@ -257,6 +281,10 @@ export class Stage {
       enter('pod');
       const pod = await this.pod(name);
       await sound('the first token');
+      if (renews) {
+        await this.#renewed(pod);
+        await sound('the renewal');
+      }
       if (rotates) {
         enter('rotation');
         await this.rotate(name);

@@ -84,6 +84,8 @@ export interface OidcProvider {
   revokedAt(): readonly number[];
   /** Deletes a client behind everybody's back, as an administrator would. */
   removeClient(clientId: string): void;
+  /** Revokes an opaque token behind everybody's back. */
+  revokeToken(value: string): void;
   /** Changes a client's metadata behind everybody's back. */
   editClient(clientId: string, change: Readonly<Record<string, unknown>>): void;
   /** A client that an administrator registers by hand; the metadata are those of RFC 7591. */
@@ -247,6 +249,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
         };
       }),
     removeClient: (clientId) => store.delete('Client', clientId),
+    revokeToken: (value) => store.delete('ClientCredentials', value),
     editClient(clientId, change) {
       const entry = store.get('Client', clientId);
       if (entry === undefined) throw new Error(`no client ${clientId}`);

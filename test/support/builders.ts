@@ -74,6 +74,7 @@ export function buildPod(overrides: Partial<PodFacts> = {}): PodFacts {
     claims: { publisher: 'identity-uid' },
     volumes: ['publisher'],
     labels: { 'jenkins/label': 'agent' },
+    containers: ['jnlp'],
     ...overrides,
   };
 }

@@ -1,11 +1,14 @@
 import { day, type Instant } from '../../clock.ts';
 import { annotations } from '../../api/names.ts';
 
+export const brakedThings = ['clients', 'sessions'] as const;
+/** What is held back: `clients` deregistered, or `sessions` that end only because their kind or namespace vanished. */
+export type BrakedThing = (typeof brakedThings)[number];
+
 /** What would end at once. */
 export interface MassChange {
-  /** What is held back: `clients` deregistered, or `sessions` that end only because their kind or namespace vanished. */
-  readonly what: 'clients' | 'sessions';
-  /** The object that takes the acknowledgement, e.g. `IdentityPool ci-bots`. */
+  readonly what: BrakedThing;
+  /** The object that takes the acknowledgement, e.g. `Namespace ci-identity-system`. */
   readonly subject: string;
   /** How many would end now, and of how many. */
   readonly ending: number;
@@ -16,6 +19,8 @@ export interface MassChange {
 
 export interface Brake {
   readonly id: string;
+  /** How many it holds back. */
+  readonly ending: number;
   readonly message: string;
 }
 
@@ -39,6 +44,7 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
   const effect = what === 'clients' ? 'be deleted at the provider' : 'end because their kind or namespace vanished';
   return {
     id,
+    ending,
     message: `${subject}: ${ending} of ${total} ${what} would ${effect}, which is more than ${share * 100} % and more than ${count} at once. If that is meant, run: kubectl annotate ${kubectlName(subject)} --overwrite ${annotations.acknowledge}=${id}. If it is not, bring back what was deleted.`,
   };
 }

@@ -34,8 +34,11 @@ export function isUnknown(s: SessionSnapshot): boolean {
   return !s.synced || [s.pod, s.namespace, s.identity, s.access].some((known) => known.is === 'Unknown');
 }
 
+/** What {@link endCause} looks at. */
+export type EndFacts = Pick<SessionSnapshot, 'pod' | 'namespace' | 'identity' | 'client' | 'record' | 'maxSessionAge'>;
+
 /** Why the session is over, from facts that are certain. */
-export function endCause(s: SessionSnapshot, now: Instant): Reason | undefined {
+export function endCause(s: EndFacts, now: Instant): Reason | undefined {
   if (s.pod.is === 'Gone') return 'PodOver';
   const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
   if (pod !== undefined && (pod.deleting || pod.phase === 'Succeeded' || pod.phase === 'Failed')) return 'PodOver';
@@ -51,14 +54,25 @@ export function endCause(s: SessionSnapshot, now: Instant): Reason | undefined {
   return start !== undefined && now >= plus(start, s.maxSessionAge) ? 'SessionTooOld' : undefined;
 }
 
-/** Ends that the brake may hold back. */
-export function isHeld(s: SessionSnapshot, cause: Reason | undefined): boolean {
-  return s.brake === true && (cause === 'NamespaceLeaving' || cause === 'IdentityGone');
+/**
+ * The session ends only because its CiIdentity or its whole namespace is not there any more. A namespace that is being deleted or lost its
+ * label is somebody's decision and no accident.
+ */
+export function isVanished(s: EndFacts, now: Instant): boolean {
+  const cause = endCause(s, now);
+  return cause === 'IdentityGone' || (cause === 'NamespaceLeaving' && s.namespace.is === 'Gone');
 }
 
-/** Somebody decided against it: a stop, no rule, no right. Only facts that are certain. */
+/** The brake holds this end back; what somebody asked for with a `revokeRequest` it does not. */
+export function isHeld(s: SessionSnapshot, now: Instant): boolean {
+  return s.brake === true && isVanished(s, now) && !isRevokeRequested(s);
+}
+
+/** Somebody decided against it: a stop, no rule, no right. Only facts that are certain; a namespace that is gone decides nothing. */
 export function isForbidden(s: SessionSnapshot): boolean {
-  return s.stop !== undefined || (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting);
+  if (s.stop !== undefined) return true;
+  const access = s.access.is === 'Seen' ? s.access.value : undefined;
+  return access?.is === 'Denied' && access.lasting && access.denials[0]?.reason !== 'NamespaceLeaving';
 }
 
 /** The creator lost (or never had) the verb `use`. */
@@ -66,11 +80,17 @@ export function mayNotUse(s: SessionSnapshot): boolean {
   return s.mayUse.is === 'Seen' && !s.mayUse.value;
 }
 
+/** The usable token was minted before a moment before which somebody asked to revoke everything. */
+function isRevokeRequested(s: SessionSnapshot): boolean {
+  const token = usableToken(s);
+  const revokeBefore = s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined;
+  return token !== undefined && revokeBefore !== undefined && token.minted < revokeBefore;
+}
+
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   if (token === undefined) return false;
-  const revokeBefore = s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined;
-  if (revokeBefore !== undefined && token.minted < revokeBefore) return true;
+  if (isRevokeRequested(s)) return true;
   if (now >= plus(token.minted, usableLife(token)) && now < token.exp) return true;
   const access = s.access.is === 'Seen' ? s.access.value : undefined;
   return access?.is === 'Granted' && !contains(access.ask, token.ask);
@@ -128,6 +148,21 @@ export function isDelivered(s: SessionSnapshot): boolean {
   return s.delivered?.content === 'Token' && (s.wantedDigest === undefined || s.delivered.digest === s.wantedDigest);
 }
 
+/** A node mounts volumes within a second or two; what takes longer may miss the delivery, which somebody then deleted. */
+const mountPatience: Milliseconds = 10 * second;
+
+function missesDeliveryFrom(s: SessionSnapshot): Instant | undefined {
+  const since = s.pod.is === 'Seen' ? s.pod.value.unmountedSince : undefined;
+  if (since === undefined || s.delivered?.content !== 'Token') return undefined;
+  return plus(since > s.delivered.at ? since : s.delivered.at, mountPatience);
+}
+
+/** The Secret is not known to hold what the record says, or the pod waits for it although it was written. */
+export function needsDelivery(s: SessionSnapshot, now: Instant): boolean {
+  const missesFrom = missesDeliveryFrom(s);
+  return !isDelivered(s) || (missesFrom !== undefined && now >= missesFrom);
+}
+
 /** The delivery that would come first failed and is held back, so that nothing waits for it. */
 export function deliveryFailed(s: SessionSnapshot): boolean {
   return s.failure?.row === 'undelivered' || s.failure?.row === 'clean';
@@ -174,6 +209,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     token && lastFifthAt(token),
     start && plus(start, s.maxSessionAge),
     supersededGoFrom(s),
+    missesDeliveryFrom(s),
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));

@@ -22,6 +22,10 @@ export interface PodFacts {
   /** Identities whose delivery volume the pod has, under the right name and Secret. */
   readonly volumes: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Its regular containers; none for a mirror pod, which no identity is given to. */
+  readonly containers: readonly string[];
+  /** It is on a node that could not mount its volumes yet: since when. */
+  readonly unmountedSince?: Instant;
   /** The annotation `runUrl` of the Jenkins plugin: claimed, not proven, grants nothing. */
   readonly claimedRunUrl?: string;
   /** W3C trace context from the annotation `ci-identity.dev/traceparent`: claimed as well. */
@@ -62,7 +66,7 @@ export interface SessionSnapshot {
   /** The identity's name: second half of the key, known even when the object is gone. */
   readonly identityName: string;
   readonly identity: Known<{ readonly uid: string; readonly generation: number }>;
-  /** `Leaving`: terminating, gone or without the label. */
+  /** `Leaving`: terminating or without the label. */
   readonly namespace: Known<'Active' | 'Leaving'>;
   readonly guard: Guard;
   /** The creator holds `use` (SubjectAccessReview, cached for a minute). `Unknown`: not asked yet, which does not stop a Mint. */
@@ -101,7 +105,8 @@ export type SessionAction =
       readonly hash: string;
       readonly predecessor: 'Superseded' | 'Forbidden';
     }
-  | { readonly type: 'Deliver'; readonly content: 'Token' }
+  /** `again`: the delivery of that moment seems to have got lost. */
+  | { readonly type: 'Deliver'; readonly content: 'Token'; readonly again?: Instant }
   | { readonly type: 'Deliver'; readonly content: 'Error'; readonly error: DeliveredError }
   | { readonly type: 'Deliver'; readonly content: 'Empty' }
   /** Record-only: these tokens are no longer allowed. */

@@ -41,11 +41,11 @@ const over: SessionRow = {
   name: 'over',
   when: (s, now) => {
     const cause = endCause(s, now);
-    return cause !== undefined && !isEnding(s) && !(isHeld(s, cause) && isDenied(s));
+    return cause !== undefined && !isEnding(s) && !(isHeld(s, now) && isDenied(s));
   },
   then: (s, now) => {
     const cause = endCause(s, now) ?? 'PodOver';
-    if (isHeld(s, cause)) return waitButRevoke(s, now, 'BrakeHolds');
+    if (isHeld(s, now)) return waitButRevoke(s, now, 'BrakeHolds');
     if (s.record !== undefined) return forbidAll(s, now, cause);
     return hangs(s, cause) ? deliverError(s, now, cause, goneError(s, cause)) : wait(s, now, cause);
   },
@@ -105,7 +105,7 @@ function isDenied(s: SessionSnapshot): boolean {
 
 function mustEnd(s: SessionSnapshot, now: Instant): boolean {
   const cause = endCause(s, now);
-  return isDenied(s) || (cause !== undefined && !isHeld(s, cause));
+  return isDenied(s) || (cause !== undefined && !isHeld(s, now));
 }
 
 /** A pod that will never get its Secret, and whose containers wait for it. */

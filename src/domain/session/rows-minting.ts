@@ -10,7 +10,7 @@ import { forbiddenError, guardError, limitError, untrustedError, waitingError } 
 import {
   endCause,
   hasRoom,
-  isDelivered,
+  needsDelivery,
   isDue,
   isMoved,
   isNarrowed,
@@ -64,7 +64,7 @@ const waiting: SessionRow = {
 
 const undelivered: SessionRow = {
   name: 'undelivered',
-  when: (s, now) => usableToken(s) !== undefined && !isDelivered(s) && !isNarrowed(s, now),
+  when: (s, now) => usableToken(s) !== undefined && needsDelivery(s, now) && !isNarrowed(s, now),
   then: (s, now) => deliver(s, now, 'Token', deliveryLane(s, now)),
 };
 
@@ -133,7 +133,7 @@ export const mintingRows: readonly SessionRow[] = [
 
 /** A live session that has something to do which needs no new token, or that must lose the one it has. */
 function isBusy(s: SessionSnapshot, now: Instant): boolean {
-  return usableToken(s) !== undefined && (!isDelivered(s) || isNarrowed(s, now));
+  return usableToken(s) !== undefined && (needsDelivery(s, now) || isNarrowed(s, now));
 }
 
 function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'PodOlderThanGuard' | undefined {

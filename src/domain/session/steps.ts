@@ -5,7 +5,7 @@ import type { Decision, Row, Work } from '../../decision.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import type { Token } from '../token.ts';
-import { mintable, newestOf, nextLook, revocable } from './facts.ts';
+import { isDelivered, mintable, newestOf, nextLook, revocable } from './facts.ts';
 import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
 
 export type SessionRow = Row<SessionSnapshot, SessionAction>;
@@ -47,13 +47,11 @@ export function saysAlready(s: SessionSnapshot, error: DeliveredError): boolean 
 }
 
 export function deliver(s: SessionSnapshot, now: Instant, content: 'Token' | 'Empty', lane: Lane): Step {
-  return step(
-    s,
-    now,
-    content === 'Token' ? 'Undelivered' : 'PodOver',
-    { type: 'Deliver', content },
-    work(s, now, lane),
-  );
+  // Once more, although it is delivered: an action of its own each time, so that the loop does not take it for one that has no effect.
+  const again = isDelivered(s) && s.delivered !== undefined ? { again: s.delivered.at } : {};
+  return content === 'Token'
+    ? step(s, now, 'Undelivered', { type: 'Deliver', content, ...again }, work(s, now, lane))
+    : step(s, now, 'PodOver', { type: 'Deliver', content }, work(s, now, lane));
 }
 
 /** @throws Error when nothing can be minted: the row must have asked. */

@@ -67,6 +67,7 @@ export function registered(facts: PoolFacts): Draft {
     const why = `the registration access token of the client${ownerOf(lost)} ${what}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${lost.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
     return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
   }
+  if (facts.brake !== undefined) return draft('Registered', 'True', 'BrakeHolds', say(facts, facts.brake));
   const drifted = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
   if (drifted !== undefined) {
     const members = drifted.record?.observed?.drift.join(', ') ?? '';

@@ -50,6 +50,8 @@ export interface PoolFacts extends StatusFacts {
   readonly managementFallback?: boolean;
   readonly stop?: Stop;
   readonly guard: Guard;
+  /** Clients of this pool are held back by the brake: its message. */
+  readonly brake?: string;
   /** Every client that the spec asks for now, and every client record of the pool that is left. */
   readonly clients: readonly ClientView[];
   /** What has kept everybody from the tokens of its issuer for a while. */

@@ -90,9 +90,18 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     const left =
       facts.clients.find(({ record, failure }) => record !== undefined && failure !== undefined)?.failure ??
       parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost');
-    const why = left?.message ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
+    const why =
+      left?.message ?? facts.brake ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
     return [
-      ...marked(draft('Ready', 'False', left?.reason ?? 'Deregistering', about(subject, why)), 'Reconciling'),
+      ...marked(
+        draft(
+          'Ready',
+          'False',
+          left?.reason ?? (facts.brake === undefined ? 'Deregistering' : 'BrakeHolds'),
+          about(subject, why),
+        ),
+        'Reconciling',
+      ),
       ...parts,
     ];
   }

@@ -44,10 +44,32 @@ test('a pod keeps what decisions need and nothing else', (t) => {
     claims: { publisher: 'uid-of-publisher' },
     volumes: ['publisher'],
     labels: { 'jenkins/label': 'x', team: 'payments' },
+    containers: ['jnlp'],
     node: 'node-1',
     requester: 'system:serviceaccount:jenkins:jenkins',
     claimedRunUrl: 'job/Team/job/deploy/42/',
   });
+});
+
+for (const [title, status, expected] of [
+  ['no sandbox yet', { phase: 'Pending', sandbox: 'False' }, instant(Date.UTC(2026, 10, 24, 12, 0, 3))],
+  ['it has its sandbox', { phase: 'Pending', sandbox: 'True' }, undefined],
+  ['it runs', { phase: 'Running', sandbox: 'False' }, undefined],
+] as const) {
+  test(`since when a pod cannot mount its volumes: ${title}`, (t) => {
+    const { phase, sandbox } = status;
+    const condition = {
+      type: 'PodReadyToStartContainers',
+      status: sandbox,
+      lastTransitionTime: '2026-11-24T12:00:03Z',
+    };
+    t.is(trimPod({ ...pod, status: { phase, conditions: [condition] } }).unmountedSince, expected);
+  });
+}
+
+test('a mirror pod has no containers for an identity', (t) => {
+  const annotations = { 'kubernetes.io/config.mirror': 'x' };
+  t.deepEqual(trimPod({ ...pod, metadata: { ...pod.metadata, annotations } }).containers, []);
 });
 
 test('JENKINS_SECRET leaves no trace', (t) => {

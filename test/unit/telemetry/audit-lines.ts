@@ -116,6 +116,16 @@ export const everyEvent: readonly AuditFacts[] = [
   },
   { event: 'Failed', outcome: 'Failure', reason: 'ProviderUnavailable', ...sessionFacts },
   { event: 'Deregistered', outcome: 'Success', reason: 'Deregistering', generation: 1, client_id: 'c' },
+  {
+    event: 'Noticed',
+    outcome: 'Failure',
+    reason: 'RevokedElsewhere',
+    ...sessionFacts,
+    token_sha256: sha,
+    message: 'revoked by somebody else',
+  },
+  { event: 'Held', outcome: 'Success', reason: 'BrakeHolds', message: '40 of 100 sessions' },
+  { event: 'Released', outcome: 'Success', reason: 'BrakeHolds', message: 'sessions-40-20781 is no longer held' },
   { event: 'Stopped', outcome: 'Success', reason: 'LostLease' },
 ];
 

@@ -164,6 +164,7 @@ const pod: PodFacts = {
   claims: { publisher: 'identity-uid', other: 'other-uid' },
   volumes: ['publisher'],
   labels: {},
+  containers: ['jnlp'],
 };
 const { requester: _, ...anonymous } = pod;
 const identity = { name: 'publisher', uid: 'identity-uid' };

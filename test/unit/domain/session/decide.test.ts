@@ -205,6 +205,36 @@ const cases: readonly Case[] = [
     reason: 'BrakeHolds',
   },
   {
+    row: 'unknown',
+    title: 'the brake holds a vanished namespace, also where it makes the identity denied',
+    s: buildLiveSnapshot({
+      namespace: { is: 'Gone' },
+      pod: { is: 'Unknown' },
+      brake: true,
+      access: {
+        is: 'Seen',
+        value: { is: 'Denied', lasting: true, denials: [{ reason: 'NamespaceLeaving', message: 'gone' }] },
+      },
+    }),
+    reason: 'NotSynced',
+  },
+  {
+    row: 'over',
+    title: 'the brake does not hold what somebody decided: a namespace that is being deleted or lost its label',
+    s: buildLiveSnapshot({ namespace: { is: 'Seen', value: 'Leaving' }, brake: true }),
+    action: 'Forbid',
+  },
+  {
+    row: 'over',
+    title: 'the brake never delays a revokeRequest',
+    s: buildLiveSnapshot({
+      identity: { is: 'Gone' },
+      brake: true,
+      client: { is: 'Seen', value: buildClientFacts({ revokeBefore: plus(noon, minute) }) },
+    }),
+    action: 'Forbid',
+  },
+  {
     row: 'over',
     title: 'the brake never holds the end of a pod',
     s: buildLiveSnapshot({ pod: { is: 'Gone' }, brake: true }),
@@ -348,7 +378,7 @@ const cases: readonly Case[] = [
   {
     row: 'stopped',
     title: 'the brake never delays a stop',
-    s: buildLiveSnapshot({ stop, brake: true, namespace: { is: 'Seen', value: 'Leaving' } }),
+    s: buildLiveSnapshot({ stop, brake: true, namespace: { is: 'Gone' } }),
     action: 'Forbid',
   },
   {
@@ -518,6 +548,14 @@ const cases: readonly Case[] = [
     reason: 'WaitingForClient',
   },
 
+  {
+    row: 'undelivered',
+    title: 'the pod cannot mount what was delivered: somebody took it away',
+    s: buildLiveSnapshot({ pod: pod({ phase: 'Pending', unmountedSince: plus(noon, -minute) }) }),
+    now: plus(noon, 10 * second),
+    action: 'Deliver',
+    content: 'Token',
+  },
   {
     row: 'undelivered',
     title: 'after the first Mint',

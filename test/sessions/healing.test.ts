@@ -1,0 +1,218 @@
+/** What heals by itself, what is found and told, and what the brake holds back, on a real API server with a real provider. */
+import test from 'ava';
+import {
+  type Pod,
+  auditOf,
+  condition,
+  createPod,
+  deliveryOf,
+  identity,
+  identityReady,
+  isLive,
+  page,
+  policy,
+  pool,
+  team,
+  tokenOf,
+} from '#test/api/operator-lab.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+
+let lab: Lab;
+let operator: OperatorProcess;
+
+const scopes = ['artifacts:publish'];
+
+async function stage(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  await lab.apply(
+    pool(name, lab.provider.issuer, spec),
+    policy(name, { role: name, pool: name, scopes }),
+    identity(name, { pool: name, roles: [name] }),
+  );
+  await identityReady(lab, name);
+}
+
+interface EventView {
+  readonly reason?: string;
+  readonly note?: string;
+  readonly regarding?: { readonly kind?: string; readonly name?: string };
+}
+
+async function eventOn(namespace: string, name: string, reason: string, timeoutMs = 60_000): Promise<string> {
+  return eventually(
+    `an event ${reason} on ${name}`,
+    async () => {
+      const text = await lab.kubectl(['get', 'events.events.k8s.io', '-n', namespace, '-o', 'json']);
+      const { items } = JSON.parse(text) as { items: readonly EventView[] };
+      return items.find((event) => event.reason === reason && event.regarding?.name === name)?.note;
+    },
+    { timeoutMs, everyMs: 500 },
+  );
+}
+
+async function metric(line: RegExp): Promise<string> {
+  return eventually(`metric ${line}`, async () => line.exec((await page(operator, '/metrics')).text)?.[1], {
+    timeoutMs: 60_000,
+    everyMs: 500,
+  });
+}
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-4_000));
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+});
+
+test.serial(
+  'a pod that an identity selects and that was created without it is evented and counted within a minute',
+  async (t) => {
+    t.timeout(120_000);
+    const from = Date.now();
+    const older = await createPod(lab, 'older-x7k2p-q0b4t-m1wz9', [], { labels: { 'identity/missed': 'yes' } });
+    const late = await createPod(lab, 'late-x7k2p-q0b4t-m1wz9', []);
+    await stage('missed');
+    await lab.kubectl(['label', 'pod', '-n', team, late.name, 'identity/missed=yes']);
+    t.regex(await eventOn(team, older.name, 'InjectionMissed'), /CiIdentity missed selects it.*created before/);
+    t.regex(await eventOn(team, late.name, 'InjectionMissed'), /CiIdentity missed selects it/);
+    await metric(/^ci_identity_injection_misses (2)$/m);
+    t.true(Date.now() - from < 60_000);
+    await lab.kubectl(['delete', 'pod', '-n', team, older.name, late.name, '--now', '--wait=false']);
+    await metric(/^ci_identity_injection_misses (0)$/m);
+  },
+);
+
+test.serial('a delivery Secret that somebody deleted is back at the next renewal', async (t) => {
+  t.timeout(90_000);
+  const { settings } = lab.provider;
+  await stage('deleted');
+  settings.tokenTtl = 20;
+  const pod = await createPod(lab, 'deleted-x7k2p-q0b4t-m1wz9', ['deleted']);
+  const before = await tokenOf(lab, pod, 'deleted');
+  await lab.kubectl(['delete', 'secret', '-n', team, `ci-identity-deleted.${pod.name}`]);
+  const after = await tokenOf(lab, pod, 'deleted', before, 40_000);
+  settings.tokenTtl = 600;
+  t.true(isLive(lab.provider, after));
+  const [owner] = (await deliveryOf(lab, pod, 'deleted')).metadata.ownerReferences;
+  t.is(owner?.['uid'], pod.uid);
+});
+
+test.serial('a delivery Secret that is missing while the node cannot mount it is back at once', async (t) => {
+  t.timeout(60_000);
+  await stage('unmounted');
+  const pod = await createPod(lab, 'unmounted-x7k2p-q0b4t-m1wz9', ['unmounted']);
+  const token = await tokenOf(lab, pod, 'unmounted');
+  await lab.kubectl(['delete', 'secret', '-n', team, `ci-identity-unmounted.${pod.name}`]);
+  // What a kubelet says of a pod whose volumes it cannot mount; test/node lets a real one say it.
+  const condition = {
+    type: 'PodReadyToStartContainers',
+    status: 'False',
+    lastTransitionTime: new Date().toISOString(),
+  };
+  const status = JSON.stringify({ status: { phase: 'Pending', conditions: [condition] } });
+  await lab.kubectl(['patch', 'pod', '-n', team, pod.name, '--subresource=status', '--type=merge', '-p', status]);
+  t.is(await tokenOf(lab, pod, 'unmounted', undefined, 40_000), token, 'the same token, no new one');
+});
+
+test.serial('a token that somebody else revoked is noticed at its renewal, told, and replaced once', async (t) => {
+  t.timeout(90_000);
+  const { settings } = lab.provider;
+  await stage('stolen');
+  settings.tokenTtl = 20;
+  const pod = await createPod(lab, 'stolen-x7k2p-q0b4t-m1wz9', ['stolen']);
+  const before = await tokenOf(lab, pod, 'stolen');
+  lab.provider.revokeToken(before);
+  const after = await tokenOf(lab, pod, 'stolen', before, 40_000);
+  settings.tokenTtl = 600;
+  t.true(isLive(lab.provider, after));
+  t.regex(await eventOn(team, pod.name, 'RevokedElsewhere'), /revoked at https:.*by somebody else/);
+  const of = auditOf(operator).filter((line) => line.pod?.uid === pod.uid);
+  t.is(of.filter(({ event }) => event === 'Noticed').length, 1);
+  t.is(of.filter(({ event }) => event === 'Minted').length, 2);
+  t.regex((await page(operator, '/metrics')).text, /tokens_revoked_total\{pool="stolen",outcome="Elsewhere"\} 1/);
+});
+
+test.serial('a renewal of a token that nobody touched says nothing', async (t) => {
+  const of = auditOf(operator).filter(({ event, identity: name }) => event === 'Noticed' && name === 'deleted');
+  t.deepEqual(of, []);
+});
+
+/** So many pods, each with a token of the identity. */
+async function crowd(name: string, size: number): Promise<readonly string[]> {
+  const pods: Pod[] = [];
+  for (let n = 1; n <= size; n += 1) pods.push(await createPod(lab, `${name}-${n}-x7k2p-q0b4t-m1wz9`, [name]));
+  return Promise.all(pods.map((pod) => tokenOf(lab, pod, name, undefined, 40_000)));
+}
+
+const alive = (tokens: readonly string[]): number => tokens.filter((token) => isLive(lab.provider, token)).length;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const system = 'ci-identity-system';
+
+test.serial(
+  'the brake holds back sessions whose identity vanished, says so, and lets go when it is acknowledged',
+  async (t) => {
+    t.timeout(180_000);
+    await stage('vanished');
+    const tokens = await crowd('vanished', 12);
+    await lab.kubectl(['delete', 'ciidentity', '-n', team, 'vanished']);
+    const note = await eventOn(system, system, 'BrakeHolds');
+    await pause(3_000);
+    t.is(alive(tokens), 12);
+    await metric(/^ci_identity_brake_held_keys\{machine="sessions"\} (12)$/m);
+    const [, id = ''] = /acknowledge=(\S+?)\. /.exec(note) ?? [];
+    t.regex(id, /^sessions-12-\d+$/);
+    t.true(auditOf(operator).some(({ event, message }) => event === 'Held' && message === note));
+    await lab.kubectl(['annotate', 'namespace', system, '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
+    await eventually('every session ended', () => (alive(tokens) === 0 ? true : undefined));
+    await eventually('the audit says so', () =>
+      auditOf(operator).some(({ event }) => event === 'Released') ? true : undefined,
+    );
+    await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
+  },
+);
+
+test.serial('what the brake holds back, a stop and a revokeRequest end at once', async (t) => {
+  t.timeout(180_000);
+  for (const [name, end] of [
+    ['held-1', { suspend: true }],
+    ['held-2', { revokeRequest: 'now' }],
+  ] as const) {
+    await stage(name);
+    const tokens = await crowd(name, 11);
+    await lab.kubectl(['delete', 'ciidentity', '-n', team, name]);
+    await pause(2_000);
+    t.is(alive(tokens), 11, name);
+    await lab.kubectl(['patch', 'identitypool', name, '--type=merge', '-p', JSON.stringify({ spec: end })]);
+    await eventually(`${name}: every session ended`, () => (alive(tokens) === 0 ? true : undefined));
+  }
+});
+
+test.serial('the brake holds back the deregistration of many clients, and the pool says so', async (t) => {
+  t.timeout(180_000);
+  const name = 'many';
+  await lab.apply(
+    pool(name, lab.provider.issuer, { client: { per: 'Identity' } }),
+    policy(name, { role: name, pool: name, scopes }),
+    ...Array.from({ length: 12 }, (_, n) => identity(`many-${n}`, { pool: name, roles: [name] })),
+  );
+  for (let n = 0; n < 12; n += 1) await identityReady(lab, `many-${n}`);
+  const clients = (): number =>
+    lab.provider.clients().filter((client) => client.name?.startsWith(`ci-identity ${name} `) === true).length;
+  t.is(clients(), 12);
+  await lab.kubectl(['delete', 'identitypool', name, '--wait=false']);
+  const { message } = await condition(lab, `identitypool/${name}`, 'Ready', { status: 'False', reason: 'BrakeHolds' });
+  await pause(2_000);
+  t.is(clients(), 12);
+  const [, id = ''] = /acknowledge=(\S+?)\. /.exec(message) ?? [];
+  await lab.kubectl(['annotate', 'namespace', system, '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
+  await eventually('every client is deregistered', () => (clients() === 0 ? true : undefined), { timeoutMs: 60_000 });
+});

@@ -1,0 +1,240 @@
+/**
+ * Every cause for which a live token may become too much, on a real API server with a real provider. The last column is read from the
+ * provider: which tokens of the pool's client it still honours.
+ */
+import test from 'ava';
+import {
+  type Pod,
+  auditOf,
+  condition,
+  createPod,
+  deliveryOf,
+  identity,
+  identityReady,
+  policy,
+  pool,
+  statusOf,
+  team,
+  tokenOf,
+} from '#test/api/operator-lab.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+
+const [publish, read, remove] = ['artifacts:publish', 'artifacts:read', 'artifacts:delete'];
+
+/** Pool, policy and identity of one case have its name, and so does its namespace where it has one of its own. */
+interface Scene {
+  readonly lab: Lab;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+interface Case {
+  readonly title: string;
+  readonly edit: (scene: Scene) => Promise<unknown>;
+  /** `ended`: no live token is left. Otherwise: exactly one, another than before, with these scopes. */
+  readonly then: 'ended' | readonly string[];
+  /** In a namespace of its own. */
+  readonly apart?: boolean;
+  /** What undoes the cause, where it would meet the others. */
+  readonly undo?: (scene: Scene) => Promise<unknown>;
+}
+
+const annotate = (what: string, annotation: string) => (scene: Scene) =>
+  scene.lab.kubectl(['annotate', '-n', scene.namespace, what.replace('NAME', scene.name), annotation]);
+const patch = (what: string, body: object) => (scene: Scene) =>
+  scene.lab.kubectl([
+    ...['patch', '-n', scene.namespace, what.replace('NAME', scene.name), '--type=merge'],
+    ...['-p', JSON.stringify(body)],
+  ]);
+const stop = 'ci-identity.dev/emergency-stop=incident 4711';
+const rules =
+  (...scopes: readonly string[]) =>
+  ({ lab, name, namespace }: Scene) =>
+    lab.apply(policy(name, { role: name, pool: name, scopes, namespaces: [namespace] }));
+
+const cases: readonly Case[] = [
+  { title: 'a ScopePolicy is edited', edit: rules(read), then: [read] },
+  {
+    title: 'a ScopePolicy is deleted',
+    edit: ({ lab, name }) => lab.kubectl(['delete', 'scopepolicy', name, '--wait=false']),
+    then: 'ended',
+  },
+  {
+    title: 'a rule no longer names the namespace',
+    edit: ({ lab, name }) =>
+      lab.apply(policy(name, { role: name, pool: name, scopes: [publish, read], namespaces: ['ci-others'] })),
+    then: 'ended',
+  },
+  {
+    title: 'one of two roles is removed',
+    edit: patch('ciidentity/NAME', { spec: { roles: ['reads'] } }),
+    then: [read],
+  },
+  {
+    title: 'the ceiling is lowered',
+    edit: patch('identitypool/NAME', { spec: { ceiling: { scopes: [read] } } }),
+    then: [read],
+  },
+  { title: 'the identity is narrowed', edit: patch('ciidentity/NAME', { spec: { scopes: [read] } }), then: [read] },
+  {
+    title: 'the identity is deleted',
+    edit: ({ lab, name }) => lab.kubectl(['delete', 'ciidentity', '-n', team, name, '--wait=false']),
+    then: 'ended',
+  },
+  {
+    title: 'the pool is deleted',
+    edit: ({ lab, name }) => lab.kubectl(['delete', 'identitypool', name, '--wait=false']),
+    then: 'ended',
+  },
+  {
+    title: 'the namespace loses its label',
+    apart: true,
+    edit: ({ lab, namespace }) => lab.kubectl(['label', 'namespace', namespace, 'ci-identity.dev/inject-']),
+    then: 'ended',
+  },
+  {
+    title: 'the creator loses the verb use',
+    apart: true,
+    edit: ({ lab, namespace }) => lab.kubectl(['delete', 'rolebinding', '-n', namespace, 'ci-identity-use']),
+    then: 'ended',
+  },
+  { title: 'the pool is suspended', edit: patch('identitypool/NAME', { spec: { suspend: true } }), then: 'ended' },
+  { title: 'the identity is suspended', edit: patch('ciidentity/NAME', { spec: { suspend: true } }), then: 'ended' },
+  {
+    title: 'spec.revokeRequest',
+    edit: patch('identitypool/NAME', { spec: { revokeRequest: 'ticket-1' } }),
+    then: [publish, read],
+  },
+  {
+    title: 'annotation revoke, which no GitOps tool undoes',
+    edit: annotate('identitypool/NAME', 'ci-identity.dev/revoke=ticket-2'),
+    then: [publish, read],
+  },
+  { title: 'emergency stop of the pool', edit: annotate('identitypool/NAME', stop), then: 'ended' },
+  { title: 'emergency stop of the identity', edit: annotate('ciidentity/NAME', stop), then: 'ended' },
+  { title: 'emergency stop of the namespace', apart: true, edit: annotate('namespace/NAME', stop), then: 'ended' },
+  {
+    title: 'emergency stop of everything: a ConfigMap',
+    edit: ({ lab }) => lab.kubectl(['create', 'configmap', '-n', 'ci-identity-system', 'emergency-stop']),
+    then: 'ended',
+    undo: ({ lab }) => lab.kubectl(['delete', 'configmap', '-n', 'ci-identity-system', 'emergency-stop']),
+  },
+];
+
+let lab: Lab;
+let operator: OperatorProcess;
+
+/** The tokens that the provider honours for the pool's own client. */
+function liveOf(name: string): ReturnType<Lab['provider']['liveTokens']> {
+  const ids = lab.provider.clients().filter((client) => client.name?.startsWith(`ci-identity ${name} `) === true);
+  return lab.provider.liveTokens().filter(({ clientId }) => ids.some((client) => client.clientId === clientId));
+}
+
+async function stage(name: string, apart = false): Promise<{ readonly scene: Scene; readonly pod: Pod }> {
+  const scene = { lab, name, namespace: apart ? name : team };
+  if (apart) await lab.agentNamespace(name);
+  await lab.apply(
+    pool(name, lab.provider.issuer),
+    policy(name, { role: name, pool: name, scopes: [publish, read], namespaces: [scene.namespace] }),
+    policy(`${name}-reads`, { role: 'reads', pool: name, scopes: [read], namespaces: [scene.namespace] }),
+    identity(name, { pool: name, roles: [name, 'reads'] }, scene.namespace),
+  );
+  await identityReady(lab, name, scene.namespace);
+  const pod = await createPod(lab, `${name}-x7k2p-q0b4t-m1wz9`, [name], { namespace: scene.namespace });
+  return { scene, pod };
+}
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator.log().slice(-4_000));
+});
+
+test.after.always(async () => {
+  await lab?.stop();
+});
+
+for (const [index, { title, edit, then, apart = false, undo }] of cases.entries()) {
+  test.serial(`${title}: ${then === 'ended' ? 'ended' : `one token with ${then.join(' and ')}`}`, async (t) => {
+    t.timeout(90_000);
+    const name = `shift-${index + 1}`;
+    const { scene, pod } = await stage(name, apart);
+    const before = await tokenOf(lab, pod, name);
+    await eventually('the probe of the identity is over', () => (liveOf(name).length === 1 ? true : undefined));
+    const from = Date.now();
+    await edit(scene);
+    await eventually(
+      'the provider honours exactly what it should',
+      () => {
+        const live = liveOf(name);
+        if (live.some(({ value }) => value === before)) return undefined;
+        if (then === 'ended') return live.length === 0 ? true : undefined;
+        return live.length === 1 && live[0]?.scopes.toSorted().join() === then.toSorted().join() ? true : undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+    t.log(`${Date.now() - from} ms from the edit to the provider`);
+    const lines = auditOf(operator).filter((line) => line.pod?.uid === pod.uid);
+    if (then === 'ended') {
+      t.is(lines.at(-1)?.event === 'Revoked' || lines.some(({ event }) => event === 'Revoked'), true);
+    } else {
+      const after = await tokenOf(lab, pod, name, before);
+      t.is(liveOf(name)[0]?.value, after, 'the pod has the token that is honoured');
+      const tale = lines.map(({ event }) => event).filter((event) => /^(Minted|Delivered|Revoked)$/.test(event));
+      t.deepEqual(tale, ['Minted', 'Delivered', 'Minted', 'Delivered', 'Revoked'], 'delivered first, then revoked');
+    }
+    await undo?.(scene);
+  });
+}
+
+test.serial('an edit that widens is picked up at the next renewal, and takes nothing away before', async (t) => {
+  t.timeout(90_000);
+  const name = 'shift-wider';
+  const { settings } = lab.provider;
+  settings.tokenTtl = 20;
+  const { pod, scene } = await stage(name);
+  const before = await tokenOf(lab, pod, name);
+  await patch('identitypool/NAME', { spec: { ceiling: { scopes: [publish, read, remove] } } })(scene);
+  await rules(publish, read, remove)(scene);
+  const after = await tokenOf(lab, pod, name, before, 40_000);
+  settings.tokenTtl = 600;
+  const scopes = (token: string): string =>
+    JSON.stringify(
+      liveOf(name)
+        .find(({ value }) => value === token)
+        ?.scopes.toSorted(),
+    );
+  t.is(scopes(after), JSON.stringify([remove, publish, read]));
+  const minted = auditOf(operator).filter((line) => line.event === 'Minted' && line.pod?.uid === pod.uid);
+  t.deepEqual(
+    minted.map(({ reason }) => reason),
+    ['NewPod', 'RenewalDue'],
+  );
+});
+
+test.serial('a session that was ended says in its file why', async (t) => {
+  const name = 'shift-told';
+  const { pod, scene } = await stage(name);
+  await tokenOf(lab, pod, name);
+  await annotate('ciidentity/NAME', stop)(scene);
+  const { files } = await eventually('the token is taken out of the file', async () => {
+    const delivery = await deliveryOf(lab, pod, name);
+    return 'token' in delivery.files ? undefined : delivery;
+  });
+  t.regex(files['error.json'] ?? '', /Suspended.*incident 4711/);
+});
+
+test.serial('what a revocation reaches is stated per pool', async (t) => {
+  const { capabilities } = (await statusOf(lab, 'identitypool/shift-told')) as {
+    readonly capabilities?: { readonly revocation?: string };
+  };
+  t.is(capabilities?.revocation, 'Immediate');
+  await condition(lab, 'identitypool/shift-told', 'Ready', { status: 'True' });
+});
