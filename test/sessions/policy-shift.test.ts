@@ -43,11 +43,10 @@ interface Case {
 
 const annotate = (what: string, annotation: string) => (scene: Scene) =>
   scene.lab.kubectl(['annotate', '-n', scene.namespace, what.replace('NAME', scene.name), annotation]);
-const patch = (what: string, body: object) => (scene: Scene) =>
-  scene.lab.kubectl([
-    ...['patch', '-n', scene.namespace, what.replace('NAME', scene.name), '--type=merge'],
-    ...['-p', JSON.stringify(body)],
-  ]);
+const patch = (what: string, body: object) => (scene: Scene) => {
+  const place = ['-n', scene.namespace, what.replace('NAME', scene.name)];
+  return scene.lab.kubectl(['patch', ...place, '--type=merge', '-p', JSON.stringify(body)]);
+};
 const stop = 'ci-identity.dev/emergency-stop=incident 4711';
 const rules =
   (...scopes: readonly string[]) =>
