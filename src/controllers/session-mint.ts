@@ -41,8 +41,6 @@ export interface MinterOptions {
   /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
   providerOf(pool: string): IdentityProvider | undefined;
   credentialOf(client: string, generation: number): Credential | undefined;
-  /** Somebody should hear of it: an event on the pod. */
-  noticed(key: string, reason: string, message: string): void;
   /** The token endpoint refused this generation (`invalid_client`): the client machine must know. */
   credentialRefused(client: string, generation: number, signal: AbortSignal): Promise<void>;
   /** The provider gave something else than was proven for this ask: a new proof shall say whether everybody who asks so is concerned. */
@@ -109,27 +107,9 @@ export class Minter {
     });
     const shadow = shadowDenied(s.access, token.sha256);
     if (shadow !== undefined) this.#o.audit.record(key, s, { ...this.#what(minting), ...shadow });
-    if (reason === 'RenewalDue') await this.#askAboutPredecessor(minting, token, signal);
-  }
-
-  /** A token that was revoked behind our back is replaced by the renewal like any other; but somebody should hear of it. */
-  async #askAboutPredecessor({ key, s, tokens, facts }: Minting, after: Token, signal: AbortSignal): Promise<void> {
     const before = s.record?.tokens.at(-1);
-    if (before === undefined) return;
-    const credentialOf = (generation: number): Credential | undefined => this.#o.credentialOf(facts.client, generation);
-    const renewed = { issuer: facts.issuer, tokens, before, after, credentialOf };
-    if (!(await this.#o.witness.revokedElsewhere(renewed, signal))) return;
-    const message = `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: the token of pod ${facts.pod.name} was revoked at ${facts.issuer} by somebody else before it expired. A new one was issued; if tokens must not be used, set suspend or revokeRequest instead.`;
-    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: facts.pool.name, outcome: 'Elsewhere' });
-    this.#o.noticed(key, 'RevokedElsewhere', message);
-    this.#o.audit.record(key, s, {
-      event: 'Noticed',
-      outcome: 'Failure',
-      reason: 'RevokedElsewhere',
-      message,
-      token_sha256: before.sha256,
-      generation: before.generation,
-    });
+    if (reason === 'RenewalDue' && before !== undefined)
+      await this.#o.witness.look(key, s, { ...minting, before, after: token }, signal);
   }
 
   #gather(key: string, s: SessionSnapshot, action: MintAction): Minting | undefined {

@@ -1,19 +1,37 @@
 import { second } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
+import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { Token } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { EffectName } from './effect-names.ts';
+import type { Reporter } from './reporter.ts';
+import type { SessionAudit } from './session-audit.ts';
 
 const deadline = 10 * second;
 
+export interface WitnessOptions {
+  readonly effects: Effects<EffectName>;
+  readonly audit: SessionAudit;
+  readonly metrics: Metrics;
+  readonly reporter: Reporter;
+  credentialOf(client: string, generation: number): Credential | undefined;
+}
+
+/** One token took the place of another. */
 export interface Renewed {
-  readonly issuer: string;
+  readonly facts: {
+    readonly pod: { readonly namespace: string; readonly name: string };
+    readonly identity: { readonly name: string };
+    readonly pool: { readonly name: string };
+    readonly client: string;
+    readonly issuer: string;
+  };
   readonly tokens: TokenSource;
   readonly before: Token;
   readonly after: Token;
-  credentialOf(generation: number): Credential | undefined;
 }
 
 /**
@@ -21,17 +39,29 @@ export interface Renewed {
  * every token inactive when the wrong client asks, so the new token, which is certainly good, has to be called active by the same means.
  */
 export class Witness {
-  readonly #effects: Effects<EffectName>;
+  readonly #o: WitnessOptions;
   /** Issuers that call a good token inactive: what they say proves nothing. */
   readonly #mute = new Set<string>();
 
-  constructor(effects: Effects<EffectName>) {
-    this.#effects = effects;
+  constructor(options: WitnessOptions) {
+    this.#o = options;
   }
 
-  /** Never fails: what cannot be known is not claimed. */
-  async revokedElsewhere(renewed: Renewed, signal: AbortSignal): Promise<boolean> {
-    const { issuer, before, after } = renewed;
+  /** The token is replaced by its renewal anyhow; people hear of it. Never fails for the provider: what cannot be known is not claimed. */
+  async look(key: string, s: SessionSnapshot, renewed: Renewed, signal: AbortSignal): Promise<void> {
+    if (!(await this.#revokedElsewhere(renewed, signal))) return;
+    const { before, facts } = renewed;
+    const reason = 'RevokedElsewhere';
+    const message = `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: the token of pod ${facts.pod.name} was revoked at ${facts.issuer} by somebody else before it expired. A new one was issued; if tokens must not be used, set suspend or revokeRequest instead.`;
+    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: facts.pool.name, outcome: 'Elsewhere' });
+    this.#o.reporter.onPod(key, reason, message);
+    const token = { token_sha256: before.sha256, generation: before.generation };
+    this.#o.audit.record(key, s, { event: 'Noticed', outcome: 'Failure', reason, message, ...token });
+  }
+
+  async #revokedElsewhere(renewed: Renewed, signal: AbortSignal): Promise<boolean> {
+    const { before, after } = renewed;
+    const { issuer } = renewed.facts;
     if (this.#mute.has(issuer)) return false;
     if ((await this.#isActive(renewed, before, signal)) !== false) return false;
     const isGoodOneActive = await this.#isActive(renewed, after, signal);
@@ -39,17 +69,15 @@ export class Witness {
     return isGoodOneActive === true;
   }
 
-  async #isActive(renewed: Renewed, token: Token, signal: AbortSignal): Promise<boolean | undefined> {
-    const { tokens } = renewed;
-    const credential = renewed.credentialOf(token.generation);
+  async #isActive({ tokens, facts }: Renewed, token: Token, signal: AbortSignal): Promise<boolean | undefined> {
+    const credential = this.#o.credentialOf(facts.client, token.generation);
     const { value, clientId } = token;
     const introspect = tokens.introspect?.bind(tokens);
     if (introspect === undefined || credential === undefined || value === undefined) return undefined;
+    const options = { deadline, signal, whose: 'Issuer' } as const;
     try {
-      const answer = await this.#effects.run(
-        'session.Mint.introspect',
-        { deadline, signal, whose: 'Issuer' },
-        (bounded) => introspect(value, clientId, credential, bounded),
+      const answer = await this.#o.effects.run('session.Mint.introspect', options, (bounded) =>
+        introspect(value, clientId, credential, bounded),
       );
       return answer?.active;
     } catch (error) {

@@ -13,6 +13,7 @@ export class Store {
   readonly #entries = new Map<string, Entry>();
   /** Everything that was ever kept; for auditors. */
   readonly #ever: Entry[] = [];
+  readonly #deleted: { readonly model: string; readonly id: string; readonly at: number }[] = [];
   readonly #file: string | undefined;
 
   constructor(file?: string) {
@@ -49,7 +50,14 @@ export class Store {
   }
 
   delete(model: string, id: string): void {
-    if (this.#entries.delete(`${model}:${id}`)) this.#save();
+    if (!this.#entries.delete(`${model}:${id}`)) return;
+    this.#deleted.push({ model, id, at: Date.now() });
+    this.#save();
+  }
+
+  /** What was deleted before it expired, and when. */
+  deleted(model: string): readonly { readonly id: string; readonly at: number }[] {
+    return this.#deleted.filter((entry) => entry.model === model);
   }
 
   #save(): void {

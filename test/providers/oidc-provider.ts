@@ -76,6 +76,8 @@ export interface OidcProvider {
   clients(): readonly ProviderClient[];
   /** Opaque tokens that the provider would still honour. JWTs are not kept by it, so they are not listed. */
   liveTokens(): readonly LiveToken[];
+  /** Opaque tokens that were revoked, by whomever. `at`: milliseconds since the epoch. */
+  revokedTokens(): readonly { readonly sha256: string; readonly at: number }[];
   /** Every secret that this provider ever gave out: opaque tokens, client secrets, management and initial access tokens, revoked ones too. */
   secrets(): readonly { readonly kind: string; readonly value: string }[];
   /** How many tokens of either format were issued. */
@@ -248,6 +250,11 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
           exp: token.exp ?? 0,
         };
       }),
+    revokedTokens: () =>
+      store.deleted('ClientCredentials').map(({ id, at }) => ({
+        sha256: createHash('sha256').update(id).digest('hex'),
+        at,
+      })),
     removeClient: (clientId) => store.delete('Client', clientId),
     revokeToken: (value) => store.delete('ClientCredentials', value),
     editClient(clientId, change) {

@@ -75,6 +75,8 @@ interface Way {
   readonly title: string;
   readonly prepare?: (pod: Pod) => Promise<void>;
   readonly end: (pod: Pod) => Promise<unknown>;
+  /** Takes place when its tokens are dead: until the object of a deleted pod is gone, its Secret may hold one. */
+  readonly bury?: (pod: Pod) => Promise<unknown>;
   /** In a namespace of its own. */
   readonly apart?: boolean;
 }
@@ -85,7 +87,12 @@ const ways: readonly Way[] = [
   { title: 'evicted by a kubelet', end: patchStatus({ phase: 'Failed', reason: 'Evicted' }) },
   { title: 'evicted through the API', end: evict },
   { title: 'deleted', end: deletePod() },
-  { title: 'deleted, and nobody confirms it', prepare: bindToGhost, end: deletePod() },
+  {
+    title: 'deleted, and nobody confirms it',
+    prepare: bindToGhost,
+    end: deletePod(),
+    bury: deletePod('--grace-period=0', '--force'),
+  },
   { title: 'force-deleted', prepare: bindToGhost, end: deletePod('--grace-period=0', '--force') },
   {
     title: 'node gone',
@@ -201,6 +208,7 @@ async function endsWell(t: ExecutionContext, rows: readonly Row[], name: string)
     await eventually(`${way.title}: no live token`, () => (isLive(lab.provider, token) ? undefined : true), {
       timeoutMs,
     });
+    await way.bury?.(pod);
     t.log(`${way.title}: 0 live tokens after ${Date.now() - from} ms`);
     await eventually(
       `${way.title}: nothing is delivered any more`,
@@ -239,7 +247,6 @@ for (const [index, { title, fault, healsAfter, tokenLifetime, away }] of weather
     settings.tokenTtl = tokenLifetime ?? 600;
     const rows: Row[] = [];
     for (const [n, way] of ways.entries()) rows.push(await rowOf(way, name, n));
-    settings.tokenTtl = 600;
     if (fault !== undefined) faults.add(fault);
     const endAll = async (): Promise<void> => {
       for (const { way, pod } of rows) await way.end(pod);
@@ -255,6 +262,7 @@ for (const [index, { title, fault, healsAfter, tokenLifetime, away }] of weather
       t.log(operator.log().slice(-4_000));
       throw error;
     } finally {
+      settings.tokenTtl = 600;
       faults.clear();
     }
   });

@@ -164,7 +164,7 @@ test.serial(
     await stage('vanished');
     const tokens = await crowd('vanished', 12);
     await lab.kubectl(['delete', 'ciidentity', '-n', team, 'vanished']);
-    const note = await eventOn(system, system, 'BrakeHolds');
+    const note = await eventOn('default', system, 'BrakeHolds');
     await pause(3_000);
     t.is(alive(tokens), 12);
     await metric(/^ci_identity_brake_held_keys\{machine="sessions"\} (12)$/m);

@@ -8,14 +8,37 @@ import type { LiveToken, ProviderClient } from '#test/providers/oidc-provider.ts
 export interface AuditorSources {
   /** What the API server answers to this path, as an administrator. */
   get(path: string): Promise<unknown>;
-  readonly provider: { clients(): readonly ProviderClient[]; liveTokens(): readonly LiveToken[] };
+  readonly provider: {
+    clients(): readonly ProviderClient[];
+    liveTokens(): readonly LiveToken[];
+    /** Tokens that were revoked, and when (milliseconds since the epoch). */
+    revokedTokens(): readonly { readonly sha256: string; readonly at: number }[];
+  };
   /** The audit stream of each process so far. */
   auditStreams(): readonly string[];
   /** Everything else that the processes wrote. */
   logs(): readonly string[];
+  /**
+   * What a pod may have of an identity now; an empty list: nothing. Absent: whoever claims an identity is entitled to it, and every object
+   * is ready.
+   */
+  entitled?(world: World, pod: Raw, identity: string): readonly string[];
+  /** When processes were killed (milliseconds since the epoch): a line about the last moment before may be missing. */
+  deaths?(): readonly number[];
+}
+
+/** What decides who may have what: raw objects. */
+export interface World {
+  readonly pools: readonly Raw[];
+  readonly identities: readonly Raw[];
+  readonly policies: readonly Raw[];
+  readonly namespaces: readonly Raw[];
+  /** Names of the ConfigMaps in the operator's namespace. */
+  readonly configMaps: readonly string[];
 }
 
 interface Meta {
+  readonly generation?: number;
   readonly name: string;
   readonly namespace?: string;
   readonly uid: string;
@@ -26,15 +49,27 @@ interface Meta {
   readonly deletionTimestamp?: string;
 }
 
-interface Raw {
+export interface Raw {
   readonly type?: string;
   readonly metadata: Meta;
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
     readonly ceiling?: { readonly scopes?: readonly string[] };
     readonly leaseTransitions?: number;
+    readonly suspend?: boolean;
+    readonly pool?: string;
+    readonly roles?: readonly string[];
+    readonly scopes?: readonly string[];
+    readonly rules?: readonly {
+      readonly role: string;
+      readonly pool: string;
+      readonly namespaces?: readonly string[];
+      readonly scopes: readonly string[];
+    }[];
   };
   readonly status?: {
+    readonly phase?: string;
+    readonly observedGeneration?: number;
     readonly clients?: { readonly possibleOrphans?: number };
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
   };
@@ -56,6 +91,8 @@ interface ClientRecord {
 
 interface SessionToken {
   readonly sha256: string;
+  /** Milliseconds since the epoch. */
+  readonly minted: number;
   readonly value?: string;
   readonly clientId: string;
   readonly exp: number;
@@ -77,12 +114,10 @@ interface AuditLine {
   readonly event: string;
   readonly session_id?: string;
   readonly client_id?: string;
+  readonly token_sha256?: string;
 }
 
-interface Facts {
-  readonly pools: readonly Raw[];
-  readonly identities: readonly Raw[];
-  readonly policies: readonly Raw[];
+interface Facts extends World {
   readonly pods: readonly Raw[];
   /** `leaseTransitions` of the operator's lease. */
   readonly epoch: number;
@@ -124,15 +159,28 @@ export class Auditor {
     for (const [name, { epoch }] of [...facts.clients, ...facts.sessions])
       if (epoch > facts.epoch) broken.push(`record ${name} is of epoch ${epoch}, the lease of ${facts.epoch}`);
     clientFindings(facts, this.#admitted, broken);
-    sessionFindings(facts, broken);
-    statusFindings(facts, broken);
+    sessionFindings(facts, this.#scopesOf(facts), broken);
+    if (this.#sources.entitled === undefined) statusFindings(facts, broken);
+    else observedFindings(facts, broken);
+    lineFindings(facts, this.#sources.provider.revokedTokens(), this.#sources.deaths?.() ?? [], broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
     if (strays.length > lostProbes)
       for (const { clientId, sha256: hash } of strays)
         broken.push(`a live token of client ${clientId} is in no record, and no audit line tells of it: ${hash}`);
-    deliveryFindings(facts, broken);
+    deliveryFindings(facts, this.#scopesOf(facts), broken);
     this.#leaks([...streams, ...this.#sources.logs()], broken);
     return broken;
+  }
+
+  /** `undefined`: whatever the ceiling allows. */
+  #scopesOf(facts: Facts): (podUid: string, identity: string) => readonly string[] | undefined {
+    const entitled = this.#sources.entitled?.bind(this.#sources);
+    if (entitled === undefined) return () => undefined;
+    const pods = new Map(facts.pods.map((pod) => [pod.metadata.uid, pod]));
+    return (podUid, identity) => {
+      const pod = pods.get(podUid);
+      return pod === undefined ? [] : entitled(facts, pod, identity);
+    };
   }
 
   /** The tokens that were lost with a probe so far count for nothing from now on. */
@@ -159,13 +207,15 @@ export class Auditor {
     // The provider first: a token that it honours now is in a record or a line that is read later.
     const { provider } = this.#sources;
     const [live, there] = [provider.liveTokens(), provider.clients()];
-    const [secrets, pods, pools, identities, policies, held] = await Promise.all([
+    const [secrets, pods, pools, identities, policies, held, namespaces, configMaps] = await Promise.all([
       list('/api/v1/secrets'),
       list('/api/v1/pods'),
       list(`${ours}/identitypools`),
       list(`${ours}/ciidentities`),
       list(`${ours}/scopepolicies`),
       list(leases),
+      list('/api/v1/namespaces'),
+      list('/api/v1/namespaces/ci-identity-system/configmaps'),
     ]);
     const records = <R>(kind: string): ReadonlyMap<string, R> =>
       new Map(
@@ -180,6 +230,8 @@ export class Auditor {
       pools,
       identities,
       policies,
+      namespaces,
+      configMaps: configMaps.map(({ metadata }) => metadata.name),
       pods,
       live,
       there,
@@ -269,7 +321,11 @@ function clientFindings(
   }
 }
 
-function sessionFindings({ pools, pods, sessions, there, lines, live }: Facts, broken: string[]): void {
+function sessionFindings(
+  { pools, pods, sessions, there, lines, live }: Facts,
+  scopesOf: (podUid: string, identity: string) => readonly string[] | undefined,
+  broken: string[],
+): void {
   const uids = new Set(pods.map(({ metadata }) => metadata.uid));
   for (const [name, { pod, pool, tokens, identity }] of sessions) {
     if (!uids.has(pod.uid)) broken.push(`session record ${name} belongs to pod ${pod.name}, which is gone`);
@@ -277,13 +333,15 @@ function sessionFindings({ pools, pods, sessions, there, lines, live }: Facts, b
     if (!lines.some(({ event, session_id }) => event === 'Requested' && session_id === id))
       broken.push(`session ${id} has a token that no audit line requested`);
     const ceiling = pools.find(({ metadata }) => metadata.name === pool.name)?.spec?.ceiling?.scopes ?? [];
+    const allowed = scopesOf(pod.uid, identity.name) ?? ceiling;
+    if (allowed.length === 0) broken.push(`session ${id} of pod ${pod.name} has a token without a reason`);
     for (const { sha256: hash, clientId, end } of tokens) {
       if (end !== undefined) broken.push(`session record ${name} still holds a token that is ${end}`);
       if (!there.some((client) => client.clientId === clientId)) broken.push(`${name}: the client of a token is gone`);
       const honoured = live.find((token) => token.sha256 === hash);
       if (honoured === undefined) broken.push(`session record ${name} holds a token that the provider does not honour`);
-      else if (honoured.clientId !== clientId || honoured.scopes.some((scope) => !ceiling.includes(scope)))
-        broken.push(`session record ${name}: its token is another client's or wider than the ceiling`);
+      else if (honoured.clientId !== clientId || honoured.scopes.some((scope) => !allowed.includes(scope)))
+        broken.push(`session record ${name}: its token is another client's or wider than it may be`);
     }
   }
 }
@@ -318,6 +376,42 @@ function statusFindings({ pools, identities, policies }: Facts, broken: string[]
   }
 }
 
+/** Every object has been looked at as it is now. */
+function observedFindings({ pools, identities, policies }: Facts, broken: string[]): void {
+  for (const { metadata, status } of [...pools, ...identities, ...policies])
+    if (status?.observedGeneration !== metadata.generation)
+      broken.push(`the status of ${metadata.name} is about generation ${status?.observedGeneration}`);
+}
+
+/** A line about something may be written this long after it; whoever is killed in between does not write it. */
+const lineWithin = 5_000;
+
+/** Every token of a session that came to life, is held or was revoked has its line. */
+function lineFindings(
+  { sessions, lines }: Facts,
+  revoked: readonly { readonly sha256: string; readonly at: number }[],
+  deaths: readonly number[],
+  broken: string[],
+): void {
+  const told = (...events: readonly string[]): ReadonlySet<string> =>
+    new Set(
+      lines.flatMap(({ event, token_sha256: hash }) => (hash !== undefined && events.includes(event) ? [hash] : [])),
+    );
+  const excused = (at: number): boolean => deaths.some((death) => Math.abs(death - at) < lineWithin);
+  const [minted, ended] = [told('Minted'), told('Revoked', 'Discarded', 'Expired')];
+  for (const { tokens } of sessions.values())
+    for (const { sha256: hash, minted: at } of tokens)
+      if (!minted.has(hash) && !excused(at)) broken.push(`token ${hash} is held, and no audit line says Minted`);
+  for (const { sha256: hash, at } of revoked)
+    if (minted.has(hash) && !ended.has(hash) && !excused(at) && !isNoticed(lines, hash))
+      broken.push(`token ${hash} was revoked, and no audit line says so`);
+}
+
+/** Somebody else revoked it, and that was found out. */
+function isNoticed(lines: readonly AuditLine[], hash: string): boolean {
+  return lines.some(({ event, token_sha256: token }) => event === 'Noticed' && token === hash);
+}
+
 /** The client of every token request that no line answers. Another request of the same session answers none. */
 function unanswered(lines: readonly AuditLine[]): readonly string[] {
   const open = new Map<string, string>();
@@ -334,7 +428,11 @@ function unanswered(lines: readonly AuditLine[]): readonly string[] {
   return [...lost, ...open.values()];
 }
 
-function deliveryFindings({ pods, sessions, deliveries, live }: Facts, broken: string[]): void {
+function deliveryFindings(
+  { pods, sessions, deliveries, live }: Facts,
+  scopesOf: (podUid: string, identity: string) => readonly string[] | undefined,
+  broken: string[],
+): void {
   for (const { metadata } of pods) {
     if (metadata.deletionTimestamp !== undefined) continue;
     const claims = Object.keys(metadata.annotations ?? {}).filter((key) => key.startsWith(claimPrefix));
@@ -345,6 +443,11 @@ function deliveryFindings({ pods, sessions, deliveries, live }: Facts, broken: s
       );
       const secret = deliveries.get(`${metadata.namespace ?? ''}/ci-identity-${identity}.${metadata.name}`);
       const token = decode(secret?.data?.['token']);
+      if (scopesOf(metadata.uid, identity)?.length === 0) {
+        if (live.some(({ value }) => value === token))
+          broken.push(`${what}: a live token is delivered without a reason`);
+        continue;
+      }
       if (session === undefined) broken.push(`${what}: no session record`);
       if (secret === undefined) broken.push(`${what}: no delivery`);
       else if (secret.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) !== true)

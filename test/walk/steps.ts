@@ -1,0 +1,208 @@
+/** What may happen in one step of the walk: edits, births and deaths of pods, and everything that breaks. */
+import { agentNamespaceDocuments } from '#test/support/lab.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import { identity, policy, pool, team } from '#test/api/operator-lab.ts';
+import type { Random } from './random.ts';
+import type { Walk } from './walk.ts';
+
+export const scopes = ['artifacts:publish', 'artifacts:read', 'artifacts:delete'] as const;
+export const pools = ['walk-a', 'walk-b'] as const;
+export const namespaces = [team, 'ci-walk'] as const;
+const roles = ['one', 'two'] as const;
+const stop = 'ci-identity.dev/emergency-stop';
+const ours = '/apis/ci-identity.dev/v1alpha1';
+
+/** So few that no identity takes more than ten sessions along: the brake has a test of its own. */
+const mostPods = 10;
+
+interface Edited {
+  metadata: { annotations?: Record<string, string>; labels?: Record<string, string>; [more: string]: unknown };
+  spec: Record<string, unknown> & { suspend?: boolean };
+  status?: Record<string, unknown>;
+}
+
+export const poolPath = (name: string): string => `${ours}/identitypools/${name}`;
+const policyPath = (name: string): string => `${ours}/scopepolicies/${name}`;
+const identityPath = (namespace: string, name: string): string =>
+  `${ours}/namespaces/${namespace}/ciidentities/${name}`;
+const podPath = (namespace: string, name: string): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
+
+export function policyOf(name: string, random: Random): string {
+  const rules = roles.map((role) => ({
+    role,
+    pool: name,
+    scopes: random.some(scopes, 1),
+    namespaces: [...namespaces],
+  }));
+  return policy(name, ...rules);
+}
+
+export function identityOf(name: string, namespace: string, random: Random): string {
+  const narrowing = random.next() < 0.3 ? { scopes: random.some(scopes, 1) } : {};
+  return identity(name, { pool: name, roles: [...random.some(roles, 1)], ...narrowing }, namespace);
+}
+
+/** The walk begins here. */
+export function beginning(issuer: string, random: Random): readonly string[] {
+  return [
+    ...agentNamespaceDocuments('ci-walk'),
+    ...pools.flatMap((name) => [
+      pool(name, issuer, { ceiling: { scopes: [...scopes], audiences: ['https://registry.example.com'] } }),
+      policyOf(name, random),
+      ...namespaces.map((namespace) => identity(name, { pool: name, roles: [...roles] }, namespace)),
+    ]),
+  ];
+}
+
+function toggleAnnotation({ metadata }: Edited, name: string): void {
+  const { [name]: known, ...rest } = metadata.annotations ?? {};
+  metadata.annotations = known === undefined ? { ...rest, [name]: 'walk' } : rest;
+}
+
+type Step = (walk: Walk, random: Random) => Promise<unknown>;
+
+const somewhere = (random: Random): string => identityPath(random.pick(namespaces), random.pick(pools));
+
+/** Every kind of step with its weight. */
+export const steps: Readonly<Record<string, { readonly weight: number; readonly step: Step }>> = {
+  birth: {
+    weight: 30,
+    async step(walk, random) {
+      if (walk.pods.length >= mostPods) return;
+      const namespace = random.pick(namespaces);
+      const name = `walk-${walk.nextNumber()}-x7k2p-q0b4t-m1wz9`;
+      const labels = Object.fromEntries(random.some(pools, 1).map((one) => [`identity/${one}`, 'yes']));
+      const answer = await walk.jenkins.send(
+        'POST',
+        `/api/v1/namespaces/${namespace}/pods`,
+        agentPod({ name, namespace, labels }),
+      );
+      if (answer.status === 201) walk.pods.push({ namespace, name });
+      else if (answer.status !== 403 && answer.status !== 422) throw new Error(`a pod was refused: ${answer.text}`);
+    },
+  },
+  death: {
+    weight: 22,
+    async step(walk, random) {
+      if (walk.pods.length === 0) return;
+      const [pod] = walk.pods.splice(random.below(walk.pods.length), 1);
+      if (pod === undefined) return;
+      const path = podPath(pod.namespace, pod.name);
+      const phase = random.pick([undefined, undefined, 'Succeeded', 'Failed']);
+      if (phase === undefined) return walk.admin.send('DELETE', path, { gracePeriodSeconds: 0 });
+      walk.ended.push(pod);
+      return walk.edit(`${path}/status`, (raw) => void ((raw as unknown as Edited).status = { phase }));
+    },
+  },
+  burial: {
+    weight: 6,
+    async step(walk) {
+      const pod = walk.ended.shift();
+      if (pod !== undefined)
+        await walk.admin.send('DELETE', podPath(pod.namespace, pod.name), { gracePeriodSeconds: 0 });
+    },
+  },
+  'policy edited': { weight: 8, step: (walk, random) => walk.apply(policyOf(random.pick(pools), random)) },
+  'policy deleted': { weight: 2, step: (walk, random) => walk.admin.send('DELETE', policyPath(random.pick(pools))) },
+  'identity edited': {
+    weight: 8,
+    step: (walk, random) => walk.apply(identityOf(random.pick(pools), random.pick(namespaces), random)),
+  },
+  'identity deleted': { weight: 2, step: (walk, random) => walk.admin.send('DELETE', somewhere(random)) },
+  'ceiling edited': {
+    weight: 4,
+    step: (walk, random) =>
+      walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
+        spec['ceiling'] = { ...(spec['ceiling'] as object), scopes: random.some(scopes, 1) };
+      }),
+  },
+  'suspend toggled': {
+    weight: 5,
+    step: (walk, random) =>
+      walk.edit(random.next() < 0.4 ? poolPath(random.pick(pools)) : somewhere(random), ({ spec }) => {
+        spec.suspend = spec.suspend !== true;
+      }),
+  },
+  'emergency stop toggled': {
+    weight: 5,
+    step(walk, random) {
+      const anywhere = [
+        poolPath(random.pick(pools)),
+        somewhere(random),
+        `/api/v1/namespaces/${random.pick(namespaces)}`,
+      ];
+      return walk.edit(random.pick(anywhere), (raw) => toggleAnnotation(raw, stop));
+    },
+  },
+  'emergency stop of everything toggled': {
+    weight: 2,
+    async step(walk) {
+      const path = '/api/v1/namespaces/ci-identity-system/configmaps';
+      const { status } = await walk.admin.send('DELETE', `${path}/emergency-stop`);
+      if (status === 404) await walk.admin.send('POST', path, { metadata: { name: 'emergency-stop' } });
+    },
+  },
+  'namespace label toggled': {
+    weight: 2,
+    step: (walk, random) =>
+      walk.edit(`/api/v1/namespaces/${random.pick(namespaces)}`, ({ metadata }) => {
+        const { 'ci-identity.dev/inject': known, ...rest } = metadata.labels ?? {};
+        metadata.labels = known === undefined ? { ...rest, 'ci-identity.dev/inject': 'enabled' } : rest;
+      }),
+  },
+  'revocation asked for': {
+    weight: 3,
+    step: (walk, random) =>
+      walk.edit(poolPath(random.pick(pools)), ({ spec }) => void (spec['revokeRequest'] = `r-${walk.nextNumber()}`)),
+  },
+  'rotation asked for': {
+    weight: 2,
+    step: (walk, random) =>
+      walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
+        spec['rotation'] = { ...(spec['rotation'] as object), request: `r-${walk.nextNumber()}` };
+      }),
+  },
+  'delivery deleted': {
+    weight: 2,
+    async step(walk, random) {
+      if (walk.pods.length === 0) return;
+      const { namespace, name } = random.pick(walk.pods);
+      await walk.admin.send(
+        'DELETE',
+        `/api/v1/namespaces/${namespace}/secrets/ci-identity-${random.pick(pools)}.${name}`,
+      );
+    },
+  },
+  'provider in trouble': {
+    weight: 8,
+    async step({ lab }, random) {
+      const endpoint = random.pick(['token', 'revocation'] as const);
+      const times = 1 + random.below(3);
+      const trouble = random.pick([
+        { instead: { status: 503 } },
+        { instead: { status: 429, headers: { 'retry-after': '1' } } },
+        { dropAnswer: true },
+        { dropRequest: true },
+        { delay: 700 },
+      ]);
+      lab.provider.faults.add({ endpoint, times, ...trouble });
+    },
+  },
+  'API server in trouble': {
+    weight: 6,
+    async step({ proxy }, random) {
+      if (random.next() < 0.3) return proxy.killStreams();
+      const fault = random.pick([
+        { type: 'Answer', status: 503 },
+        { type: 'Answer', status: 429, headers: { 'retry-after': '1' } },
+        { type: 'Reset' },
+        { type: 'AnswerLost' },
+        { type: 'Delay', ms: 500 },
+      ] as const);
+      const isLease = (path: string): boolean => path.includes('/leases/');
+      proxy.on({ when: ({ path, watch }) => !watch && !isLease(path), times: 1 + random.below(4), fault });
+    },
+  },
+  'operator killed': { weight: 2, step: (walk, random) => walk.replace(random, 'SIGKILL') },
+  'operator restarted': { weight: 1, step: (walk, random) => walk.replace(random, 'SIGTERM') },
+};

@@ -1,0 +1,60 @@
+/**
+ * A random walk on the real API server: edits, births and deaths of pods, trouble at the provider and at the API server, kills, restarts and
+ * changes of the leader. After every stretch everything rests until the independent auditor finds: no token alive without a reason, no reason
+ * without a token, a line for every change, no secret in the open.
+ *
+ * `WALK_STEPS` (default: a sample) says how long it is, `WALK_SEED` repeats a walk.
+ */
+import { randomBytes } from 'node:crypto';
+import test from 'ava';
+import { type Lab, startLab } from '#test/support/lab.ts';
+import { Random } from './random.ts';
+import { steps } from './steps.ts';
+import { Walk } from './walk.ts';
+
+const seed = process.env['WALK_SEED'] ?? randomBytes(4).toString('hex');
+const length = Number(process.env['WALK_STEPS'] ?? 200);
+const stretch = 40;
+
+let lab: Lab;
+let walk: Walk;
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 30, deliveryLag: '2s' });
+  // A lost answer would take the management token along for good; that is a story of its own (test/kill).
+  lab.provider.settings.rotateManagementToken = false;
+});
+
+test.after.always(async () => {
+  await walk?.end();
+  await lab?.stop();
+});
+
+test.serial(`${length} random steps`, async (t) => {
+  t.timeout(length * 3_000 + 300_000);
+  t.log(`WALK_SEED=${seed} WALK_STEPS=${length}`);
+  const random = new Random(seed);
+  walk = await Walk.begin(lab, random);
+  const trail: string[] = [];
+  const rests: number[] = [];
+  try {
+    for (let n = 1; n <= length; n += 1) {
+      trail.push(await walk.step(random));
+      await new Promise((resolve) => setTimeout(resolve, random.below(250)));
+      if (n % stretch === 0 || n === length) rests.push(await walk.rest());
+    }
+  } catch (error) {
+    t.log(`step ${trail.length}: … ${trail.slice(-stretch).join(', ')}`);
+    t.log(walk.log());
+    throw error;
+  } finally {
+    t.log([...walk.counts].map(([name, count]) => `${name} ${count}`).join(', '));
+    t.log(`rested ${rests.length} times, ${Math.round(Math.max(0, ...rests) / 1_000)} s at most`);
+  }
+  if (length >= 1_000)
+    t.deepEqual(
+      Object.keys(steps).filter((name) => !walk.counts.has(name)),
+      [],
+    );
+  t.pass();
+});

@@ -1,0 +1,165 @@
+import { openApi, type Api } from '#test/bench/api.ts';
+import { Auditor } from '#test/support/auditor.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts';
+import type { Lab } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import { entitlement } from './entitlement.ts';
+import type { Random } from './random.ts';
+import { beginning, steps } from './steps.ts';
+
+interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+interface Editable {
+  metadata: { annotations?: Record<string, string>; labels?: Record<string, string>; [more: string]: unknown };
+  spec: Record<string, unknown> & { suspend?: boolean };
+}
+
+const replicas = 2;
+
+/** Everything that a walk works on: a cluster, a provider, two replicas of the program behind a proxy that breaks, and the auditor. */
+export class Walk {
+  readonly lab: Lab;
+  readonly proxy: FaultProxy;
+  readonly admin: Api;
+  readonly jenkins: Api;
+  /** Running, and ended but still there. */
+  readonly pods: PodName[] = [];
+  readonly ended: PodName[] = [];
+  readonly counts = new Map<string, number>();
+  readonly #auditor: Auditor;
+  readonly #kubeconfig: string;
+  readonly #everyProcess: OperatorProcess[] = [];
+  readonly #deaths: number[] = [];
+  #running: OperatorProcess[] = [];
+  #number = 0;
+  #surprise: Error | undefined;
+
+  private constructor(lab: Lab, proxy: FaultProxy, kubeconfig: string) {
+    this.lab = lab;
+    this.proxy = proxy;
+    this.#kubeconfig = kubeconfig;
+    this.admin = openApi(lab.cluster.kubeconfig, { connections: 4 });
+    this.jenkins = openApi(lab.jenkinsKubeconfig, { connections: 2 });
+    this.#auditor = new Auditor({
+      get: (path) => this.get(path),
+      provider: lab.provider,
+      auditStreams: () => this.#everyProcess.map((process) => process.audit()),
+      logs: () => this.#everyProcess.map((process) => process.log()),
+      entitled: entitlement,
+      deaths: () => this.#deaths,
+    });
+  }
+
+  static async begin(lab: Lab, random: Random): Promise<Walk> {
+    const proxy = await startFaultProxyOf(lab.cluster);
+    const kubeconfig = await lab.cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller', proxy.url);
+    const walk = new Walk(lab, proxy, kubeconfig);
+    for (let n = 0; n < replicas; n += 1) walk.#start();
+    await lab.guarded();
+    await lab.apply(...beginning(lab.provider.issuer, random));
+    return walk;
+  }
+
+  nextNumber(): number {
+    return (this.#number += 1);
+  }
+
+  async get(path: string): Promise<unknown> {
+    const { status, text } = await this.admin.send('GET', path);
+    if (status !== 200) throw new Error(`${path}: ${status}`);
+    return JSON.parse(text);
+  }
+
+  /** Creates the object, or replaces its spec. */
+  async apply(document: string): Promise<void> {
+    await this.lab.apply(document);
+  }
+
+  /** Reads, changes and writes; an object that is not there stays so. */
+  async edit(path: string, change: (raw: Editable) => void): Promise<void> {
+    for (;;) {
+      const { status, text } = await this.admin.send('GET', path);
+      if (status === 404) return;
+      const raw = JSON.parse(text) as Editable;
+      change(raw);
+      const answer = await this.admin.send('PUT', path, raw);
+      if (answer.status === 200 || answer.status === 404) return;
+      if (answer.status !== 409) throw new Error(`${path}: ${answer.status} ${answer.text}`);
+    }
+  }
+
+  /** One replica ends, another one starts. Where it led, the other takes over at once: nobody waits for the lease to run out. */
+  async replace(random: Random, how: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const [process] = this.#running.splice(random.below(this.#running.length), 1);
+    if (process === undefined) return;
+    if (how === 'SIGKILL') this.#deaths.push(Date.now());
+    await process.stop(how);
+    const path = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
+    if (how === 'SIGKILL')
+      await this.edit(path, ({ spec }) => {
+        if (process.args.includes(`--id=${String(spec['holderIdentity'])}`)) spec['holderIdentity'] = null;
+      });
+    this.#start();
+  }
+
+  async step(random: Random): Promise<string> {
+    const weights = Object.fromEntries(Object.entries(steps).map(([name, { weight }]) => [name, weight]));
+    const name = random.weighted(weights);
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    await steps[name]?.step(this, random);
+    if (this.#surprise !== undefined) throw this.#surprise;
+    return name;
+  }
+
+  /** Everything that broke is repaired, and nobody does anything until the auditor is content. Throws with what it said last. */
+  async rest(timeoutMs = 150_000): Promise<number> {
+    this.lab.provider.faults.clear();
+    this.proxy.heal();
+    const from = Date.now();
+    await eventually(
+      'the auditor is content',
+      async () => {
+        if (this.#surprise !== undefined) throw this.#surprise;
+        const broken = await this.#auditor.findings();
+        if (broken.length > 0) throw new Error(broken.join('; '));
+        return true;
+      },
+      { timeoutMs, everyMs: 250 },
+    );
+    return Date.now() - from;
+  }
+
+  log(): string {
+    return this.#everyProcess.map((process) => process.log().slice(-6_000)).join('\n--\n');
+  }
+
+  /** What the stream says about the sessions that the auditor complains of. */
+  audit(): string {
+    return this.#everyProcess.map((process) => process.audit()).join('');
+  }
+
+  async end(): Promise<void> {
+    const running = this.#running;
+    this.#running = [];
+    await Promise.all(running.map((process) => process.stop('SIGKILL')));
+    await Promise.all([this.admin.close(), this.jenkins.close()]);
+    await this.proxy.stop();
+  }
+
+  #start(): void {
+    const process = this.lab.operator({ kubeconfig: this.#kubeconfig });
+    this.#running.push(process);
+    this.#everyProcess.push(process);
+    void process.exited.then(({ code, signal }) => {
+      if (!this.#running.includes(process)) return;
+      // The lease may be lost in the middle of trouble: the program ends, and whatever runs it starts it again.
+      this.#running = this.#running.filter((other) => other !== process);
+      if (/no longer leads/.test(process.log())) this.#start();
+      else this.#surprise ??= new Error(`the program ended with code ${code}, signal ${signal}`);
+    });
+  }
+}
