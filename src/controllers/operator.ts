@@ -184,7 +184,6 @@ export class Operator {
       budgets: this.#budgets,
       definitions: this.#definitions,
     });
-    const reviews = new Reviews({ ask: (o, signal) => mayUse(connection, o, signal), clock });
     const parts = {
       ...options,
       memory: this.#memory,
@@ -193,7 +192,7 @@ export class Operator {
       access: this.#access,
       targets: this.#targets,
       creators,
-      reviews,
+      reviews: new Reviews({ ask: (o, signal) => mayUse(connection, o, signal), clock }),
       brakes: new Brakes({ ...options, memory: this.#memory, targets: this.#targets }),
       guard: this.#guard,
       effects: this.#effects,
@@ -201,18 +200,15 @@ export class Operator {
       troubles: this.#troubles,
       causes,
       sessionAudit: this.#auditors.sessions,
+      auditors: this.#auditors,
+      events,
+      wiring: this.#wiring,
       epoch: () => this.#leader.epoch,
       installation: () => this.#installation,
       configuration: () => this.#configuration,
     };
     this.#limits = registerMachines(this.#loop, parts);
-    this.#upkeep = upkeep({
-      ...parts,
-      events,
-      wiring: this.#wiring,
-      auditors: this.#auditors,
-      resync: (signal) => this.#resync(signal),
-    });
+    this.#upkeep = upkeep({ ...parts, resync: (signal) => this.#resync(signal) });
   }
 
   /** Runs until `stop` aborts (`Stopped`, the lease is released) or another process leads (`LostLease`: exit, never come back). */
@@ -221,14 +217,12 @@ export class Operator {
     this.#wiring.connect();
     await this.#definitions.fit(stop);
     this.#installation = await readInstallation(this.#o, stop);
+    const keys = { ...this.#o, what: 'credentials of issuers', period: keysEvery };
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
         name: 'keys',
-        run: (signal) =>
-          repeat({ ...this.#o, what: 'credentials of issuers', period: keysEvery }, signal, () =>
-            this.#refreshKeys(signal),
-          ),
+        run: (signal) => repeat(keys, signal, () => this.#refreshKeys(signal)),
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
