@@ -189,7 +189,12 @@ test('2,000 clients: looking each of them up touches a handful of objects per cl
 test('2,000 clients: an edited identity and a written record wake what has to do with them, and the pool once a second', (t) => {
   const { memory, targets, clients } = many('Identity');
   const woken: string[] = [];
-  const wiring = new Wiring(memory, targets, 'ci-identity-system', (machine, key) => void woken.push(`${machine} ${key}`));
+  const wiring = new Wiring(
+    memory,
+    targets,
+    'ci-identity-system',
+    (machine, key) => void woken.push(`${machine} ${key}`),
+  );
   wiring.connect();
   const before = memory.identities.get('team-7/identity-7')!;
   const count = touched(memory, () => {
