@@ -57,7 +57,8 @@ export function liveAfter(
       one.n !== call.without &&
       one.removedAt === undefined &&
       (one.n === call.generation || one.state !== 'Planned') &&
-      (one.clientId === undefined || subject?.clientId === undefined || one.clientId === subject.clientId),
+      // A client that is being registered has no id yet, and the keys of the one before it are not its own.
+      (one.n === call.generation || (subject?.clientId !== undefined && one.clientId === subject.clientId)),
   );
 }
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import { day, hour, plus } from '#src/clock.ts';
 import { holderOf } from '#src/domain/client/claims.ts';
 import { readSecretText, remindAt } from '#src/domain/client/existing.ts';
-import { revokerOf } from '#src/domain/client/generations.ts';
+import { liveAfter, revokerOf } from '#src/domain/client/generations.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
 
 for (const [what, text, problem] of [
@@ -53,6 +53,19 @@ test('of two pools that name one client the first one has it, unless the other m
   t.is(holderOf([claim('b', 1), claim('a', 2, true)])?.pool.name, 'a');
   t.is(holderOf([claim('b', 1), claim('a', 1)])?.pool.name, 'a', 'the same second: the order is fixed all the same');
   t.is(holderOf([]), undefined);
+});
+
+test('a client of its own gets its own key and not that of the client before it', (t) => {
+  const numbers = (clientId?: string): readonly number[] => {
+    const { clientId: _, ...planned } = buildGeneration({ n: 2, state: 'Planned' });
+    const next = clientId === undefined ? planned : { ...planned, clientId };
+    return liveAfter(buildClientRecord({ generations: [buildGeneration(), next] }), { generation: 2 }).map(
+      ({ n }) => n,
+    );
+  };
+  t.deepEqual(numbers(), [2], 'the provider chooses its id');
+  t.deepEqual(numbers('ci-1-2'), [2]);
+  t.deepEqual(numbers('ci-1'), [1, 2], 'a second key of the same client');
 });
 
 test('a token is revoked with the credential that mints now, if the client is the same', (t) => {
