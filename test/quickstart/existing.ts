@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { makeServerCertificate } from '#test/providers/certificates.ts';
@@ -32,6 +32,7 @@ export async function tellOnExisting(o: ExistingOptions): Promise<void> {
   const guest = await narrator.step('The cluster can take it: version, rights, and nothing of ours is there', () =>
     visit({ ...o, log: (line) => narrator.say(line) }),
   );
+  ending.push(async () => rmSync(guest.dir, { recursive: true, force: true }));
   narrator.say(`In the cluster at ${guest.server} this creates, and removes at the end or at Ctrl-C:`);
   narrator.show(guest.plan.join('\n'));
   narrator.say(
