@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
@@ -8,7 +8,7 @@ import { type Api, expectStatus, openApi } from './api.ts';
 import { type Bench, median, type Target, target } from './bench.ts';
 import { tableOf, useOf } from './figures.ts';
 import { type ProviderProcess, startProviderProcess } from './provider.ts';
-import { watchTokens } from './stage.ts';
+import { identitiesYaml, watchTokens } from './stage.ts';
 
 /** What the provider allows, and how long it takes for each answer. */
 const limit = { perSecond: 50, delay: 20 } as const;
@@ -72,7 +72,7 @@ async function measured(
   const jenkins = openApi(lab.jenkinsKubeconfig, { connections: 2 });
   const over = new AbortController();
   const tokens = watchTokens(admin, over.signal);
-  const yaml = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
+  const yaml = identitiesYaml();
   await lab.apply(yaml.replaceAll('ISSUER', lab.provider.issuer));
   // Registering is not what is measured, so it goes without the limit.
   const fast = lab.operator({ configFile: unlimited(lab) });
