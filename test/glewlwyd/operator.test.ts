@@ -15,6 +15,7 @@ import {
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, type LabProvider, startLabWith } from '#test/support/lab.ts';
+import { assertUnharmed, type Load, startLoad } from '#test/rotation/load.ts';
 import { type Glewlwyd, startGlewlwyd } from './glewlwyd.ts';
 
 const patient = { timeoutMs: 150_000, everyMs: 500 };
@@ -49,6 +50,17 @@ const secretOf = async (clientId: string): Promise<unknown> => (await glewlwyd.c
 
 /** Before the rotation of both pools that the first test of rotation asks for. */
 let secretBefore: unknown;
+
+const loadOf = (name: string, scope: string): Load =>
+  startLoad({
+    kubeconfig: lab.cluster.kubeconfig,
+    issuer: glewlwyd.issuer,
+    caPem: glewlwyd.caPem,
+    pool: name,
+    parameters: { scope, resource: registry },
+    assertionAudience: 'TokenEndpoint',
+    every: 100,
+  });
 
 test.before(async () => {
   glewlwyd = await startGlewlwyd({ tokenTtl: 60 });
@@ -119,6 +131,8 @@ test.serial('rotation of a key: two, then the new one, in the same client', asyn
   const clientId = await clientOf('key-bots');
   const [before] = await glewlwyd.keyIdsOf(clientId);
   secretBefore = await secretOf(await clientOf('secret-bots'));
+  const load = loadOf('key-bots', 'artifacts:publish');
+  await load.started;
   await lab.kubectl(['annotate', 'identitypools', '--all', 'ci-identity.dev/rotate=today']);
   const seen = new Set<number>();
   await eventually(
@@ -131,6 +145,9 @@ test.serial('rotation of a key: two, then the new one, in the same client', asyn
     patient,
   );
   t.true(seen.has(2), 'both worked for a while');
+  const report = await load.stop();
+  assertUnharmed(t, 'Glewlwyd, keys', report);
+  t.deepEqual(Object.keys(report.byGeneration), ['1', '2']);
   const pod = await createPod(lab, 'payments-publisher-2-x7k2p-q0b4t-m1wz9', ['publisher']);
   t.is(claimsOf(await tokenOf(lab, pod, 'publisher'))['client_id'], clientId);
 });
@@ -144,7 +161,8 @@ test.serial('rotation of a secret: in place, inside a declared window, with the 
   );
   const pod = await createPod(lab, 'payments-reader-2-x7k2p-q0b4t-m1wz9', ['reader']);
   t.is(claimsOf(await tokenOf(lab, pod, 'reader', undefined, 60_000))['client_id'], clientId);
-  const { capabilities } = await statusOf(lab, 'identitypool/secret-bots');
+  const { capabilities, credential } = await statusOf(lab, 'identitypool/secret-bots');
+  t.regex((credential as { readonly gap?: string }).gap ?? '', /^\d+s$/, 'how long nothing could be minted');
   t.deepEqual((capabilities as { readonly variants?: unknown }).variants, ['TwoKeys', 'NewClient', 'InPlace']);
 });
 

@@ -16,6 +16,7 @@ import {
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
+import { assertUnharmed, startLoad } from '#test/rotation/load.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import type { Keycloak } from './keycloak.ts';
 import type { Realm } from './realm.ts';
@@ -126,6 +127,16 @@ export function testOperator(running: () => Keycloak): void {
 
   test.serial('rotation: two keys, then one, the registration token used up, the subject the same', async (t) => {
     const [before] = await realm.keyIdsOf(clientId);
+    const load = startLoad({
+      kubeconfig: lab.cluster.kubeconfig,
+      issuer: realm.issuer,
+      caPem: running().caPem,
+      pool: 'ci-bots',
+      parameters: { scope: 'artifacts:publish registry-audience' },
+      assertionAudience: 'Issuer',
+      every: 100,
+    });
+    await load.started;
     await lab.kubectl(['annotate', 'identitypool/ci-bots', 'ci-identity.dev/rotate=today']);
     const after = await eventually(
       'the client has one key, and it is another',
@@ -136,6 +147,9 @@ export function testOperator(running: () => Keycloak): void {
       { timeoutMs: 150_000, everyMs: 500 },
     );
     t.is(after.length, 1);
+    const report = await load.stop();
+    assertUnharmed(t, 'Keycloak, keys', report);
+    t.deepEqual(Object.keys(report.byGeneration), ['1', '2']);
     t.deepEqual(await realm.clientIds(), [clientId]);
     const pod = await createPod(lab, 'payments-deploy-2-x7k2p-q0b4t-m1wz9', ['publisher']);
     const claims = claimsOf(await tokenOf(lab, pod, 'publisher'));

@@ -7,7 +7,7 @@ import { Stage } from '#test/kill/story.ts';
 import { auditOf, condition, statusOf } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
-import type { LoadReport } from './load.ts';
+import { assertUnharmed } from './load.ts';
 import { type Program, Rotations } from './rotations.ts';
 
 let lab: Lab;
@@ -37,18 +37,6 @@ async function begin(name: string, spec: Readonly<Record<string, unknown>>): Pro
   const rotations = await Rotations.begin(stage, lab, name, spec);
   open.push(rotations);
   return rotations;
-}
-
-function unharmed(
-  t: { log(line: string): void; deepEqual(a: unknown, b: unknown): void; true(v: boolean, m?: string): void },
-  what: string,
-  report: LoadReport,
-): void {
-  t.log(
-    `${what}: ${report.requests} requests, ${report.failed.length} failed, ${report.overtaken} overtaken, longest interval ${report.longestInterval.toFixed(0)} ms, by generation ${JSON.stringify(report.byGeneration)}`,
-  );
-  t.deepEqual(report.failed, []);
-  t.true(report.longestInterval < 200, `a gap of 200 ms would have been seen: ${report.longestInterval} ms`);
 }
 
 const asked = { every: '2d', overlap: '1m' };
@@ -92,7 +80,7 @@ test.serial(
     );
     for (const remove of back) remove();
     await Promise.all(pools.map((one, index) => one.settled(1, ids[index] ?? '', 120_000)));
-    for (const [index, one] of pools.entries()) unharmed(t, ['keys', 'secrets'][index] ?? '', await one.stop());
+    for (const [index, one] of pools.entries()) assertUnharmed(t, ['keys', 'secrets'][index] ?? '', await one.stop());
     const columns = await lab.kubectl(['get', 'identitypools']);
     t.regex(columns, /NAME +READY +REASON +CLIENTS +GENERATION +CREDENTIAL AGE +NEXT ROTATION +AGE/);
     t.regex(columns, /keys +True +Ready +1 +2 +\d+[ms]\S* +20\d\d-\S+Z +\d/);
@@ -135,7 +123,7 @@ test.serial('401 for the new credential for a while: it is asked again, and the 
       (await rotations.record()).generations.some(({ n, state }) => n === 2 && state === 'Current') ? true : undefined,
     { timeoutMs: 60_000 },
   );
-  unharmed(t, 'late', await rotations.stop());
+  assertUnharmed(t, 'late', await rotations.stop());
 });
 
 test.serial(
@@ -175,7 +163,7 @@ test.serial(
       requests?: readonly { id: string; outcome: string }[];
     };
     t.is(requests?.find((one) => one.id === id)?.outcome, 'InProgress');
-    unharmed(t, 'never', await rotations.stop());
+    assertUnharmed(t, 'never', await rotations.stop());
   },
 );
 
@@ -213,7 +201,7 @@ test.serial(
     const own = lab.provider.clients().find(({ clientId }) => clientId === before?.clientId);
     t.false(own?.kids.includes(before?.credential.kid ?? ''));
     await lab.kubectl(['annotate', 'identitypool', 'leaked', 'ci-identity.dev/emergency-stop-']);
-    unharmed(t, 'leaked', await rotations.stop());
+    assertUnharmed(t, 'leaked', await rotations.stop());
   },
 );
 
@@ -242,5 +230,5 @@ test.serial('requests: set back, withdrawn by GitOps, changed twice quickly', as
     generations.length <= 2 && (generations.at(-1)?.n ?? 0) <= 2,
     JSON.stringify(generations.map(({ n, state }) => `${n} ${state}`)),
   );
-  unharmed(t, 'requests', await rotations.stop());
+  assertUnharmed(t, 'requests', await rotations.stop());
 });

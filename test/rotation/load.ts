@@ -63,3 +63,21 @@ export function startLoad(options: LoadOptions): Load {
     },
   };
 }
+
+/** What a rotation must not change; and that the load was dense enough to see a gap of 200 ms. */
+export function assertUnharmed(
+  t: {
+    log(line: string): void;
+    deepEqual(a: unknown, b: unknown): unknown;
+    true(holds: boolean, why?: string): unknown;
+  },
+  what: string,
+  report: LoadReport,
+): void {
+  const { requests, failed, overtaken, longestInterval, byGeneration } = report;
+  t.log(
+    `${what}: ${requests} requests, ${failed.length} failed, ${overtaken} overtaken, longest interval ${longestInterval.toFixed(0)} ms, by generation ${JSON.stringify(byGeneration)}`,
+  );
+  t.deepEqual(failed, []);
+  t.true(longestInterval < 200, `a gap of 200 ms would have been seen: ${longestInterval} ms`);
+}
