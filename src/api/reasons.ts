@@ -55,6 +55,7 @@ export const reasons = {
   RegistrationCredentialMissing: 'The operator has no credential for registering clients at this issuer.',
   RegistrationCredentialRefused: 'The provider refuses the credential with which clients are registered.',
   RegistrationCredentialValid: 'Nothing speaks against the credential with which clients are registered.',
+  RegistrationCredentialExpiring: 'The credential with which clients are registered expires soon, or has expired.',
   NotNeeded: 'The object does not need this.',
   RegistrationAccessTokenLost: 'The token that manages one client was lost together with an answer; minting goes on.',
   RestoredState: 'The provider knows a later generation than our record: the cluster was restored from a backup.',

@@ -9,6 +9,7 @@ import type { IdentityFacts } from '../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../domain/status/policy.ts';
 import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
 import { usableLife } from '../domain/token.ts';
+import type { Issuer } from '../providers/issuers.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
@@ -50,6 +51,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const capabilities = providers.capabilities(issuer);
   const outage = sources.troubles.outage(issuer);
   const existing = sources.handIns.existing(pool);
+  const registrationExpires = expiryOfRegistration(providers.issuer(issuer));
   const clockOffset = providers.issuer(issuer)?.clockOffset();
   const clients = sources.targets.ofPool(name).map((record) => clientView(sources, pool, record));
   const leaving = clients.some(({ wanted, record }) => !wanted && record !== undefined);
@@ -60,6 +62,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     issuerConfigured: providers.isConfigured(issuer),
     registrationCredential:
       pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
+    ...(registrationExpires === undefined ? {} : { registrationExpires }),
     ...(existing === undefined ? {} : { existing }),
     rotateEvery: rotateEvery(pool),
     managementFallback: providers.managementCredentialKnown(issuer),
@@ -72,6 +75,10 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(clockOffset === undefined ? {} : { clockOffset }),
     ...(writtenAt === undefined ? {} : { writtenAt }),
   };
+}
+
+function expiryOfRegistration(issuer: Issuer | undefined): Instant | undefined {
+  return issuer?.expiries().find(([what]) => what === 'RegistrationToken')?.[1];
 }
 
 export function policyFacts(

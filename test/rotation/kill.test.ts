@@ -3,7 +3,7 @@
  * with the answer lost although the provider acted. Under a load of token requests that must not notice. Which effects there are is counted
  * in a rotation that nobody disturbs, so a new step cannot be forgotten.
  *
- * By default a sample, chosen by a printed seed; `ROTATION_ALL=1` (`npm run test:rotation`) takes all, `ROTATION_SEED=…` repeats a choice.
+ * By default a sample, chosen by a printed seed; `ROTATION_ALL=1` (`npm run test:rotation`) takes all, `ROTATION_SEED=…` repeats a choice, `ROTATION_SAMPLE=…` sets its size.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import test from 'ava';
@@ -98,7 +98,7 @@ function pointsOf({ effects, lost, refusals }: Variant): readonly Point[] {
 }
 
 const seed = process.env['ROTATION_SEED'] ?? randomBytes(4).toString('hex');
-const sampleSize = 7;
+const sampleSize = Number(process.env['ROTATION_SAMPLE'] ?? 7);
 
 function chosen(variant: Variant): readonly Point[] {
   const all = pointsOf(variant);
@@ -134,7 +134,7 @@ test.after.always(async () => {
 for (const variant of variants) {
   test.serial(`${variant.name}: killed at every step of a rotation, nobody notices`, async (t) => {
     const points = chosen(variant);
-    t.timeout(120_000 + points.length * 60_000);
+    t.timeout(300_000 + points.length * 240_000);
     t.is(spoilt, undefined);
     spoilt = variant.name;
     let program: Program = stage.program();

@@ -134,7 +134,7 @@ export class Rotations {
   }
 
   /** Waits until nothing is left to do, and looks at the provider all the while. Throws with what is not as it has to be. */
-  async settled(before: number, id: string, timeoutMs = 60_000): Promise<void> {
+  async settled(before: number, id: string, timeoutMs = 240_000): Promise<void> {
     let most = 0;
     await eventually(
       `rotation ${id} has come to its end`,

@@ -1,6 +1,6 @@
 import { managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
-import { day, type Instant, plus } from '../../clock.ts';
+import { day, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import { isForeign, tagText } from '../client/generations.ts';
 import { isUnmanaged } from '../client/management.ts';
@@ -146,7 +146,10 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
   return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, 'a proven credential mints.'));
 }
 
-export function registrationCredential(facts: PoolFacts): Draft {
+/** So long before it expires somebody hears of it: rotation day must not be the day on which it is found. */
+const warnBefore = 28 * day;
+
+export function registrationCredential(facts: PoolFacts, now: Instant): Draft {
   const type = 'RegistrationCredentialValid';
   const refused = facts.clients.find(({ failure }) => failure?.reason === 'RegistrationCredentialRefused');
   if (refused?.failure !== undefined) return failed(type, facts, refused, refused.failure);
@@ -164,13 +167,20 @@ export function registrationCredential(facts: PoolFacts): Draft {
         ),
       );
     case 'Present':
-      return draft(
-        type,
-        'True',
-        'RegistrationCredentialValid',
-        say(facts, 'the credential for registering clients is there and was not refused.'),
-      );
+      return present(facts, now);
   }
+}
+
+function present(facts: PoolFacts, now: Instant): Draft {
+  const { registrationExpires: at } = facts;
+  const type = 'RegistrationCredentialValid';
+  if (at === undefined || now < plus(at, -warnBefore)) {
+    const fine = 'the credential for registering clients is there and was not refused.';
+    return draft(type, 'True', 'RegistrationCredentialValid', say(facts, fine));
+  }
+  const when = at <= now ? 'expired' : 'expires';
+  const why = `the credential for registering clients ${when} at ${toRfc3339(at)}. Make a new one at ${issuerOf(facts)} and put it into the Secret that registrationTokenRef names; clients that exist go on without it.`;
+  return draft(type, at <= now ? 'False' : 'True', 'RegistrationCredentialExpiring', say(facts, why));
 }
 
 /** Whether a client that is gone may be replaced without anybody's doing. */
@@ -181,7 +191,11 @@ export function mayReplace({ pool }: PoolFacts): boolean {
 /** When time alone changes what is said: a credential becomes overdue, an old one has had its overlap. */
 export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
   const wanted = facts.clients.filter((client) => client.wanted);
-  const moments = wanted.flatMap((client) => [...ofSchedule(facts, client), ...ofOverlap(client)]);
+  const expires = facts.registrationExpires;
+  const moments = [
+    ...wanted.flatMap((client) => [...ofSchedule(facts, client), ...ofOverlap(client)]),
+    ...(expires === undefined ? [] : [plus(expires, -warnBefore), expires]),
+  ];
   return moments.filter((moment) => moment > now).toSorted((a, b) => a - b)[0];
 }
 

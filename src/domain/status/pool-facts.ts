@@ -42,6 +42,8 @@ export interface PoolFacts extends StatusFacts {
   readonly issuerConfigured: boolean;
   /** `NotNeeded`: the issuer is configured without one, or the client was registered by hand. */
   readonly registrationCredential: 'Present' | 'Missing' | 'NotNeeded';
+  /** When it expires, where it says so itself (a JWT); how often it may still be used nobody can see. */
+  readonly registrationExpires?: Instant;
   /** With `client.existing`: what its Secret holds. */
   readonly existing?: ExistingCredential;
   /** `rotation.every`. */

@@ -80,7 +80,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   const parts = [
     existingRegistered(facts) ?? registered(facts),
     existingCredential(facts, now) ?? credentialCurrent(facts, now),
-    registrationCredential(facts),
+    registrationCredential(facts, now),
     authenticating(facts, now),
   ];
   const blocked = blockedBy(facts);

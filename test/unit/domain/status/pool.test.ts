@@ -504,6 +504,22 @@ test('what stands in the way of a rotation is said long before it is due', (t) =
   );
 });
 
+test('a registration credential that expires is found weeks before', (t) => {
+  const said = (days: number): string => {
+    const status = poolStatus(poolFacts({ registrationExpires: plus(now, days * day) }), now);
+    return `${brief(status).split(' ').at(-1) ?? ''} ${messageOf(status, 'RegistrationCredentialValid')}`;
+  };
+  t.regex(said(29), /True\/RegistrationCredentialValid /);
+  t.regex(
+    said(28),
+    /True\/RegistrationCredentialExpiring .* expires at 2026-12-22T12:00:00Z\. Make a new one at https:/,
+  );
+  t.regex(
+    said(-1),
+    /False\/RegistrationCredentialExpiring .* expired at 2026-11-23T12:00:00Z\..* clients that exist go on without it/,
+  );
+});
+
 test('the gap of a rotation in place is shown', (t) => {
   t.is(poolStatus(poolFacts({ clients: [client({ record: record({ gap: 1_400 }) })] }), now).credential?.gap, '1s');
 });
