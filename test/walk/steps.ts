@@ -88,8 +88,8 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
       const [pod] = walk.pods.splice(random.below(walk.pods.length), 1);
       if (pod === undefined) return;
       const path = podPath(pod.namespace, pod.name);
-      const phase = random.pick([undefined, undefined, 'Succeeded', 'Failed']);
-      if (phase === undefined) return walk.admin.send('DELETE', path, { gracePeriodSeconds: 0 });
+      const phase = random.pick(['Deleted', 'Deleted', 'Succeeded', 'Failed']);
+      if (phase === 'Deleted') return walk.admin.send('DELETE', path, { gracePeriodSeconds: 0 });
       walk.ended.push(pod);
       return walk.edit(`${path}/status`, (raw) => void ((raw as unknown as Edited).status = { phase }));
     },

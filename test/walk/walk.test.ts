@@ -23,6 +23,7 @@ test.before(async () => {
   lab = await startLab({ tokenLifetime: 30, deliveryLag: '2s' });
   // A lost answer would take the management token along for good; that is a story of its own (test/kill).
   lab.provider.settings.rotateManagementToken = false;
+  walk = await Walk.open(lab);
 });
 
 test.after.always(async () => {
@@ -34,10 +35,10 @@ test.serial(`${length} random steps`, async (t) => {
   t.timeout(length * 3_000 + 300_000);
   t.log(`WALK_SEED=${seed} WALK_STEPS=${length}`);
   const random = new Random(seed);
-  walk = await Walk.begin(lab, random);
   const trail: string[] = [];
   const rests: number[] = [];
   try {
+    await walk.begin(random);
     for (let n = 1; n <= length; n += 1) {
       trail.push(await walk.step(random));
       await new Promise((resolve) => setTimeout(resolve, random.below(250)));

@@ -54,14 +54,19 @@ export class Walk {
     });
   }
 
-  static async begin(lab: Lab, random: Random): Promise<Walk> {
+  static async open(lab: Lab): Promise<Walk> {
     const proxy = await startFaultProxyOf(lab.cluster);
     const kubeconfig = await lab.cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller', proxy.url);
-    const walk = new Walk(lab, proxy, kubeconfig);
-    for (let n = 0; n < replicas; n += 1) walk.#start();
-    await lab.guarded();
-    await lab.apply(...beginning(lab.provider.issuer, random));
-    return walk;
+    return new Walk(lab, proxy, kubeconfig);
+  }
+
+  /** The replicas lead and follow, and the first objects are there. */
+  async begin(random: Random): Promise<void> {
+    for (let n = 0; n < replicas; n += 1) this.#start();
+    const leads = (): boolean => this.#everyProcess.some((process) => process.log().includes('"leading"'));
+    await eventually('one replica leads', () => (leads() ? true : undefined), { timeoutMs: 90_000 });
+    await this.lab.guarded();
+    await this.lab.apply(...beginning(this.lab.provider.issuer, random));
   }
 
   nextNumber(): number {
