@@ -1,5 +1,5 @@
 import { deliverySecretName } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, earliest, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, earliest, second, toRfc3339 } from '../clock.ts';
 import type { Decision } from '../decision.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
@@ -14,6 +14,7 @@ import type { RecordStore } from '../kube/records.ts';
 import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
+import type { AuditFacts } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
@@ -154,7 +155,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       outcome: action.content === 'Error' ? 'Failure' : 'Success',
       reason,
       ...(action.content === 'Error' ? { message: action.error.message } : {}),
-      ...(action.content === 'Token' && newest !== undefined ? { token_sha256: newest.sha256 } : {}),
+      ...(action.content === 'Token' && newest !== undefined ? tokenFacts(newest) : {}),
     });
     const mintedHere = newest !== undefined && s.seenSince !== undefined && newest.minted >= s.seenSince;
     const first = action.content === 'Token' && mintedHere && s.record?.tokens.length === 1 && before === undefined;
@@ -263,4 +264,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       else await this.#o.records.write(name, next, s.record, bounded);
     });
   }
+}
+
+/** What a build holds from now on; said at each delivery, because a process that was killed may not have told that it minted. */
+function tokenFacts({ sha256, ask, exp, generation }: Token): Partial<AuditFacts> {
+  const { scopes, audiences } = ask;
+  return { token_sha256: sha256, scopes, audiences, expires_at: toRfc3339(exp), generation };
 }

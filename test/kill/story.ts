@@ -82,7 +82,7 @@ class Program {
   readonly #lab: Lab;
   readonly #all: OperatorProcess[];
   #now: OperatorProcess;
-  #died = 0;
+  readonly #deaths: number[] = [];
   #surprise: Error | undefined;
   #over = false;
 
@@ -95,7 +95,12 @@ class Program {
   /** How often it was killed; throws when it ended in another way. */
   get died(): number {
     if (this.#surprise !== undefined) throw this.#surprise;
-    return this.#died;
+    return this.#deaths.length;
+  }
+
+  /** When it was killed, in epoch milliseconds. */
+  get deaths(): readonly number[] {
+    return this.#deaths;
   }
 
   log(): string {
@@ -130,7 +135,7 @@ class Program {
   }
 
   async #ended({ code, signal }: Awaited<OperatorProcess['exited']>): Promise<void> {
-    if (signal === 'SIGKILL') this.#died += 1;
+    if (signal === 'SIGKILL') this.#deaths.push(Date.now());
     else this.#surprise ??= new Error(`the program ended with code ${code}, signal ${signal}`);
     try {
       await this.#release();
@@ -169,6 +174,7 @@ export class Stage {
       provider: lab.provider,
       auditStreams: () => this.#processes.map((process) => process.audit()),
       logs: () => this.#processes.map((process) => process.log()),
+      deaths: () => this.#programs.flatMap((program) => program.deaths),
     });
   }
 
