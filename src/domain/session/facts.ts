@@ -13,7 +13,7 @@ import { type SessionRecord, clientOf } from './record.ts';
 /** Temporary trouble after admission is told to the build after this long. */
 export const patience: Milliseconds = 5 * minute;
 
-/** After a take-over, how long a Mint may take before an old pod is told that it waits too long. */
+/** After a take-over, how long a Mint may take before an old pod is told that it waits too long, and before nothing is waited for. */
 const takeOverPause: Milliseconds = 30 * second;
 
 export function newestOf(record: SessionRecord): Token {
@@ -139,6 +139,20 @@ export function mintable(s: SessionSnapshot): Mintable | undefined {
   return { ask: s.access.value.ask, hash: s.access.value.hash, client: s.client.value };
 }
 
+/**
+ * A new process has not looked at the guard or the clients yet, so whether a successor can be had is open. Only for a moment: what is no
+ * longer allowed must go in any case.
+ */
+export function isLearning(s: SessionSnapshot, now: Instant): boolean {
+  const until = learnsUntil(s);
+  return until !== undefined && now < until;
+}
+
+function learnsUntil(s: SessionSnapshot): Instant | undefined {
+  const isOpen = s.guard.is === 'Unknown' || s.client.is === 'Unknown';
+  return isOpen && s.seenSince !== undefined ? plus(s.seenSince, takeOverPause) : undefined;
+}
+
 export function hasRoom(s: SessionSnapshot): boolean {
   return (s.record?.tokens.length ?? 0) < mostTokens;
 }
@@ -210,6 +224,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     start && plus(start, s.maxSessionAge),
     supersededGoFrom(s),
     missesDeliveryFrom(s),
+    learnsUntil(s),
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));

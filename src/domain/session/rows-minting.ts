@@ -12,6 +12,7 @@ import {
   hasRoom,
   needsDelivery,
   isDue,
+  isLearning,
   isMoved,
   isNarrowed,
   mayNotUse,
@@ -92,7 +93,7 @@ const first: SessionRow = {
 
 /**
  * Narrowed, and no successor can be had: the Mint failed, three tokens are held, or nothing mints. Then the token goes without one. A row of
- * its own, because a row that failed is held back and this must not wait.
+ * its own, because a row that failed is held back and this must not wait. A new process looks first: it waits in *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {
   name: 'withdrawn',
@@ -133,7 +134,8 @@ export const mintingRows: readonly SessionRow[] = [
 
 /** A live session that has something to do which needs no new token, or that must lose the one it has. */
 function isBusy(s: SessionSnapshot, now: Instant): boolean {
-  return usableToken(s) !== undefined && (needsDelivery(s, now) || isNarrowed(s, now));
+  if (usableToken(s) === undefined) return false;
+  return isNarrowed(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
 }
 
 function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'PodOlderThanGuard' | undefined {

@@ -679,6 +679,30 @@ const cases: readonly Case[] = [
     action: 'Forbid',
   },
   {
+    row: 'guard',
+    title: 'narrowed, and a new process has not looked at the guard yet: the build keeps its token for a moment',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, guard: { is: 'Unknown' }, seenSince: noon }),
+    now: plus(noon, 29 * second),
+  },
+  {
+    row: 'withdrawn',
+    title: 'narrowed, and nobody knows of the guard for too long',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, guard: { is: 'Unknown' }, seenSince: noon }),
+    now: plus(noon, 30 * second),
+    action: 'Forbid',
+  },
+  {
+    row: 'withdrawn',
+    title: 'narrowed, and a new process knows that the guard is gone',
+    s: buildLiveSnapshot({
+      access: { is: 'Seen', value: narrowedTo },
+      guard: { is: 'Missing', objects: ['x'] },
+      seenSince: noon,
+    }),
+    now: plus(noon, second),
+    action: 'Forbid',
+  },
+  {
     row: 'withdrawn',
     title: 'narrowed, and three tokens are held',
     s: buildLiveSnapshot({
