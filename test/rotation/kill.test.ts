@@ -3,7 +3,8 @@
  * with the answer lost although the provider acted. Under a load of token requests that must not notice. Which effects there are is counted
  * in a rotation that nobody disturbs, so a new step cannot be forgotten.
  *
- * By default a sample, chosen by a printed seed; `ROTATION_ALL=1` (`npm run test:rotation`) takes all, `ROTATION_SEED=…` repeats a choice, `ROTATION_SAMPLE=…` sets its size.
+ * By default a sample, chosen by a printed seed; `ROTATION_ALL=1` (`npm run test:rotation`) takes all, `ROTATION_SEED=…` repeats a choice,
+ * `ROTATION_SAMPLE=…` sets its size, and `ROTATION_POINTS='TwoKeys, client.Prove.record before (2); …'` names the points as the test prints them.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import test from 'ava';
@@ -11,6 +12,7 @@ import { type EffectName, sessionEffects, statusEffects } from '#src/controllers
 import { Stage } from '#test/kill/story.ts';
 import type { Endpoint, Fault } from '#test/providers/oidc-provider-faults.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
+import { assertUnharmed } from './load.ts';
 import { clientEffectsOf, type Program, Rotations } from './rotations.ts';
 
 interface Variant {
@@ -99,10 +101,16 @@ function pointsOf({ effects, lost, refusals }: Variant): readonly Point[] {
 
 const seed = process.env['ROTATION_SEED'] ?? randomBytes(4).toString('hex');
 const sampleSize = Number(process.env['ROTATION_SAMPLE'] ?? 7);
+const named = process.env['ROTATION_POINTS']?.split(';').map((name) => name.trim());
+
+function nameOf(variant: Variant, { effect, moment, time }: Point): string {
+  return `${variant.name}, ${effect} ${moment}${time === 1 ? '' : ` (${time})`}`;
+}
 
 function chosen(variant: Variant): readonly Point[] {
   const all = pointsOf(variant);
   if (process.env['ROTATION_ALL'] === '1') return all;
+  if (named !== undefined) return all.filter((point) => named.includes(nameOf(variant, point)));
   const order = ({ effect, moment, time }: Point): string =>
     createHash('sha256').update(`${seed} ${variant.name} ${effect} ${moment} ${time}`).digest('hex');
   return all.toSorted((a, b) => order(a).localeCompare(order(b))).slice(0, sampleSize);
@@ -116,7 +124,7 @@ let spoilt: string | undefined;
 test.before(async (t) => {
   t.timeout(180_000);
   t.log(`ROTATION_SEED=${seed}`);
-  // A PUT that gives a new management token takes it along when its answer is lost; `lost-token.test.ts` is about that.
+  // A PUT that gives a new management token takes it along when its answer is lost; `test/clients/ownership.test.ts` is about that.
   lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
   lab.provider.settings.rotateManagementToken = false;
   stage = new Stage(lab);
@@ -134,6 +142,7 @@ test.after.always(async () => {
 for (const variant of variants) {
   test.serial(`${variant.name}: killed at every step of a rotation, nobody notices`, async (t) => {
     const points = chosen(variant);
+    if (points.length === 0) return void t.pass('none of the named points is of this variant');
     t.timeout(300_000 + points.length * 240_000);
     t.is(spoilt, undefined);
     spoilt = variant.name;
@@ -153,10 +162,9 @@ for (const variant of variants) {
     for (const point of points) deaths += await killedAt(t, variant, rotations, point);
     const report = await rotations.stop();
     t.log(
-      `${variant.name}: ${points.length} points, ${deaths} deaths, generation ${generation} to ${(await rotations.record()).generations[0]?.n}; ${report.requests} requests, ${report.failed.length} failed, ${report.overtaken} overtaken, longest interval ${report.longestInterval.toFixed(0)} ms`,
+      `${variant.name}: ${points.length} points, ${deaths} deaths, generation ${generation} to ${(await rotations.record()).generations[0]?.n}`,
     );
-    t.deepEqual(report.failed, []);
-    t.true(report.longestInterval < 200, `a gap of 200 ms would have been seen: ${report.longestInterval} ms`);
+    assertUnharmed(t, variant.name, report);
     t.true(Object.keys(report.byGeneration).length > points.length / 2, 'the load saw the generations come and go');
     spoilt = undefined;
   });
@@ -182,9 +190,10 @@ async function killedAt(
   t: { log(line: string): void; is: (a: unknown, b: unknown, message?: string) => boolean },
   variant: Variant,
   rotations: Rotations,
-  { effect, moment, time }: Point,
+  point: Point,
 ): Promise<number> {
-  const what = `${variant.name}, ${effect} ${moment}${time === 1 ? '' : ` (${time})`}`;
+  const { effect, moment, time } = point;
+  const what = nameOf(variant, point);
   const before = (await rotations.record()).generations.at(-1)?.n ?? 0;
   const id = await rotations.ask(true);
   const lost = variant.lost[effect];

@@ -116,13 +116,13 @@ test.serial('401 for the new credential for a while: it is asked again, and the 
   t.timeout(180_000);
   const rotations = await begin('late', { rotation: asked });
   lab.provider.faults.add({ endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } });
-  await rotations.ask(true);
-  await eventually(
-    'generation 2 mints',
-    async () =>
-      (await rotations.record()).generations.some(({ n, state }) => n === 2 && state === 'Current') ? true : undefined,
-    { timeoutMs: 60_000 },
+  const id = await rotations.ask(true);
+  await rotations.settled(1, id, 90_000);
+  const refused = auditOf({ audit: () => stage.auditText() }).filter(
+    ({ pool, event, outcome, generation }) =>
+      pool === 'late' && event === 'Proved' && outcome === 'Failure' && generation === 2,
   );
+  t.is(refused.length, 1, 'the new credential was refused once');
   assertUnharmed(t, 'late', await rotations.stop());
 });
 

@@ -22,6 +22,9 @@ interface Endpoints {
   readonly token_endpoint: string;
 }
 
+/** Milliseconds without a working credential that have to be noticed. */
+const gap = 200;
+
 const recordsPath =
   '/api/v1/namespaces/ci-identity-system/secrets?labelSelector=ci-identity.dev%2Fkind%3Dclient&watch=1';
 
@@ -58,7 +61,7 @@ async function run(options: LoadOptions): Promise<void> {
   const endpoints = await discover(provider, options.issuer);
   const failed: string[] = [];
   const byGeneration: Record<string, number> = {};
-  let [requests, overtaken, longestInterval] = [0, 0, 0];
+  let [requests, overtaken, longestInterval, watched, hidden] = [0, 0, 0, 0, 0];
   let last: number | undefined;
   const open = new Set<Promise<void>>();
   const ask = async (by: Generation): Promise<void> => {
@@ -75,7 +78,11 @@ async function run(options: LoadOptions): Promise<void> {
   const timer = setInterval(() => {
     if (current === undefined) return;
     const now = performance.now();
-    if (last !== undefined) longestInterval = Math.max(longestInterval, now - last);
+    if (last !== undefined) {
+      longestInterval = Math.max(longestInterval, now - last);
+      watched += now - last;
+      hidden += Math.max(0, now - last - gap);
+    }
     last = now;
     requests += 1;
     const asked = ask(current).finally(() => open.delete(asked));
@@ -85,7 +92,14 @@ async function run(options: LoadOptions): Promise<void> {
     clearInterval(timer);
     void Promise.all(open).then(() => {
       over.abort();
-      const report: LoadReport = { requests, failed, overtaken, longestInterval, byGeneration };
+      const report: LoadReport = {
+        requests,
+        failed,
+        overtaken,
+        longestInterval,
+        unwatched: watched === 0 ? 1 : hidden / watched,
+        byGeneration,
+      };
       process.send?.(report);
     });
   });

@@ -1,4 +1,5 @@
 /** One pool with a running build, rotated again and again while the program dies; and what has to be true after each time. */
+import { createHash } from 'node:crypto';
 import type { EffectName } from '#src/controllers/effect-names.ts';
 import {
   type Pod,
@@ -9,6 +10,7 @@ import {
   policy,
   pool,
   registry,
+  sessions,
   statusOf,
 } from '#test/api/operator-lab.ts';
 import type { Stage } from '#test/kill/story.ts';
@@ -30,6 +32,7 @@ export interface ClientRecord {
   readonly possibleOrphans?: number;
   readonly emergency?: number;
   readonly revoking?: unknown;
+  readonly observed?: unknown;
 }
 
 interface Request {
@@ -95,6 +98,10 @@ export class Rotations {
     });
     const rotations = new Rotations(stage, lab, name, owner, pod, load);
     await rotations.#token();
+    // The first look at a new client is none of the rotation.
+    await eventually(`the client of ${name} was looked at`, async () =>
+      (await rotations.record()).observed === undefined ? undefined : true,
+    );
     return rotations;
   }
 
@@ -204,8 +211,30 @@ export class Rotations {
   async #token(): Promise<void> {
     const { provider } = this.#lab;
     await eventually('the token of the build is honoured', async () => {
-      const { token } = (await deliveryOf(this.#lab, this.#pod, this.#pool)).files;
-      return provider.liveTokens().some(({ value }) => value === token) ? true : undefined;
+      const { files } = await deliveryOf(this.#lab, this.#pod, this.#pool);
+      if (provider.liveTokens().some(({ value }) => value === files['token'])) return true;
+      throw new Error(await this.#whyNot(files));
+    });
+  }
+
+  /** What the file, the record and the provider say of a build without a token; nothing of it is secret in a test. */
+  async #whyNot({ token, ...others }: Readonly<Record<string, string>>): Promise<string> {
+    const held = (await sessions(this.#lab)).find(({ pod }) => pod.uid === this.#pod.uid)?.tokens ?? [];
+    const digest = createHash('sha256')
+      .update(token ?? '')
+      .digest('hex');
+    const revoked = this.#lab.provider.revokedTokens().find(({ sha256 }) => sha256 === digest);
+    const seen = this.#lab.provider.liveTokens().map(({ sha256 }) => sha256);
+    return JSON.stringify({
+      now: Date.now(),
+      file: token === undefined ? others : digest.slice(0, 8),
+      revokedAt: revoked?.at,
+      record: held.map(({ sha256, end, exp }) => ({
+        sha256: sha256.slice(0, 8),
+        end,
+        exp,
+        honoured: seen.includes(sha256),
+      })),
     });
   }
 }
