@@ -7,6 +7,7 @@ import {
   deliveryOf,
   identity,
   identityReady,
+  isLive,
   policy,
   pool,
   registry,
@@ -142,13 +143,14 @@ export class Rotations {
 
   /** Waits until nothing is left to do, and looks at the provider all the while. Throws with what is not as it has to be. */
   async settled(before: number, id: string, timeoutMs = 240_000): Promise<void> {
-    let most = 0;
+    let [most, unserved] = [0, 0];
     await eventually(
       `rotation ${id} has come to its end`,
       async () => {
         const record = await this.record();
         most = Math.max(most, ...this.#clients().map(({ kids }) => kids.length));
         this.#orphans = Math.max(this.#orphans, record.possibleOrphans ?? 0);
+        if (await this.#isUnserved()) unserved += 1;
         const broken = [...this.#broken(record, before), ...(await this.#unsaid(id))];
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
@@ -156,7 +158,21 @@ export class Rotations {
       { timeoutMs, everyMs: 60 },
     );
     if (most > mostKeys) throw new Error(`the provider had ${most} keys of one client at once`);
+    if (unserved > 0) throw new Error(`${unserved} times the file of the build held a token that was not honoured`);
     await this.#token();
+  }
+
+  /** Twice the same token that the provider does not honour: it did not just give way to another one. */
+  async #isUnserved(): Promise<boolean> {
+    const first = await this.#file();
+    return !isLive(this.#lab.provider, first) && (await this.#file()) === first;
+  }
+
+  async #file(): Promise<string> {
+    const { namespace, name } = this.#pod;
+    const secret = `/api/v1/namespaces/${namespace}/secrets/ci-identity-${this.#pool}.${name}`;
+    const { data } = (await this.stage.get(secret)) as { readonly data?: Readonly<Record<string, string>> };
+    return Buffer.from(data?.['token'] ?? '', 'base64').toString('utf8');
   }
 
   /** The answer to a registration was lost, and with it a secret: the pool says what a person can do. */
@@ -173,7 +189,7 @@ export class Rotations {
   }
 
   #broken(record: ClientRecord, before: number): readonly string[] {
-    const { generations, intent, emergency, revoking } = record;
+    const { generations, intent, emergency, revoking, observed } = record;
     const [only, ...others] = generations;
     const broken: string[] = [];
     if (only?.state !== 'Current' || others.length > 0)
@@ -181,6 +197,7 @@ export class Rotations {
     if ((only?.n ?? 0) <= before) broken.push(`generation ${only?.n ?? 0} is not a new one`);
     if (intent !== undefined) broken.push(`an open ${intent.call}`);
     if (emergency !== undefined || revoking !== undefined) broken.push('the emergency goes on');
+    if (observed === undefined) broken.push('the client was not looked at yet');
     const clients = this.#clients();
     if (clients.length > 1 + this.#orphans)
       broken.push(`the provider keeps ${clients.length} clients, admitted are ${this.#orphans} orphans`);
@@ -212,7 +229,7 @@ export class Rotations {
     const { provider } = this.#lab;
     await eventually('the token of the build is honoured', async () => {
       const { files } = await deliveryOf(this.#lab, this.#pod, this.#pool);
-      if (provider.liveTokens().some(({ value }) => value === files['token'])) return true;
+      if (isLive(provider, files['token'] ?? '')) return true;
       throw new Error(await this.#whyNot(files));
     });
   }
