@@ -165,6 +165,8 @@ export class Stage {
   readonly #api: Api;
   readonly #processes: OperatorProcess[] = [];
   readonly #programs: Program[] = [];
+  /** The provider fails for as long as this phase of the story lasts. */
+  #away = false;
 
   constructor(lab: Lab) {
     this.lab = lab;
@@ -174,6 +176,7 @@ export class Stage {
       provider: lab.provider,
       auditStreams: () => this.#processes.map((process) => process.audit()),
       logs: () => this.#processes.map((process) => process.log()),
+      away: () => this.#away,
       deaths: () => this.#programs.flatMap((program) => program.deaths),
     });
   }
@@ -272,7 +275,9 @@ export class Stage {
     Object.assign(provider.settings, settings);
     const enter = (phase: Phase): void => {
       provider.faults.clear();
-      for (const { fault, tokenLifetime } of troubles.filter((trouble) => trouble.phase === phase)) {
+      const here = troubles.filter((trouble) => trouble.phase === phase);
+      this.#away = here.some(({ fault }) => fault !== undefined && fault.times === undefined);
+      for (const { fault, tokenLifetime } of here) {
         if (fault !== undefined) provider.faults.add(fault);
         if (tokenLifetime !== undefined) provider.settings.tokenTtl = tokenLifetime;
       }

@@ -2,6 +2,7 @@
  * An independent auditor: looks at raw objects of the API server, at the provider's own records and at the audit streams, and says which
  * promise is broken. It shares no code with the program on purpose. Everything it says holds for a settled system; ask again until it is.
  */
+import type { Condition } from '#src/api/meta.ts';
 import { createHash } from 'node:crypto';
 import type { LiveToken, ProviderClient } from '#test/providers/oidc-provider.ts';
 
@@ -23,6 +24,8 @@ export interface AuditorSources {
    * is ready.
    */
   entitled?(world: World, pod: Raw, identity: string): readonly string[];
+  /** The provider fails until further notice: pools may say that it is unavailable. */
+  away?(): boolean;
   /** When processes were killed (milliseconds since the epoch): a line about the last moment before may be missing. */
   deaths?(): readonly number[];
 }
@@ -71,7 +74,7 @@ export interface Raw {
     readonly phase?: string;
     readonly observedGeneration?: number;
     readonly clients?: { readonly possibleOrphans?: number };
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+    readonly conditions?: readonly Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[];
   };
 }
 
@@ -160,7 +163,7 @@ export class Auditor {
       if (epoch > facts.epoch) broken.push(`record ${name} is of epoch ${epoch}, the lease of ${facts.epoch}`);
     clientFindings(facts, this.#admitted, broken);
     sessionFindings(facts, this.#scopesOf(facts), broken);
-    if (this.#sources.entitled === undefined) statusFindings(facts, broken);
+    if (this.#sources.entitled === undefined) statusFindings(facts, this.#sources.away?.() === true, broken);
     else observedFindings(facts, broken);
     lineFindings(facts, this.#sources.provider.revokedTokens(), this.#sources.deaths?.() ?? [], broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
@@ -360,7 +363,7 @@ function unknownTokens({ sessions, live, lines }: Facts): readonly LiveToken[] {
 }
 
 /** What people are shown: everything ready, nothing on its way out. */
-function statusFindings({ pools, identities, policies }: Facts, broken: string[]): void {
+function statusFindings({ pools, identities, policies }: Facts, away: boolean, broken: string[]): void {
   const all = [
     ['pool', 'Ready', pools] as const,
     ['identity', 'Ready', identities] as const,
@@ -370,7 +373,10 @@ function statusFindings({ pools, identities, policies }: Facts, broken: string[]
     for (const { metadata, status } of objects) {
       const condition = status?.conditions?.find((one) => one.type === type);
       if (metadata.deletionTimestamp !== undefined) broken.push(`${what} ${metadata.name} is on its way out`);
-      else if (condition?.status !== 'True')
+      else if (
+        condition?.status !== 'True' &&
+        !(away && what === 'pool' && condition?.reason === 'ProviderUnavailable')
+      )
         broken.push(`${what} ${metadata.name} is not ${type}: ${condition?.message ?? 'no condition'}`);
     }
   }
