@@ -74,9 +74,12 @@ const variants: readonly Variant[] = [
   },
 ];
 
-/** What the build's session and the pool's status come by in an emergency; how often depends on the hour. */
+/**
+ * What the build's session and the pool's status come by in an emergency; how often depends on the hour. Not a token that is thrown away,
+ * nor the question that only a renewal asks: `test/kill` is about those.
+ */
 const others: readonly EffectName[] = [
-  ...sessionEffects.Mint.filter((effect) => effect !== 'session.Mint.revoke'),
+  ...sessionEffects.Mint.filter((effect) => effect !== 'session.Mint.revoke' && effect !== 'session.Mint.introspect'),
   ...sessionEffects.Revoke,
   statusEffects.pool.WriteStatus,
 ];
