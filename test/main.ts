@@ -19,6 +19,7 @@ const suites: readonly Suite[] = [
   { script: 'test:cli', tries: 2 },
   { script: 'test:node', tries: 2 },
   { script: 'test:kill', tries: 2 },
+  { script: 'test:rotation-sample', tries: 2 },
   { script: 'test:sessions', tries: 2 },
   { script: 'test:walk', tries: 2 },
 ];
