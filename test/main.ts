@@ -32,12 +32,13 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 /** Runs `npm run SCRIPT ARGS…` with its output on ours; resolves with whether it succeeded. */
 async function run(args: readonly string[], isLastTry: boolean): Promise<boolean> {
   const child = spawn('npm', ['run', '--silent', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   const held: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     if (counts.test(line)) held.push(line);
     else say(line);
   }
-  const code = child.exitCode ?? (await new Promise<number | null>((resolve) => child.once('close', resolve)));
+  const code = await closed;
   for (const line of held) say(code === 0 || isLastTry ? line : `first try: ${line.trim()}`);
   return code === 0;
 }
