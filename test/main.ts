@@ -1,27 +1,25 @@
 /**
- * `npm test`: every suite, one after the other, also after one that failed. A suite with clusters that fails is run once more, because they
- * start dozens of real programs on whatever machine this is; that it took two tries is said, and both outputs stay. Pure suites get one try.
+ * `npm test`: every suite, one after the other, also after one that failed; with arguments, those suites (`npm test -- test:keycloak`).
+ * A suite with clusters that fails is run once more, because they start dozens of real programs on whatever machine this is; that it took two
+ * tries is said, and both outputs stay. Pure suites get one try.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-interface Suite {
-  readonly script: string;
-  readonly tries: 1 | 2;
-}
+const pure: ReadonlySet<string> = new Set(['test:unit']);
 
-const suites: readonly Suite[] = [
-  { script: 'test:unit', tries: 1 },
-  { script: 'test:api', tries: 2 },
-  { script: 'test:clients-sample', tries: 2 },
-  { script: 'test:faults', tries: 2 },
-  { script: 'test:monitoring', tries: 2 },
-  { script: 'test:cli', tries: 2 },
-  { script: 'test:node', tries: 2 },
-  { script: 'test:kill', tries: 2 },
-  { script: 'test:rotation-sample', tries: 2 },
-  { script: 'test:sessions', tries: 2 },
-  { script: 'test:walk', tries: 2 },
+const everyday: readonly string[] = [
+  'test:unit',
+  'test:api',
+  'test:clients-sample',
+  'test:faults',
+  'test:monitoring',
+  'test:cli',
+  'test:node',
+  'test:kill',
+  'test:rotation-sample',
+  'test:sessions',
+  'test:walk',
 ];
 
 /** AVA's counts; those of a try that does not count are printed so that nobody adds them up. */
@@ -43,21 +41,23 @@ async function run(args: readonly string[], isLastTry: boolean): Promise<boolean
   return code === 0;
 }
 
-async function attempt({ script, tries }: Suite): Promise<boolean> {
+async function attempt(suite: string): Promise<boolean> {
   const started = Date.now();
-  let passed = await run([script], tries === 1);
+  const tries = pure.has(suite) ? 1 : 2;
+  let passed = await run([suite], tries === 1);
   if (!passed && tries === 2) {
-    say(`== ${script} failed and is run again`);
-    passed = await run([script], true);
-    if (passed) say(`== ${script} passed at its second try`);
+    say(`== ${suite} failed and is run again`);
+    passed = await run([suite], true);
+    if (passed) say(`== ${suite} passed at its second try`);
   }
-  say(`== ${script} ${passed ? 'passed' : 'FAILED'} after ${Math.round((Date.now() - started) / 1_000)} s`);
+  say(`== ${suite} ${passed ? 'passed' : 'FAILED'} after ${Math.round((Date.now() - started) / 1_000)} s`);
   return passed;
 }
 
+const asked = process.argv.slice(2);
 const failed: string[] = [];
 if (await run(['cluster', '--', 'build'], true)) {
-  for (const suite of suites) if (!(await attempt(suite))) failed.push(suite.script);
+  for (const suite of asked.length > 0 ? asked : everyday) if (!(await attempt(suite))) failed.push(suite);
 } else failed.push('cluster -- build');
 say(failed.length === 0 ? '== every suite passed' : `== failed: ${failed.join(', ')}`);
 process.exitCode = failed.length === 0 ? 0 : 1;

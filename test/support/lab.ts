@@ -21,7 +21,7 @@ export interface LabOptions {
   readonly logLevel?: string;
   /** Of the issuer, in the configuration; default `Generic`. */
   readonly profile?: string;
-  /** An API server URL and CA bundle in front of the real one, for the operator only. */
+  /** Of the issuer, in the configuration: calls. */
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
 }
 
