@@ -9,7 +9,7 @@ export interface KeyState {
   readonly machine: Machine<unknown, unknown>;
   readonly key: string;
   row: string | undefined;
-  /** The last action that succeeded, and how often in a row the very same one did. */
+  /** The last action that succeeded since there was nothing to do, and how often in a row the very same one did. */
   lastAction: string | undefined;
   repeats: number;
 }
@@ -64,6 +64,12 @@ export function isStillThat(decision: Decision<unknown>, queued: Work): boolean 
 
 /** The same action that succeeded so often in a row without changing its decision is a bug in its machine. */
 const mostRepeats = 5;
+
+/** There is nothing to do for the key: whatever comes next has a cause of its own, such as the daily look at a client. */
+export function settle(state: KeyState): void {
+  state.lastAction = undefined;
+  state.repeats = 0;
+}
 
 /** To be asked after each success: whether the key goes round in circles and has to be slowed down. */
 export function isSpinning(state: KeyState, decision: Decision<unknown>): boolean {

@@ -6,7 +6,7 @@ import { LostLeaseError, OperatorError } from '../errors.ts';
 import type { Budgets, CallOutcome } from './budget.ts';
 import { Failures } from './failures.ts';
 import type { KeyState, Look } from './look.ts';
-import { bug, isSpinning, isStillThat, lookAt, workOf } from './look.ts';
+import { bug, isSpinning, isStillThat, lookAt, settle, workOf } from './look.ts';
 import type { FailureNote, Machine } from './machine.ts';
 import type { Taken } from './queue.ts';
 import { Queue } from './queue.ts';
@@ -188,6 +188,8 @@ export class Loop {
     this.#appointments.set(id, earliest(this.#recheck(decision), this.#retry(id, look)));
     if (decision.action === undefined) {
       this.#queue.remove(id);
+      // With a failure its row only gives way and comes again.
+      if (this.#failures.note(id) === undefined) settle(state);
     } else {
       const work = workOf(decision);
       this.#queue.put(id, work, this.#failures.dueAt(id, decision.row, work.lane));

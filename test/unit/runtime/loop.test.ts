@@ -289,6 +289,22 @@ test('an action that succeeds and is chosen again for ever is a bug: reported an
   await run.end();
 });
 
+test('the same action again after there was nothing to do is no circle, however often', async (t) => {
+  let nextAt = instant(0);
+  const run = start(
+    (_seen, now) => (now >= nextAt ? todo('look') : { ...nothing, recheckAt: nextAt }),
+    () => {
+      nextAt = plus(run.clock.now(), 1 * minute);
+    },
+  );
+  run.loop.wake('m', 'k');
+  await run.clock.advance(20 * minute);
+  t.true(run.log.length >= 20);
+  t.deepEqual(run.errors, []);
+  t.is(run.loop.failure('m', 'k'), undefined);
+  await run.end();
+});
+
 test('a failure is shown while it holds its row back, and hidden when the time has come again', async (t) => {
   let errorDelivered = 0;
   const run = start(
