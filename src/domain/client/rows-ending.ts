@@ -8,6 +8,7 @@ import type { ClientRecord, Generation } from './record.ts';
 import { isDrained, isSeenLately, planAgainAt } from './schedule.ts';
 import {
   act,
+  actOnLook,
   create,
   desiredOf,
   isAtRest,
@@ -68,7 +69,7 @@ function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gene
   if (s.brake === true || isUnmanageable(s, record, one)) return undefined;
   // A foreign client is never deleted, and who that is may have changed since the last look.
   if (!isSeenLately(record, now)) return act(s, now, 'Deregistering', { type: 'Observe' });
-  return act(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
+  return actOnLook(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
 }
 
 /** Many providers answer for a deleted client only that the token is unknown; then its own credential must be refused. */

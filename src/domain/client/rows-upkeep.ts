@@ -9,7 +9,7 @@ import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { dueAt, isSeenLately, proveAgainAfter, staleAt } from './schedule.ts';
-import { act, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait, write } from './steps.ts';
+import { act, actOnLook, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
 /** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
@@ -47,7 +47,7 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   if (mayChange && (hasDrift || record.sent !== metadataDigest(desired))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
-      ? act(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
+      ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
       : act(s, now, 'ClientDrifted', { type: 'Observe' });
   }
   const from = staleAt(record, s.jitter ?? 0);

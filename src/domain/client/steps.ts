@@ -116,6 +116,11 @@ export function write(
   return act(s, now, reason, { type: 'Record', next }, lane);
 }
 
+/** What rests on a look that counts for a minute goes before the looks of others: in a long queue for a slow provider it would never come. */
+export function actOnLook(s: ClientSnapshot, now: Instant, reason: Reason, action: ClientAction): Step {
+  return act(s, now, reason, action, lanes.Renew);
+}
+
 export function act(
   s: ClientSnapshot,
   now: Instant,

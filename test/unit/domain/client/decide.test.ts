@@ -343,6 +343,7 @@ const cases: readonly Case[] = [
     title: 'a management credential that does not rotate helps',
     s: snapshot({ ...gone, managementFallback: true, record: withGenerations([g({ state: 'Retiring' })], late) }),
     action: { type: 'Deregister' },
+    lane: lanes.Renew,
   },
   {
     row: 'unwanted',
@@ -981,7 +982,7 @@ const cases: readonly Case[] = [
   { row: 'stale', title: 'last look over a day ago', s: snapshot(), now: plus(noon, day), action: { type: 'Observe' } },
   {
     row: 'stale',
-    title: 'drift: Update',
+    title: 'drift: Update, before the looks of others: it rests on one that counts for a minute',
     s: snapshot({
       record: record({
         updatedAt: plus(noon, -1),
@@ -989,6 +990,7 @@ const cases: readonly Case[] = [
       }),
     }),
     action: { type: 'Update', generation: 1 },
+    lane: lanes.Renew,
   },
   {
     row: 'stale',
