@@ -1,9 +1,9 @@
 import { annotations, labels, version as ourVersion } from '../api/names.ts';
 import type { Condition } from '../api/meta.ts';
-import { formatDuration, parseRfc3339, plus, second } from '../clock.ts';
+import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
-import type { Definition, Facts } from './doctor-facts.ts';
+import type { Definition, Facts, LeaseObject } from './doctor-facts.ts';
 
 /** What is wrong, as a sentence in parts. `Unchecked`: the caller may not see it. Only a `Problem` makes the exit code 1. */
 export interface Finding {
@@ -129,27 +129,31 @@ const admission: Check = ({ admission: read, shippedAdmission }) =>
 const staleLease = 60 * second;
 const skew = 3 * second;
 
+/** Why nobody leads, at this time of the API server; `undefined`: somebody does. */
+export function leaderless(lease: LeaseObject | undefined, server: Instant): string | undefined {
+  const renewed = parseRfc3339(lease?.spec?.renewTime ?? '');
+  if (renewed === undefined || (lease?.spec?.holderIdentity ?? '') === '') {
+    return 'nobody holds its lease, so nothing is issued, renewed or revoked';
+  }
+  return server - renewed > staleLease
+    ? `its lease was last renewed ${formatDuration(server - renewed)} ago`
+    : undefined;
+}
+
 const leader: Check = ({ lease: read, now, serverOffset, operatorNamespace }) =>
   checked('operator', read, (lease) => {
     const subject = `operator in namespace ${operatorNamespace}`;
-    const look = `see kubectl get pods,lease -n ${operatorNamespace}`;
-    const renewed = parseRfc3339(lease?.spec?.renewTime ?? '');
-    if (renewed === undefined || (lease?.spec?.holderIdentity ?? '') === '') {
-      return [
-        problem(subject, 'has no leader', 'nobody holds its lease, so nothing is issued, renewed or revoked', look),
-      ];
-    }
     const server = plus(now, serverOffset ?? 0);
-    if (server - renewed > staleLease) {
-      return [
-        problem(subject, 'has no leader', `its lease was last renewed ${formatDuration(server - renewed)} ago`, look),
-      ];
+    const why = leaderless(lease, server);
+    if (why !== undefined) {
+      return [problem(subject, 'has no leader', why, `see kubectl get pods,lease -n ${operatorNamespace}`)];
     }
-    return renewed - server > skew
+    const ahead = (parseRfc3339(lease?.spec?.renewTime ?? '') ?? server) - server;
+    return ahead > skew
       ? [
           problem(
             subject,
-            `has a clock that is ${formatDuration(renewed - server)} ahead of the API server`,
+            `has a clock that is ${formatDuration(ahead)} ahead of the API server`,
             'tokens are then renewed and credentials retired at the wrong time',
             'synchronise the clock of its node',
           ),

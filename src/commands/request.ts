@@ -121,7 +121,8 @@ function timedOut(pool: IdentityPool, found: readonly IdentityPoolStatusRequest[
   return `IdentityPool ${pool.metadata.name}: not handled within ${timeout / second} s: ${why}. The request stays and is carried out when it can be`;
 }
 
-function timeoutOf(args: Arguments): Milliseconds {
+/** Value of `--timeout`; default 5 minutes. */
+export function timeoutOf(args: Arguments): Milliseconds {
   const text = valueOf(args, 'timeout');
   const timeout = text === undefined ? 5 * minute : parseDuration(text);
   if (timeout === undefined) throw new CommandError('--timeout must be a whole number with a unit, such as 90s or 10m');

@@ -50,6 +50,11 @@ export const pluginVerbs: readonly Verb[] = [
     summary: 'check the hash chains of audit logs (audit verify FILE…)',
     load: async () => (await import('./audit.ts')).runAudit,
   },
+  {
+    name: 'uninstall',
+    summary: 'take everything back from the providers, before the operator is deleted',
+    load: async () => (await import('./uninstall.ts')).runUninstall,
+  },
 ];
 
 /** The long-running roles. */

@@ -72,7 +72,7 @@ test.serial('kubectl finds the plugin by its name', async (t) => {
   };
   const help = await run(lab.cluster.kubectl, ['ci-identity', '--help'], { environment });
   t.is(help.code, 0, help.error);
-  for (const verb of ['explain', 'simulate', 'diff', 'sessions', 'revoke', 'rotate', 'doctor', 'audit']) {
+  for (const verb of ['explain', 'simulate', 'diff', 'sessions', 'revoke', 'rotate', 'doctor', 'audit', 'uninstall']) {
     t.regex(help.out, new RegExp(`^  ${verb} `, 'm'));
   }
   const explained = await run(lab.cluster.kubectl, ['ci-identity', 'explain', '-n', team, 'publisher'], {
@@ -362,8 +362,18 @@ test.serial('doctor: names what is wrong, and what to do', async (t) => {
   t.false(before.out.includes('eve'));
 });
 
+test.serial(
+  'uninstall: without an operator nothing is deleted, because nobody could clear up at the providers',
+  async (t) => {
+    await operator.stop();
+    const said = await admin(['uninstall', '--yes']);
+    t.is(said.code, 1);
+    t.regex(said.error, /nothing was deleted: the operator in namespace ci-identity-system has no leader/);
+    t.regex(await lab.kubectl(['get', 'identitypools', '-o', 'name']), /ci-bots/);
+  },
+);
+
 test.serial('audit verify: what the operator wrote is whole', async (t) => {
-  await operator.stop();
   const said = await admin(['audit', 'verify', operator.auditFile]);
   t.log(said.out);
   t.deepEqual([said.code, said.error], [0, '']);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { plugin } from '#test/cli/plugin.ts';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
@@ -96,7 +97,7 @@ test.serial('the configuration is edited in its ConfigMap: the running process f
   await kubectl(['create', 'namespace', team]);
   await kubectl(['apply', '-f', '-'], sample.replace(issuer, provider.issuer));
   await kubectl(['wait', '--for=condition=Ready', '--timeout=90s', 'identitypool/ci-bots']);
-  t.is(provider.clients().filter(({ name }) => name?.startsWith('ci-identity')).length, 1);
+  t.is(ourClients().length, 1);
 });
 
 test.serial('the component of an agent namespace: a pod of Jenkins reads its token', async (t) => {
@@ -165,6 +166,30 @@ test.serial('the pod ends: no token of it is alive', async (t) => {
   t.pass();
 });
 
+test.serial(
+  'uninstall: nothing is left at the provider, then nothing in the cluster, and pods go on without us',
+  async (t) => {
+    t.timeout(180_000);
+    const before = await plugin(cluster.kubeconfig, ['uninstall']);
+    t.is(before.code, 0, before.error);
+    t.regex(before.out, /^ci-bots +https:\S+ +1 +are deleted at the provider$/m);
+    t.is(ourClients().length, 1, 'it was only told');
+    const after = await plugin(cluster.kubeconfig, ['uninstall', '--yes']);
+    t.log(after.out);
+    t.is(after.code, 0, after.error);
+    t.regex(after.out, /^IdentityPool ci-bots: gone$/m);
+    t.is(ourClients().length, 0);
+    const kinds = 'identitypools,scopepolicies,ciidentities';
+    t.is(await kubectl(['get', kinds, '-A', '-o', 'name']), '');
+    await kubectl(['delete', '-k', join(root, 'manifests/default'), '--wait', '--timeout=90s']);
+    t.is(await kubectl(['get', 'namespace', system, '--ignore-not-found', '-o', 'name']), '');
+    const podsGoOn = agentPod({ name: 'payments-deploy-45-c3d4e-f5g6h-j7k8l' });
+    await eventually('the API server has forgotten the policies', () =>
+      kubectl(['create', '-n', team, '--dry-run=server', '-o', 'name', '-f', '-'], JSON.stringify(podsGoOn)),
+    );
+  },
+);
+
 async function tokenInPod(): Promise<string> {
   return kubectl([
     'exec',
@@ -178,6 +203,9 @@ async function tokenInPod(): Promise<string> {
     '/var/run/secrets/ci-identity/publisher/token',
   ]);
 }
+
+const ourClients = (): ReturnType<OidcProvider['clients']> =>
+  provider.clients().filter(({ name }) => name?.startsWith('ci-identity') === true);
 
 function isLive(token: string): boolean {
   return provider.liveTokens().some(({ value }) => value === token);

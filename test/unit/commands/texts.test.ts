@@ -11,6 +11,7 @@ import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
 import { renderTable } from '#src/commands/table.ts';
+import { planText } from '#src/commands/uninstall.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
 
 const now = instant(1_790_000_000_000);
@@ -238,4 +239,20 @@ test('table: columns, and no control character of anybody’s', (t) => {
     ),
     'A       B\nx?[31m   y?z\nlong\n'.replace('A    ', 'A     '),
   );
+});
+
+test('uninstall: what would go and what would stay, before anything is changed', (t) => {
+  const one = { issuer: 'https://idp.example.com', clients: 2 };
+  const text = planText({
+    pools: [
+      { ...one, name: 'ci-bots', deletionPolicy: 'Delete' },
+      { ...one, name: 'kept', deletionPolicy: 'Retain' },
+    ],
+    policies: ['publishers'],
+    identities: ['ci-payments/publisher'],
+  });
+  t.regex(text, /^ci-bots +https:\/\/idp\.example\.com +2 +are deleted at the provider$/m);
+  t.regex(text, /^kept +https:\/\/idp\.example\.com +2 +stay at the provider \(deletionPolicy Retain\)$/m);
+  t.regex(text, /^2 IdentityPools, 1 ScopePolicies and 1 CiIdentities would be deleted/m);
+  t.regex(text, /Nothing has been changed\. Add --yes/);
 });

@@ -1,0 +1,167 @@
+import { leaseName } from '../api/names.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import { type Milliseconds, plus, second, systemClock } from '../clock.ts';
+import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
+import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { clean } from '../telemetry/clean.ts';
+import { type Cluster, answerMessage, required } from './cluster.ts';
+import { leaderless } from './doctor-checks.ts';
+import type { LeaseObject } from './doctor-facts.ts';
+import { timeoutOf } from './request.ts';
+import { clusterVerb } from './run.ts';
+import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
+import { renderJson, renderTable } from './table.ts';
+
+const description: Description = {
+  name: 'uninstall',
+  synopsis: '',
+  about:
+    'Ends what the operator has made outside this cluster, while it is still there to do it: every IdentityPool is deleted, and it is awaited\nthat their tokens are revoked and their clients gone from the providers. Then every ScopePolicy and CiIdentity is deleted, and the command\nthat takes out the operator itself is printed. Without --yes it only says what would happen. Stop your GitOps tool first: it would bring\nback what is deleted.',
+  examples: [
+    ['What would go?', 'uninstall'],
+    ['Do it', 'uninstall --yes'],
+  ],
+  options: [
+    ...clusterOptions,
+    { name: 'yes', help: 'Do it.' },
+    {
+      name: 'timeout',
+      placeholder: 'DURATION',
+      help: 'How long to wait for the providers, e.g. 90s or 10m; default 5m.',
+    },
+    outputOption,
+  ],
+  exit: '0 done (without --yes: told), 1 refused, failed or not finished in time; a deletion that was begun goes on by itself.',
+};
+
+/** What there is to take out. */
+export interface Plan {
+  readonly pools: readonly {
+    readonly name: string;
+    readonly issuer: string;
+    readonly clients: number;
+    readonly deletionPolicy: string;
+  }[];
+  readonly policies: readonly string[];
+  /** `<namespace>/<name>` */
+  readonly identities: readonly string[];
+}
+
+const rest = 'kubectl delete -k manifests/default';
+const lookEvery = second;
+
+export const runUninstall = clusterVerb(description, async (cluster, args, surface) => {
+  const timeout = timeoutOf(args);
+  const plan = await planFor(cluster);
+  if (!args.given.has('yes')) {
+    surface.print(isJson(args) ? renderJson({ ...plan, done: false }) : planText(plan));
+    return exitCodes.done;
+  }
+  const tell = (line: string): void => (isJson(args) ? undefined : surface.print(`${line}\n`));
+  if (plan.pools.length > 0) await requireLeader(cluster);
+  for (const { name } of plan.pools) await remove(cluster, kinds.identityPools, { name }, `IdentityPool ${name}`);
+  await poolsGone(cluster, surface, timeout, tell);
+  for (const name of plan.policies) await remove(cluster, kinds.scopePolicies, { name }, `ScopePolicy ${name}`);
+  for (const one of plan.identities) {
+    const [namespace = '', name = ''] = one.split('/');
+    await remove(cluster, kinds.ciIdentities, { namespace, name }, `CiIdentity ${one}`);
+  }
+  surface.print(isJson(args) ? renderJson({ ...plan, done: true }) : doneText(plan));
+  return exitCodes.done;
+});
+
+async function planFor(cluster: Cluster): Promise<Plan> {
+  const [pools, policies, identities] = [
+    required(await cluster.pools()),
+    required(await cluster.policies()),
+    required(await cluster.identities()),
+  ];
+  return {
+    pools: pools.map(({ metadata, spec, status }) => ({
+      name: metadata.name,
+      issuer: spec.provider.issuer,
+      clients: status?.clients?.total ?? 0,
+      deletionPolicy: spec.deletionPolicy ?? 'Delete',
+    })),
+    policies: policies.map(({ metadata }) => metadata.name),
+    identities: identities.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+  };
+}
+
+/** Pure: what `uninstall` would do. */
+export function planText({ pools, policies, identities }: Plan): string {
+  const rows = pools.map(({ name, issuer, clients, deletionPolicy }) => [
+    name,
+    issuer,
+    String(clients),
+    deletionPolicy === 'Retain' ? 'stay at the provider (deletionPolicy Retain)' : 'are deleted at the provider',
+  ]);
+  const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
+  return `${table}${pools.length} IdentityPools, ${policies.length} ScopePolicies and ${identities.length} CiIdentities would be deleted, and every live token revoked: running
+builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
+`;
+}
+
+function doneText({ pools }: Plan): string {
+  const retained = pools.filter(({ deletionPolicy }) => deletionPolicy === 'Retain').map(({ name }) => name);
+  const stay =
+    retained.length === 0 ? '' : ` The clients of ${retained.join(', ')} stay, as deletionPolicy Retain says.`;
+  return `Nothing of the operator is left at a provider.${stay} Now take out the operator, its rights, policies and kinds:
+  ${rest}
+and, in each agent namespace, the component that you applied there. Labels ci-identity.dev/inject mean nothing any more.
+`;
+}
+
+/** Only the operator can revoke and deregister; without one, pools would wait for ever with their finalizer. */
+async function requireLeader(cluster: Cluster): Promise<void> {
+  const namespace = cluster.operatorNamespace;
+  const lease = required(await cluster.get<LeaseObject>(kinds.leases, { namespace, name: leaseName }));
+  const why = leaderless(lease, plus(systemClock.now(), cluster.connection.serverTime()?.offset ?? 0));
+  if (why === undefined) return;
+  throw new CommandError(
+    `nothing was deleted: the operator in namespace ${namespace} has no leader (${why}), and only the operator can revoke tokens and delete clients at the providers: see kubectl get pods,lease -n ${namespace}`,
+  );
+}
+
+async function remove(cluster: Cluster, kind: Kind, place: Place, subject: string): Promise<void> {
+  const answer = await cluster.call('DELETE', pathOf(kind, place));
+  if ([200, 202, 404].includes(answer.status)) return;
+  const why = answer.status === 403 ? 'you may not delete it' : `the API server answers ${answer.status}`;
+  throw new CommandError(`${subject}: ${why} (${answerMessage(answer)}); what was deleted before it stays deleted`);
+}
+
+/** Resolves when no pool exists; meanwhile tells once whatever a pool says it waits for. */
+async function poolsGone(
+  cluster: Cluster,
+  surface: ProcessSurface,
+  timeout: Milliseconds,
+  tell: (line: string) => void,
+): Promise<void> {
+  const until = plus(systemClock.now(), timeout);
+  let before: ReadonlyMap<string, string> = new Map();
+  for (;;) {
+    const pools = required(await cluster.pools());
+    const again = pools.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+    if (again !== undefined) throw new CommandError(cameBack(again));
+    const says = new Map(pools.map((pool) => [pool.metadata.name, waitingFor(pool)]));
+    for (const name of before.keys()) if (!says.has(name)) tell(`IdentityPool ${name}: gone`);
+    for (const [name, text] of says) if (text !== before.get(name)) tell(text);
+    if (says.size === 0) return;
+    if (systemClock.now() >= until)
+      throw new CommandError(
+        `not finished within ${timeout / second} s: ${[...says.values()].join('; ')}. The deletion goes on by itself; run the same command again to follow it`,
+      );
+    before = says;
+    await systemClock.sleepUntil(plus(systemClock.now(), lookEvery), surface.stop);
+    if (surface.stop.aborted) throw new CommandError('interrupted; what was begun goes on by itself');
+  }
+}
+
+function waitingFor({ metadata, status }: IdentityPool): string {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  return clean(ready?.message ?? `IdentityPool ${metadata.name}: waits for the operator`, 2_048);
+}
+
+function cameBack({ metadata }: IdentityPool): string {
+  return `IdentityPool ${metadata.name} was created while the others were being deleted, by a GitOps tool perhaps: stop that first, then run the same command again`;
+}
