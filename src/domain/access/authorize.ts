@@ -52,7 +52,8 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   if (asked.is === 'Unknown') return asked;
   if (asked.is === 'Refused') return seen({ is: 'Denied', lasting: true, denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
-  const denials = verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf);
+  // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
+  const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials });
   return seen({
     is: 'Granted',
@@ -74,6 +75,16 @@ function seen(access: Access): Known<Access> {
 
 function refuse(reason: Reason, message: string): Asked {
   return { is: 'Refused', denial: { reason, message } };
+}
+
+const mostDenials = 64;
+
+/** As many as a status takes; the last place says how many are left. */
+export function listed(denials: readonly Denial[]): readonly Denial[] {
+  if (denials.length <= mostDenials) return denials;
+  const kept = denials.slice(0, mostDenials - 1);
+  const reason = denials[kept.length]?.reason ?? 'NothingGranted';
+  return [...kept, { reason, message: `${denials.length - kept.length} more denials are not listed.` }];
 }
 
 function denialOf({ audience, scope, reason, message }: Verdict): Denial {

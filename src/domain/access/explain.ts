@@ -1,5 +1,5 @@
 import type { RuleRef } from './access.ts';
-import { placedRules, coversNamespace, type Question } from './rules.ts';
+import type { NearMisses, Question } from './rules.ts';
 
 /**
  * The sentences about scopes: what – why – what to do. Status, event, admission and command line show the same text; the object that it
@@ -14,7 +14,12 @@ export function granted(audience: string, scope: string, by: RuleRef): string {
   return `${pair(audience, scope)} is granted by ${ruleName(by)}.`;
 }
 
-export function noRule(question: Question, audience: string | undefined, scope: string | undefined): string {
+export function noRule(
+  question: Question,
+  near: NearMisses,
+  audience: string | undefined,
+  scope: string | undefined,
+): string {
   const what =
     scope !== undefined
       ? `${pair(audience, scope)} is denied`
@@ -27,7 +32,7 @@ export function noRule(question: Question, audience: string | undefined, scope: 
       : audience !== undefined
         ? 'Ask the owner of the policies for a rule with this audience, or leave it out of spec.audiences'
         : 'Ask the owner of the policies for a rule, or correct spec.roles';
-  return `${what}: no rule of any ScopePolicy gives ${scope === undefined ? 'anything' : 'it'} to ${who(question)}${nearMiss(question, audience, scope)}. ${remedy}.`;
+  return `${what}: no rule of any ScopePolicy gives ${scope === undefined ? 'anything' : 'it'} to ${who(question)}${nearMiss(near, audience, scope)}. ${remedy}.`;
 }
 
 export function outsideCeiling(question: Question, audience: string, scope: string, by: RuleRef): string {
@@ -52,13 +57,15 @@ export function identityWithoutAudience(question: Question, scope: string): stri
   return `scope ${scope} is denied: no rule and not the identity says for which audience, and the ceiling of ${poolName(question)} has ${question.pool.spec.ceiling.audiences.length} of them. Name one in spec.audiences.`;
 }
 
-export function audiencesDiffer(
-  audience: string,
-  scope: string,
-  table: ReadonlyMap<string, readonly string[]>,
-): string {
+/** `differing`: see {@link differingAudiences}. */
+export function audiencesDiffer(audience: string, scope: string, differing: string): string {
+  return `${pair(audience, scope)} is denied: an identity has one token for all its audiences, and these grant different scopes (${differing}). Split it into two identities with one entry in spec.audiences each.`;
+}
+
+/** What each audience grants, in a few words. */
+export function differingAudiences(table: ReadonlyMap<string, readonly string[]>): string {
   const rows = [...table].map(([name, scopes]) => `${name}: ${scopes.length === 0 ? 'nothing' : scopes.join(' ')}`);
-  return `${pair(audience, scope)} is denied: an identity has one token for all its audiences, and these grant different scopes (${cut(rows.join('; '), 600)}). Split it into two identities with one entry in spec.audiences each.`;
+  return cut(rows.join('; '), 600);
 }
 
 export function onlyAudited(question: Question, why: string): string {
@@ -96,13 +103,17 @@ export function cut(text: string, length: number): string {
 
 /** As many whole sentences as fit into `length` characters; how many are left is said. */
 export function joinSentences(sentences: readonly string[], length: number, rest: string): string {
-  const all = sentences.join(' ');
-  if (all.length <= length) return all;
-  for (let kept = sentences.length - 1; kept > 0; kept--) {
+  let kept = 0;
+  for (let taken = -1; kept < sentences.length; kept++) {
+    taken += (sentences[kept]?.length ?? 0) + 1;
+    if (taken > length) break;
+  }
+  if (kept === sentences.length) return sentences.join(' ');
+  for (; kept > 0; kept--) {
     const text = `${sentences.slice(0, kept).join(' ')} ${sentences.length - kept} more: ${rest}.`;
     if (text.length <= length) return text;
   }
-  return cut(all, length);
+  return cut(sentences.join(' '), length);
 }
 
 function pair(audience: string | undefined, scope: string): string {
@@ -118,17 +129,12 @@ function who({ identity, pool, namespace }: Question): string {
   return `${roles.length === 1 ? 'role' : 'roles'} ${cut(roles.join(', '), 300)} of IdentityPool ${pool.metadata.name} in namespace ${namespace.name}`;
 }
 
-/** The rule that comes closest, because a wrong namespace or pool is the usual mistake. */
-function nearMiss(question: Question, audience: string | undefined, scope: string | undefined): string {
-  const { identity, pool, policies, namespace } = question;
-  const close = placedRules(policies).filter(
-    ({ rule }) => identity.spec.roles.includes(rule.role) && (scope === undefined || rule.scopes.includes(scope)),
-  );
-  const samePool = close.filter(({ rule }) => rule.pool === pool.metadata.name);
-  const sameNamespace = samePool.filter(({ rule }) => coversNamespace(rule, namespace));
-  const [here, elsewhere, otherPool] = [sameNamespace[0], samePool[0], close[0]];
+/** The rule that comes closest. */
+function nearMiss(near: NearMisses, audience: string | undefined, scope: string | undefined): string {
+  const found = near.get(scope);
+  if (found === undefined) return '';
+  const { here, elsewhere, otherPool } = found;
   if (here !== undefined && audience !== undefined) return ` at this audience (${ruleName(here.ref)} does at another)`;
   if (elsewhere !== undefined) return ` (${ruleName(elsewhere.ref)} does in other namespaces)`;
-  if (otherPool !== undefined) return ` (${ruleName(otherPool.ref)} does for pool ${otherPool.rule.pool})`;
-  return '';
+  return ` (${ruleName(otherPool.ref)} does for pool ${otherPool.rule.pool})`;
 }

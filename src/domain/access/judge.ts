@@ -3,7 +3,17 @@ import { maxTokenLifetime } from '../client/target.ts';
 import type { Ask, RuleRef } from './access.ts';
 import { askOf } from './ask.ts';
 import * as explain from './explain.ts';
-import { compareText, giftsOf, giverOf, type Gift, type Question } from './rules.ts';
+import {
+  compareText,
+  type Gift,
+  giftsOf,
+  type Given,
+  giversOf,
+  nearMissesOf,
+  type NearMisses,
+  pairKey,
+  type Question,
+} from './rules.ts';
 import { equal, intersection, isAudience, isScope, setOf, union, type TextSet } from './scopes.ts';
 
 /** What becomes of one (audience, scope), with the whole sentence. `LeftOut`: the roles give it and the identity does not ask for it. */
@@ -23,6 +33,23 @@ export interface Judgement {
   readonly ask?: Ask;
 }
 
+/** A question with everything that is looked up for each pair: up to 64 × 64 of them, so nothing here may be searched for again and again. */
+export interface Case {
+  readonly question: Question;
+  readonly gifts: readonly Gift[];
+  /** By pair. */
+  readonly givers: ReadonlyMap<string, Given>;
+  /** Gifts without an audience. */
+  readonly unclear: readonly Gift[];
+  readonly near: NearMisses;
+}
+
+export function caseOf(question: Question): Case {
+  const gifts = giftsOf(question);
+  const unclear = gifts.filter((gift) => gift.audiences.length === 0);
+  return { question, gifts, givers: giversOf(gifts), unclear, near: nearMissesOf(question) };
+}
+
 /**
  * Authorization, computed per audience: union over the rules that name pool, role, namespace and audience, cut by the identity's
  * narrowing, cut by the ceiling. What an identity wants is its narrowing, and where it has none, everything that its roles give.
@@ -32,44 +59,43 @@ export interface Judgement {
  * an identity that names no audience has to be split.
  */
 export function judge(question: Question): Judgement {
-  const gifts = giftsOf(question);
-  const pairs = pairVerdicts(question, gifts);
+  const c = caseOf(question);
+  const { givers } = c;
+  const pairs = pairVerdicts(c);
   const table = grantTable(question, pairs);
   const [first] = table.values();
   if (first === undefined || ![...table.values()].every((scopes) => equal(scopes, first))) {
-    return { verdicts: [...withoutToken(pairs, table), ...leftOut(gifts, pairs)].toSorted(byPair) };
+    return { verdicts: [...withoutToken(pairs, table), ...leftOut(givers, pairs)].toSorted(byPair) };
   }
-  const lifetimes = pairs.filter(isGranted).map(({ audience = '', scope = '' }) => giverOf(gifts, audience, scope));
-  const maxLifetime = Math.min(
-    maxTokenLifetime(question.pool),
-    ...lifetimes.map((gift) => gift?.maxLifetime ?? Infinity),
-  );
+  const lifetimes = pairs.filter(isGranted).map((pair) => givers.get(pairKey(pair))?.gift.maxLifetime ?? Infinity);
+  const maxLifetime = Math.min(maxTokenLifetime(question.pool), ...lifetimes);
   return {
-    verdicts: [...pairs, ...leftOut(gifts, pairs)].toSorted(byPair),
+    verdicts: [...pairs, ...leftOut(givers, pairs)].toSorted(byPair),
     ...(first.length === 0 ? {} : { ask: askOf(first, table.keys(), maxLifetime) }),
   };
 }
 
 /** The verdicts about everything that is wanted, before the rule about one token for several audiences. */
-export function pairVerdicts(question: Question, gifts: readonly Gift[]): readonly Verdict[] {
+export function pairVerdicts(c: Case): readonly Verdict[] {
+  const { question, gifts, unclear, near } = c;
   const { identity } = question;
   const named = identity.spec.scopes;
   const audiences = wantedAudiences(question, gifts);
   const verdicts = audiences.flatMap((audience) => {
     const scopes =
       named ?? union(...gifts.filter((gift) => gift.audiences.includes(audience)).map((gift) => gift.scopes));
-    return setOf(scopes).map((scope) => pairVerdict(question, gifts, audience, scope));
+    return setOf(scopes).map((scope) => pairVerdict(c, audience, scope));
   });
-  const homeless = setOf(named ?? unclear(gifts).flatMap((gift) => gift.scopes)).filter(
+  const homeless = setOf(named ?? unclear.flatMap((gift) => gift.scopes)).filter(
     (scope) => !verdicts.some((verdict) => verdict.scope === scope),
   );
   const empty = audiences.filter((audience) => !verdicts.some((verdict) => verdict.audience === audience));
   const all = [
     ...verdicts,
-    ...empty.map((audience) => denied('NoRule', explain.noRule(question, audience, undefined), audience)),
-    ...homeless.map((scope) => scopeVerdict(question, gifts, scope)),
+    ...empty.map((audience) => denied('NoRule', explain.noRule(question, near, audience, undefined), audience)),
+    ...homeless.map((scope) => scopeVerdict(c, scope)),
   ];
-  return all.length > 0 ? all : [denied('NoRule', explain.noRule(question, undefined, undefined))];
+  return all.length > 0 ? all : [denied('NoRule', explain.noRule(question, near, undefined, undefined))];
 }
 
 /** The audiences that the identity names, or else those at which its roles give something that it wants. */
@@ -82,11 +108,11 @@ function wantedAudiences({ identity, pool }: Question, gifts: readonly Gift[]): 
   return given.length === 0 && auditsNamed(identity, pool) && ceiling.length === 1 ? ceiling : given;
 }
 
-function pairVerdict(question: Question, gifts: readonly Gift[], audience: string, scope: string): Verdict {
+function pairVerdict({ question, givers, unclear, near }: Case, audience: string, scope: string): Verdict {
   const { identity, pool } = question;
   const { ceiling } = pool.spec;
   const inside = ceiling.scopes.includes(scope) && ceiling.audiences.includes(audience);
-  const by = giverOf(gifts, audience, scope)?.ref;
+  const by = givers.get(pairKey({ audience, scope }))?.gift.ref;
   if (by !== undefined && inside) {
     return {
       audience,
@@ -100,10 +126,10 @@ function pairVerdict(question: Question, gifts: readonly Gift[], audience: strin
   if (by !== undefined) {
     return { ...denied('OutsideCeiling', explain.outsideCeiling(question, audience, scope, by), audience, scope), by };
   }
-  const vague = unclear(gifts).find((gift) => gift.scopes.includes(scope));
+  const vague = unclear.find((gift) => gift.scopes.includes(scope));
   const refusal =
     vague === undefined
-      ? denied('NoRule', explain.noRule(question, audience, scope), audience, scope)
+      ? denied('NoRule', explain.noRule(question, near, audience, scope), audience, scope)
       : denied('AudienceUnclear', explain.ruleWithoutAudience(question, audience, scope, vague.ref), audience, scope);
   const audited = inside && isScope(scope) && isAudience(audience) && auditsNamed(identity, pool);
   return audited
@@ -112,9 +138,9 @@ function pairVerdict(question: Question, gifts: readonly Gift[], audience: strin
 }
 
 /** A scope that is wanted, but at no audience. */
-function scopeVerdict(question: Question, gifts: readonly Gift[], scope: string): Verdict {
+function scopeVerdict({ question, unclear, near }: Case, scope: string): Verdict {
   const { identity, pool } = question;
-  const vague = unclear(gifts).find((gift) => gift.scopes.includes(scope));
+  const vague = unclear.find((gift) => gift.scopes.includes(scope));
   if (vague !== undefined) {
     return denied(
       'AudienceUnclear',
@@ -125,7 +151,7 @@ function scopeVerdict(question: Question, gifts: readonly Gift[], scope: string)
   }
   return auditsNamed(identity, pool) && pool.spec.ceiling.scopes.includes(scope)
     ? denied('AudienceUnclear', explain.identityWithoutAudience(question, scope), undefined, scope)
-    : denied('NoRule', explain.noRule(question, undefined, scope), undefined, scope);
+    : denied('NoRule', explain.noRule(question, near, undefined, scope), undefined, scope);
 }
 
 /** Audience → scopes that it grants. An audience that the identity names is in it even if it grants nothing. */
@@ -142,32 +168,23 @@ function grantTable({ identity }: Question, pairs: readonly Verdict[]): Readonly
 
 /** The same verdicts when no token can carry what is granted. */
 function withoutToken(pairs: readonly Verdict[], table: ReadonlyMap<string, TextSet>): readonly Verdict[] {
+  const differing = explain.differingAudiences(table);
   return pairs.map((verdict) => {
     const { audience = '', scope = '' } = verdict;
     if (!isGranted(verdict)) return verdict;
-    return denied('AudiencesDiffer', explain.audiencesDiffer(audience, scope, table), audience, scope);
+    return denied('AudiencesDiffer', explain.audiencesDiffer(audience, scope, differing), audience, scope);
   });
 }
 
-function leftOut(gifts: readonly Gift[], pairs: readonly Verdict[]): readonly Verdict[] {
-  const seen = new Set(pairs.map(pairKey));
-  const verdicts: Verdict[] = [];
-  for (const { audience, scope } of gifts.flatMap(pairsOf)) {
-    const by = giverOf(gifts, audience, scope)?.ref;
-    if (by === undefined || seen.has(pairKey({ audience, scope }))) continue;
-    seen.add(pairKey({ audience, scope }));
-    const message = explain.leftOut(audience, scope, by);
-    verdicts.push({ audience, scope, outcome: 'LeftOut', reason: 'NarrowedAway', message, by });
-  }
-  return verdicts;
-}
-
-function pairsOf({ audiences, scopes }: Gift): readonly { readonly audience: string; readonly scope: string }[] {
-  return audiences.flatMap((audience) => scopes.map((scope) => ({ audience, scope })));
-}
-
-function unclear(gifts: readonly Gift[]): readonly Gift[] {
-  return gifts.filter((gift) => gift.audiences.length === 0);
+function leftOut(givers: Case['givers'], pairs: readonly Verdict[]): readonly Verdict[] {
+  const judged = new Set(pairs.map(pairKey));
+  return [...givers]
+    .filter(([key]) => !judged.has(key))
+    .map(([, { audience, scope, gift }]): Verdict => {
+      const by = gift.ref;
+      const message = explain.leftOut(audience, scope, by);
+      return { audience, scope, outcome: 'LeftOut', reason: 'NarrowedAway', message, by };
+    });
 }
 
 /** Audit grants beyond the policies only what the identity itself names: without names there is nothing to look beyond. */
@@ -187,10 +204,6 @@ function denied(reason: Reason, message: string, audience?: string, scope?: stri
     reason,
     message,
   };
-}
-
-function pairKey({ audience, scope }: { readonly audience?: string; readonly scope?: string }): string {
-  return `${audience ?? ''} ${scope ?? ''}`;
 }
 
 function byPair(a: Verdict, b: Verdict): number {

@@ -79,14 +79,60 @@ export function giftsOf({ identity, pool, policies, namespace }: Question): read
     }));
 }
 
+/** One scope at one audience, and the rule that gives it. */
+export interface Given {
+  readonly audience: string;
+  readonly scope: string;
+  readonly gift: Gift;
+}
+
 /**
- * The rule that gives this scope at this audience. Of several the one with the longest lifetime, so that a further rule never takes
- * anything away; then the first.
+ * Every scope at every audience that the gifts give, by {@link pairKey}. Of several rules the one with the longest lifetime, so that a
+ * further rule never takes anything away; then the first. Made once per question: teams choose how many pairs they ask for.
  */
-export function giverOf(gifts: readonly Gift[], audience: string, scope: string): Gift | undefined {
-  return gifts
-    .filter((gift) => gift.audiences.includes(audience) && gift.scopes.includes(scope))
-    .toSorted((a, b) => b.maxLifetime - a.maxLifetime)[0];
+export function giversOf(gifts: readonly Gift[]): ReadonlyMap<string, Given> {
+  const givers = new Map<string, Given>();
+  for (const gift of gifts) {
+    for (const audience of gift.audiences) {
+      for (const scope of gift.scopes) {
+        const key = pairKey({ audience, scope });
+        const known = givers.get(key);
+        if (known === undefined || known.gift.maxLifetime < gift.maxLifetime)
+          givers.set(key, { audience, scope, gift });
+      }
+    }
+  }
+  return givers;
+}
+
+/** Neither has a space in it where it is granted. */
+export function pairKey({ audience, scope }: { readonly audience?: string; readonly scope?: string }): string {
+  return `${audience ?? ''} ${scope ?? ''}`;
+}
+
+/** The first rules that nearly give a scope to one of the identity's roles, because a wrong namespace or pool is the usual mistake. */
+export interface NearMiss {
+  /** Of its pool and for its namespace. */
+  readonly here?: PlacedRule;
+  /** Of its pool. */
+  readonly elsewhere?: PlacedRule;
+  readonly otherPool: PlacedRule;
+}
+
+/** By scope; `undefined`: whatever the scope. */
+export type NearMisses = ReadonlyMap<string | undefined, NearMiss>;
+
+export function nearMissesOf({ identity, pool, policies, namespace }: Question): NearMisses {
+  const near = new Map<string | undefined, NearMiss>();
+  for (const placed of placedRules(policies)) {
+    const { rule } = placed;
+    if (!identity.spec.roles.includes(rule.role)) continue;
+    const elsewhere = rule.pool === pool.metadata.name ? { elsewhere: placed } : {};
+    const here = rule.pool === pool.metadata.name && coversNamespace(rule, namespace) ? { here: placed } : {};
+    const found = { otherPool: placed, ...elsewhere, ...here };
+    for (const scope of [undefined, ...rule.scopes]) near.set(scope, { ...found, ...near.get(scope) });
+  }
+  return near;
 }
 
 /** By code unit, the same on every machine. */

@@ -1,20 +1,18 @@
 import type {
   CiIdentityStatus,
-  CiIdentityStatusDenial,
   CiIdentityStatusGrant,
   CiIdentityStatusNextAction,
 } from '../../api/v1alpha1/ci-identity.ts';
 import { toRfc3339, type Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import type { Access, Denial } from '../access/access.ts';
+import type { Access } from '../access/access.ts';
+import { listed } from '../access/authorize.ts';
 import { cut } from '../access/explain.ts';
 import { currentOf } from './clients.ts';
 import { setConditions, type Draft } from './conditions.ts';
 import { notSynced, statusDecision, type StatusAction } from './decision.ts';
 import { identityConditions } from './identity-conditions.ts';
 import type { IdentityFacts } from './identity-facts.ts';
-
-const mostDenials = 64;
 
 /** Status of a CiIdentity: what it would get before any pod exists, and whether the provider really gives it. It has no finalizer. */
 export function decideIdentity(facts: IdentityFacts, now: Instant): Decision<StatusAction<CiIdentityStatus>> {
@@ -47,8 +45,8 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
     observedGeneration: generation,
     ...(clientId === undefined ? {} : { clientId: cut(clientId, 256) }),
     ...(grants.length === 0 ? {} : { grants }),
-    ...(denials.length === 0 ? {} : { denials: shown(denials) }),
-    ...(wouldDeny.length === 0 ? {} : { wouldDeny: shown(wouldDeny) }),
+    ...(denials.length === 0 ? {} : { denials }),
+    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny) }),
     sessions: facts.sessions,
     nextAction: nextAction(facts, drafts),
     ...(stop === undefined ? {} : { stoppedBy: stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),
@@ -63,16 +61,6 @@ function grantsOf({ by }: Extract<Access, { is: 'Granted' }>): readonly CiIdenti
       .filter((one) => one.audience === audience)
       .map(({ scope, by: { policy, rule } }) => ({ name: scope, policy, rule })),
   }));
-}
-
-/** As many as the CRD takes; the last place says how many are left. */
-function shown(denials: readonly Denial[]): readonly CiIdentityStatusDenial[] {
-  if (denials.length <= mostDenials) return denials;
-  const kept = denials.slice(0, mostDenials - 1);
-  return [
-    ...kept,
-    { reason: 'NothingGranted', message: `${denials.length - kept.length} more denials are not listed.` },
-  ];
 }
 
 /** What the operator does next, in words; `at` only where it is known. */

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
 import { minute } from '#src/clock.ts';
 import type { Denial } from '#src/domain/access/access.ts';
 import { authorize, type AuthorizeInput } from '#src/domain/access/authorize.ts';
@@ -291,6 +292,44 @@ test('sentences: what, why, what to do', (t) => {
     }),
     /these grant different scopes \(https:\/\/charts\.example\.com: artifacts:publish; https:\/\/registry\.example\.com: artifacts:publish artifacts:read\)\. Split it into two identities/,
   );
+});
+
+/** A team chooses how much it asks for; judging that must not hold up everybody else. */
+const many = (prefix: string): string[] => Array.from({ length: 64 }, (_, i) => `${prefix}${i}`);
+
+test('the policies are gone through as often for 4,096 pairs as for one', (t) => {
+  const reads = (spec: Partial<CiIdentity['spec']>): number => {
+    let count = 0;
+    const counted = policy('publishers', [rule()]);
+    const { spec: rules } = counted;
+    Object.defineProperty(counted, 'spec', { get: () => ((count += 1), rules) });
+    accessOf({ identity: identity(spec), policies: seen([counted]) });
+    return count;
+  };
+  t.is(reads({ scopes: many('scope-'), audiences: many('https://a') }), reads({ scopes: [read], audiences: [charts] }));
+});
+
+test('64 rules that each give 64 scopes at 64 audiences are judged in a moment', (t) => {
+  const [scopes, audiences] = [many('scope-'), many('https://a')];
+  const started = performance.now();
+  const access = accessOf({
+    identity: identity({ scopes: scopes.slice(0, 1), audiences: audiences.slice(0, 1) }),
+    pool: seen(pool({ ceiling: { scopes, audiences } })),
+    policies: seen([
+      policy(
+        'publishers',
+        Array.from({ length: 64 }, () => rule({ scopes, audiences })),
+      ),
+    ]),
+  });
+  t.is(access.is, 'Granted');
+  t.true(performance.now() - started < 5_000, `${performance.now() - started} ms`);
+});
+
+test('of thousands of denials as many are kept as a status shows', (t) => {
+  const { denials } = accessOf({ identity: identity({ scopes: many('scope-'), audiences: many('https://a') }) });
+  t.is(denials.length, 64);
+  t.is(denials.at(-1)?.message, '4033 more denials are not listed.');
 });
 
 function line({ reason, audience, scope }: Denial): string {

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '#src/api/v1alpha1/identity-pool.ts';
 import { authorize } from '#src/domain/access/authorize.ts';
-import { judge, pairVerdicts, type Verdict } from '#src/domain/access/judge.ts';
-import { giftsOf, type Question } from '#src/domain/access/rules.ts';
+import { caseOf, judge, pairVerdicts, type Verdict } from '#src/domain/access/judge.ts';
+import type { Question } from '#src/domain/access/rules.ts';
 import { identity, policy, pool, rule, seen, type PolicyRule } from './objects.ts';
 
 const scopes = ['read', 'write', 'admin'];
@@ -53,7 +53,7 @@ const runs = { numRuns: 1000 };
 const key = ({ audience, scope }: { audience?: string; scope?: string }): string => `${audience} ${scope}`;
 const grantedPairs = (verdicts: readonly Verdict[]): string[] =>
   verdicts.filter(({ outcome }) => outcome === 'Granted').map(key);
-const beforeToken = (q: Question): readonly Verdict[] => pairVerdicts(q, giftsOf(q));
+const beforeToken = (q: Question): readonly Verdict[] => pairVerdicts(caseOf(q));
 const withRules = (q: Question, rules: readonly PolicyRule[]): Question => ({ ...q, policies: [policy('p', rules)] });
 const rulesOf = (q: Question): readonly PolicyRule[] => q.policies.flatMap(({ spec }) => spec.rules);
 
