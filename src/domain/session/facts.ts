@@ -189,7 +189,8 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
  */
 export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
   if (s.record === undefined || s.client.is === 'Unknown' || s.failure?.row === 'revoke') return undefined;
-  const open = s.record.tokens.filter((token) => token.end !== undefined && token.value !== undefined);
+  // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
+  const open = s.record.tokens.filter((token) => token.end !== undefined && token.value !== undefined).toReversed();
   const forbidden = open.find((token) => token.end === 'Forbidden');
   if (isEnding(s)) return forbidden;
   if (isNarrowed(s, now) || (isDue(s, now) && mintable(s) !== undefined && hasRoom(s))) return undefined;

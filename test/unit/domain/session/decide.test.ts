@@ -291,6 +291,21 @@ const cases: readonly Case[] = [
   },
   {
     row: 'revoke',
+    title: 'newest first: an older one that cannot be revoked, because its client is gone, holds back none after it',
+    s: ending({
+      pod: { is: 'Gone' },
+      record: buildSessionRecord({
+        tokens: [
+          buildEndedToken('Forbidden', { sha256: 'old', client: 'client-of-yesterday' }),
+          buildEndedToken('Forbidden'),
+        ],
+      }),
+    }),
+    action: 'Revoke',
+    tokens: ['a1'],
+  },
+  {
+    row: 'revoke',
     title: 'a failed clean holds nothing back',
     s: ending({ stop, ...failed('clean') }),
     action: 'Revoke',
