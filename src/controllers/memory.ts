@@ -5,6 +5,7 @@ import type { ScopePolicy, ScopePolicySpec, ScopePolicyStatus } from '../api/v1a
 import type { Known } from '../decision.ts';
 import type { LimitsRecord } from '../domain/access/limits.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import type { StoredRecord } from '../kube/records.ts';
@@ -122,13 +123,16 @@ export class Memory {
     return this.sessions.byIndex(indexes.token, sha256).length > 0;
   }
 
-  sessionRecord(podUid: string, identity: string): StoredRecord<SessionRecord> | undefined {
-    return this.sessions.byIndex(indexes.session, `${podUid}.${identity}`)[0]?.[1];
+  /** `claimed`: the uid in the pod's claim. A record of a newer version says nothing that can be read, and is found by its name. */
+  sessionRecord(podUid: string, identity: string, claimed?: string): StoredRecord<SessionRecord> | undefined {
+    const [found] = this.sessions.byIndex(indexes.session, `${podUid}.${identity}`);
+    if (found !== undefined || claimed === undefined) return found?.[1];
+    return this.sessions.get(sessionRecordName(podUid, claimed));
   }
 
   /** Of all records: a Lease that was deleted by hand starts counting anew, but the records do not. */
   highestEpoch(): number {
-    const stored = [...this.clients.entries(), ...this.sessions.entries()];
+    const stored = [this.clients, this.sessions, this.limits].flatMap((store) => [...store.entries()]);
     return stored.reduce((highest, [, { record }]) => Math.max(highest, record?.epoch ?? 0), 0);
   }
 

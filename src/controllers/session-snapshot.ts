@@ -72,8 +72,12 @@ export function snapshotSession(
 ): SessionSnapshot | undefined {
   const { memory } = sources;
   const { namespace, pod: podName, podUid, identity: identityName } = parseSessionKey(key);
-  const stored = memory.sessionRecord(podUid, identityName);
   const pod = memory.pod(namespace, podName, podUid);
+  const stored = memory.sessionRecord(
+    podUid,
+    identityName,
+    pod.is === 'Seen' ? pod.value.claims[identityName] : undefined,
+  );
   const namespaceState = memory.namespaceState(namespace);
   if (
     stored === undefined &&

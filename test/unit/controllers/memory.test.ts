@@ -1,0 +1,36 @@
+import test from 'ava';
+import { Memory } from '#src/controllers/memory.ts';
+import { sessionRecordName } from '#src/domain/client/target.ts';
+import { buildClientRecord, buildPod, buildSessionRecord } from '#test/support/builders.ts';
+
+const kept = (name: string): { name: string; uid: string; resourceVersion: string } => ({
+  name,
+  uid: name,
+  resourceVersion: '1',
+});
+
+test('the highest epoch is that of all records, whatever their kind', (t) => {
+  const memory = new Memory('ci-identity-system');
+  t.is(memory.highestEpoch(), 0);
+  memory.clients.put('client', { ...kept('client'), record: buildClientRecord({ epoch: 2 }) });
+  t.is(memory.highestEpoch(), 2);
+  const identity = { namespace: 'ci-payments', name: 'publisher', uid: 'i1' };
+  memory.limits.put('limits', { ...kept('limits'), record: { formatVersion: 1, epoch: 5, identity, starts: [] } });
+  t.is(memory.highestEpoch(), 5);
+  memory.sessions.put('session', { ...kept('session'), record: buildSessionRecord({ epoch: 7 }) });
+  t.is(memory.highestEpoch(), 7);
+});
+
+test('the record of a session is found by what it says, and one of a newer version by its name', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const { uid: pod, claims } = buildPod();
+  const [[identity, claimed] = ['', '']] = Object.entries(claims);
+  t.is(memory.sessionRecord(pod, identity, claimed), undefined);
+  const name = sessionRecordName(pod, claimed);
+  memory.sessions.put(name, { ...kept(name), newerFormat: true });
+  t.true(memory.sessionRecord(pod, identity, claimed)?.newerFormat);
+  t.is(memory.sessionRecord(pod, identity), undefined, 'without its pod nobody knows whose it is');
+  const record = buildSessionRecord();
+  memory.sessions.put(name, { ...kept(name), resourceVersion: '2', record });
+  t.is(memory.sessionRecord(record.pod.uid, record.identity.name)?.record, record);
+});
