@@ -16,6 +16,7 @@ const everyday: readonly string[] = [
   'test:monitoring',
   'test:cli',
   'test:node',
+  'test:quickstart',
   'test:kill',
   'test:rotation-sample',
   'test:sessions',
