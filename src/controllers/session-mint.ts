@@ -202,6 +202,7 @@ export class Minter {
       {
         ignoredScopes: provider.capabilities.ignoredScopes,
         carrierScopes: provider.capabilities.carrierScopes,
+        revocation: provider.capabilities.revocation,
         maxLifetime: pool.is === 'Seen' ? maxTokenLifetime(pool.value) : action.ask.maxLifetime,
         onExceed: pool.is === 'Seen' ? (pool.value.spec.ceiling.onExceed ?? 'Refuse') : 'Refuse',
       },

@@ -50,6 +50,8 @@ export interface TokenRules {
   /** The ceiling of the pool; the ask's own lifetime may be lower. */
   readonly maxLifetime: Milliseconds;
   readonly onExceed: 'Refuse' | 'RevokeEarly';
+  /** `ExpiryOnly`: what lives too long cannot be ended early, so it is refused whatever `onExceed` says. */
+  readonly revocation: 'Immediate' | 'IntrospectionOnly' | 'ExpiryOnly';
 }
 
 /** `revoke`: the token is worth something to somebody, so it must be revoked before it is forgotten. */
@@ -115,11 +117,15 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   const life = Math.max(byAnswer ?? 0, byToken ?? 0);
   if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);
   const allowed = Math.min(asked.maxLifetime, rules.maxLifetime);
-  if (life > allowed + lifetimeSlack && rules.onExceed === 'Refuse') {
+  const endsEarly = rules.revocation !== 'ExpiryOnly';
+  if (life > allowed + lifetimeSlack && !(endsEarly && rules.onExceed === 'RevokeEarly')) {
+    const early = endsEarly
+      ? ', or set spec.ceiling.onExceed: RevokeEarly'
+      : '; it revokes no tokens, so RevokeEarly does not help';
     return unusable(
       'LifetimeTooLong',
       `the provider's tokens live ${formatDuration(life)}, allowed is ${formatDuration(allowed)}; shorten them at the provider, ` +
-        `or write ${formatDuration(life)} into spec.ceiling.maxTokenLifetime of the pool (and of the rule, if it has one), or set spec.ceiling.onExceed: RevokeEarly`,
+        `or write ${formatDuration(life)} into spec.ceiling.maxTokenLifetime of the pool (and of the rule, if it has one)${early}`,
     );
   }
   return {

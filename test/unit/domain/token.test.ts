@@ -12,6 +12,7 @@ const rules: TokenRules = {
   carrierScopes: ['aud-registry'],
   maxLifetime: 15 * minute,
   onExceed: 'Refuse',
+  revocation: 'Immediate',
 };
 const asked = buildAsk({ scopes: ['a', 'aud-registry', 'b'], audiences: ['https://x'] });
 
@@ -77,6 +78,7 @@ const unusable: readonly {
   readonly reason: Reason;
   readonly says?: RegExp;
   readonly revoke?: boolean;
+  readonly rules?: TokenRules;
 }[] = [
   { title: 'wider', answer: minted({ scopes: ['a', 'b', 'admin'] }), reason: 'ScopeWider', says: /admin/ },
   { title: 'wider comes before narrower', answer: minted({ scopes: ['admin'] }), reason: 'ScopeWider' },
@@ -102,6 +104,14 @@ const unusable: readonly {
     reason: 'LifetimeTooLong',
     says: /write 1h into spec\.ceiling\.maxTokenLifetime/,
   },
+  {
+    title:
+      'RevokeEarly at a provider that revokes nothing: three such tokens would fill the session, and the build would get none',
+    answer: minted({ expiresIn: 3600 }),
+    reason: 'LifetimeTooLong',
+    says: /it revokes no tokens, so RevokeEarly does not help/,
+    rules: { ...rules, onExceed: 'RevokeEarly', revocation: 'ExpiryOnly' },
+  },
   { title: 'expires_in hides a longer JWT', answer: minted({ jwtExp: plus(noon, hour) }), reason: 'LifetimeTooLong' },
   { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
   { title: 'not a bearer token', answer: minted({ tokenType: 'DPoP' }), reason: 'TokenUnusable' },
@@ -110,7 +120,7 @@ const unusable: readonly {
 
 for (const c of unusable) {
   test(`unusable: ${c.title}`, (t) => {
-    const checked = checkMinted(asked, c.answer, rules, noon);
+    const checked = checkMinted(asked, c.answer, c.rules ?? rules, noon);
     t.like(checked, { is: 'Unusable', reason: c.reason, revoke: c.revoke ?? true });
     const message = checked.is === 'Unusable' ? checked.message : '';
     if (c.says !== undefined) t.regex(message, c.says);
