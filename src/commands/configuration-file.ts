@@ -19,6 +19,8 @@ export function readConfiguration(file: string): ParsedConfiguration {
 
 export interface ConfigurationFileOptions {
   readonly file: string;
+  /** What was read from it and is in force; the file may be another one by now. */
+  readonly configuration: Configuration;
   readonly followLogLevel: boolean;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -57,8 +59,8 @@ export class ConfigurationFile {
 
   /** Runs until `stop` aborts. */
   async follow(stop: AbortSignal): Promise<void> {
-    const { file, followLogLevel, logger, configure } = this.#o;
-    let last = JSON.stringify(readConfiguration(file));
+    const { file, configuration, followLogLevel, logger, configure } = this.#o;
+    let last = JSON.stringify({ is: 'Configuration', configuration } satisfies ParsedConfiguration);
     while (!stop.aborted) {
       await systemClock.sleepUntil(plus(systemClock.now(), pollEvery), stop);
       const read = readConfiguration(file);

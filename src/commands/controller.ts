@@ -150,6 +150,7 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   });
   const settings = new ConfigurationFile({
     file,
+    configuration,
     followLogLevel: values['log-level'] === undefined,
     logger,
     metrics,
