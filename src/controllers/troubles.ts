@@ -64,6 +64,7 @@ export class Troubles {
 
   /** Issuers and namespaces that have another trouble than at the last call, or none any more. */
   changed(): { readonly issuers: readonly string[]; readonly namespaces: readonly string[] } {
+    this.#forgetUnwatched();
     const now = new Map<string, string | undefined>([
       ...this.#o.budgets.troubles().map(([circuit]) => {
         const issuer = circuit.slice(0, circuit.lastIndexOf('/'));
@@ -77,6 +78,12 @@ export class Troubles {
     const of = (kind: string): readonly string[] =>
       news.flatMap((name) => (name.startsWith(`${kind} `) ? [name.slice(kind.length + 1)] : []));
     return { issuers: of('issuer'), namespaces: of('namespace') };
+  }
+
+  /** A namespace that went or opted out has no trouble any more, and one that takes its name begins without. */
+  #forgetUnwatched(): void {
+    const watched = new Set(this.#o.podWatches().map(([name]) => name));
+    for (const name of this.#refused.keys()) if (!watched.has(name)) this.#refused.delete(name);
   }
 
   #namespaces(): readonly (readonly [string, NamespaceTrouble])[] {

@@ -92,3 +92,16 @@ for (const [name, error, told] of [
     t.is(troubles.ofNamespace('ci-a'), undefined);
   });
 }
+
+test('a namespace that goes takes its trouble along', (t) => {
+  const { watches, troubles } = setUp();
+  watches.set('ci-a', { synced: true });
+  troubles.delivered('ci-a', quota);
+  t.deepEqual(troubles.changed().namespaces, ['ci-a']);
+  t.deepEqual(troubles.ofNamespace('ci-a'), { reason: 'QuotaExceeded', message: 'raise it' });
+  watches.delete('ci-a');
+  t.deepEqual(troubles.changed().namespaces, ['ci-a']);
+  watches.set('ci-a', { synced: true });
+  t.is(troubles.ofNamespace('ci-a'), undefined);
+  t.deepEqual(troubles.changed().namespaces, []);
+});
