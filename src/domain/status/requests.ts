@@ -33,7 +33,7 @@ function askedOf({ metadata, spec }: IdentityPool): readonly Asked[] {
     ['Revoke', spec.revokeRequest],
     ['Revoke', metadata.annotations?.[revoke]],
   ];
-  const asked = ids.flatMap(([kind, id]) => (id === undefined || id === '' ? [] : [{ kind, id: cut(id, 64) }]));
+  const asked = ids.flatMap(([kind, id]) => (id === undefined || id === '' ? [] : [{ kind, id: shown(id) }]));
   return asked.filter((one, index) => asked.findIndex((other) => isSame(one, other)) === index);
 }
 
@@ -46,7 +46,8 @@ function brought(
   if (request.outcome !== 'InProgress') return request;
   const { message: _, ...rest } = request;
   const wanted = clients.filter((client) => client.wanted);
-  const isHandled = (record: ClientRecord | undefined): boolean => record?.handled.includes(request.id) ?? false;
+  const isHandled = (record: ClientRecord | undefined): boolean =>
+    record?.handled.some((id) => shown(id) === request.id) ?? false;
   if (wanted.length > 0 && wanted.every(({ record }) => isHandled(record) && isDone(record, request.kind))) {
     const at = parseRfc3339(request.at) ?? now;
     return { ...rest, outcome: 'Done', doneAt: toRfc3339(now), message: doneInWords(request.kind, wanted, at, now) };
@@ -87,6 +88,11 @@ function isDone(record: ClientRecord | undefined, kind: Asked['kind']): boolean 
     !record.generations.some(({ n, state }) => n === record.emergency && state === 'Current');
   const isUnderWay = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
   return !awaits && !isUnderWay && record.rollbacks === undefined;
+}
+
+/** An annotation may be longer than the status takes. */
+function shown(id: string): string {
+  return cut(id, 64);
 }
 
 function isSame(a: Asked, b: Asked): boolean {

@@ -335,6 +335,16 @@ test('a failure names the client that fails', (t) => {
   );
 });
 
+test('requests: an annotation that is longer than the status takes is done all the same', (t) => {
+  const id = 'INC-'.padEnd(80, '1');
+  const asked = pool({}, { finalizers, annotations: { 'ci-identity.dev/rotate': id } });
+  const [started] = poolStatus(poolFacts({ pool: asked }), now).requests ?? [];
+  t.is(started?.id.length, 64);
+  t.is(started?.outcome, 'InProgress');
+  const clients = [client({ record: record({ handled: [id] }) })];
+  t.is(poolStatus(poolFacts({ pool: asked, clients }), now).requests?.[0]?.outcome, 'Done');
+});
+
 test('requests: seen, done when every client has handled it, the last five', (t) => {
   const asked = pool({ rotation: { request: 'INC-1' }, revokeRequest: 'INC-1' }, { finalizers, generation: 4 });
   const started = poolStatus(poolFacts({ pool: asked }), now).requests;
