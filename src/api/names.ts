@@ -13,7 +13,7 @@ export const emergencyStopConfigMap = 'emergency-stop';
 export const labels = {
   /** On a Namespace: `enabled` opts its agent pods in. */
   inject: `${group}/inject`,
-  /** On a record Secret: `client` or `session`. */
+  /** On a record Secret: `client`, `session` or `limits`. */
   kind: `${group}/kind`,
 } as const;
 

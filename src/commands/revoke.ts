@@ -6,7 +6,7 @@ const description: Description = {
   name: 'revoke',
   synopsis: 'identitypool/NAME',
   about:
-    'Asks the operator to revoke every token of a pool that was minted before now, once; running pods get new ones. It sets the annotation\nci-identity.dev/revoke, which no GitOps tool reverts. What it reaches depends on the provider: status.capabilities.revocation of the pool.\nDone means that revoking has begun everywhere; the audit log has each token.',
+    'Asks the operator to revoke every token of a pool that was minted before now, once; running pods get new ones. It sets the annotation\nci-identity.dev/revoke, which no GitOps tool reverts. What it reaches depends on the provider: status.capabilities.revocation of the pool.\nDone means that no token from before is left: revoked, or expired; the audit log has each token.',
   examples: [
     ['A token may have leaked', 'revoke identitypool/ci-bots --id INC-4711 --wait'],
     ['A credential may have leaked too', 'rotate identitypool/ci-bots --emergency --id INC-4711 --wait'],
