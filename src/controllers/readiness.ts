@@ -44,7 +44,7 @@ export interface Observed {
   readonly pods: readonly (readonly [string, ReflectorHealth])[];
   readonly troubles: readonly (readonly [string, CircuitHealth])[];
   readonly guard: Guard;
-  readonly credentials: Pick<Credentials, 'expiries' | 'clockOffsets'>;
+  readonly credentials: Pick<Credentials, 'issuers' | 'expiries' | 'clockOffsets'>;
   /** Why the audit stream takes no lines, as a sentence. */
   readonly auditTrouble?: string;
   readonly now: Instant;
@@ -70,12 +70,15 @@ export function readyChecks(o: Observed): readonly Check[] {
       health.synced ? [] : [warning(`watch ${name}`, health.message ?? 'not read completely yet')],
     ),
     ...guardWarning(o.guard),
-    ...o.troubles.map(([resource, { since, retryAt, message }]) =>
-      warning(
-        `provider ${resource}`,
-        `paused${since === undefined ? '' : ` since ${toRfc3339(since)}`}${retryAt === undefined ? '' : `, next try ${toRfc3339(retryAt)}`}: ${message ?? 'it fails'}`,
+    // One that is not configured any more is never called again, so its trouble would never end.
+    ...o.troubles
+      .filter(([resource]) => o.credentials.issuers().includes(resource.slice(0, resource.lastIndexOf('/'))))
+      .map(([resource, { since, retryAt, message }]) =>
+        warning(
+          `provider ${resource}`,
+          `paused${since === undefined ? '' : ` since ${toRfc3339(since)}`}${retryAt === undefined ? '' : `, next try ${toRfc3339(retryAt)}`}: ${message ?? 'it fails'}`,
+        ),
       ),
-    ),
     ...o.credentials
       .expiries()
       .filter(({ at }) => at - o.now < warnBefore)

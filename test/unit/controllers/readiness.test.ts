@@ -12,7 +12,7 @@ const fine: Observed = {
   pods: [['pods/ci-payments', synced]],
   troubles: [],
   guard: { is: 'Intact', since: now },
-  credentials: { expiries: () => [], clockOffsets: () => [] },
+  credentials: { issuers: () => [issuer], expiries: () => [], clockOffsets: () => [] },
   now,
 };
 const allWell = ['ok watch identitypools', 'ok audit stream'];
@@ -49,6 +49,11 @@ const table: readonly (readonly [what: string, observed: Partial<Observed>, says
     ],
   ],
   [
+    'a provider that was away and is not configured any more',
+    { troubles: [['https://old.example.com/tokens', { up: false, since: now, retryAt: now, message: 'refused' }]] },
+    allWell,
+  ],
+  [
     'a provider is away',
     {
       troubles: [
@@ -64,12 +69,12 @@ const table: readonly (readonly [what: string, observed: Partial<Observed>, says
     'a certificate ends in a week, another has ended, a third is far',
     {
       credentials: {
+        ...fine.credentials,
         expiries: () => [
           { issuer, credential: 'CaBundle', at: plus(now, 7 * day) },
           { issuer, credential: 'TlsCertificate', at: plus(now, -day) },
           { issuer, credential: 'RegistrationToken', at: plus(now, 90 * day) },
         ],
-        clockOffsets: () => [],
       },
     },
     [
@@ -82,7 +87,7 @@ const table: readonly (readonly [what: string, observed: Partial<Observed>, says
     'clocks that differ',
     {
       credentials: {
-        expiries: () => [],
+        ...fine.credentials,
         clockOffsets: () => [
           [issuer, -5 * minute],
           ['kubernetes', 2 * second],
