@@ -162,13 +162,18 @@ export function isDelivered(s: SessionSnapshot): boolean {
   return s.delivered?.content === 'Token' && (s.wantedDigest === undefined || s.delivered.digest === s.wantedDigest);
 }
 
-/** A node mounts volumes within a second or two; what takes longer may miss the delivery, which somebody then deleted. */
+/**
+ * A node mounts volumes within a second or two; what takes longer may miss the delivery, which somebody then deleted. What is still missed
+ * after it was written again is something else as a rule, such as a volume that does not exist: then it is written ever more rarely.
+ */
 const mountPatience: Milliseconds = 10 * second;
+const longestMountPatience: Milliseconds = 5 * minute;
 
 function missesDeliveryFrom(s: SessionSnapshot): Instant | undefined {
   const since = s.pod.is === 'Seen' ? s.pod.value.unmountedSince : undefined;
   if (since === undefined || s.delivered?.content !== 'Token') return undefined;
-  return plus(since > s.delivered.at ? since : s.delivered.at, mountPatience);
+  const { at, again = 0 } = s.delivered;
+  return plus(since > at ? since : at, Math.min(mountPatience * 2 ** again, longestMountPatience));
 }
 
 /** The Secret is not known to hold what the record says, or the pod waits for it although it was written. */

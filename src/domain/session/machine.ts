@@ -56,6 +56,8 @@ export interface Delivered {
   readonly digest: string;
   readonly content: 'Token' | 'Error' | 'Empty';
   readonly at: Instant;
+  /** With content `Token`: how often the very same was written again, because the pod seems to miss it. */
+  readonly again?: number;
   /** With content `Error`: what it says, so that a changed reason is written and an equal one is not. */
   readonly error?: DeliveredError;
 }

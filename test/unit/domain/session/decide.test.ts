@@ -572,6 +572,16 @@ const cases: readonly Case[] = [
     content: 'Token',
   },
   {
+    row: 'settled',
+    title: 'the pod cannot mount what was written three times again: another volume is the trouble, so that is rare',
+    s: buildLiveSnapshot({
+      pod: pod({ phase: 'Pending', unmountedSince: plus(noon, -minute) }),
+      delivered: { digest: 'digest', content: 'Token', at: noon, again: 3 },
+    }),
+    now: plus(noon, 79 * second),
+    recheckAt: plus(noon, 80 * second),
+  },
+  {
     row: 'undelivered',
     title: 'after the first Mint',
     s: undeliveredYet,
