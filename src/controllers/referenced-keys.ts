@@ -14,6 +14,7 @@ export class ReferencedKeys {
   readonly #readConfigMap: ReadKeys;
   #secrets = new Map<string, Redacted<string>>();
   #bundles = new Map<string, string>();
+  #newest: Configuration | undefined;
 
   constructor(options: { readonly readSecret: ReadKeys; readonly readConfigMap: ReadKeys }) {
     this.#readSecret = options.readSecret;
@@ -28,8 +29,12 @@ export class ReferencedKeys {
     return ref === undefined ? undefined : this.#bundles.get(refKey(ref));
   }
 
-  /** Reads everything that the configuration refers to; `true` when something differs from before. Rejects when a read failed. */
+  /**
+   * Reads everything that the configuration refers to; `true` when something differs from before. Rejects when a read failed. Where another
+   * configuration comes meanwhile, what was read for this one is dropped.
+   */
   async refresh(configuration: Configuration, signal: AbortSignal): Promise<boolean> {
+    this.#newest = configuration;
     const secrets = new Map<string, Redacted<string>>();
     const bundles = new Map<string, string>();
     for (const issuer of configuration.issuers) {
@@ -44,6 +49,7 @@ export class ReferencedKeys {
         (await this.#readSecret(ref.name, signal))?.[ref.key];
       if (bundle !== undefined) bundles.set(refKey(ref), bundle);
     }
+    if (this.#newest !== configuration) return false;
     const changed =
       !sameMap(secrets, this.#secrets, (a, b) => a.reveal() === b.reveal()) ||
       !sameMap(bundles, this.#bundles, (a, b) => a === b);
