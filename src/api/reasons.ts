@@ -28,6 +28,7 @@ export const reasons = {
   NotSynced: 'The controller has not read everything it needs from the API server yet, or lost the right to.',
   InternalError: 'A bug: the log has the details.',
   NewerFormat: 'A record was written by a newer version of the operator; this version leaves it alone.',
+  RecordInvalid: 'A record of the operator cannot be read any more; it is left alone.',
   LostLease: 'Another replica leads; this process stops acting.',
 
   Suspended: 'Stopped on purpose; the message names who or what stops it.',

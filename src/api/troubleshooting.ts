@@ -202,6 +202,11 @@ export const remedies = {
     step: '`/readyz` names the watch and the reason.',
     by: 'Platform',
   },
+  RecordInvalid: {
+    cause: 'Somebody edited the record Secret of a client in the namespace of the operator.',
+    step: 'Bring it back from a backup. Without one, delete the Secret and the client at the provider: a new one is registered.',
+    by: 'Platform',
+  },
   NewerFormat: {
     cause: 'The operator was set back to an older version.',
     step: 'Install the newer version again.',

@@ -62,6 +62,7 @@ export function snapshotClient(
     ...(stop === undefined ? {} : { stop }),
     ...(record === undefined ? {} : { record }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
+    ...(stored?.invalid === undefined ? {} : { invalid: true }),
     synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
     issuerConfigured: providers.isConfigured(issuer),
     asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],

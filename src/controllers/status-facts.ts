@@ -7,9 +7,10 @@ import { stopOf } from '../domain/access/stops.ts';
 import { rotateEvery } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../domain/status/policy.ts';
-import type { ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
+import type { ClientFailure, ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
 import { usableLife } from '../domain/token.ts';
 import type { Issuer } from '../providers/issuers.ts';
+import type { StoredRecord } from '../kube/records.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
@@ -152,8 +153,9 @@ function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<Iden
 }
 
 function clientView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
-  const record = sources.memory.clients.get(recordName)?.record;
-  const note = sources.clientFailure(recordName);
+  const stored = sources.memory.clients.get(recordName);
+  const record = stored?.record;
+  const failure = unreadable(stored) ?? failed(sources.clientFailure(recordName));
   const target = sources.targets.find(recordName);
   const owner =
     target?.identity === undefined ? target?.namespace : `CiIdentity ${target.namespace ?? ''}/${target.identity.name}`;
@@ -162,20 +164,27 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
     wanted: pool.metadata.deletionTimestamp === undefined && sources.targets.isWanted(recordName),
     ...(owner === undefined ? {} : { owner: target?.identity === undefined ? `namespace ${owner}` : owner }),
     ...(record === undefined ? {} : { record }),
-    ...(note === undefined
-      ? {}
-      : {
-          failure: {
-            reason: note.error.reason,
-            message: note.error.message,
-            terminal: note.error.class === 'Terminal',
-          },
-        }),
+    ...(failure === undefined ? {} : { failure }),
     ...(target === undefined
       ? {}
       : rotationFacts(pool, target, record, sources.providers.capabilities(pool.spec.provider.issuer))),
     ...(sources.clocksAgree(pool.spec.provider.issuer) ? {} : { clockUnsure: true }),
   };
+}
+
+function failed(note: FailureNote | undefined): ClientFailure | undefined {
+  return note && { reason: note.error.reason, message: note.error.message, terminal: note.error.class === 'Terminal' };
+}
+
+/** What is in the record exists nowhere else, so nothing is done until somebody brings it back or gives it up. */
+function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | undefined {
+  if (stored?.newerFormat === true) {
+    const why = `client record ${stored.name} was written by a newer version of the operator. Install that version again.`;
+    return { reason: 'NewerFormat', message: why, terminal: true };
+  }
+  if (stored?.invalid === undefined) return undefined;
+  const message = `client record ${stored.name} in the operator's namespace cannot be read (${stored.invalid}), so it is left alone. Bring it back from a backup, or delete it together with the client at the provider: a new one is then registered.`;
+  return { reason: 'RecordInvalid', message, terminal: true };
 }
 
 function all<T>(store: { readonly synced: boolean; entries(): Iterable<readonly [string, T]> }): Known<readonly T[]> {

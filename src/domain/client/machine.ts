@@ -79,6 +79,8 @@ export interface ClientSnapshot {
   readonly record?: ClientRecord;
   /** The stored record has a newer `formatVersion` than this program knows. */
   readonly newerFormat?: boolean;
+  /** The stored record cannot be read: what is in it exists nowhere else, so it is not overwritten. */
+  readonly invalid?: boolean;
   /** The store of records is complete. */
   readonly synced: boolean;
   readonly issuerConfigured: boolean;

@@ -130,6 +130,7 @@ function lateGeneration(s: ClientSnapshot): Generation | undefined {
 
 function unknownReason(s: ClientSnapshot): Reason | undefined {
   if (s.newerFormat === true) return 'NewerFormat';
+  if (s.invalid === true) return 'RecordInvalid';
   if (!s.synced || s.wanted.is === 'Unknown') return 'NotSynced';
   if (!needsProvider(s)) return undefined;
   if (!s.issuerConfigured) return 'IssuerNotConfigured';

@@ -107,6 +107,12 @@ const cases: readonly Case[] = [
 
   { row: 'unknown', title: 'records are not synced', s: snapshot({ synced: false }), reason: 'NotSynced' },
   { row: 'unknown', title: 'pools are not synced', s: snapshot({ wanted: { is: 'Unknown' } }), reason: 'NotSynced' },
+  {
+    row: 'unknown',
+    title: 'a record that cannot be read: its credential exists nowhere else, so no other takes its place',
+    s: { ...none, invalid: true },
+    reason: 'RecordInvalid',
+  },
   { row: 'unknown', title: 'newer format', s: snapshot({ newerFormat: true }), reason: 'NewerFormat' },
   {
     row: 'unknown',
