@@ -57,7 +57,7 @@ export async function tellStory(lab: Stage, registry: Registry, narrator: Narrat
   );
   const second = await narrator.step(
     (token: { file: TokenFile }) =>
-      `Token renewed under the running pod; the new one expires at ${token.file.expires_at}`,
+      `Token renewed ${hasNode ? 'under the running pod' : 'in that Secret'}; the new one expires at ${token.file.expires_at}`,
     () =>
       eventually(
         'the token is renewed',
