@@ -99,9 +99,15 @@ export function explainIdentity(objects: Objects, identity: CiIdentity, inquiry:
   const input = inputOf(objects, identity);
   const known = answersTo(input, inquiry);
   const { pool } = input;
-  const stop = stopOf({ identity, ...(pool.is === 'Seen' ? { pool: pool.value } : {}) });
+  const { namespace = '' } = identity.metadata;
+  const place = objects.namespaces.get(namespace);
+  const stop = stopOf({
+    identity,
+    ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
+    ...(place?.is === 'Seen' ? { namespace: place.value.metadata } : {}),
+  });
   return {
-    namespace: identity.metadata.namespace ?? '',
+    namespace,
     identity: identity.metadata.name,
     pool: identity.spec.pool,
     roles: identity.spec.roles,

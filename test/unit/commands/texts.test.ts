@@ -45,6 +45,13 @@ It is stopped on purpose by CiIdentity ci-payments/publisher (spec.suspend): no 
   );
 });
 
+test('explain: a stop of the whole namespace', (t) => {
+  const annotations = { 'ci-identity.dev/emergency-stop': 'INC-1' };
+  const stopped = seen({ metadata: { ...namespace.metadata, annotations } });
+  const report = explainIdentity({ ...objects, namespaces: new Map([['ci-payments', stopped]]) }, identity(), {});
+  t.regex(report.stopped ?? '', /^stopped on purpose by Namespace ci-payments .*INC-1/);
+});
+
 test('explain: without the right to read policies, the status; without a status, that', (t) => {
   const status = {
     observedGeneration: 1,
