@@ -2,6 +2,7 @@ import { group, labels } from '../api/names.ts';
 import { type Clock, type Instant, minute, plus, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
+import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { probeAdmission } from '../kube/guard-probe.ts';
 import { SecretGuardStore, readShippedPolicies } from '../kube/guard.ts';
@@ -20,15 +21,25 @@ export function startGuard(o: {
   readonly namespace: string;
   readonly watches: Watches;
   readonly now: () => Instant;
+  /** Whether this process leads at this moment. */
+  readonly held: () => boolean;
 }): GuardKeeper {
   const agentNamespaces = (): readonly string[] =>
     [...o.memory.namespaces.entries()]
       .filter(([, namespace]) => !namespace.terminating && namespace.labels[labels.inject] === 'enabled')
       .map(([name]) => name);
+  const store = new SecretGuardStore(o.connection, o.namespace);
   return new GuardKeeper({
     shipped: readShippedPolicies(),
     observed: observedPolicies(o.watches),
-    store: new SecretGuardStore(o.connection, o.namespace),
+    store: {
+      load: (signal) => store.load(signal),
+      // Whoever was frozen while another process began to lead would store what it remembers of the policies.
+      async save(record, signal) {
+        if (!o.held()) throw new LostLeaseError('the guard record is not written: this process does not lead');
+        await store.save(record, signal);
+      },
+    },
     probe: (signal) =>
       probeAdmission(o.connection, { namespace: o.namespace, agentNamespaces: agentNamespaces() }, signal),
     now: o.now,

@@ -170,6 +170,7 @@ export class Operator {
       memory: this.#memory,
       watches: this.#watches,
       now: () => instant(clock.now() + (connection.serverTime()?.offset ?? 0)),
+      held: () => this.#leader.held(),
     });
     this.observation = new Observation({
       ...options,
