@@ -4,7 +4,7 @@ import { annotations, claimPrefix, deliverySecretName, group, volumeName } from 
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 
-/** A custom resource of ours in memory: everything but managedFields and kubectl's copy of the object. */
+/** A custom resource of ours in memory: of its metadata only what decisions need, because its owner may write a megabyte of anything there. */
 export interface Resource<Spec = unknown, Status = unknown> extends KubeObject<Spec, Status> {
   readonly uid: string;
   readonly resourceVersion: string;
@@ -123,9 +123,7 @@ export function trimNamespace(raw: unknown): NamespaceFacts {
     ...kept(metadata),
     name: metadata.name,
     labels: metadata.labels ?? {},
-    annotations: Object.fromEntries(
-      Object.entries(metadata.annotations ?? {}).filter(([key]) => key.startsWith(`${group}/`)),
-    ),
+    annotations: ours(metadata),
     terminating: metadata.deletionTimestamp !== undefined,
   };
 }
@@ -151,14 +149,26 @@ export function trimAdmissionObject(kind: ObservedPolicy['kind']): (raw: unknown
   };
 }
 
-/** The whole custom resource without managedFields and without the annotation in which kubectl repeats it. */
+/** The whole custom resource, but of its metadata neither managedFields, labels nor owners, and of its annotations only {@link ours}. */
 export function trimResource<Spec, Status>(raw: unknown): Resource<Spec, Status> {
   const object = raw as KubeObject<Spec, Status>;
   const {
     managedFields: _fields,
-    annotations: noted,
+    labels: _labels,
+    ownerReferences: _owners,
     ...metadata
   } = object.metadata as ObjectMeta & { readonly managedFields?: unknown };
-  const { 'kubectl.kubernetes.io/last-applied-configuration': _copy, ...rest } = noted ?? {};
-  return { ...kept(metadata), ...object, metadata: { ...metadata, annotations: rest } };
+  return { ...kept(metadata), ...object, metadata: { ...metadata, annotations: ours(metadata) } };
+}
+
+/** Ids have 64 characters, and of a reason 200 are shown. */
+const longestNote = 1_024;
+
+/** The annotations of `ci-identity.dev/`, cut. */
+function ours({ annotations: noted = {} }: ObjectMeta): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(noted).flatMap(([key, text]) =>
+      key.startsWith(`${group}/`) ? [[key, text.slice(0, longestNote)]] : [],
+    ),
+  );
 }

@@ -142,24 +142,33 @@ for (const [name, conditions, facts] of nodes) {
   });
 }
 
-test('a custom resource loses managedFields and the copy that kubectl keeps', (t) => {
+test('of the metadata of a custom resource only what decisions need stays', (t) => {
   const raw = {
     apiVersion: 'ci-identity.dev/v1alpha1',
     kind: 'CiIdentity',
     metadata: {
       ...meta,
       name: 'publisher',
+      finalizers: ['ci-identity.dev/clients'],
       managedFields: [{}],
-      annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', 'ci-identity.dev/rotate': '1' },
+      labels: { 'app.kubernetes.io/instance': 'payments' },
+      ownerReferences: [{ kind: 'Application' }],
+      annotations: {
+        'kubectl.kubernetes.io/last-applied-configuration': '{}',
+        'example.com/note': 'x'.repeat(200_000),
+        'ci-identity.dev/rotate': '1',
+        'ci-identity.dev/emergency-stop': 'x'.repeat(200_000),
+      },
     },
     spec: { pool: 'ci-bots' },
   };
+  const annotations = { 'ci-identity.dev/rotate': '1', 'ci-identity.dev/emergency-stop': 'x'.repeat(1_024) };
   t.deepEqual(trimResource<unknown, unknown>(raw), {
     uid: 'u1',
     resourceVersion: '7',
     apiVersion: 'ci-identity.dev/v1alpha1',
     kind: 'CiIdentity',
-    metadata: { ...meta, name: 'publisher', annotations: { 'ci-identity.dev/rotate': '1' } },
+    metadata: { ...meta, name: 'publisher', finalizers: ['ci-identity.dev/clients'], annotations },
     spec: { pool: 'ci-bots' },
   });
 });
