@@ -3,13 +3,13 @@ import { systemClock } from '../clock.ts';
 import { ruleName } from '../domain/access/explain.ts';
 import { type Answer, type Inquiry, answersTo } from '../domain/access/inquiry.ts';
 import { selectsPod } from '../domain/access/selectors.ts';
-import { stopOf, stopSentence } from '../domain/access/stops.ts';
+import { stopSentence } from '../domain/access/stops.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { kinds } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
 import { type Arguments, type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
-import { type Objects, identitiesOf, inputOf, readObjects } from './objects.ts';
+import { type Objects, identitiesOf, inputOf, readObjects, stopFor } from './objects.ts';
 import { type Prediction, predict, wholeBefore } from './predict.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
@@ -98,14 +98,8 @@ function named(identities: readonly CiIdentity[], name: string | undefined, name
 export function explainIdentity(objects: Objects, identity: CiIdentity, inquiry: Inquiry): IdentityReport {
   const input = inputOf(objects, identity);
   const known = answersTo(input, inquiry);
-  const { pool } = input;
   const { namespace = '' } = identity.metadata;
-  const place = objects.namespaces.get(namespace);
-  const stop = stopOf({
-    identity,
-    ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
-    ...(place?.is === 'Seen' ? { namespace: place.value.metadata } : {}),
-  });
+  const stop = stopFor(identity, input.pool, objects.namespaces.get(namespace) ?? { is: 'Unknown' });
   return {
     namespace,
     identity: identity.metadata.name,

@@ -4,7 +4,9 @@ import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
+import type { Stop } from '../domain/access/access.ts';
 import type { AuthorizeInput } from '../domain/access/authorize.ts';
+import { stopOf } from '../domain/access/stops.ts';
 import { kinds } from '../kube/resources.ts';
 import type { Cluster } from './cluster.ts';
 import { required } from './cluster.ts';
@@ -75,6 +77,24 @@ export function isIssuerConfigured({ status, metadata }: IdentityPool): boolean 
   return !(status?.conditions ?? []).some(
     ({ reason, observedGeneration }) => reason === 'IssuerNotConfigured' && observedGeneration === metadata.generation,
   );
+}
+
+/**
+ * What stops the identity. The ConfigMap in the operator's namespace is not the caller's to read: the status of the identity tells of it.
+ */
+export function stopFor(
+  identity: CiIdentity,
+  pool: Known<IdentityPool>,
+  namespace: Known<NamespaceObject>,
+): Stop | undefined {
+  const seen = stopOf({
+    identity,
+    ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
+    ...(namespace.is === 'Seen' ? { namespace: namespace.value.metadata } : {}),
+  });
+  const told = (identity.status?.stoppedBy ?? []).filter((source) => source.startsWith('ConfigMap '));
+  const sources = [...told, ...(seen?.sources ?? [])];
+  return sources.length === 0 ? undefined : { sources };
 }
 
 export function isOptedIn(namespace: Known<NamespaceObject>): boolean | undefined {

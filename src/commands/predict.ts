@@ -4,12 +4,11 @@ import { type Instant, minute, plus, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { type AuthorizeInput, authorize } from '../domain/access/authorize.ts';
-import { stopOf } from '../domain/access/stops.ts';
 import { maxSessionAge } from '../domain/client/target.ts';
 import { decideSession } from '../domain/session/decide.ts';
 import type { ClientFacts, PodFacts, SessionSnapshot } from '../domain/session/machine.ts';
 import type { NamespaceObject } from './objects.ts';
-import { isOptedIn } from './objects.ts';
+import { isOptedIn, stopFor } from './objects.ts';
 
 /** Everything that the operator would look at, as far as the caller could read it. */
 export interface Scene {
@@ -55,20 +54,7 @@ function snapshotOf({ identity, input, namespace, pod, mayUse, guard }: Scene): 
   const optedIn = isOptedIn(namespace);
   const leaving =
     optedIn === false || (namespace.is === 'Seen' && namespace.value.metadata.deletionTimestamp !== undefined);
-  const stop = stopOf({
-    identity,
-    ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
-    ...(namespace.is === 'Seen'
-      ? {
-          namespace: {
-            name: namespace.value.metadata.name,
-            ...(namespace.value.metadata.annotations === undefined
-              ? {}
-              : { annotations: namespace.value.metadata.annotations }),
-          },
-        }
-      : {}),
-  });
+  const stop = stopFor(identity, pool, namespace);
   return {
     pod: { is: 'Seen', value: pod },
     identityName: identity.metadata.name,

@@ -1,14 +1,23 @@
 import { OperatorError } from '../errors.ts';
+import { cleanLines } from '../telemetry/clean.ts';
 import { type Arguments, type Description, parseArguments, program } from './arguments.ts';
 import { type Cluster, withCluster } from './cluster.ts';
 import { CommandError, type ProcessSurface, type Run, exitCodes } from './surface.ts';
 
-/** A verb: its command line read, help and problems told, expected errors as one line on standard error. */
+/**
+ * A verb: its command line read, help and problems told, expected errors as one line on standard error. Names and sentences of others are
+ * in what it says, so nothing that moves a terminal gets there.
+ */
 export function verb(
   description: Description,
   work: (args: Arguments, surface: ProcessSurface) => Promise<number>,
 ): Run {
-  return async (argv, surface) => {
+  return async (argv, process) => {
+    const surface: ProcessSurface = {
+      ...process,
+      print: (text) => process.print(cleanLines(text)),
+      complain: (text) => process.complain(cleanLines(text)),
+    };
     const complain = (text: string): number => {
       surface.complain(`${program} ${description.name}: ${text}\n`);
       return exitCodes.failed;

@@ -17,8 +17,15 @@ export function renderTable(headers: readonly string[], rows: readonly (readonly
     .join('');
 }
 
+/** What a terminal would obey is escaped, as JSON.stringify does for the oldest of it only. */
 export function renderJson(value: unknown): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
+  const text = JSON.stringify(value, undefined, 2).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+  return `${text}\n`;
 }
 
 /** How long ago, as kubectl's AGE has it: `45s`, `12m`, `3h`, `5d`. */

@@ -9,3 +9,10 @@ export function clean(text: string, length = 500): string {
   const safe = text.toWellFormed().replace(unsafe, '?');
   return safe.length > length ? `${safe.slice(0, length - 1).toWellFormed()}…` : safe;
 }
+
+const unsafeInLines = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** The same for text of several lines, whole. */
+export function cleanLines(text: string): string {
+  return text.toWellFormed().replace(unsafeInLines, '?');
+}

@@ -130,3 +130,10 @@ test('however a log is cut into files and in whatever order they are named, it i
     { numRuns: 50 },
   );
 });
+
+test('a file that somebody forged says nothing to the terminal', async (t) => {
+  const forged = { version: 1, process_id: '\u001b]0;owned\u0007\u009b2J', seq: 7, previous: '', event: 'Minted' };
+  const { code, text } = await verify({ 'a.log': file([JSON.stringify(forged)]) });
+  t.is(code, 2);
+  t.regex(text, /process \?\]0;owned\?\?2J begins with number 7/);
+});

@@ -10,7 +10,7 @@ import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
-import { renderTable } from '#src/commands/table.ts';
+import { renderJson, renderTable } from '#src/commands/table.ts';
 import { planText } from '#src/commands/uninstall.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
 
@@ -72,6 +72,20 @@ test('explain: without the right to read policies, the status; without a status,
   t.deepEqual(outcomes({ scope: 'artifacts:publish' }), ['Granted artifacts:publish Authorized']);
   t.deepEqual(outcomes({ scope: 'deploy:production' }), ['Denied deploy:production NoRule']);
   t.deepEqual(outcomes({ scope: 'x' }, identity()), ['Denied x NotSynced']);
+});
+
+test('explain: a stop of everything, of which only the status tells', (t) => {
+  const stoppedBy = ['ConfigMap ci-identity-system/emergency-stop: "INC-2"', 'IdentityPool ci-bots (spec.suspend)'];
+  const report = explainIdentity(objects, { ...identity(), status: { stoppedBy } } as CiIdentity, {});
+  t.regex(report.stopped ?? '', /^stopped on purpose by ConfigMap ci-identity-system\/emergency-stop: "INC-2": no new/);
+});
+
+test('what moves a terminal gets there neither in tables nor in JSON', (t) => {
+  const name = 'a\u001b[2J\u009b2J\u202e\u{e0001}\u2028b';
+  t.is(renderTable(['NAME'], [[name]]), 'NAME\na?[2J?2J???b\n');
+  const text = renderJson({ name });
+  t.regex(text, /^[\n\x20-\x7e]+$/);
+  t.deepEqual(JSON.parse(text), { name });
 });
 
 const futures: readonly {
