@@ -1,18 +1,18 @@
-import { type Clock, type Instant, plus, second, toRfc3339 } from '../clock.ts';
+import { type Clock, type Instant, plus, second } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
-import type { ClientFacts, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { minted } from '../domain/session/transitions.ts';
 import { type Minted, type Token, checkMinted } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
-import type { IdentityProvider, TokenSource } from '../providers/port.ts';
+import type { IdentityProvider } from '../providers/port.ts';
 import type { RecordStore } from '../kube/records.ts';
 import type { Effects } from '../runtime/effect.ts';
-import type { AuditFacts } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { EffectName } from './effect-names.ts';
 import type { Memory } from './memory.ts';
+import { type Minting, gone, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
 import { type SessionAudit, shadowDenied } from './session-audit.ts';
@@ -47,20 +47,6 @@ export interface MinterOptions {
   askDoubted(client: string, hash: string, signal: AbortSignal): Promise<void>;
 }
 
-type MintAction = Extract<SessionAction, { readonly type: 'Mint' }>;
-
-/** Everything that one Mint works with; gathered before the first call leaves. */
-interface Minting {
-  readonly key: string;
-  readonly s: SessionSnapshot;
-  readonly action: MintAction;
-  readonly client: ClientFacts & { readonly current: NonNullable<ClientFacts['current']> };
-  readonly credential: Credential;
-  readonly provider: IdentityProvider;
-  readonly tokens: TokenSource;
-  readonly facts: Parameters<typeof minted>[2];
-}
-
 /** The action Mint: review, token request, check, record. What it may not keep it revokes. */
 export class Minter {
   readonly #o: MinterOptions;
@@ -73,7 +59,13 @@ export class Minter {
    * Asks for one token and stores it. Returns without a token when the creator may not use the identity (memory then knows, and the table
    * decides anew) or when the snapshot is no longer true. Throws what the provider or the API server yields.
    */
-  async mint(key: string, s: SessionSnapshot, action: MintAction, reason: string, signal: AbortSignal): Promise<void> {
+  async mint(
+    key: string,
+    s: SessionSnapshot,
+    action: Minting['action'],
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const minting = this.#gather(key, s, action);
     if (minting === undefined) return;
     const { facts } = minting;
@@ -85,8 +77,12 @@ export class Minter {
     this.#announce(minting, reason);
     const started = this.#o.clock.now();
     const answer = await this.#request(minting, reason, signal);
-    if (this.#o.memory.holdsToken(answer.sha256)) throw sameTokenAgain(facts.issuer);
+    if (this.#o.memory.holdsToken(answer.sha256)) throw this.#sameTokenAgain(minting);
     const token = await this.#checked(minting, answer, started, signal);
+    // Before the record: whoever is killed in between leaves a token that the stream names, instead of one that nobody ever heard of.
+    this.#o.audit.record(key, s, issued(minting, token, reason));
+    const shadow = shadowDenied(s.access, token.sha256);
+    if (shadow !== undefined) this.#o.audit.record(key, s, { ...subjectMatter(minting), ...shadow });
     const next = minted(
       s.record,
       token,
@@ -97,22 +93,12 @@ export class Minter {
     );
     await this.#store(minting, next, answer, signal);
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Success', reason });
-    this.#o.audit.record(key, s, {
-      event: 'Minted',
-      outcome: 'Success',
-      reason,
-      ...this.#what(minting),
-      expires_at: toRfc3339(token.exp),
-      token_sha256: token.sha256,
-    });
-    const shadow = shadowDenied(s.access, token.sha256);
-    if (shadow !== undefined) this.#o.audit.record(key, s, { ...this.#what(minting), ...shadow });
     const before = s.record?.tokens.at(-1);
     if (reason === 'RenewalDue' && before !== undefined)
       await this.#o.witness.look(key, s, { ...minting, before, after: token }, signal);
   }
 
-  #gather(key: string, s: SessionSnapshot, action: MintAction): Minting | undefined {
+  #gather(key: string, s: SessionSnapshot, action: Minting['action']): Minting | undefined {
     if (s.pod.is !== 'Seen' || s.client.is !== 'Seen' || s.identity.is !== 'Seen') return undefined;
     const { namespace, name, uid, requester, claims } = s.pod.value;
     const identity = this.#o.memory.identity(namespace, s.identityName);
@@ -140,12 +126,11 @@ export class Minter {
   #announce(minting: Minting, reason: string): void {
     const { key, s } = minting;
     this.#refuseUnaudited(minting);
-    this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...this.#what(minting) });
+    this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...subjectMatter(minting) });
     try {
       this.#refuseUnaudited(minting);
     } catch (error) {
-      const failed = { event: 'Failed', outcome: 'Failure', reason: 'AuditBlocked' } as const;
-      this.#o.audit.record(key, s, { ...failed, ...this.#what(minting) });
+      this.#failed(minting, error);
       throw error;
     }
   }
@@ -175,21 +160,31 @@ export class Minter {
       this.#o.metrics.observe('ci_identity_token_request_seconds', labels, took);
       return answer;
     } catch (error) {
-      const why = error instanceof OperatorError ? error.reason : 'InternalError';
+      const why = this.#failed(minting, error);
       const labels = { pool: facts.pool.name, outcome: 'Failure', reason: why };
       this.#o.metrics.count('ci_identity_tokens_minted_total', labels);
-      const message = error instanceof OperatorError ? error.message : 'a bug; the log has the details';
-      this.#o.audit.record(minting.key, minting.s, {
-        event: 'Failed',
-        outcome: 'Failure',
-        reason: why,
-        message,
-        ...this.#what(minting),
-      });
       if (why === 'CredentialRefused') await this.#o.credentialRefused(client.name, client.current.generation, signal);
       if (concernsTheAsk(error)) await this.#o.askDoubted(client.name, action.hash, signal);
       throw error;
     }
+  }
+
+  /** Says so, and yields the reason. */
+  #failed(minting: Minting, error: unknown): string {
+    const line = gone(minting, 'Failed', error);
+    this.#o.audit.record(minting.key, minting.s, line);
+    return line.reason;
+  }
+
+  /** Shared tokens cannot be revoked with one pod without being taken from another. */
+  #sameTokenAgain(minting: Minting): OperatorError {
+    const error = new OperatorError({
+      class: 'Terminal',
+      reason: 'TokenUnusable',
+      message: `issuer ${minting.facts.issuer}: the token endpoint hands out a token again that another session holds; switch token caching or re-use off for this client`,
+    });
+    this.#failed(minting, error);
+    return error;
   }
 
   /** The answer judged against what was asked; an unusable token is revoked here, because nobody else will know it. */
@@ -214,27 +209,21 @@ export class Minter {
       return { sha256, value, ask: action.ask, minted: started, exp: verdict.exp, generation, clientId };
     }
     const { reason, message } = verdict;
-    if (verdict.revoke) await this.#discard(minting, answer, signal);
-    this.#o.audit.record(key, s, {
-      event: 'Discarded',
-      outcome: 'Failure',
-      reason,
-      message,
-      token_sha256: answer.sha256,
-      ...this.#what(minting),
-    });
-    this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
-    await this.#o.askDoubted(client.name, action.hash, signal);
-    throw new OperatorError({
+    if (verdict.revoke) await this.#revoke(minting, answer, signal);
+    const error = new OperatorError({
       class: 'Terminal',
       reason,
       message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}`,
     });
+    this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
+    this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
+    await this.#o.askDoubted(client.name, action.hash, signal);
+    throw error;
   }
 
   /** A write that was perhaps stored is written again; a token that surely is in no record is revoked, because nobody else knows it. */
   async #store(minting: Minting, next: SessionRecord, answer: Minted, signal: AbortSignal): Promise<void> {
-    const { s } = minting;
+    const { key, s } = minting;
     const until = plus(this.#o.clock.now(), storeFor);
     for (;;) {
       try {
@@ -244,7 +233,10 @@ export class Minter {
         return;
       } catch (error) {
         const passing = error instanceof OperatorError && error.class === 'Transient';
-        if (!passing && !this.#o.memory.holdsToken(answer.sha256)) await this.#discard(minting, answer, signal);
+        if (!passing && !this.#o.memory.holdsToken(answer.sha256)) {
+          await this.#revoke(minting, answer, signal);
+          this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
+        }
         if (!passing || this.#o.clock.now() >= until) throw error;
         await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), storeEvery), signal);
       }
@@ -252,7 +244,7 @@ export class Minter {
   }
 
   /** Revokes a token that goes into no record. It fails silently: the token then lives until it expires, and nobody holds it. */
-  async #discard({ tokens, client, credential }: Minting, answer: Minted, signal: AbortSignal): Promise<void> {
+  async #revoke({ tokens, client, credential }: Minting, answer: Minted, signal: AbortSignal): Promise<void> {
     const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
     await this.#o.effects
       .run('session.Mint.revoke', options, (bounded) =>
@@ -262,36 +254,12 @@ export class Minter {
         if (!(error instanceof OperatorError)) throw error;
       });
   }
-
-  #what({ action, client, facts, s }: Minting): Partial<AuditFacts> {
-    const by =
-      s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
-    return {
-      scopes: action.ask.scopes,
-      audiences: action.ask.audiences,
-      generation: client.current.generation,
-      client: client.name,
-      client_id: client.current.clientId,
-      pool: facts.pool.name,
-      issuer: facts.issuer,
-      by,
-    };
-  }
 }
 
 /** Refused for what was asked, not for who asked: the next pod will hear the same. */
 function concernsTheAsk(error: unknown): boolean {
   const isRefusal = error instanceof OperatorError && error.class === 'Terminal' && error.whose === 'Object';
   return isRefusal && error.reason !== 'CredentialRefused';
-}
-
-/** Shared tokens cannot be revoked with one pod without being taken from another. */
-function sameTokenAgain(issuer: string): OperatorError {
-  return new OperatorError({
-    class: 'Terminal',
-    reason: 'TokenUnusable',
-    message: `issuer ${issuer}: the token endpoint hands out a token again that another session holds; switch token caching or re-use off for this client`,
-  });
 }
 
 function subjectOf(answer: Minted): { readonly subject?: string } {

@@ -54,7 +54,10 @@ export interface SessionMachineOptions {
 
 const callDeadline = 20 * second;
 
-/** Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. */
+/**
+ * Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. Audit lines are
+ * written before the record that they tell of: a process that is killed in between says something twice, never not at all.
+ */
 export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   readonly name = 'session';
   readonly #o: SessionMachineOptions;
@@ -184,9 +187,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const revocation = s.client.is === 'Seen' ? s.client.value.revocation : 'Immediate';
-    await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
     for (const token of tokens)
       this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, token_sha256: token });
+    await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
   }
 
   /** RFC 7009, as the client and generation that minted it; then the token leaves the record. A provider that cannot: it stays until `exp`. */
@@ -196,9 +199,6 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const started = this.#o.clock.monotonic();
     const outcome = await this.#askForRevocation(s.record, token, signal);
     this.#measureRevocation(key, s.record.pool.name, token, outcome, this.#o.clock.monotonic() - started);
-    const next = outcome === 'NotSupported' ? unrevocable(s.record, sha256) : dropped(s.record, [sha256]);
-    await this.#write('session.Revoke.record', s, next, signal);
-    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
     this.#o.audit.record(key, s, {
       event: 'Revoked',
       outcome: outcome === 'NotSupported' ? 'Failure' : 'Success',
@@ -207,6 +207,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       token_sha256: sha256,
       generation: token.generation,
     });
+    const next = outcome === 'NotSupported' ? unrevocable(s.record, sha256) : dropped(s.record, [sha256]);
+    await this.#write('session.Revoke.record', s, next, signal);
+    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
   }
 
   /** A superseded token has no cause to be fast about: only forbidden ones count as lag. */
@@ -244,12 +247,12 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const { tokens: held, pool } = s.record;
-    await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
-    for (const token of tokens) {
-      const late = held.some(({ sha256, end }) => sha256 === token && end === 'Forbidden');
-      if (late) this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: pool.name, outcome: 'Expired' });
+    for (const token of tokens)
       this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
-    }
+    await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
+    const late = held.filter(({ sha256, end }) => tokens.includes(sha256) && end === 'Forbidden');
+    if (late.length > 0)
+      this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: pool.name, outcome: 'Expired' }, late.length);
   }
 
   async #write(
@@ -267,7 +270,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   }
 }
 
-/** What a build holds from now on; said at each delivery, because a process that was killed may not have told that it minted. */
+/** What a build holds from now on. */
 function tokenFacts({ sha256, ask, exp, generation }: Token): Partial<AuditFacts> {
   const { scopes, audiences } = ask;
   return { token_sha256: sha256, scopes, audiences, expires_at: toRfc3339(exp), generation };

@@ -82,6 +82,8 @@ function gap(expected: number, seq: number): string {
 
 const answers: ReadonlySet<string> = new Set([
   'Minted',
+  'Renewed',
+  'Narrowed',
   'Discarded',
   'Denied',
   'Failed',

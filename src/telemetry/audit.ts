@@ -21,6 +21,8 @@ export const auditEvents = [
   'Proved',
   'Requested',
   'Minted',
+  'Renewed',
+  'Narrowed',
   'ShadowDenied',
   'Discarded',
   'Delivered',

@@ -400,6 +400,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   Held: 'test/sessions',
   Released: 'test/sessions',
   Noticed: 'test/sessions',
+  Renewed: 'test/sessions',
+  Narrowed: 'test/sessions',
 };
 
 test.serial('at the end: every line fits the schema, every event was there, every chain is whole', async (t) => {

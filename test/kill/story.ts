@@ -82,7 +82,7 @@ class Program {
   readonly #lab: Lab;
   readonly #all: OperatorProcess[];
   #now: OperatorProcess;
-  readonly #deaths: number[] = [];
+  #deaths = 0;
   #surprise: Error | undefined;
   #over = false;
 
@@ -95,11 +95,6 @@ class Program {
   /** How often it was killed; throws when it ended in another way. */
   get died(): number {
     if (this.#surprise !== undefined) throw this.#surprise;
-    return this.#deaths.length;
-  }
-
-  /** When it was killed, in epoch milliseconds. */
-  get deaths(): readonly number[] {
     return this.#deaths;
   }
 
@@ -135,7 +130,7 @@ class Program {
   }
 
   async #ended({ code, signal }: Awaited<OperatorProcess['exited']>): Promise<void> {
-    if (signal === 'SIGKILL') this.#deaths.push(Date.now());
+    if (signal === 'SIGKILL') this.#deaths += 1;
     else this.#surprise ??= new Error(`the program ended with code ${code}, signal ${signal}`);
     try {
       await this.#release();
@@ -177,7 +172,6 @@ export class Stage {
       auditStreams: () => this.#processes.map((process) => process.audit()),
       logs: () => this.#processes.map((process) => process.log()),
       away: () => this.#away,
-      deaths: () => this.#programs.flatMap((program) => program.deaths),
     });
   }
 
@@ -247,7 +241,7 @@ export class Stage {
       `the token of ${pod.name} is renewed`,
       () => {
         const lines = auditOf({ audit: () => this.auditText() }).filter((line) => line.pod?.uid === pod.uid);
-        const minted = lines.findIndex(({ event, reason }) => event === 'Minted' && reason === 'RenewalDue');
+        const minted = lines.findIndex(({ event }) => event === 'Renewed');
         return minted >= 0 && lines.slice(minted).some(({ event }) => event === 'Delivered') ? true : undefined;
       },
       { timeoutMs: 60_000 },

@@ -195,11 +195,12 @@ for (const [index, one] of cases.entries()) {
     const tale = (): readonly string[] =>
       auditOf(operator)
         .filter((line) => line.pod?.uid === pod.uid)
-        .flatMap(({ event }) => (/^(Minted|Delivered|Revoked)$/.test(event) ? [event] : []));
+        .flatMap(({ event }) => (/^(Minted|Narrowed|Delivered|Revoked)$/.test(event) ? [event] : []));
     await eventually('the audit says so', () => (tale().includes('Revoked') ? true : undefined));
     const untilRevoked = tale().slice(0, tale().indexOf('Revoked'));
     t.deepEqual(untilRevoked.slice(0, 2), ['Minted', 'Delivered']);
-    if (then !== 'ended') t.deepEqual(untilRevoked, ['Minted', 'Delivered', 'Minted', 'Delivered'], 'delivered first');
+    if (then !== 'ended')
+      t.deepEqual(untilRevoked, ['Minted', 'Delivered', 'Narrowed', 'Delivered'], 'delivered first');
   });
 }
 
@@ -221,10 +222,10 @@ test.serial('an edit that widens is picked up at the next renewal, and takes not
         ?.scopes.toSorted(),
     );
   t.is(scopes(after), JSON.stringify([remove, publish, read]));
-  const minted = auditOf(operator).filter((line) => line.event === 'Minted' && line.pod?.uid === pod.uid);
+  const tokens = auditOf(operator).filter((line) => /^(Minted|Renewed)$/.test(line.event) && line.pod?.uid === pod.uid);
   t.deepEqual(
-    minted.map(({ reason }) => reason),
-    ['NewPod', 'RenewalDue'],
+    tokens.map(({ event, reason }) => `${event} ${reason}`),
+    ['Minted NewPod', 'Renewed RenewalDue'],
   );
 });
 

@@ -12,8 +12,7 @@ export interface AuditorSources {
   readonly provider: {
     clients(): readonly ProviderClient[];
     liveTokens(): readonly LiveToken[];
-    /** Tokens that were revoked, and when (milliseconds since the epoch). */
-    revokedTokens(): readonly { readonly sha256: string; readonly at: number }[];
+    revokedTokens(): readonly { readonly sha256: string }[];
   };
   /** The audit stream of each process so far. */
   auditStreams(): readonly string[];
@@ -26,8 +25,6 @@ export interface AuditorSources {
   entitled?(world: World, pod: Raw, identity: string): readonly string[];
   /** The provider fails until further notice: pools may say that it is unavailable. */
   away?(): boolean;
-  /** When processes were killed (milliseconds since the epoch): a line about the last moment before may be missing. */
-  deaths?(): readonly number[];
 }
 
 /** What decides who may have what: raw objects. */
@@ -94,8 +91,6 @@ interface ClientRecord {
 
 interface SessionToken {
   readonly sha256: string;
-  /** Milliseconds since the epoch. */
-  readonly minted: number;
   readonly value?: string;
   readonly clientId: string;
   readonly exp: number;
@@ -165,7 +160,7 @@ export class Auditor {
     sessionFindings(facts, this.#scopesOf(facts), broken);
     if (this.#sources.entitled === undefined) statusFindings(facts, this.#sources.away?.() === true, broken);
     else observedFindings(facts, broken);
-    lineFindings(facts, this.#sources.provider.revokedTokens(), this.#sources.deaths?.() ?? [], broken);
+    lineFindings(facts, this.#sources.provider.revokedTokens(), broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
     if (strays.length > lostProbes)
       for (const { clientId, sha256: hash } of strays)
@@ -349,9 +344,15 @@ function sessionFindings(
   }
 }
 
-/** Tokens that the provider honours and no record knows, but for those whose request has no answer in the audit stream: one per request. */
+/**
+ * Tokens that the provider honours and no record knows, but for those that a process left when it was killed: one per request without an
+ * answer, and the one that it was about to record.
+ */
 function unknownTokens({ sessions, live, lines }: Facts): readonly LiveToken[] {
-  const recorded = new Set([...sessions.values()].flatMap(({ tokens }) => tokens.map((token) => token.sha256)));
+  const recorded = new Set([
+    ...[...sessions.values()].flatMap(({ tokens }) => tokens.map((token) => token.sha256)),
+    ...unfinished(lines),
+  ]);
   const explained = new Map<string, number>();
   for (const clientId of unanswered(lines)) explained.set(clientId, (explained.get(clientId) ?? 0) + 1);
   return live.filter(({ sha256: hash, clientId }) => {
@@ -389,27 +390,24 @@ function observedFindings({ pools, identities, policies }: Facts, broken: string
       broken.push(`the status of ${metadata.name} is about generation ${status?.observedGeneration}`);
 }
 
-/** A line about something may be written this long after it; whoever is killed in between does not write it. */
-const lineWithin = 5_000;
+const births: readonly string[] = ['Minted', 'Renewed', 'Narrowed'];
 
 /** Every token of a session that came to life, is held or was revoked has its line. */
 function lineFindings(
   { sessions, lines }: Facts,
-  revoked: readonly { readonly sha256: string; readonly at: number }[],
-  deaths: readonly number[],
+  revoked: readonly { readonly sha256: string }[],
   broken: string[],
 ): void {
   const told = (...events: readonly string[]): ReadonlySet<string> =>
     new Set(
       lines.flatMap(({ event, token_sha256: hash }) => (hash !== undefined && events.includes(event) ? [hash] : [])),
     );
-  const excused = (at: number): boolean => deaths.some((death) => Math.abs(death - at) < lineWithin);
-  const [minted, ended] = [told('Minted'), told('Revoked', 'Discarded', 'Expired')];
+  const [born, ended] = [told(...births), told('Revoked', 'Discarded', 'Expired')];
   for (const { tokens } of sessions.values())
-    for (const { sha256: hash, minted: at } of tokens)
-      if (!minted.has(hash) && !excused(at)) broken.push(`token ${hash} is held, and no audit line says Minted`);
-  for (const { sha256: hash, at } of revoked)
-    if (minted.has(hash) && !ended.has(hash) && !excused(at) && !isNoticed(lines, hash))
+    for (const { sha256: hash } of tokens)
+      if (!born.has(hash)) broken.push(`token ${hash} is held, and no audit line says whence`);
+  for (const { sha256: hash } of revoked)
+    if (born.has(hash) && !ended.has(hash) && !isNoticed(lines, hash))
       broken.push(`token ${hash} was revoked, and no audit line says so`);
 }
 
@@ -429,9 +427,18 @@ function unanswered(lines: readonly AuditLine[]): readonly string[] {
     if (event === 'Requested') {
       if (before !== undefined) lost.push(before);
       open.set(key, client ?? '');
-    } else if (event === 'Minted' || event === 'Discarded') open.delete(key);
+    } else if (births.includes(event) || event === 'Discarded') open.delete(key);
   }
   return [...lost, ...open.values()];
+}
+
+/** Hashes of tokens whose birth is the last that a process said of their session: it would have recorded and delivered them next. */
+function unfinished(lines: readonly AuditLine[]): readonly string[] {
+  const last = new Map<string, AuditLine>();
+  for (const line of lines) if (line.session_id !== undefined) last.set(`${line.process_id} ${line.session_id}`, line);
+  return [...last.values()].flatMap(({ event, token_sha256: hash }) =>
+    births.includes(event) && hash !== undefined ? [hash] : [],
+  );
 }
 
 function deliveryFindings(

@@ -33,7 +33,6 @@ export class Walk {
   readonly #auditor: Auditor;
   readonly #kubeconfig: string;
   readonly #everyProcess: OperatorProcess[] = [];
-  readonly #deaths: number[] = [];
   #running: OperatorProcess[] = [];
   #number = 0;
   #surprise: Error | undefined;
@@ -50,7 +49,6 @@ export class Walk {
       auditStreams: () => this.#everyProcess.map((process) => process.audit()),
       logs: () => this.#everyProcess.map((process) => process.log()),
       entitled: entitlement,
-      deaths: () => this.#deaths,
     });
   }
 
@@ -101,7 +99,6 @@ export class Walk {
   async replace(random: Random, how: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const [process] = this.#running.splice(random.below(this.#running.length), 1);
     if (process === undefined) return;
-    if (how === 'SIGKILL') this.#deaths.push(Date.now());
     await process.stop(how);
     const path = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
     if (how === 'SIGKILL')

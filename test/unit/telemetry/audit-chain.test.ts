@@ -157,6 +157,8 @@ const stories: readonly (readonly [
   readonly number[],
 ])[] = [
   ['a request and its token', [['p', [request, { ...request, event: 'Minted', outcome: 'Success' }]]], []],
+  ['a request and its renewal', [['p', [request, { ...request, event: 'Renewed', outcome: 'Success' }]]], []],
+  ['a request and its narrowing', [['p', [request, { ...request, event: 'Narrowed', outcome: 'Success' }]]], []],
   ['a request and its failure', [['p', [request, { ...request, event: 'Failed', outcome: 'Failure' }]]], []],
   ['a request at the end', [['p', [started, request]]], [2]],
   [

@@ -56,7 +56,7 @@ const minted = {
 const misfits: readonly (readonly [string, object])[] = [
   ['a token instead of its digest', { ...minted, token_sha256: 'eyJhbGciOi' }],
   ['a time in milliseconds', { ...minted, expires_at: '2026-11-24T12:15:00.000Z' }],
-  ['an event of tomorrow', { ...minted, event: 'Renewed' }],
+  ['an event of tomorrow', { ...minted, event: 'Rewarded' }],
   ['an outcome that is still open', { ...minted, outcome: 'Pending' }],
   ['a request that is decided', { ...minted, event: 'Requested' }],
   ['a token without its scopes', { ...minted, scopes: undefined }],

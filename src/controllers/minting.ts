@@ -1,0 +1,57 @@
+import { toRfc3339 } from '../clock.ts';
+import type { Credential } from '../domain/client/credential.ts';
+import { usableToken } from '../domain/session/facts.ts';
+import type { ClientFacts, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { SessionFacts } from '../domain/session/transitions.ts';
+import type { Token } from '../domain/token.ts';
+import { OperatorError } from '../errors.ts';
+import type { IdentityProvider, TokenSource } from '../providers/port.ts';
+import type { AuditFacts } from '../telemetry/audit.ts';
+
+/** Everything that one Mint works with; gathered before the first call leaves. */
+export interface Minting {
+  readonly key: string;
+  readonly s: SessionSnapshot;
+  readonly action: Extract<SessionAction, { readonly type: 'Mint' }>;
+  readonly client: ClientFacts & { readonly current: NonNullable<ClientFacts['current']> };
+  readonly credential: Credential;
+  readonly provider: IdentityProvider;
+  readonly tokens: TokenSource;
+  readonly facts: SessionFacts;
+}
+
+/** What every audit line about a token says of what was asked for, of whom, and by which rules. */
+export function subjectMatter({ action, client, facts, s }: Minting): Partial<AuditFacts> {
+  const by =
+    s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
+  return {
+    scopes: action.ask.scopes,
+    audiences: action.ask.audiences,
+    generation: client.current.generation,
+    client: client.name,
+    client_id: client.current.clientId,
+    pool: facts.pool.name,
+    issuer: facts.issuer,
+    by,
+  };
+}
+
+/** The line about a token that came as it was asked for. */
+export function issued(minting: Minting, { exp, sha256 }: Token, reason: string): AuditFacts {
+  const what = { outcome: 'Success', reason, expires_at: toRfc3339(exp), token_sha256: sha256 } as const;
+  return { event: eventOf(minting), ...what, ...subjectMatter(minting) };
+}
+
+/** The line about a token that did not come, or that nobody gets. */
+export function gone(minting: Minting, event: 'Failed' | 'Discarded', error: unknown, sha256?: string): AuditFacts {
+  const { reason, message } =
+    error instanceof OperatorError ? error : { reason: 'InternalError', message: 'a bug; the log has the details' };
+  const token = sha256 === undefined ? {} : { token_sha256: sha256 };
+  return { event, outcome: 'Failure', reason, message, ...token, ...subjectMatter(minting) };
+}
+
+/** What the new token is to its session. */
+function eventOf({ s, action }: Minting): 'Minted' | 'Renewed' | 'Narrowed' {
+  if (usableToken(s) === undefined) return 'Minted';
+  return action.predecessor === 'Forbidden' ? 'Narrowed' : 'Renewed';
+}
