@@ -1,5 +1,6 @@
 /** What heals by itself, what is found and told, and what the brake holds back, on a real API server with a real provider. */
 import test from 'ava';
+import type { Condition } from '#src/api/meta.ts';
 import {
   type Pod,
   auditOf,
@@ -219,3 +220,53 @@ test.serial('the brake holds back the deregistration of many clients, and the po
   await lab.kubectl(['annotate', 'namespace', system, '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
   await eventually('every client is deregistered', () => (clients() === 0 ? true : undefined), { timeoutMs: 60_000 });
 });
+
+/** What the one who leads says by itself of an identity that was just edited. */
+async function exclusiveNow(name: string, edit: string): Promise<string> {
+  const patch = JSON.stringify({ spec: { roles: [name, edit] } });
+  await lab.kubectl(['patch', 'ciidentity', '-n', team, name, '--type=merge', '-p', patch]);
+  return eventually(
+    `identity ${name} is looked at after ${edit}`,
+    async () => {
+      const { metadata, status } = JSON.parse(
+        await lab.kubectl(['get', 'ciidentity', '-n', team, name, '-o', 'json']),
+      ) as {
+        readonly metadata: { readonly generation: number };
+        readonly status?: { readonly conditions?: readonly (Condition & { readonly observedGeneration?: number })[] };
+      };
+      const said = status?.conditions?.find(({ type }) => type === 'Exclusive');
+      return said?.observedGeneration === metadata.generation ? said.reason : undefined;
+    },
+    { timeoutMs: 60_000 },
+  );
+}
+
+test.serial(
+  'a creator that namespaces share is told by a new process from living pods, by the standby from ended ones',
+  async (t) => {
+    t.timeout(180_000);
+    const name = 'shared';
+    await stage(name);
+    await lab.agentNamespace('ci-shared');
+    await lab.apply(identity(name, { pool: name, roles: [name] }, 'ci-shared'));
+    const pods = [
+      await createPod(lab, 'shared-1-x7k2p-q0b4t-m1wz9', [name]),
+      await createPod(lab, 'shared-2-x7k2p-q0b4t-m1wz9', [name], { namespace: 'ci-shared' }),
+    ];
+    const lead = async (next: OperatorProcess): Promise<void> => {
+      await operator.stop('SIGKILL');
+      operator = next;
+      const free = JSON.stringify({ spec: { holderIdentity: null } });
+      await lab.kubectl(['patch', '-n', system, 'lease', 'ci-identity-controller', '--type=merge', '-p', free]);
+    };
+    t.is(await exclusiveNow(name, 'before'), 'SharedCreator');
+    await lead(lab.operator());
+    t.is(await exclusiveNow(name, 'restarted'), 'SharedCreator');
+    const standby = lab.operator();
+    await standby.ready();
+    for (const { namespace, name: pod } of pods)
+      await lab.kubectl(['delete', 'pod', '-n', namespace, pod, '--now', '--wait=false']);
+    await lead(standby);
+    t.is(await exclusiveNow(name, 'taken-over'), 'SharedCreator');
+  },
+);

@@ -188,6 +188,13 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
       lab.provider.faults.add({ endpoint, times, ...trouble });
     },
   },
+  'provider goes or comes back': {
+    weight: 3,
+    async step(walk) {
+      walk.outage?.();
+      walk.outage = walk.outage === undefined ? walk.lab.provider.faults.add({ dropRequest: true }) : undefined;
+    },
+  },
   'API server in trouble': {
     weight: 6,
     async step({ proxy }, random) {
@@ -203,6 +210,8 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
       proxy.on({ when: ({ path, watch }) => !watch && !isLease(path), times: 1 + random.below(4), fault });
     },
   },
+  'lease taken from the leader': { weight: 2, step: (walk) => walk.depose() },
+  'leader frozen': { weight: 1, step: (walk, random) => walk.freeze(1_500 + random.below(2_000)) },
   'operator killed': { weight: 2, step: (walk, random) => walk.replace(random, 'SIGKILL') },
   'operator restarted': { weight: 1, step: (walk, random) => walk.replace(random, 'SIGTERM') },
 };

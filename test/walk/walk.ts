@@ -1,4 +1,5 @@
 import { openApi, type Api } from '#test/bench/api.ts';
+import { signal } from '#test/cluster/processes.ts';
 import { Auditor } from '#test/support/auditor.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts';
@@ -19,6 +20,10 @@ interface Editable {
 }
 
 const replicas = 2;
+const lease = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
+
+const idOf = ({ args }: OperatorProcess): string | undefined =>
+  args.find((arg) => arg.startsWith('--id='))?.slice('--id='.length);
 
 /** Everything that a walk works on: a cluster, a provider, two replicas of the program behind a proxy that breaks, and the auditor. */
 export class Walk {
@@ -30,6 +35,8 @@ export class Walk {
   readonly pods: PodName[] = [];
   readonly ended: PodName[] = [];
   readonly counts = new Map<string, number>();
+  /** Ends the outage of the provider that there is. */
+  outage: (() => void) | undefined;
   readonly #auditor: Auditor;
   readonly #kubeconfig: string;
   readonly #everyProcess: OperatorProcess[] = [];
@@ -100,12 +107,27 @@ export class Walk {
     const [process] = this.#running.splice(random.below(this.#running.length), 1);
     if (process === undefined) return;
     await process.stop(how);
-    const path = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
-    if (how === 'SIGKILL')
-      await this.edit(path, ({ spec }) => {
-        if (process.args.includes(`--id=${String(spec['holderIdentity'])}`)) spec['holderIdentity'] = null;
-      });
+    if (how === 'SIGKILL') await this.depose(process);
     this.#start();
+  }
+
+  /** Whoever leads, or this process if it does, does not know it yet; anybody may lead. */
+  async depose(only?: OperatorProcess): Promise<void> {
+    await this.edit(lease, ({ spec }) => {
+      const leads = only === undefined || idOf(only) === spec['holderIdentity'];
+      if (leads) spec['holderIdentity'] = null;
+    });
+  }
+
+  /** The leader stands still, another one takes over, and then it goes on with whatever it was at. */
+  async freeze(ms: number): Promise<void> {
+    const { spec } = (await this.get(lease)) as Editable;
+    const leader = this.#running.find((process) => idOf(process) === spec['holderIdentity']);
+    if (leader === undefined) return;
+    signal(leader.pid, 'SIGSTOP');
+    await this.depose(leader);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    signal(leader.pid, 'SIGCONT');
   }
 
   async step(random: Random): Promise<string> {
@@ -120,6 +142,7 @@ export class Walk {
   /** Everything that broke is repaired, and nobody does anything until the auditor is content. Throws with what it said last. */
   async rest(timeoutMs = 150_000): Promise<number> {
     this.lab.provider.faults.clear();
+    this.outage = undefined;
     this.proxy.heal();
     const from = Date.now();
     await eventually(
