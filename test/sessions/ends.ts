@@ -164,12 +164,14 @@ async function emptied(lab: Lab, pod: Pod, name: string): Promise<boolean> {
 export async function endsWell(t: ExecutionContext, lab: Lab, rows: readonly Row[], name: string): Promise<void> {
   const timeoutMs = 120_000;
   const from = Date.now();
-  for (const { way, pod, token } of rows) {
+  for (const { way, token } of rows) {
     await eventually(`${way.title}: no live token`, () => (isLive(lab.provider, token) ? undefined : true), {
       timeoutMs,
     });
-    await way.bury?.(lab, pod);
     t.log(`${way.title}: 0 live tokens after ${Date.now() - from} ms`);
+  }
+  for (const { way, pod } of rows) {
+    await way.bury?.(lab, pod);
     await eventually(
       `${way.title}: nothing is delivered any more`,
       async () => ((await emptied(lab, pod, name)) ? true : undefined),

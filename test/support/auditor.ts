@@ -277,8 +277,14 @@ export class Auditor {
   }
 }
 
+/** Somebody stops it: a credential that is not there yet is not made. */
+function isStopped({ metadata, spec }: Raw, configMaps: readonly string[]): boolean {
+  const stop = 'ci-identity.dev/emergency-stop';
+  return spec?.suspend === true || metadata.annotations?.[stop] !== undefined || configMaps.includes('emergency-stop');
+}
+
 function clientFindings(
-  { pools, clients, there }: Facts,
+  { pools, clients, there, configMaps }: Facts,
   admitted: ReadonlyMap<string, number>,
   broken: string[],
 ): void {
@@ -303,9 +309,11 @@ function clientFindings(
         if (!kids.includes(kid)) broken.push(`client of ${name} has a key that is in no record`);
     }
   }
-  for (const { metadata } of pools) {
+  for (const pool of pools) {
+    const { metadata } = pool;
     if (metadata.deletionTimestamp !== undefined) continue;
     const owned = [...clients.values()].filter(({ tag }) => tag.owner === metadata.uid);
+    if (owned.length === 0 && isStopped(pool, configMaps)) continue;
     if (owned.length !== 1) broken.push(`pool ${metadata.name} has ${owned.length} client records instead of one`);
     if (metadata.finalizers?.includes('ci-identity.dev/clients') !== true)
       broken.push(`pool ${metadata.name} has clients and no finalizer`);
