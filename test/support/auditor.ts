@@ -294,7 +294,8 @@ function clientFindings(
     const owner = poolOf.get(tag.owner);
     if (owner === undefined) broken.push(`client record ${name} belongs to pool ${pool.name}, which is gone`);
     const current = generations.filter(({ state }) => state === 'Current');
-    if (owner?.metadata.deletionTimestamp === undefined && current.length !== 1)
+    const waits = owner !== undefined && current.length === 0 && isStopped(owner, configMaps);
+    if (owner?.metadata.deletionTimestamp === undefined && current.length !== 1 && !waits)
       broken.push(`client record ${name} has ${current.length} Current credentials instead of one`);
     if (intent !== undefined) broken.push(`client record ${name} has an open ${intent.call}`);
     for (const { clientId } of generations) if (clientId !== undefined) known.add(clientId);
