@@ -72,7 +72,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return this.#tellDrift(key, s);
       case 'Record':
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
-        this.#tell(s.record, await changes.write('client.Record.record', key, action.next, s.record, signal));
+        this.#tell(s.record, action.next);
+        await changes.write('client.Record.record', key, action.next, s.record, signal);
         return undefined;
       default:
         return assertNever(action);
@@ -88,7 +89,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     if (made === undefined) return;
     const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
     const next = planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
-    this.#tell(s.record, await this.#o.changes.write('client.Plan.record', key, next, s.record, signal));
+    this.#tell(s.record, next);
+    await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
   }
 
   async #newCredential(
@@ -138,8 +140,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       lastExp: [...s.lastExp.values()].toSorted((a, b) => b - a)[0],
     };
     const next = proved(work.record, result, this.#o.clock.now());
-    const stored = await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
-    this.#record(stored, action.generation, {
+    this.#record(next, action.generation, {
       event: 'Proved',
       outcome: outcome.is === 'Accepted' ? 'Success' : 'Failure',
       reason,
@@ -147,7 +148,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       audiences: action.ask.audiences,
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
-    this.#tell(work.record, stored);
+    this.#tell(work.record, next);
+    await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
   }
 
   /** Only what is new: the same drift is looked at again until it is repaired. */
@@ -163,7 +165,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       this.#record(record, newest, { event: 'Drifted', outcome: 'Failure', reason, message: now.drift.join(', ') });
   }
 
-  /** Each step of a credential's life: an audit line, and an event on the pool. */
+  /** Each step of a credential's life: an audit line, and an event on the pool. Before the record: a kill in between loses no line. */
   #tell(before: ClientRecord | undefined, after: ClientRecord): void {
     for (const telling of tell(before, after, this.#o.clock.now())) {
       const { step, generation: n, reason, good, message } = telling;

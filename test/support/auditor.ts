@@ -110,6 +110,8 @@ interface AuditLine {
   readonly seq: number;
   readonly previous: string;
   readonly event: string;
+  readonly pool?: string;
+  readonly generation?: number;
   readonly session_id?: string;
   readonly client_id?: string;
   readonly token_sha256?: string;
@@ -284,11 +286,12 @@ function isStopped({ metadata, spec }: Raw, configMaps: readonly string[]): bool
 }
 
 function clientFindings(
-  { pools, clients, there, configMaps }: Facts,
+  { pools, clients, there, configMaps, lines }: Facts,
   admitted: ReadonlyMap<string, number>,
   broken: string[],
 ): void {
   const known = new Set<string>();
+  const said = new Set(lines.map((line) => `${line.event} ${line.pool ?? ''} ${line.generation ?? ''}`));
   const poolOf = new Map(pools.map((pool) => [pool.metadata.uid, pool]));
   for (const [name, { tag, pool, generations, intent }] of clients) {
     const owner = poolOf.get(tag.owner);
@@ -297,6 +300,10 @@ function clientFindings(
     const waits = owner !== undefined && current.length === 0 && isStopped(owner, configMaps);
     if (owner?.metadata.deletionTimestamp === undefined && current.length !== 1 && !waits)
       broken.push(`client record ${name} has ${current.length} Current credentials instead of one`);
+    for (const { n, state } of generations)
+      for (const step of state === 'Current' ? ['Planned', 'Activated'] : ['Planned'])
+        if (!said.has(`${step} ${pool.name} ${n}`))
+          broken.push(`generation ${n} of ${name} is ${state}, and no audit line says ${step}`);
     if (intent !== undefined) broken.push(`client record ${name} has an open ${intent.call}`);
     for (const { clientId } of generations) if (clientId !== undefined) known.add(clientId);
     for (const { clientId, credential, n } of current) {
