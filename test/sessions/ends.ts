@@ -164,12 +164,13 @@ async function emptied(lab: Lab, pod: Pod, name: string): Promise<boolean> {
 export async function endsWell(t: ExecutionContext, lab: Lab, rows: readonly Row[], name: string): Promise<void> {
   const timeoutMs = 120_000;
   const from = Date.now();
-  for (const { way, token } of rows) {
+  const dies = async ({ way, token }: Row): Promise<void> => {
     await eventually(`${way.title}: no live token`, () => (isLive(lab.provider, token) ? undefined : true), {
       timeoutMs,
     });
     t.log(`${way.title}: 0 live tokens after ${Date.now() - from} ms`);
-  }
+  };
+  await Promise.all(rows.map(dies));
   for (const { way, pod } of rows) {
     await way.bury?.(lab, pod);
     await eventually(
