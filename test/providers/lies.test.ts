@@ -148,6 +148,29 @@ test('the token endpoint: each row has its class, and exactly one request was ma
   await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
 });
 
+test('credentials in the place of names are not told', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key } = await registered(subject(issuer));
+  const scope = 'artifacts:publish x-opaque-token-1';
+  const body = { access_token: 'opaque-token-1', token_type: 'Bearer', expires_in: 300, scope };
+  provider.faults.add({ endpoint: 'token', times: 1, instead: json(200, body) });
+  const minted = await tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
+  t.deepEqual(minted.scopes, ['artifacts:publish', '[redacted]']);
+  for (const members of [
+    { client_id: provider.initialAccessToken },
+    { client_id: 'id-management-token-1', registration_access_token: 'management-token-1' },
+    { client_id: 'id-client-secret-1', client_secret: 'client-secret-1' },
+  ]) {
+    const rewrite: Fault['rewrite'] = ({ body: answer }) => ({ body: { ...(answer as object), ...members } });
+    provider.faults.add({ endpoint: 'register', times: 1, rewrite });
+    const { clients } = issuer.provider({ audienceBy: 'Profile' });
+    const want = desired({ audience }, [scopes[0]], await issuer.generateKey());
+    const { reason, message } = await failure(t, clients!.register(want, signal()));
+    t.is(reason, 'ProviderMisbehaves');
+    t.regex(message, /201 with a credential as client id/);
+  }
+});
+
 test('429 and 503 name when to come back', async (t) => {
   const { provider, issuer } = await start(t);
   const { client, tokens, key } = await registered(subject(issuer));

@@ -163,6 +163,9 @@ export class Registration implements ClientRegistry {
     if (clientId === undefined || !/^[\u0020-\u007e]{1,512}$/.test(clientId)) {
       throw misbehaves(operation, this.#where(), `${answer.status} without a usable client id`);
     }
+    if (this.#credentialsIn(said).some((secret) => clientId.includes(secret))) {
+      throw misbehaves(operation, this.#where(), `${answer.status} with a credential as client id`);
+    }
     if (operation === 'Manage' && clientId !== desired.clientId) {
       throw misbehaves(operation, this.#where(), 'the answer is about another client');
     }
@@ -180,6 +183,14 @@ export class Registration implements ClientRegistry {
         ...withoutUndefined({ tag: said.tag, generation: generationIn(said.name, desired.name) }),
       },
     };
+  }
+
+  /** A client id stands in status and audit lines. */
+  #credentialsIn(said: ClientMetadata): readonly string[] {
+    const ours = [this.#o.registrationToken(), this.#o.managementToken()].map((token) => token?.reveal().trim());
+    return [...ours, said.secret, said.managementToken].flatMap((secret) =>
+      secret === undefined || secret.length < 8 ? [] : [secret],
+    );
   }
 
   /** The token goes nowhere but to the issuer: a URI elsewhere is replaced by the one that RFC 7592 suggests. */

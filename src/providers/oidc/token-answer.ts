@@ -29,18 +29,23 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
     throw new OperatorError({ class: 'Terminal', reason: 'TokenUnusable', message });
   }
   const claims = jwtClaims(value);
+  // Names of what was granted stand in sentences that everybody reads.
+  const secrets = [value, ...(where.secrets ?? [])].filter((secret) => secret.length >= 8);
+  const named = (names: readonly string[] | undefined): readonly string[] | undefined =>
+    names?.map((name) => (secrets.some((secret) => name.includes(secret)) ? '[redacted]' : name));
   return {
     value: new Redacted(value),
     sha256: sha256(value),
     tokenType: /^[A-Za-z_-]{1,16}$/.exec(text(body['token_type']) ?? '')?.[0] ?? 'unknown',
     ...withoutUndefined({
       expiresIn: lifetime(body['expires_in']),
-      scopes:
+      scopes: named(
         words(body['scope']) ??
-        words(claims?.['scope']) ??
-        (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
+          words(claims?.['scope']) ??
+          (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
+      ),
       // A JWT that names no audience is for none: only an opaque token leaves it open.
-      audiences: claims === undefined ? undefined : (strings(claims['aud'] ?? []) ?? []),
+      audiences: claims === undefined ? undefined : (named(strings(claims['aud'] ?? [])) ?? []),
       jwtExp: date(claims?.['exp']),
       subject: text(claims?.['sub']),
       // Only where there is no header: some products date `iat` back.
