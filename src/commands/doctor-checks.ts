@@ -187,6 +187,9 @@ const emergencyStop: Check = ({ emergencyStop: read, operatorNamespace }) =>
         ],
   );
 
+/** https://kubernetes.io/docs/concepts/security/pod-security-admission/ */
+const podSecurity = 'pod-security.kubernetes.io/enforce';
+
 const namespaces: Check = ({ namespaces: read, identities }) =>
   checked('namespaces', read, (all) =>
     all.flatMap(({ metadata }) => {
@@ -214,6 +217,16 @@ const namespaces: Check = ({ namespaces: read, identities }) =>
                 `has ${own.length} CiIdentities and does not opt in`,
                 'its pods start without identity',
                 enable,
+              ),
+            ]
+          : []),
+        ...(value === 'enabled' && !['baseline', 'restricted'].includes(metadata.labels?.[podSecurity] ?? '')
+          ? [
+              warning(
+                subject,
+                'lets its pods use the node',
+                'with hostPath or a privileged container a pipeline reads the tokens of every pod beside it, of other teams too',
+                `kubectl label namespace ${metadata.name} --overwrite ${podSecurity}=baseline`,
               ),
             ]
           : []),

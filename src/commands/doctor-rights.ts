@@ -160,6 +160,40 @@ const secretReaders: Check = (facts) => [
   ),
 ];
 
+/** What is as good as reading the operator's Secrets: a pod there may run as its account and mount them. */
+const takingOver: readonly (readonly [group: string, resource: string, verb: string])[] = [
+  ['', 'pods', 'create'],
+  ['', 'pods/exec', 'create'],
+  ['', 'serviceaccounts/token', 'create'],
+  ['', 'serviceaccounts', 'impersonate'],
+  ['apps', 'deployments', 'create'],
+  ['apps', 'deployments', 'patch'],
+];
+
+/** Who can act in the operator's place, such as a Jenkins that creates pods in the whole cluster. */
+const stewards: Check = (facts) =>
+  checked('stewards of the operator', facts.grants, (grants) => {
+    const namespace = facts.operatorNamespace;
+    const operator = { kind: 'ServiceAccount', namespace, name: operatorServiceAccount };
+    const found = takingOver.flatMap(([apiGroup, resource, verb]) =>
+      grantsFor(grants, { group: apiGroup, resource, verb, namespace }).map(({ subject }) => ({
+        subject,
+        right: `${verb} ${resource}`,
+      })),
+    );
+    return unique(found.map(({ subject }) => subject))
+      .filter((who) => !isSameSubject(who, operator) && !isSystem(who) && !isAdministrator(grants, who))
+      .map((who) => {
+        const rights = found.filter(({ subject }) => isSameSubject(subject, who)).map(({ right }) => right);
+        return problem(
+          `Namespace ${namespace}`,
+          `lets ${subjectName(who)} act as the operator`,
+          `it may ${some([...new Set(rights)])} there, and so reach every key and token`,
+          'bind that right in other namespaces only',
+        );
+      });
+  });
+
 function readers(grants: readonly Grant[], namespace: string, facts: Facts): readonly (readonly [string, string])[] {
   const found = readingVerbs.flatMap((verb) =>
     grantsFor(grants, { group: '', resource: 'secrets', verb, namespace }).map((grant) => ({
@@ -205,4 +239,4 @@ function withAgents(
   );
 }
 
-export const rightsChecks: readonly Check[] = [operatorRights, useRights, sharedCreators, secretReaders];
+export const rightsChecks: readonly Check[] = [operatorRights, useRights, sharedCreators, secretReaders, stewards];

@@ -62,7 +62,8 @@ const grants = (...bound: readonly Bound[]): Facts['grants'] => {
 const namespace = (name: string, labels: Readonly<Record<string, string>> = {}, annotations = {}): object => ({
   metadata: { name, labels, annotations },
 });
-const agents = namespace('ci-payments', { 'ci-identity.dev/inject': 'enabled' });
+const baseline = { 'ci-identity.dev/inject': 'enabled', 'pod-security.kubernetes.io/enforce': 'baseline' };
+const agents = namespace('ci-payments', baseline);
 const namespaces = (...more: readonly object[]): Facts['namespaces'] => read([agents, ...more]) as Facts['namespaces'];
 const withReady = (status: string, reason: string, message: string): IdentityPool =>
   ({
@@ -170,6 +171,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Problem: Namespace x has 1 CiIdentities and does not opt in',
   ],
   [
+    'agent pods that may use the node',
+    { namespaces: read([namespace('ci-payments', { 'ci-identity.dev/inject': 'enabled' })]) as Facts['namespaces'] },
+    'Warning: Namespace ci-payments lets its pods use the node',
+  ],
+  [
     'a stopped namespace',
     { namespaces: namespaces(namespace('x', {}, { 'ci-identity.dev/emergency-stop': 'INC-1' })) },
     'Warning: Namespace x is stopped by annotation',
@@ -225,6 +231,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Problem: Namespace ci-identity-system lets User eve delete Secrets',
   ],
   [
+    'a Jenkins that creates pods in every namespace',
+    { grants: plus({ subject: jenkins, rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['create'] }] }) },
+    'Problem: Namespace ci-identity-system lets ServiceAccount jenkins/jenkins act as the operator',
+  ],
+  [
     'rights that may not be read',
     { grants: { is: 'Withheld', message: 'you may not list roles: ask' } },
     'Unchecked: rights of the operator not checked',
@@ -258,7 +269,7 @@ for (const [name, change, expected] of cases) {
 }
 
 test('doctor: one creator in two namespaces', (t) => {
-  const second_ = namespace('ci-search', { 'ci-identity.dev/inject': 'enabled' });
+  const second_ = namespace('ci-search', baseline);
   const bound = healthyBindings.slice(0, 2).map((one) => ({ ...one, namespace: 'ci-search' }));
   const [found, ...more] = diagnose({ ...healthy, namespaces: namespaces(second_), grants: plus(...bound) });
   t.like(found, {
