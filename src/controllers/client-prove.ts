@@ -51,14 +51,14 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
     if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
     throw error;
   }
-  const { ignoredScopes, carrierScopes, revocation } = provider.capabilities;
+  const { capabilities } = provider;
   const verdict = checkMinted(
     ask,
     answer,
     {
-      ignoredScopes,
-      carrierScopes,
-      revocation,
+      ignoredScopes: capabilities.ignoredScopes,
+      carrierScopes: capabilities.carrierScopes(ask.audiences),
+      revocation: capabilities.revocation,
       maxLifetime: pool === undefined ? ask.maxLifetime : maxTokenLifetime(pool),
       onExceed: pool?.spec.ceiling.onExceed ?? 'Refuse',
     },

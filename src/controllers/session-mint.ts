@@ -196,7 +196,7 @@ export class Minter {
       answer,
       {
         ignoredScopes: provider.capabilities.ignoredScopes,
-        carrierScopes: provider.capabilities.carrierScopes,
+        carrierScopes: provider.capabilities.carrierScopes(action.ask.audiences),
         revocation: provider.capabilities.revocation,
         maxLifetime: pool.is === 'Seen' ? maxTokenLifetime(pool.value) : action.ask.maxLifetime,
         onExceed: pool.is === 'Seen' ? (pool.value.spec.ceiling.onExceed ?? 'Refuse') : 'Refuse',

@@ -23,7 +23,8 @@ export interface Capabilities {
   /** How long the provider may need to honour a new credential. */
   readonly credentialPropagation: Milliseconds;
   readonly ignoredScopes: readonly string[];
-  readonly carrierScopes: readonly string[];
+  /** The scopes that carry these audiences. Those of other audiences make a token wider than asked. */
+  readonly carrierScopes: (audiences: readonly string[]) => readonly string[];
 }
 
 /** The whole desired state of a client, credentials included. */

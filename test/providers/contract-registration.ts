@@ -12,7 +12,7 @@ export const registrationRows: readonly Row[] = [
     title: 'what the product can do is said before anything is asked of it, but for what its tokens show',
     async run(t, s, traits) {
       await s.issuer.ready(signal());
-      const { revocation, ...known } = s.issuer.provider(choiceOf(s)).capabilities;
+      const { revocation, carrierScopes, ...known } = s.issuer.provider(choiceOf(s)).capabilities;
       t.true([traits.revocation, 'IntrospectionOnly'].includes(revocation));
       t.deepEqual(known, {
         variants: traits.variants,
@@ -22,8 +22,9 @@ export const registrationRows: readonly Row[] = [
         exchange: false,
         credentialPropagation: 10_000,
         ignoredScopes: traits.profile === 'Keycloak' ? ['email', 'profile'] : [],
-        carrierScopes: traits.profile === 'Keycloak' ? [s.carrier] : [],
       });
+      t.deepEqual(carrierScopes([s.audience]), traits.profile === 'Keycloak' ? [s.carrier] : []);
+      t.deepEqual(carrierScopes(['https://elsewhere.example.com']), []);
     },
   },
   {

@@ -39,7 +39,8 @@ async function outcomeOf(s: Subject, by: keyof Traits['audienceBy']): Promise<st
   try {
     const client = await clients!.register(desired(s, [s.scopes[0]], key), signal());
     const minted = await tokens.mint(wanted, client.clientId, key, signal());
-    const rules = { ...capabilities, maxLifetime: hour, onExceed: 'Refuse' } as const;
+    const carrierScopes = capabilities.carrierScopes(wanted.audiences);
+    const rules = { ...capabilities, carrierScopes, maxLifetime: hour, onExceed: 'Refuse' } as const;
     const verdict = checkMinted(wanted, minted, rules, minted.providerTime!);
     if (verdict.is === 'Unusable') return verdict.reason;
     const seen = minted.audiences ?? (await tokens.introspect(minted.value, client.clientId, key, signal()))?.audiences;

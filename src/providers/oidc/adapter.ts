@@ -34,7 +34,7 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
     exchange: false,
     credentialPropagation: issuer.profile.credentialPropagation,
     ignoredScopes: issuer.profile.ignoredScopes,
-    carrierScopes: carriers(Object.keys(audience.scopes ?? {}), audience, issuer.profile),
+    carrierScopes: (audiences) => carriers(audiences, audience, issuer.profile),
   };
 }
 
