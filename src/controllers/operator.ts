@@ -98,7 +98,8 @@ export class Operator {
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
     });
-    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys });
+    const called = (issuer: string): void => this.#budgets.called(`${issuer}/tokens`);
+    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, called });
     this.#handIns = new HandIns({
       ...options,
       memory: this.#memory,

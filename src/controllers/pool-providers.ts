@@ -19,6 +19,7 @@ export class PoolProviders {
   readonly #keys: ReferencedKeys;
   readonly #issuers: Issuers;
   readonly #metrics: Metrics;
+  readonly #called: (issuer: string) => void;
   #configuration: Configuration;
 
   constructor(o: {
@@ -28,11 +29,14 @@ export class PoolProviders {
     random: () => number;
     configuration: Configuration;
     metrics: Metrics;
+    /** A call to this issuer leaves. */
+    called: (issuer: string) => void;
   }) {
     this.#memory = o.memory;
     this.#keys = o.keys;
     this.#issuers = new Issuers({ clock: o.clock, random: o.random });
     this.#metrics = o.metrics;
+    this.#called = o.called;
     this.#configuration = o.configuration;
     this.configure(o.configuration);
   }
@@ -77,10 +81,13 @@ export class PoolProviders {
     });
     return (
       provider &&
-      counted(provider, (operation, outcome) => {
-        this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome });
-        if (refusals.has(outcome))
-          this.#metrics.count('ci_identity_authentications_failed_total', { issuer, reason: outcome });
+      counted(provider, {
+        began: () => this.#called(issuer),
+        ended: (operation, outcome) => {
+          this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome });
+          if (refusals.has(outcome))
+            this.#metrics.count('ci_identity_authentications_failed_total', { issuer, reason: outcome });
+        },
       })
     );
   }

@@ -2,8 +2,12 @@ import type { Reason } from '../api/reasons.ts';
 import { OperatorError } from '../errors.ts';
 import type { ClientRegistry, IdentityProvider, TokenSource } from '../providers/port.ts';
 
-/** Told of every call when it has ended: `Done` or the reason of its failure. */
-export type CallCounter = (operation: string, outcome: string) => void;
+export interface CallCounter {
+  /** Told of every call when it leaves. */
+  readonly began: () => void;
+  /** Told of every call when it has ended: `Done` or the reason of its failure. */
+  readonly ended: (operation: string, outcome: string) => void;
+}
 
 /** Reasons that say: the provider does not accept a credential of ours. */
 export const refusals: ReadonlySet<string> = new Set<Reason>([
@@ -26,29 +30,30 @@ export function counted(provider: IdentityProvider, count: CallCounter): Identit
 
 function countedClients(clients: ClientRegistry, count: CallCounter): ClientRegistry {
   return {
-    observe: (...call) => seen('Observe', count, clients.observe(...call)),
-    register: (...call) => seen('Register', count, clients.register(...call)),
-    update: (...call) => seen('Update', count, clients.update(...call)),
-    deregister: (...call) => seen('Deregister', count, clients.deregister(...call)),
+    observe: (...call) => seen('Observe', count, () => clients.observe(...call)),
+    register: (...call) => seen('Register', count, () => clients.register(...call)),
+    update: (...call) => seen('Update', count, () => clients.update(...call)),
+    deregister: (...call) => seen('Deregister', count, () => clients.deregister(...call)),
   };
 }
 
 function countedTokens(tokens: TokenSource, count: CallCounter): TokenSource {
   const introspect = tokens.introspect?.bind(tokens);
   return {
-    ...(introspect === undefined ? {} : { introspect: (...call) => seen('Introspect', count, introspect(...call)) }),
-    mint: (...call) => seen('Mint', count, tokens.mint(...call)),
-    revoke: (...call) => seen('Revoke', count, tokens.revoke(...call)),
+    ...(introspect === undefined ? {} : { introspect: (...call) => seen('Introspect', count, () => introspect(...call)) }),
+    mint: (...call) => seen('Mint', count, () => tokens.mint(...call)),
+    revoke: (...call) => seen('Revoke', count, () => tokens.revoke(...call)),
   };
 }
 
-async function seen<T>(operation: string, count: CallCounter, call: Promise<T>): Promise<T> {
+async function seen<T>(operation: string, count: CallCounter, call: () => Promise<T>): Promise<T> {
+  count.began();
   try {
-    const answer = await call;
-    count(operation, 'Done');
+    const answer = await call();
+    count.ended(operation, 'Done');
     return answer;
   } catch (error) {
-    count(operation, error instanceof OperatorError ? error.reason : 'InternalError');
+    count.ended(operation, error instanceof OperatorError ? error.reason : 'InternalError');
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { hour, plus, second } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
 
-/** What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts. */
+/** What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts, and in the long run no more calls than that. */
 export interface Rate {
   readonly perSecond: number;
   /** At least 1; default: one second's worth. */
@@ -40,6 +40,8 @@ interface Bucket {
   tokens: number;
   filledAt: Milliseconds;
   running: number;
+  /** Calls that permits paid for and that were not made yet. */
+  paid: number;
 }
 
 interface Circuit {
@@ -82,14 +84,23 @@ export class Budgets {
     if (bucket.running >= this.#slots(resource, lane) || bucket.tokens < this.#needed(resource, lane)) return undefined;
     bucket.tokens -= 1;
     bucket.running += 1;
+    bucket.paid += 1;
     if (circuit !== undefined) circuit.probing = true;
     return { resource, probe: circuit !== undefined };
+  }
+
+  /** A call leaves. A permit pays for one; what its work calls besides is charged now, so that others start later. */
+  called(resource: string): void {
+    const bucket = this.#filled(resource);
+    if (bucket.paid > 0) bucket.paid -= 1;
+    else bucket.tokens -= 1;
   }
 
   finish(permit: Permit, outcome: CallOutcome): void {
     const bucket = this.#filled(permit.resource);
     bucket.running -= 1;
     if (outcome === 'Unused') bucket.tokens += 1;
+    bucket.paid = Math.min(bucket.paid, bucket.running);
     const circuit = this.#circuits.get(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
@@ -169,7 +180,7 @@ export class Budgets {
     const burst = this.#burst(resource);
     const bucket = this.#buckets.get(name);
     if (bucket === undefined) {
-      const fresh = { tokens: burst, filledAt: now, running: 0 };
+      const fresh = { tokens: burst, filledAt: now, running: 0, paid: 0 };
       this.#buckets.set(name, fresh);
       return fresh;
     }

@@ -53,6 +53,25 @@ test('in no window are there more starts than burst + rate × window, whatever t
   );
 });
 
+for (const calls of [0, 1, 2, 3]) {
+  test(`work that makes ${calls} calls on one permit: the provider sees no more than its rate`, async (t) => {
+    const { clock, budgets } = setUp({ perSecond: 2, burst: 4 });
+    let made = 0;
+    for (let i = 0; i < 1000; i += 1) {
+      const permits = [tokens, clients].map((resource) => budgets.start(resource, 3));
+      await clock.freeze(100);
+      for (const permit of permits) {
+        if (permit === undefined) continue;
+        for (let call = 0; call < calls; call += 1) budgets.called(permit.resource);
+        made += calls;
+        budgets.finish(permit, 'Done');
+      }
+    }
+    t.true(made <= 2 * 100 + 4 + 2 * calls, `${made} calls in 100 s at 2 a second`);
+    t.true(calls === 0 || made >= 0.95 * 2 * 100, `${made}: what is allowed is used`);
+  });
+}
+
 test('a fifth of the budget is for lane 0 alone', (t) => {
   const { budgets } = setUp({ perSecond: 1, burst: 10, parallel: 100 });
   const startAll = (lane: number): number => {
