@@ -80,11 +80,6 @@ export class Leader {
     return this.#lost.signal;
   }
 
-  /** Who led when the lease was looked at last; for logs. */
-  get observedHolder(): string | undefined {
-    return this.#seen?.stored.holder;
-  }
-
   /** Resolves when this process leads; rejects when {@link run} ends before. */
   acquired(): Promise<void> {
     return this.#acquired.promise;

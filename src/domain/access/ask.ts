@@ -1,7 +1,7 @@
 import type { Milliseconds } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Ask } from './access.ts';
-import { isSubset, setOf } from './scopes.ts';
+import { setOf } from './scopes.ts';
 
 /** An ask with its sets in order. */
 export function askOf(scopes: Iterable<string>, audiences: Iterable<string>, maxLifetime: Milliseconds): Ask {
@@ -12,16 +12,4 @@ export function askOf(scopes: Iterable<string>, audiences: Iterable<string>, max
 export function askHash(ask: Ask): string {
   const { scopes, audiences, maxLifetime } = askOf(ask.scopes, ask.audiences, ask.maxLifetime);
   return sha256('ask', scopes.join(' '), audiences.join(' '), String(maxLifetime));
-}
-
-/**
- * Whether a token that was asked for with `ask` is still allowed by `grant`. Each audience of a grant carries each of its scopes, so it
- * is enough to compare the sets.
- */
-export function isWithin(ask: Ask, grant: Ask): boolean {
-  return (
-    isSubset(ask.scopes, grant.scopes) &&
-    isSubset(ask.audiences, grant.audiences) &&
-    ask.maxLifetime <= grant.maxLifetime
-  );
 }

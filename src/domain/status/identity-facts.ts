@@ -1,5 +1,5 @@
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
-import type { Instant, Milliseconds } from '../../clock.ts';
+import type { Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Access, Guard, Stop } from '../access/access.ts';
 import type { StatusFacts } from './decision.ts';
@@ -26,5 +26,5 @@ export interface IdentityFacts extends StatusFacts {
   readonly sessions: number;
   readonly sharedCreators: readonly SharedCreator[];
   /** What keeps tokens from every pod of this identity; not what is wrong with one pod. */
-  readonly failure?: ClientFailure & { readonly retryAt?: Instant };
+  readonly failure?: ClientFailure;
 }

@@ -3,7 +3,7 @@ import type {
   CiIdentityStatusGrant,
   CiIdentityStatusNextAction,
 } from '../../api/v1alpha1/ci-identity.ts';
-import { toRfc3339, type Instant } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import type { Access } from '../access/access.ts';
 import { listed } from '../access/authorize.ts';
@@ -63,13 +63,11 @@ function grantsOf({ by }: Extract<Access, { is: 'Granted' }>): readonly CiIdenti
   }));
 }
 
-/** What the operator does next, in words; `at` only where it is known. */
+/** What the operator does next, in words. */
 function nextAction(facts: IdentityFacts, drafts: readonly Draft[]): CiIdentityStatusNextAction {
   const has = (type: Draft['type']): boolean => drafts.some((one) => one.type === type && one.status === 'True');
-  const retryAt = facts.failure?.retryAt;
   if (facts.stop !== undefined) return { what: 'none until everything in stoppedBy is lifted' };
   if (has('Stalled')) return { what: 'none until somebody does what condition Stalled says' };
-  if (retryAt !== undefined) return { what: 'the provider is asked again', at: toRfc3339(retryAt) };
   if (has('Reconciling')) return { what: 'goes on by itself as soon as what condition Ready names is there' };
   return { what: 'a token for each new pod that it selects, and a new one before it expires' };
 }

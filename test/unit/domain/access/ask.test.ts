@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { askHash, askOf, isWithin } from '#src/domain/access/ask.ts';
+import { askHash, askOf } from '#src/domain/access/ask.ts';
 import { minute } from '#src/clock.ts';
 
 const someScopes = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1 });
@@ -26,26 +26,3 @@ test('the hash is stable over versions: proofs in stored records depend on it', 
 test('scopes and audiences are not confused by the hash', (t) => {
   t.not(askHash(askOf(['a', 'b'], ['c'], 1)), askHash(askOf(['a'], ['b', 'c'], 1)));
 });
-
-test('isWithin is a partial order', (t) => {
-  fc.assert(
-    fc.property(someAsk, someAsk, someAsk, (a, b, c) => {
-      t.true(isWithin(a, a));
-      if (isWithin(a, b) && isWithin(b, c)) t.true(isWithin(a, c));
-      if (isWithin(a, b) && isWithin(b, a)) t.is(askHash(a), askHash(b));
-    }),
-  );
-});
-
-const grant = askOf(['read', 'write'], ['A', 'B'], 15 * minute);
-for (const [what, token, within] of [
-  ['the same', grant, true],
-  ['fewer scopes', askOf(['read'], ['A', 'B'], 15 * minute), true],
-  ['one audience of two', askOf(['read', 'write'], ['A'], 15 * minute), true],
-  ['a shorter life', askOf(['read'], ['A'], 5 * minute), true],
-  ['a scope more', askOf(['read', 'admin'], ['A'], 15 * minute), false],
-  ['an audience more', askOf(['read'], ['A', 'C'], 15 * minute), false],
-  ['a longer life', askOf(['read'], ['A'], 16 * minute), false],
-] as const) {
-  test(`a token with ${what} is ${within ? '' : 'not '}within the grant`, (t) => t.is(isWithin(token, grant), within));
-}
