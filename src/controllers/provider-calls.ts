@@ -40,7 +40,9 @@ function countedClients(clients: ClientRegistry, count: CallCounter): ClientRegi
 function countedTokens(tokens: TokenSource, count: CallCounter): TokenSource {
   const introspect = tokens.introspect?.bind(tokens);
   return {
-    ...(introspect === undefined ? {} : { introspect: (...call) => seen('Introspect', count, () => introspect(...call)) }),
+    ...(introspect === undefined
+      ? {}
+      : { introspect: (...call) => seen('Introspect', count, () => introspect(...call)) }),
     mint: (...call) => seen('Mint', count, () => tokens.mint(...call)),
     revoke: (...call) => seen('Revoke', count, () => tokens.revoke(...call)),
   };
