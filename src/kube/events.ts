@@ -19,9 +19,6 @@ export interface EventNote {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
-  /** What was being done, a past participle or verb such as `Minted`; default: the reason. */
-  readonly action?: string;
-  readonly related?: Regarding;
 }
 
 export interface EventRecorderOptions {
@@ -70,16 +67,10 @@ export class EventRecorder {
   /** In order of last use, oldest first. */
   readonly #series = new Map<string, Series>();
   #pump: Promise<void> | undefined;
-  #dropped = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#o = options;
     this.#quiet = options.quiet ?? 5 * minute;
-  }
-
-  /** How many events were dropped because too many waited. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   record(note: EventNote): void {
@@ -91,10 +82,7 @@ export class EventRecorder {
       return;
     }
     const waiting = this.#pending.get(key);
-    if (waiting === undefined && this.#pending.size >= mostPending) {
-      this.#dropped += 1;
-      return;
-    }
+    if (waiting === undefined && this.#pending.size >= mostPending) return;
     this.#pending.set(key, { note, times: (waiting?.times ?? 0) + 1 });
     this.#pump ??= this.#drain();
   }
@@ -146,7 +134,7 @@ export class EventRecorder {
   }
 
   #eventOf(note: EventNote, namespace: string, name: string, now: Instant): unknown {
-    const { regarding, related, type, reason, message, action } = note;
+    const { regarding, type, reason, message } = note;
     return {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
@@ -154,12 +142,11 @@ export class EventRecorder {
       eventTime: microTime(now),
       reportingController,
       reportingInstance: this.#o.instance.slice(0, 128),
-      action: action ?? reason,
+      action: reason,
       reason,
       type,
       note: cut(message),
       regarding,
-      ...(related === undefined ? {} : { related }),
     };
   }
 

@@ -34,8 +34,6 @@ export interface CircuitHealth {
   readonly reason?: Reason;
 }
 
-type Why = Pick<OperatorError, 'reason' | 'message'>;
-
 interface Bucket {
   tokens: number;
   filledAt: Milliseconds;
@@ -107,11 +105,6 @@ export class Budgets {
     else if (permit.probe && isAnswer(outcome)) this.#circuits.delete(permit.resource);
   }
 
-  /** Nothing of this resource starts before `until`. */
-  pause(resource: string, until: Instant, why: Why): void {
-    this.#open(resource, this.#clock.monotonic() + (until - this.#clock.now()), why);
-  }
-
   /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */
   nextStart(resource: string, lane: number): Milliseconds | undefined {
     const circuit = this.#circuits.get(resource);
@@ -142,19 +135,15 @@ export class Budgets {
     const counts = known === undefined || permit.probe;
     const attempts = (known?.attempts ?? 0) + (counts ? 1 : 0);
     const backoff = counts ? halfJitter(circuitBackoff, attempts, this.#random) : 0;
-    this.#open(permit.resource, this.#clock.monotonic() + Math.max(backoff, asked), error, attempts);
-  }
-
-  #open(resource: string, until: Milliseconds, { reason, message }: Why, attempts?: number): void {
-    const capped = Math.min(until, this.#clock.monotonic() + longestPause);
-    const known = this.#circuits.get(resource);
+    const until = this.#clock.monotonic() + Math.min(Math.max(backoff, asked), longestPause);
+    const { reason, message } = error;
     if (known === undefined) {
       const since = this.#clock.now();
-      this.#circuits.set(resource, { attempts: attempts ?? 0, until: capped, probing: false, since, message, reason });
+      this.#circuits.set(permit.resource, { attempts, until, probing: false, since, message, reason });
       return;
     }
-    known.until = Math.max(known.until, capped);
-    known.attempts = attempts ?? known.attempts;
+    known.until = Math.max(known.until, until);
+    known.attempts = attempts;
     known.message = message;
     known.reason = reason;
   }

@@ -164,7 +164,7 @@ test('a late success of a call from before the pause does not end it', (t) => {
 
 test('a pause that the other side names is capped at an hour, and the wall clock does not matter to it', async (t) => {
   const { clock, budgets } = setUp({ perSecond: 100 });
-  budgets.pause(tokens, plus(clock.now(), 1e12), { reason: 'RateLimited', message: 'asked to wait' });
+  budgets.finish(budgets.start(tokens, 1)!, outage(plus(clock.now(), 1e12)));
   clock.setWall(-1e9);
   await clock.freeze(3_600_000);
   t.truthy(budgets.start(tokens, 1));
