@@ -12,11 +12,11 @@ export function verb(
   description: Description,
   work: (args: Arguments, surface: ProcessSurface) => Promise<number>,
 ): Run {
-  return async (argv, process) => {
+  return async (argv, raw) => {
     const surface: ProcessSurface = {
-      ...process,
-      print: (text) => process.print(cleanLines(text)),
-      complain: (text) => process.complain(cleanLines(text)),
+      ...raw,
+      print: (text) => raw.print(cleanLines(text)),
+      complain: (text) => raw.complain(cleanLines(text)),
     };
     const complain = (text: string): number => {
       surface.complain(`${program} ${description.name}: ${text}\n`);
