@@ -12,6 +12,7 @@ import { assertNever } from '../errors.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import { Once } from '../telemetry/once.ts';
 import type { ClientChanges } from './client-changes.ts';
 import { prove } from './client-prove.ts';
 import { type ClientSources, snapshotClient } from './client-snapshot.ts';
@@ -35,6 +36,7 @@ export interface ClientMachineOptions {
 export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   readonly name = 'client';
   readonly #o: ClientMachineOptions;
+  readonly #ahead = new Once<ClientRecord>();
 
   constructor(options: ClientMachineOptions) {
     this.#o = options;
@@ -169,6 +171,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   #tell(before: ClientRecord | undefined, after: ClientRecord): void {
     for (const telling of tell(before, after, this.#o.clock.now())) {
       const { step, generation: n, reason, good, message } = telling;
+      if (!this.#ahead.isNew(before, `${step} ${n}`)) continue;
       this.#record(after, n, { event: step, outcome: good ? 'Success' : 'Failure', reason, message });
       this.#o.told(after, telling);
     }

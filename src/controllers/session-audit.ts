@@ -6,7 +6,9 @@ import type { Access } from '../domain/access/access.ts';
 import { joinSentences } from '../domain/access/explain.ts';
 import { setOf } from '../domain/access/scopes.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
-import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
+import type { AuditEvent, AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import { Once } from '../telemetry/once.ts';
 import { Repeats } from '../telemetry/repeats.ts';
 import type { Memory } from './memory.ts';
 import { parseSessionKey } from './session-snapshot.ts';
@@ -17,11 +19,15 @@ interface SessionLine {
   readonly facts: AuditFacts;
 }
 
+/** Written before a record that may have to be tried again and again, as while the API server is away. */
+const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expired']);
+
 /** Writes audit lines about sessions: who is the same on each of them. Denials that say the very same are counted instead of repeated. */
 export class SessionAudit {
   readonly #log: AuditLog;
   readonly #memory: Memory;
   readonly #denials: Repeats<SessionLine>;
+  readonly #ahead = new Once<SessionRecord>();
 
   constructor(log: AuditLog, memory: Memory, clock: Clock) {
     this.#log = log;
@@ -30,6 +36,7 @@ export class SessionAudit {
   }
 
   record(key: string, s: SessionSnapshot, facts: AuditFacts): void {
+    if (toldAhead.has(facts.event) && !this.#ahead.isNew(s.record, `${facts.event} ${facts.token_sha256}`)) return;
     if (facts.event === 'Denied') this.#denials.say(`${key} ${facts.reason} ${facts.message ?? ''}`, { key, s, facts });
     else this.#write({ key, s, facts }, {});
   }
