@@ -31,6 +31,13 @@ const failed = 'ci_identity_tokens_minted_total{pool="ci-bots",outcome="Failure"
 const expiry = `ci_identity_expiry_seconds{issuer="${issuer}",credential="CaBundle"}`;
 const day = 86_400;
 
+/** One replica of ours, as opposed to whatever else Prometheus scrapes. */
+const ours = { 'ci_identity_leader{instance="a"}': '1x20' };
+const process = (instance: string, open: number): Readonly<Record<string, string>> => ({
+  [`process_open_fds{instance="${instance}"}`]: `${open}x20`,
+  [`process_max_fds{instance="${instance}"}`]: '1000x20',
+});
+
 export const alertRows: readonly AlertRow[] = [
   ...row(
     'CiIdentityNoLeader',
@@ -200,6 +207,13 @@ export const alertRows: readonly AlertRow[] = [
     },
   ),
   ...row(
+    'CiIdentityBrakeHolds',
+    '10m',
+    [{ machine: 'session' }],
+    { 'ci_identity_brake_held_keys{machine="session"}': '40x20' },
+    { 'ci_identity_brake_held_keys{machine="session"}': '40 0x20' },
+  ),
+  ...row(
     'CiIdentityNotReady',
     '30m',
     [{ machine: 'pool', reason: 'ProviderUnavailable' }],
@@ -221,6 +235,20 @@ export const alertRows: readonly AlertRow[] = [
     [{ machine: 'session' }],
     { 'ci_identity_decisions_total{machine="session",outcome="Bug"}': '0x5 1x10' },
     { 'ci_identity_decisions_total{machine="session",outcome="Transient"}': '0+1x20' },
+  ),
+  ...row(
+    'CiIdentityDescriptorsNearLimit',
+    '10m',
+    [{ instance: 'a' }],
+    { ...process('a', 900), ...ours },
+    { ...process('a', 100), ...process('somebody-else', 900), ...ours },
+  ),
+  ...row(
+    'CiIdentityMemoryNearLimit',
+    '15m',
+    [{ instance: 'a' }],
+    { 'process_resident_memory_bytes{instance="a"}': '700000000x20', ...ours },
+    { 'process_resident_memory_bytes{instance="a"}': '300000000x20', ...ours },
   ),
   ...row(
     'CiIdentityQueueBacklog',

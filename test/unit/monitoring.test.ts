@@ -1,5 +1,6 @@
 /** The manifests of monitoring against the table of metrics: no alert and no panel asks for what does not exist. */
 import test from 'ava';
+import { readFileSync } from 'node:fs';
 import { metricTable } from '#src/telemetry/metric-table.ts';
 import { alertRows } from '#test/monitoring/alerts.ts';
 import { alerts, queries, runbooks } from '#test/monitoring/manifests.ts';
@@ -17,16 +18,22 @@ const table: ReadonlyMap<string, Row> = new Map(
   ),
 );
 
+/** Of the process itself, which the client library serves beside ours; every process that is scraped has them. */
+const ofAnyProcess: readonly string[] = ['process_open_fds', 'process_max_fds', 'process_resident_memory_bytes'];
+
 /** What an expression asks for that no row of the table gives. */
 function unknownIn(expr: string): readonly string[] {
   const names = [...expr.matchAll(/\bci_identity_\w+/g)].map(([name]) => name);
-  const labels = new Set(names.flatMap((name) => table.get(name)?.labels ?? []));
+  const others = [...expr.matchAll(/\b(?:process|nodejs)_\w+/g)].map(([name]) => name);
+  // Prometheus names the process; joined with a metric of ours that is one of us.
+  const labels = new Set([...names.flatMap((name) => table.get(name)?.labels ?? []), 'job', 'instance']);
   const used = [
     ...[...expr.matchAll(/\{([^}]*)\}/g)].flatMap(([, inside = '']) => [...inside.matchAll(/(\w+)\s*[=!]/g)]),
-    ...[...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, inside = '']) => [...inside.matchAll(/(\w+)/g)]),
+    ...[...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, inside = '']) => [...inside.matchAll(/(\w+)/g)]),
   ].map(([, label = '']) => label);
   return [
     ...names.filter((name) => !table.has(name)),
+    ...others.filter((name) => !ofAnyProcess.includes(name)),
     ...used.filter((label) => !labels.has(label)),
     ...(names.length === 0 ? ['no metric of ours'] : []),
   ];
@@ -54,6 +61,13 @@ for (const { alert, expr, labels, annotations } of alerts) {
 }
 
 for (const { title, expr } of queries) test(`panel ${title}: ${expr}`, (t) => t.deepEqual(unknownIn(expr), []));
+
+test('the alert of memory speaks of 80 % of the limit that is shipped', (t) => {
+  const manifest = readFileSync(new URL('../../manifests/controller/deployment.yaml', import.meta.url), 'utf8');
+  const limit = Number(/limits: \{ memory: (\d+)Mi \}/.exec(manifest)?.[1]);
+  const { expr = '' } = alerts.find(({ alert }) => alert === 'CiIdentityMemoryNearLimit') ?? {};
+  t.is(Number(/> (\d+)$/.exec(expr)?.[1]), Math.floor(limit * 0.8));
+});
 
 test('every row of the promtool tests and every runbook belongs to an alert', (t) => {
   const names = alerts.map(({ alert }) => alert);
