@@ -1,13 +1,15 @@
 import { annotations, labels, version as ourVersion } from '../api/names.ts';
-import type { Condition } from '../api/meta.ts';
 import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
 import type { Definition, Facts, LeaseObject } from './doctor-facts.ts';
 
-/** What is wrong, as a sentence in parts. `Unchecked`: the caller may not see it. Only a `Problem` makes the exit code 1. */
+/**
+ * What there is to know, as a sentence in parts. `Info`: as somebody decided it. `Unchecked`: the caller may not see it. Only a `Problem`
+ * makes the exit code 1.
+ */
 export interface Finding {
-  readonly level: 'Problem' | 'Warning' | 'Unchecked';
+  readonly level: 'Problem' | 'Warning' | 'Info' | 'Unchecked';
   readonly subject: string;
   readonly what: string;
   readonly why: string;
@@ -21,6 +23,7 @@ const finding =
   (subject: string, what: string, why: string, fix: string): Finding => ({ level, subject, what, why, fix });
 export const problem = finding('Problem');
 export const warning = finding('Warning');
+export const info = finding('Info');
 
 /** The findings about something that was read; otherwise that it was not checked. */
 export function checked<T>(
@@ -244,34 +247,6 @@ const namespaces: Check = ({ namespaces: read, identities }) =>
     }),
   );
 
-interface Conditioned {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly generation?: number };
-  readonly status?: { readonly conditions?: readonly Condition[]; readonly observedGeneration?: number };
-}
-
-/** What the operator itself says is wrong: also how it gets on with the provider. */
-function conditions(subject: string, of: (facts: Facts) => Read<readonly Conditioned[]>): Check {
-  return (facts) => checked(subject, of(facts), (objects) => objects.flatMap(conditionFindings));
-}
-
-function conditionFindings({ kind, metadata, status }: Conditioned): readonly Finding[] {
-  const { name, namespace, generation = 0 } = metadata;
-  const subject = `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
-  const describe = `see kubectl describe ${kind.toLowerCase()} ${namespace === undefined ? '' : `-n ${namespace} `}${name}`;
-  if (status?.observedGeneration === undefined || status.observedGeneration < generation) {
-    return [
-      warning(subject, 'was not looked at since its last change', 'the operator is behind, or does not run', describe),
-    ];
-  }
-  return (status.conditions ?? []).flatMap(({ type, status: is, reason, message }) => {
-    if (type === 'Exclusive' && is === 'False')
-      return [warning(subject, 'is shared with other namespaces', message, describe)];
-    if (type !== 'Ready' || is === 'True') return [];
-    return [problem(subject, `is not Ready (${reason})`, message, describe)];
-  });
-}
-
 export const checks: readonly Check[] = [
   serverVersion,
   definitions,
@@ -280,7 +255,4 @@ export const checks: readonly Check[] = [
   clock,
   emergencyStop,
   namespaces,
-  conditions('IdentityPools', ({ pools }) => pools),
-  conditions('ScopePolicies', ({ policies }) => policies),
-  conditions('CiIdentities', ({ identities }) => identities),
 ];

@@ -1,6 +1,7 @@
 import { clean } from '../telemetry/clean.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
+import { conditionChecks } from './doctor-conditions.ts';
 import { type Facts, gatherFacts } from './doctor-facts.ts';
 import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
@@ -11,7 +12,7 @@ const description: Description = {
   name: 'doctor',
   synopsis: '',
   about:
-    'Looks at the whole installation: versions, custom resource definitions, admission policies, leader, clocks, labels and rights of agent\nnamespaces, excess rights, stops, and what the operator says about pools, policies and identities, the provider included. What you may\nnot read is told as not checked.',
+    'Looks at the whole installation: versions, custom resource definitions, admission policies, leader, clocks, labels and rights of agent\nnamespaces, excess rights, stops, and what the operator says about pools, policies and identities, the provider included. What the policies deny\non purpose is told for information, what you may not read as not checked.',
   examples: [
     ['After installing, and when something is odd', 'doctor'],
     ['In a pipeline', 'doctor -o json'],
@@ -27,11 +28,11 @@ export const runDoctor = clusterVerb(description, async (cluster, args, surface)
   return findings.some(({ level }) => level === 'Problem') ? exitCodes.failed : exitCodes.done;
 });
 
-const order = ['Problem', 'Warning', 'Unchecked'] as const;
+const order = ['Problem', 'Warning', 'Info', 'Unchecked'] as const;
 
-/** Pure: everything that is wrong, the worst first, nothing twice. */
+/** Pure: everything that there is to know, the worst first, nothing twice. */
 export function diagnose(facts: Facts): readonly Finding[] {
-  const all = [...checks, ...rightsChecks].flatMap((check) => check(facts));
+  const all = [...checks, ...conditionChecks, ...rightsChecks].flatMap((check) => check(facts));
   const sorted = order.flatMap((level) => all.filter((finding) => finding.level === level));
   const texts = sorted.map(textOf);
   return sorted.filter((_, index) => texts.indexOf(texts[index] ?? '') === index);
@@ -40,7 +41,7 @@ export function diagnose(facts: Facts): readonly Finding[] {
 /** Pure: the findings for people. */
 export function findingsText(findings: readonly Finding[]): string {
   const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
-  const summary = `${count('Problem')} problems, ${count('Warning')} warnings, ${count('Unchecked')} not checked.\n`;
+  const summary = `${count('Problem')} problems, ${count('Warning')} warnings, ${count('Info')} for information, ${count('Unchecked')} not checked.\n`;
   return [...findings.map((finding) => `${textOf(finding)}\n`), ...(findings.length === 0 ? [] : ['\n']), summary].join(
     '',
   );

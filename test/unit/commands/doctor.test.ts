@@ -186,6 +186,26 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Problem: IdentityPool ci-bots is not Ready (ProviderUnavailable)',
   ],
   [
+    'an identity that the policies deny what it asks for',
+    { identities: read([denied('NoRule', 'NoRule')]) },
+    'Info: CiIdentity ci-payments/publisher is denied what it asks for (NoRule)',
+  ],
+  [
+    'an identity that is denied this for one reason and that for another',
+    { identities: read([denied('NothingGranted', 'NoRule', 'OutsideCeiling')]) },
+    'Info: CiIdentity ci-payments/publisher is denied what it asks for (NothingGranted)',
+  ],
+  [
+    'an identity that the policies deny something, and that is wrong too',
+    { identities: read([denied('NothingGranted', 'NoRule', 'AudienceUnclear')]) },
+    'Problem: CiIdentity ci-payments/publisher is not Ready (NothingGranted)',
+  ],
+  [
+    'an identity whose pool is missing',
+    { identities: read([denied('PoolMissing', 'PoolMissing')]) },
+    'Problem: CiIdentity ci-payments/publisher is not Ready (PoolMissing)',
+  ],
+  [
     'a pool that nobody looked at',
     { pools: read([pool()]) },
     'Warning: IdentityPool ci-bots was not looked at since its last change',
@@ -246,6 +266,19 @@ function ready(one: ReturnType<typeof identity>): ReturnType<typeof identity> {
   return { ...one, status: { observedGeneration: 1, conditions: [] } };
 }
 
+/** Not Ready for this reason, with these reasons of its denials. */
+function denied(reason: string, ...reasons: readonly string[]): ReturnType<typeof identity> {
+  const condition = {
+    type: 'Ready',
+    status: 'False' as const,
+    reason,
+    message: 'x.',
+    lastTransitionTime: toRfc3339(now),
+  };
+  const denials = reasons.map((why) => ({ reason: why, message: 'x.' }));
+  return { ...identity({}), status: { observedGeneration: 1, conditions: [condition], denials } };
+}
+
 /** The same definition without the field `spec.suspend`. */
 function withoutField(definition: Definition | undefined): Definition {
   const text = JSON.stringify(definition, (key, value: unknown) => (key === 'suspend' ? undefined : value));
@@ -254,7 +287,7 @@ function withoutField(definition: Definition | undefined): Definition {
 
 test('a healthy installation: nothing', (t) => {
   t.deepEqual(diagnose(healthy), []);
-  t.is(findingsText([]), '0 problems, 0 warnings, 0 not checked.\n');
+  t.is(findingsText([]), '0 problems, 0 warnings, 0 for information, 0 not checked.\n');
 });
 
 for (const [name, change, expected] of cases) {
@@ -291,7 +324,7 @@ test('doctor: subject – what – why – what to do, on one line, the worst fi
     `PROBLEM    operator in namespace ci-identity-system has no leader: nobody holds its lease, so nothing is issued, renewed or revoked. See kubectl get pods,lease -n ci-identity-system.
 WARNING    ConfigMap ci-identity-system/emergency-stop stops everything: drill?[31m?PROBLEM  forged. Delete it to go on.
 
-1 problems, 1 warnings, 0 not checked.
+1 problems, 1 warnings, 0 for information, 0 not checked.
 `,
   );
 });
