@@ -34,6 +34,8 @@ export interface ClientSources {
   readonly epoch: () => number;
   /** How far the API server's clock is ahead of ours; `undefined`: not seen yet. */
   readonly apiServerOffset: () => Milliseconds | undefined;
+  /** Minting fails for everybody who uses this issuer, and has for a while. */
+  readonly isOut: (issuer: string) => boolean;
 }
 
 /** Reads memory only. `undefined`: nobody wants this client and no record of it is left. */
@@ -70,6 +72,7 @@ export function snapshotClient(
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
+    ...(sources.isOut(issuer) ? { outage: true } : {}),
     epoch: sources.epoch(),
     ...(pool.is === 'Seen' ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
     ...(existing === undefined ? {} : { existing }),

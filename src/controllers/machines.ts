@@ -153,6 +153,7 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
       epoch,
       now: () => clock.now(),
       apiServerOffset: () => connection.serverTime()?.offset,
+      isOut: (issuer) => troubles.outage(issuer) !== undefined,
     },
     changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
     effects,

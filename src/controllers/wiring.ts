@@ -132,7 +132,8 @@ export class Wiring {
 
   /**
    * What has a second's time: identities count their sessions, and tell what is wrong with their namespace; pools count their clients, and
-   * tell what is wrong with their issuer; a client whose successors work by now goes. To be called about once a second.
+   * tell what is wrong with their issuer, and their clients look out for its end; a client whose successors work by now goes. To be called
+   * about once a second.
    */
   news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
     for (const key of this.#counted) this.#wake(machines.identity, key);
@@ -146,8 +147,11 @@ export class Wiring {
     for (const namespace of troubled.namespaces)
       for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
         this.#wake(machines.identity, key);
-    for (const [name, { spec }] of this.#memory.pools.entries())
-      if (troubled.issuers.includes(spec.provider.issuer)) this.#wake(machines.pool, name);
+    for (const [name, { spec }] of this.#memory.pools.entries()) {
+      if (!troubled.issuers.includes(spec.provider.issuer)) continue;
+      this.#wake(machines.pool, name);
+      for (const client of this.#targets.ofPool(name)) this.#wake(machines.client, client);
+    }
   }
 
   /** A client that is replaced, taken out or asked to revoke waits for the end of tokens; one that just mints does not care. */

@@ -96,6 +96,8 @@ export interface ClientSnapshot {
   /** Controller, API server and provider agree on the time. */
   readonly clockAgrees: boolean;
   readonly failure?: Failure;
+  /** Nobody has got a token from its issuer for a while. */
+  readonly outage?: boolean;
   /** The brake holds back deregistration (DESIGN §6). */
   readonly brake?: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */

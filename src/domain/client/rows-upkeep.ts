@@ -9,7 +9,7 @@ import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { dueAt, isSeenLately, proveAgainAfter, staleAt } from './schedule.ts';
-import { act, actOnLook, desiredOf, gaveWay, isUnmanageable, variantAtAll, wait, write } from './steps.ts';
+import { act, actOnLook, desiredOf, gaveWay, isUnmanageable, prove, variantAtAll, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
 /** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
@@ -44,7 +44,7 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { observed } = record;
   const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
   const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > (record.updatedAt ?? 0);
-  if (mayChange && (hasDrift || record.sent !== metadataDigest(desired))) {
+  if (mayChange && (hasDrift || record.sent !== metadataDigest(desired) || isPerhapsLost(s, record, current))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
@@ -52,6 +52,16 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   }
   const from = staleAt(record, s.jitter ?? 0);
   return from === undefined || now >= from ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
+}
+
+/**
+ * The client authenticates, was sent to the provider once, and gets nothing of what it was registered for. Some providers lose part of a
+ * registration and do not show that (Glewlwyd, of two at the same moment), so it is sent once more before the refusal is believed.
+ */
+function isPerhapsLost({ asks }: ClientSnapshot, { proofs, updatedAt }: ClientRecord, current: Generation): boolean {
+  const known = asks.flatMap(({ hash }) => proofs[hash] ?? []);
+  const isNothingGiven = known.length > 0 && known.every(({ reason }) => reason === 'ScopeRefused');
+  return isNothingGiven && updatedAt !== undefined && updatedAt < current.since;
 }
 
 const proof: ClientRow = {
@@ -85,6 +95,20 @@ function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   return found && { generation, ...found };
 }
 
+/**
+ * Who needs a token finds out by itself that an outage is over. Where nobody does, somebody has to: the circuit of the issuer lets one call
+ * through now and then, and everything else goes before this one.
+ */
+const outage: ClientRow = {
+  name: 'outage',
+  when: (s) => s.outage === true && currentOf(s.record) !== undefined,
+  then: (s, now) => {
+    const current = currentOf(s.record);
+    const reason = 'ProviderUnavailable';
+    return current === undefined ? wait(s, now, reason) : prove(s, now, reason, current, 'Ask');
+  },
+};
+
 const settled: ClientRow = {
   name: 'settled',
   when: () => true,
@@ -113,4 +137,4 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   return current === undefined ? 'InProgress' : 'CredentialCurrent';
 }
 
-export const upkeepRows: readonly ClientRow[] = [noted, stale, proof, settled];
+export const upkeepRows: readonly ClientRow[] = [noted, stale, proof, outage, settled];

@@ -78,6 +78,16 @@ const secretPlanned = [
   omit(g({ state: 'Planned', credential: { type: 'ClientSecretBasic' } }), 'clientId') as Generation,
 ];
 const asks = [{ hash: 'h1', ask: buildAsk() }];
+const proven: Partial<ClientSnapshot> = {
+  asks,
+  record: record({ proofs: { h1: { outcome: 'Accepted', at: noon, generation: 1 } } }),
+};
+/** Updated at noon; the credential works `since`, and the first ask is refused for its scope. */
+const refusedSince = (since: Instant, others: ClientRecord['proofs'] = {}): ClientRecord =>
+  record({
+    generations: [g({ since })],
+    proofs: { h1: { outcome: 'Refused', at: plus(noon, 1), generation: 1, reason: 'ScopeRefused' }, ...others },
+  });
 const late: Partial<ClientRecord> = { managementLost: true };
 const other = { is: 'Present', at: noon, drift: ['scope'], tag: 'other/owner' } as const;
 
@@ -1035,6 +1045,31 @@ const cases: readonly Case[] = [
     action: { type: 'Update', generation: 1 },
   },
   {
+    row: 'stale',
+    title:
+      'the provider refuses every scope of a client that it was sent once: part of that may be lost, so it is sent once more',
+    s: snapshot({ asks, record: refusedSince(plus(noon, 1)) }),
+    now: plus(noon, 1),
+    action: { type: 'Update', generation: 1 },
+  },
+  {
+    row: 'settled',
+    title: 'and only once',
+    s: snapshot({ asks, record: refusedSince(plus(noon, -1)) }),
+    now: plus(noon, 1),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'settled',
+    title: 'and not where another ask is given: the registration arrived',
+    s: snapshot({
+      asks: [...asks, { hash: 'h2', ask: buildAsk({ scopes: ['artifacts:read'] }) }],
+      record: refusedSince(plus(noon, 1), { h2: { outcome: 'Accepted', at: noon, generation: 1 } }),
+    }),
+    now: plus(noon, 1),
+    reason: 'CredentialCurrent',
+  },
+  {
     row: 'proof',
     title: 'an ask of some identity was never tried',
     s: snapshot({ asks }),
@@ -1072,9 +1107,22 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'outage',
+    title: 'nobody gets a token of this issuer, so it is tried whether that is over; whoever needs one goes first',
+    s: snapshot({ ...proven, outage: true }),
+    action: { type: 'Prove', settles: 'Ask', hash: 'h1' },
+    lane: lanes.Routine,
+  },
+  {
+    row: 'stopped',
+    title: 'a pool that is stopped looks out for nothing',
+    s: snapshot({ ...proven, ...stop, outage: true }),
+  },
+
+  {
     row: 'settled',
     title: 'a working client',
-    s: snapshot({ asks, record: record({ proofs: { h1: { outcome: 'Accepted', at: noon, generation: 1 } } }) }),
+    s: snapshot(proven),
     reason: 'CredentialCurrent',
     recheckAt: plus(noon, day),
   },
@@ -1230,6 +1278,7 @@ const expectedRows = [
   'noted',
   'stale',
   'proof',
+  'outage', // the pool would say so until somebody asks for a token
   'settled', // nothing to do
 ];
 
