@@ -161,8 +161,12 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     live: () => checks.live(),
     ready: () => [...checks.ready(), settings.check()],
   });
-  const scrape = await serveMetrics(parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 }, metrics, () =>
-    operator.observation.collect(),
+  const collect = (): void => operator.observation.collect();
+  const scrape = await serveMetrics(
+    parseAddress(values['metrics-address'] ?? '') ?? { port: 8080 },
+    metrics,
+    collect,
+    clock,
   );
   logger.info('listening', { healthPort: health.port, metricsPort: scrape.port });
   // However the operator ends, nothing may keep the process alive: another replica leads by then.

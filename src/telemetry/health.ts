@@ -1,4 +1,5 @@
 import { type Server, createServer } from 'node:http';
+import type { Clock, Milliseconds } from '../clock.ts';
 import { clean } from './clean.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -42,12 +43,26 @@ export function serveHealth(address: Address, health: Health): Promise<HealthSer
   });
 }
 
-/** Serves `/metrics` in the Prometheus text format. `collect` runs before each scrape. Rejects when the address cannot be listened on. */
-export function serveMetrics(address: Address, metrics: Metrics, collect: () => void): Promise<HealthServer> {
-  return serve(address, async (path) => {
-    if (path !== '/metrics') return undefined;
+/** Making the page costs many milliseconds; however many ask for it, it is made this often at most. */
+const pageLives: Milliseconds = 250;
+
+/** Serves `/metrics` in the Prometheus text format. `collect` runs before each page is made. Rejects when the address cannot be listened on. */
+export function serveMetrics(
+  address: Address,
+  metrics: Metrics,
+  collect: () => void,
+  clock: Pick<Clock, 'monotonic'>,
+): Promise<HealthServer> {
+  let page: { readonly madeAt: Milliseconds; readonly answer: Promise<Answer> } | undefined;
+  const make = async (): Promise<Answer> => {
     collect();
     return { status: 200, type: metrics.registry.contentType, text: await metrics.registry.metrics() };
+  };
+  return serve(address, (path) => {
+    if (path !== '/metrics') return undefined;
+    const now = clock.monotonic();
+    if (page === undefined || now - page.madeAt >= pageLives) page = { madeAt: now, answer: make() };
+    return page.answer;
   });
 }
 
@@ -75,6 +90,8 @@ async function serve(address: Address, handler: Handler): Promise<HealthServer> 
   });
   server.requestTimeout = 10_000;
   server.headersTimeout = 5_000;
+  // Whoever asks and does not read is cut.
+  server.timeout = 30_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address.port, address.host, resolve);

@@ -96,14 +96,19 @@ test('a check that throws is a 500, tells nobody why, and the server goes on', a
   t.deepEqual(await ask(server, '/readyz'), [200, 'ok process\n']);
 });
 
-test('metrics are collected anew for each scrape', async (t) => {
+test('metrics are collected anew for a scrape, and once for all that ask within a quarter of a second', async (t) => {
   const metrics = new Metrics();
-  let scrapes = 0;
-  const server = await serveMetrics(local, metrics, () =>
-    metrics.set('ci_identity_injection_misses', {}, (scrapes += 1)),
-  );
+  let [scrapes, now] = [0, 0];
+  const collect = (): void => metrics.set('ci_identity_injection_misses', {}, (scrapes += 1));
+  const server = await serveMetrics(local, metrics, collect, { monotonic: () => now });
   t.teardown(() => server.close());
-  for (const expected of [1, 2]) {
+  for (const [at, expected] of [
+    [0, 1],
+    [249, 1],
+    [250, 2],
+    [900, 3],
+  ] as const) {
+    now = at;
     const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
     t.is(response.headers.get('content-type'), metrics.registry.contentType);
     t.true((await response.text()).includes(`\nci_identity_injection_misses ${expected}\n`));
