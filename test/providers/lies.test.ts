@@ -368,6 +368,35 @@ for (const method of ['ClientSecretBasic', 'ClientSecretPost'] as const) {
   });
 }
 
+test('id and secret are those of the answer, and the end of a secret is seconds since 1970 or never', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { clients, tokens } = issuer.provider({ audienceBy: 'Profile' });
+  const want = { ...desired({ audience }, [scopes[0]]), authentication: 'ClientSecretBasic' as const };
+  const answered = (change: Readonly<Record<string, unknown>>) => {
+    const rewrite: Fault['rewrite'] = ({ body }) => ({ body: { ...(body as object), ...change } });
+    provider.faults.add({ endpoint: 'register', times: 1, rewrite });
+    return clients!.register(want, signal());
+  };
+  t.is((await answered({ client_id: 'chosen-by-the-server' })).clientId, 'chosen-by-the-server');
+  for (const [said, expected] of [
+    [1_700_000_000, 1_700_000_000_000],
+    [0, undefined],
+    [-1, undefined],
+    [1_800_000_000_000, undefined],
+    ['1800000000', undefined],
+    [null, undefined],
+  ] as const)
+    t.is((await answered({ client_secret_expires_at: said })).secretExpiresAt, expected as never, String(said));
+  const { clientId, secret } = await answered({ client_secret: undefined });
+  t.is(secret, undefined);
+  const error = await failure(
+    t,
+    tokens.mint(ask(audience, scopes[0]), clientId, { type: 'ClientSecretBasic' }, signal()),
+  );
+  t.deepEqual(kind(error), ['Terminal', 'CredentialRefused', 'Object']);
+  t.regex(error.message, /cannot be used, because it has no client secret\. Rotate the pool\./);
+});
+
 // Metadata that must not be used, and one word of the sentence that says why.
 const metadataRows: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
   ['another issuer', { issuer: 'https://evil.example.com' }, /another issuer/],

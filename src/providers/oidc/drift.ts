@@ -1,3 +1,4 @@
+import { text } from '../fields.ts';
 import type { DesiredClient } from '../port.ts';
 import type { ClientMetadata, Profile } from './profile.ts';
 
@@ -29,7 +30,7 @@ function sameSet(one: readonly string[], other: readonly string[]): boolean {
   return a.size === b.size && [...a].every((item) => b.has(item));
 }
 
-/** The public numbers of a key and its id; servers add and drop the other members. */
+/** The public numbers of a key and its id, all of them text; servers add and drop the other members. */
 function keyText(key: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(['kty', 'kid', 'crv', 'x', 'y', 'n', 'e'].map((name) => key[name] ?? null));
+  return JSON.stringify(['kty', 'kid', 'crv', 'x', 'y', 'n', 'e'].map((name) => text(key[name]) ?? null));
 }

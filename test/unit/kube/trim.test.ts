@@ -51,6 +51,20 @@ test('a pod keeps what decisions need and nothing else', (t) => {
   });
 });
 
+test('owners that a pod forges and a megabyte that it brings along are not kept', (t) => {
+  const forged = [{ apiVersion: 'ci-identity.dev/v1alpha1', kind: 'CiIdentity', name: 'publisher', uid: 'forged' }];
+  const metadata = {
+    ...pod.metadata,
+    ownerReferences: forged,
+    annotations: { ...pod.metadata.annotations, big: 'x'.repeat(250_000) },
+  };
+  const env = Array.from({ length: 1_000 }, (_, n) => ({ name: `V${n}`, value: 'x'.repeat(1_000) }));
+  const containers = Array.from({ length: 500 }, (_, n) => ({ name: `c-${n}`, env: n === 0 ? env : [], args: [] }));
+  const trimmed = JSON.stringify(trimPod({ ...pod, metadata, spec: { ...pod.spec, containers } }));
+  t.true(trimmed.length < 10_000, `${trimmed.length}`);
+  t.false(trimmed.includes('forged'));
+});
+
 for (const [title, status, expected] of [
   ['no sandbox yet', { phase: 'Pending', sandbox: 'False' }, instant(Date.UTC(2026, 10, 24, 12, 0, 3))],
   ['it has its sandbox', { phase: 'Pending', sandbox: 'True' }, undefined],

@@ -221,6 +221,29 @@ test('one forbidden address among many refuses the name', async (t) => {
   );
 });
 
+test('names of the cluster and of this machine are judged by their address like any other', async (t) => {
+  const hosts: Readonly<Record<string, string>> = {
+    'kubernetes.default': '10.96.0.1',
+    'kubernetes.default.svc': '10.96.0.1',
+    'vault.secrets.svc.cluster.local.': '10.96.7.7',
+    localhost: '127.0.0.1',
+    'localhost.': '::1',
+    'metadata.google.internal': '169.254.169.254',
+  };
+  for (const [host, address] of Object.entries(hosts)) {
+    t.is(checkUrl(`https://${host}/`, false).hostname, host);
+    const error = await t.throwsAsync(
+      resolve(
+        guardedLookup(() => false, resolver([address])),
+        true,
+      ),
+      { instanceOf: EgressRefused },
+      host,
+    );
+    t.true(error?.message.includes(address));
+  }
+});
+
 test('a name that turns to a private address later is refused then', async (t) => {
   const guarded = guardedLookup(() => false, resolver(['8.8.8.8'], ['127.0.0.1']));
   t.is(await resolve(guarded, false), '8.8.8.8');

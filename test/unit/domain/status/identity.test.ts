@@ -42,6 +42,21 @@ const named = (scopes: readonly string[]): Partial<IdentityFacts> => {
   return { identity: who, access: seen(access), client: seen(client({ record: record({ proofs }) })) };
 };
 
+test('a generation is only ever compared for being another: a smaller one is news as well', (t) => {
+  for (const [before, after] of [
+    [7, 1],
+    [Number.MAX_SAFE_INTEGER, 1],
+    [1, Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    const told = identityStatus(identityFacts({ identity: identity({}, { generation: before }) }), now);
+    const anew = { ...identity({}, { generation: after }), status: told };
+    const { action } = decideIdentity(identityFacts({ identity: anew, writtenAt: now }), later);
+    const written = action?.type === 'WriteStatus' ? action.status : undefined;
+    t.is(written?.observedGeneration, after);
+    t.true(written?.conditions?.every(({ observedGeneration }) => observedGeneration === after));
+  }
+});
+
 const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, conditions: string])[] = [
   [
     'everything works',

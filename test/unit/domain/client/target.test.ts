@@ -1,0 +1,50 @@
+/** Names that are made of other names: bounded, different, and of characters that every place takes. */
+import test from 'ava';
+import fc from 'fast-check';
+import { clientRecordName, desiredOf, sessionRecordName, targetOf } from '#src/domain/client/target.ts';
+import { deliverySecretName } from '#src/api/names.ts';
+import { pool } from '../access/objects.ts';
+
+const installation = 'kube-system-uid/ci-identity-system';
+const name = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+const anyText = fc.string({ maxLength: 300 });
+
+test('records: a hash of the whole key, however long or alike its parts are', (t) => {
+  fc.assert(
+    fc.property(anyText, anyText, anyText, (a, b, c) => {
+      for (const made of [clientRecordName(a, b, c), sessionRecordName(a, b)])
+        t.regex(made, /^(client|session)-[0-9a-f]{32}$/);
+    }),
+  );
+  const alike = [
+    clientRecordName('a', 'bc', ''),
+    clientRecordName('ab', 'c', ''),
+    clientRecordName('a', 'b', 'c'),
+    clientRecordName('A', 'bc', ''),
+    clientRecordName('a', 'bc', ' '),
+    clientRecordName('a'.repeat(300), '', ''),
+    clientRecordName('a'.repeat(301), '', ''),
+  ];
+  t.is(new Set(alike).size, alike.length);
+});
+
+test('client ids: as long as a pool may be called, and fit every provider', (t) => {
+  const uid = '11111111-2222-3333-4444-555555555555';
+  fc.assert(
+    fc.property(name, name, name, fc.constantFrom('Pool', 'Namespace', 'Identity'), (of, namespace, identity, per) => {
+      const whole = pool({ client: { per } }, { name: of });
+      const target = targetOf(whole, { namespace, name: identity, uid });
+      const id = target === undefined ? '' : desiredOf(whole, target, installation).clientId;
+      t.regex(id, /^ci-[0-9a-f]{8}-[-a-z0-9]{1,63}(-[0-9a-f]{8})?$/);
+    }),
+  );
+});
+
+test('delivery Secrets: the first dot ends the identity, so two pairs never share a name', (t) => {
+  const podName = fc.stringMatching(/^[a-z0-9]([-.a-z0-9]{0,40}[a-z0-9])?$/);
+  fc.assert(
+    fc.property(name, podName, name, podName, (a, podA, b, podB) => {
+      t.is(deliverySecretName(a, podA) === deliverySecretName(b, podB), a === b && podA === podB);
+    }),
+  );
+});
