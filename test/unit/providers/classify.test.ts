@@ -178,3 +178,18 @@ test('whatever a provider answers: a class, one clean line, and no secret in it'
     { numRuns: 2_000 },
   );
 });
+
+test('a text that is made to hold up expressions is read in a moment', (t) => {
+  const units = ['eyJ', 'eyJaaaaa.', 'bearer ', `basic${' '.repeat(5_000)}`, 'token="', 'secret\\\\', 'password:'];
+  const texts = [...units, 'token '].map((unit) => unit.repeat(1_000_000 / unit.length));
+  const started = performance.now();
+  for (const text of texts)
+    refused(answer(400, { error: text, error_description: text }), 'Register', { ...where, secrets: ['a-secret'] });
+  t.true(performance.now() - started < 10_000, `${performance.now() - started} ms`);
+});
+
+test('a JWT is taken out wherever it stands', (t) => {
+  const jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln';
+  for (const text of [jwt, `it was ${jwt}!`, `x${jwt}`, `eyJ-${jwt}`, `a.b.${jwt}, ${jwt}`])
+    t.notRegex(refused(answer(400, { error: 'x', error_description: text }), 'Token', where).message, /eyJhb|c2ln/);
+});
