@@ -164,6 +164,7 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
     wanted: pool.metadata.deletionTimestamp === undefined && sources.targets.isWanted(recordName),
     ...(owner === undefined ? {} : { owner: target?.identity === undefined ? `namespace ${owner}` : owner }),
     ...(record === undefined ? {} : { record }),
+    ...(stored !== undefined && record === undefined ? { unreadable: true } : {}),
     ...(failure === undefined ? {} : { failure }),
     ...(target === undefined
       ? {}

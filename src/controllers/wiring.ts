@@ -61,7 +61,9 @@ export class Wiring {
       if (next?.ready !== previous?.ready) this.sessions();
     });
     configMaps.onChange(() => this.everything());
-    clients.onChange((name, next, previous) => this.client(name, (next?.record ?? previous?.record)?.pool.name));
+    clients.onChange((name, next, previous) =>
+      this.client(name, (next?.record ?? previous?.record ?? this.#targets.find(name))?.pool.name),
+    );
     sessions.onChange((_name, next, previous) => {
       this.sessionRecord((next ?? previous)?.record);
       // A client that goes waits for the token that is in this record no longer.

@@ -15,6 +15,8 @@ export interface ClientView {
   /** For people, where a pool has more than one: `namespace ci-payments` or `CiIdentity ci-payments/publisher`. */
   readonly owner?: string;
   readonly record?: ClientRecord;
+  /** There is a record, and nobody knows what is in it; `failure` says why. */
+  readonly unreadable?: boolean;
   /** What its last step failed with, as long as that step is still to be done. */
   readonly failure?: ClientFailure;
   /** When its credential is replaced by schedule, the window counted in. */

@@ -31,7 +31,7 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
   const holds = metadata.finalizers?.includes(poolFinalizer) ?? false;
   const deleted = metadata.deletionTimestamp !== undefined;
   if (!deleted && !holds) return finalizerDecision('AddFinalizer', group, now);
-  if (deleted && facts.clients.every(({ record }) => record === undefined)) {
+  if (deleted && !facts.clients.some(isLeft)) {
     return holds ? finalizerDecision('RemoveFinalizer', group, now) : { row: 'leaving', reason: 'Deregistered' };
   }
   return statusDecision(
@@ -45,6 +45,11 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
     },
     now,
   );
+}
+
+/** Something of it may be at the provider. */
+function isLeft({ record, unreadable }: ClientView): boolean {
+  return record !== undefined || unreadable === true;
 }
 
 export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
@@ -88,7 +93,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
   if (pool.metadata.deletionTimestamp !== undefined) {
     const left =
-      facts.clients.find(({ record, failure }) => record !== undefined && failure !== undefined)?.failure ??
+      facts.clients.find((client) => isLeft(client) && client.failure !== undefined)?.failure ??
       parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost');
     const why =
       left?.message ?? facts.brake ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';

@@ -20,6 +20,8 @@ const failure = (reason: ClientFailure['reason'], terminal = false): ClientFailu
 const { record: _none, ...unregistered } = client();
 const { nextRotation: _never, ...unscheduled } = client();
 const deleted = pool({}, { finalizers, generation: 4, deletionTimestamp: '2026-11-24T11:00:00Z' });
+const { record: _, ...unknown } = client({ wanted: false });
+const unreadable = { ...unknown, unreadable: true, failure: failure('RecordInvalid', true) } as const;
 const outage = { reason: 'TlsInvalid', message: 'issuer x: its certificate is not accepted.', since: now } as const;
 const good =
   'Registered=True/Registered CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid';
@@ -228,6 +230,11 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     'being deleted, and the provider is away',
     { pool: deleted, clients: [client({ wanted: false, failure: failure('ProviderUnavailable') })] },
     `Ready=False/ProviderUnavailable ${good} Reconciling=True/ProviderUnavailable`,
+  ],
+  [
+    'being deleted, and nobody can read what is known of its client',
+    { pool: deleted, clients: [unreadable] },
+    `Ready=False/RecordInvalid ${good} Reconciling=True/RecordInvalid`,
   ],
   [
     'being deleted, and nobody can delete its client any more',
@@ -567,6 +574,12 @@ for (const [what, facts, row, action] of [
     'AddFinalizer',
   ],
   ['deleted, a record is left', { pool: deleted, clients: [client({ wanted: false })] }, 'changed', 'WriteStatus'],
+  [
+    'deleted, a record is left that nobody can read',
+    { pool: deleted, clients: [unreadable] },
+    'changed',
+    'WriteStatus',
+  ],
   ['deleted, nothing is left', { pool: deleted, clients: [] }, 'finalizer-done', 'RemoveFinalizer'],
   ['deleted, never registered', { pool: deleted, clients: [unregistered] }, 'finalizer-done', 'RemoveFinalizer'],
   [
