@@ -123,7 +123,7 @@ test.serial(
 
 for (const point of chosenPoints()) {
   test.serial(`killed right ${point.moment} ${point.effect}`, async (t) => {
-    t.timeout(180_000);
+    t.timeout(400_000);
     t.is(await tell(storyOf(point)), 1, 'it died there, once');
   });
 }

@@ -194,7 +194,7 @@ export class Stage {
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
       },
-      { timeoutMs: 30_000, everyMs: 150 },
+      { timeoutMs: 90_000, everyMs: 150 },
     );
   }
 
@@ -229,10 +229,14 @@ export class Stage {
 
   async rotate(name: string): Promise<void> {
     await this.lab.kubectl(['annotate', 'identitypool', name, 'ci-identity.dev/rotate=now']);
-    await eventually(`${name} has rotated`, async () => {
-      const raw = await this.get(`/apis/ci-identity.dev/v1alpha1/identitypools/${name}`);
-      return (raw as Rotated).status?.credential?.generation === 2 ? true : undefined;
-    });
+    await eventually(
+      `${name} has rotated`,
+      async () => {
+        const raw = await this.get(`/apis/ci-identity.dev/v1alpha1/identitypools/${name}`);
+        return (raw as Rotated).status?.credential?.generation === 2 ? true : undefined;
+      },
+      { timeoutMs: 90_000 },
+    );
   }
 
   /** Resolves when the pod's token was replaced and the provider was asked about the old one. */

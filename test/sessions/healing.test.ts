@@ -248,7 +248,11 @@ test.serial(
     const name = 'shared';
     await stage(name);
     await lab.agentNamespace('ci-shared');
-    await lab.apply(identity(name, { pool: name, roles: [name] }, 'ci-shared'));
+    await lab.apply(
+      policy(name, { role: name, pool: name, scopes, namespaces: [team, 'ci-shared'] }),
+      identity(name, { pool: name, roles: [name] }, 'ci-shared'),
+    );
+    await identityReady(lab, name, 'ci-shared');
     const pods = [
       await createPod(lab, 'shared-1-x7k2p-q0b4t-m1wz9', [name]),
       await createPod(lab, 'shared-2-x7k2p-q0b4t-m1wz9', [name], { namespace: 'ci-shared' }),
