@@ -1,0 +1,43 @@
+import test from 'ava';
+import { issued, type Minting } from '#src/controllers/minting.ts';
+import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import {
+  buildAsk,
+  buildClientFacts,
+  buildEndedToken,
+  buildLiveSnapshot,
+  buildSessionRecord,
+  buildSessionSnapshot,
+  buildToken,
+} from '#test/support/builders.ts';
+
+type End = 'Superseded' | 'Forbidden';
+
+const rows: readonly (readonly [string, SessionSnapshot, End, string])[] = [
+  ['without a record', buildSessionSnapshot(), 'Superseded', 'Minted'],
+  [
+    'after a stop was lifted: what it had is forbidden already',
+    buildLiveSnapshot({ record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden')] }) }),
+    'Superseded',
+    'Minted',
+  ],
+  ['in good time', buildLiveSnapshot(), 'Superseded', 'Renewed'],
+  ['because it may not use what it has any longer', buildLiveSnapshot(), 'Forbidden', 'Narrowed'],
+];
+
+for (const [title, s, predecessor, event] of rows)
+  test(`a token for a session ${title} is ${event}`, (t) => {
+    const action = { type: 'Mint', ask: buildAsk(), hash: 'h', predecessor } as const;
+    const { current, ...client } = buildClientFacts();
+    const facts = { pool: { name: 'ci-bots' }, issuer: client.issuer } as Minting['facts'];
+    const minting = { key: 'k', s, action, client: { ...client, current }, facts } as Minting;
+    const token = buildToken();
+    t.like(issued(minting, token, 'NewPod'), {
+      event,
+      outcome: 'Success',
+      reason: 'NewPod',
+      pool: 'ci-bots',
+      scopes: action.ask.scopes,
+      token_sha256: token.sha256,
+    });
+  });
