@@ -81,7 +81,7 @@ export function mayNotUse(s: SessionSnapshot): boolean {
 }
 
 /** The usable token was minted before a moment before which somebody asked to revoke everything. */
-function isRevokeRequested(s: SessionSnapshot): boolean {
+export function isRevokeRequested(s: SessionSnapshot): boolean {
   const token = usableToken(s);
   const revokeBefore = s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined;
   return token !== undefined && revokeBefore !== undefined && token.minted < revokeBefore;

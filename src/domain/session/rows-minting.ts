@@ -1,6 +1,6 @@
 /** The lower half of the session table: from trust to a delivered token and its renewal. */
 import type { Reason } from '../../api/reasons.ts';
-import { earliest, plus, second } from '../../clock.ts';
+import { earliest, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
@@ -15,6 +15,7 @@ import {
   isLearning,
   isMoved,
   isNarrowed,
+  isRevokeRequested,
   mayNotUse,
   mintable,
   patienceEndsAt,
@@ -26,6 +27,9 @@ import type { SessionRow } from './steps.ts';
 
 /** How often a session that waits for room looks again. */
 const limitPause: Milliseconds = 10 * second;
+
+/** For so long a token is young, see *narrowed*. */
+const youth: Milliseconds = minute;
 
 /** Nothing is minted; what was minted is still delivered, and still taken back. */
 const guard: SessionRow = {
@@ -104,7 +108,12 @@ const withdrawn: SessionRow = {
 const narrowed: SessionRow = {
   name: 'narrowed',
   when: (s, now) => isNarrowed(s, now),
-  then: (s, now) => mint(s, now, 'Narrowed', 'Forbidden', lanes.Stop),
+  then: (s, now) => {
+    const waitsUntil = waitsWithNewPodsUntil(s, now);
+    if (waitsUntil === undefined) return mint(s, now, 'Narrowed', 'Forbidden', lanes.Stop);
+    const step = mint(s, now, 'Narrowed', 'Forbidden', lanes.NewPod);
+    return { ...step, recheckAt: earliest(step.recheckAt, waitsUntil) ?? waitsUntil };
+  },
 };
 
 const due: SessionRow = {
@@ -179,6 +188,17 @@ function waitingReason(s: SessionSnapshot): Reason {
 function deliveryLane(s: SessionSnapshot, now: Instant): Lane {
   if (s.record?.tokens.some((token) => token.end === 'Forbidden') === true) return lanes.Stop;
   return s.record?.tokens.length === 1 ? lanes.NewPod : renewalLane(s, now);
+}
+
+/**
+ * A team may narrow its own identity again and again. Where each time 200 sessions came before everybody else's, nobody else would be served:
+ * whose token is young waits with new pods. What somebody asked to revoke does not.
+ */
+function waitsWithNewPodsUntil(s: SessionSnapshot, now: Instant): Instant | undefined {
+  const token = usableToken(s);
+  if (token === undefined || isRevokeRequested(s)) return undefined;
+  const until = plus(token.minted, youth);
+  return now < until ? until : undefined;
 }
 
 function renewalLane(s: SessionSnapshot, now: Instant): Lane {
