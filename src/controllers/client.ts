@@ -5,7 +5,7 @@ import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
 import type { ClientRecord, Variant } from '../domain/client/record.ts';
-import { type Telling, tell } from '../domain/client/story.ts';
+import { type Telling, restored, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
 import { nextMethod } from '../domain/client/variants.ts';
 import { assertNever } from '../errors.ts';
@@ -76,6 +76,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
         this.#tell(s.record, action.next);
         await changes.write('client.Record.record', key, action.next, s.record, signal);
+        if (reason === 'RecordRestored') this.#say(action.next, restored(action.next, key));
         return undefined;
       default:
         return assertNever(action);
@@ -169,12 +170,14 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
 
   /** Each step of a credential's life: an audit line, and an event on the pool. Before the record: a kill in between loses no line. */
   #tell(before: ClientRecord | undefined, after: ClientRecord): void {
-    for (const telling of tell(before, after, this.#o.clock.now())) {
-      const { step, generation: n, reason, good, message } = telling;
-      if (!this.#ahead.isNew(before, `${step} ${n}`)) continue;
-      this.#record(after, n, { event: step, outcome: good ? 'Success' : 'Failure', reason, message });
-      this.#o.told(after, telling);
-    }
+    for (const telling of tell(before, after, this.#o.clock.now()))
+      if (this.#ahead.isNew(before, `${telling.step} ${telling.generation}`)) this.#say(after, telling);
+  }
+
+  #say(record: ClientRecord, telling: Telling): void {
+    const { step, generation: n, reason, good, message } = telling;
+    this.#record(record, n, { event: step, outcome: good ? 'Success' : 'Failure', reason, message });
+    this.#o.told(record, telling);
   }
 
   #record(record: ClientRecord | undefined, n: number, facts: AuditFacts): void {

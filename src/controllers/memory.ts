@@ -4,10 +4,12 @@ import type { IdentityPool, IdentityPoolSpec, IdentityPoolStatus } from '../api/
 import type { ScopePolicy, ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { LimitsRecord } from '../domain/access/limits.ts';
+import { holdsCredential } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
+import { RecordMemory } from '../kube/record-memory.ts';
 import type { StoredRecord } from '../kube/records.ts';
 import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
 import { type Kept, Store } from '../runtime/store.ts';
@@ -47,7 +49,7 @@ export class Memory {
   readonly namespaces = new Store<NamespaceFacts>('namespaces');
   readonly nodes = new Store<NodeFacts>('nodes');
   readonly configMaps = new Store<ConfigMapFacts>('configmaps');
-  readonly clients = new Store<StoredRecord<ClientRecord>>('client-records');
+  readonly clients = new RecordMemory<ClientRecord>('client-records', holdsCredential);
   readonly sessions = new Store<StoredRecord<SessionRecord>>('session-records');
   readonly limits = new Store<StoredRecord<LimitsRecord>>('limits-records');
   readonly pods = new Map<string, Store<PodFacts>>();

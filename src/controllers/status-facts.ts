@@ -183,7 +183,7 @@ function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | 
     const why = `client record ${stored.name} was written by a newer version of the operator. Install that version again.`;
     return { reason: 'NewerFormat', message: why, terminal: true };
   }
-  if (stored?.invalid === undefined) return undefined;
+  if (stored?.invalid === undefined || stored.record !== undefined) return undefined;
   const message = `client record ${stored.name} in the operator's namespace cannot be read (${stored.invalid}), so it is left alone. Bring it back from a backup, or delete it together with the client at the provider: a new one is then registered.`;
   return { reason: 'RecordInvalid', message, terminal: true };
 }

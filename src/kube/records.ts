@@ -18,7 +18,10 @@ export interface RecordCodec<R> {
     | { readonly is: 'Invalid'; readonly message: string };
 }
 
-/** A record Secret in memory. Exactly one of `record`, `newerFormat` and `invalid` is there. */
+/**
+ * A record Secret in memory. One of `record`, `newerFormat` and `invalid` is there. `record` beside `invalid` or `deleted`: as it was stored
+ * before somebody else damaged or deleted the Secret (`RecordMemory`).
+ */
 export interface StoredRecord<R> {
   readonly name: string;
   readonly uid: string;
@@ -26,6 +29,7 @@ export interface StoredRecord<R> {
   readonly record?: R;
   readonly newerFormat?: boolean;
   readonly invalid?: string;
+  readonly deleted?: true;
 }
 
 interface RecordSecret {
@@ -95,7 +99,8 @@ export class RecordStore<R extends { readonly epoch: number }> {
     const known = store.get(name);
     this.#mayWrite(name, known);
     if (known?.record !== from) throw changedMeanwhile(name);
-    const condition = known === undefined ? {} : { uid: known.uid, resourceVersion: known.resourceVersion };
+    const isThere = known !== undefined && known.deleted !== true;
+    const condition = isThere ? { uid: known.uid, resourceVersion: known.resourceVersion } : {};
     const body = {
       apiVersion: 'v1',
       kind: 'Secret',
@@ -103,12 +108,11 @@ export class RecordStore<R extends { readonly epoch: number }> {
       type: typeOf[kind],
       data: { [recordKey]: Buffer.from(codec.encode({ ...next, epoch: this.#o.epoch() })).toString('base64') },
     };
-    const [method, verb, place] =
-      known === undefined
-        ? (['POST', 'create', { namespace }] as const)
-        : (['PUT', 'update', { namespace, name }] as const);
+    const [method, verb, place] = isThere
+      ? (['PUT', 'update', { namespace, name }] as const)
+      : (['POST', 'create', { namespace }] as const);
     const response = await call(connection, method, kinds.secrets, place, body, { signal });
-    const deletedByOthers = response.status === 404 && known !== undefined;
+    const deletedByOthers = response.status === 404 && isThere;
     if (response.status === 409 || deletedByOthers) throw await this.#lookAgain(name, known, signal);
     const stored = trimRecord(bodyOf<unknown>(response, verb, kinds.secrets, { namespace, name }), kind, codec);
     store.put(name, stored);
@@ -132,7 +136,7 @@ export class RecordStore<R extends { readonly epoch: number }> {
         throw await this.#lookAgain(name, known, signal);
       throw error;
     }
-    store.remove(name, uid);
+    store.forget(name, uid);
   }
 
   #mayWrite(name: string, known: StoredRecord<R> | undefined): void {

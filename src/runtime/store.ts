@@ -87,6 +87,11 @@ export class Store<T extends Kept> {
     this.#notify([{ key, next: undefined, previous: mine }]);
   }
 
+  /** We deleted the object with this uid ourselves: the same, also in a store that holds on to what others delete. */
+  forget(key: string, uid: string): void {
+    Store.prototype.remove.call(this, key, uid);
+  }
+
   /**
    * The complete list as of `resourceVersion`: what is not in it is gone, except what is newer than the list; the store is synced from now
    * on. Without `resourceVersion` the list is the whole truth, also where it is older than what is known (a restored etcd).

@@ -14,6 +14,7 @@ export const auditEvents = [
   'Retired',
   'RolledBack',
   'Completed',
+  'Restored',
   'Registered',
   'Updated',
   'Drifted',

@@ -391,6 +391,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   Retired: 'test/rotation',
   RolledBack: 'test/rotation',
   Completed: 'test/rotation',
+  Restored: 'test/rotation',
   Updated: 'test/rotation',
   Deregistered: 'test/api/operator.test.ts',
   Discarded: 'test/api/operator-provider.test.ts',

@@ -100,7 +100,7 @@ export interface IdentityPoolRotation {
   /** A new value rotates now, once, e.g. 2026-11-24 or INC-4711; status.requests tells the outcome. The annotation ci-identity.dev/rotate does the same where a GitOps tool would revert this field. The same new value here and in revokeRequest is an emergency rotation. */
   readonly request?: string;
 }
-/** Scheduled rotations begin only inside this window. Requests and emergencies do not wait for it. Default: any time. */
+/** Scheduled rotations begin only inside this window; requests do not wait for it. Where the provider can replace a secret only with a gap (status.capabilities.variants InPlace) nothing but an emergency rotates outside of it. Default: any time, and no rotation that leaves a gap. */
 export interface IdentityPoolRotationWindow {
   /**
    * Days of the week on which the window opens; default: every day.
@@ -160,7 +160,7 @@ export interface IdentityPoolStatusCredential {
 /** What the provider can do, as far as it was seen. */
 export interface IdentityPoolStatusCapabilities {
   /**
-   * Ways to rotate without a break, best first.
+   * Ways in which the provider can replace a credential, best first. TwoKeys, TwoSecrets: old and new work beside each other. NewClient: a second client with a new subject (sub), only with rotation.allowSubjectChange. InPlace: the old secret is dead before the new one is known, so with a gap, and only inside rotation.window or in an emergency.
    *
    * Items: One way to rotate.
    */

@@ -81,6 +81,8 @@ export interface ClientSnapshot {
   readonly newerFormat?: boolean;
   /** The stored record cannot be read: what is in it exists nowhere else, so it is not overwritten. */
   readonly invalid?: boolean;
+  /** Somebody deleted the stored record or made it unreadable: `record` is as it was before. */
+  readonly damaged?: boolean;
   /** The store of records is complete. */
   readonly synced: boolean;
   readonly issuerConfigured: boolean;

@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
+import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
 import { generation, highestGeneration, inState, isForeign, isLive, openRequests } from './generations.ts';
@@ -22,6 +23,13 @@ const unknown: ClientRow = {
   name: 'unknown',
   when: (s) => unknownReason(s) !== undefined,
   then: (s) => ({ reason: unknownReason(s) ?? 'NotSynced' }),
+};
+
+/** The record as last stored is the truth, whatever somebody did to its Secret. */
+const damaged: ClientRow = {
+  name: 'damaged',
+  when: ({ record, damaged: isDamaged }) => record !== undefined && isDamaged === true,
+  then: (s, now) => write(s, now, 'RecordRestored', s.record, lanes.Stop),
 };
 
 /** The cluster was restored from a backup: the provider is ahead of us. Nothing is changed there, what works goes on working. */
@@ -149,6 +157,7 @@ function needsProvider(s: ClientSnapshot): boolean {
 export const recoveryRows: readonly ClientRow[] = [
   lostLease,
   unknown,
+  damaged,
   restored,
   handedInRow,
   openIntent,

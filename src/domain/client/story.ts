@@ -8,13 +8,25 @@ import type { ClientRecord, Generation } from './record.ts';
 export interface Telling {
   /**
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
-   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out.
+   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged.
    */
-  readonly step: 'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed';
+  readonly step: 'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed' | 'Restored';
   readonly generation: number;
   readonly reason: Reason;
   readonly good: boolean;
   readonly message: string;
+}
+
+/** Somebody deleted the Secret of this record or wrote nonsense into it, and it was written again. `name`: of the Secret. */
+export function restored(record: ClientRecord, name: string): Telling {
+  const message = `somebody deleted or changed Secret ${name}, which holds the credential of the client. It was written again as it was, so nothing is lost; leave it alone. For another credential set spec.rotation.request.`;
+  return {
+    step: 'Restored',
+    generation: currentOf(record)?.n ?? record.highest ?? 0,
+    reason: 'RecordRestored',
+    good: false,
+    message,
+  };
 }
 
 /** In the order in which they happened. A change that nobody needs to hear of (an intent, an observation) says nothing. */

@@ -60,6 +60,14 @@ export const everyEvent: readonly AuditFacts[] = [
     generation: 2,
     message: 'm',
   },
+  {
+    event: 'Restored',
+    outcome: 'Failure',
+    reason: 'RecordRestored',
+    pool: 'ci-bots',
+    generation: 2,
+    message: 'm',
+  },
   { event: 'Registered', outcome: 'Success', reason: 'Registering', pool: 'ci-bots', generation: 1, client_id: 'c' },
   { event: 'Updated', outcome: 'Success', reason: 'RotationDue', pool: 'ci-bots', generation: 2, client_id: 'c' },
   {
