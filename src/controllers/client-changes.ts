@@ -28,6 +28,8 @@ const apiDeadline: Milliseconds = 15 * second;
 /** An answer that could not be stored is stored again and again for so long: what is in it exists nowhere else. */
 const persistFor: Milliseconds = 60 * second;
 const persistEvery: Milliseconds = second / 4;
+/** So long it is asked whether an intent was stored. */
+const noteFor: Milliseconds = 30 * second;
 
 export interface ClientChangesOptions {
   readonly memory: Memory;
@@ -62,13 +64,7 @@ export class ClientChanges {
     if (found === undefined) return undefined;
     const intent: Intent = { call, generation: action.generation, at: this.#o.clock.now() };
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
-    const noted = await this.write(
-      `client.${call}.intent`,
-      key,
-      withIntent(found.record, intent, orphanPossible),
-      found.record,
-      signal,
-    );
+    const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), found.record, intent, signal);
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, found.subject, without);
     const answer = await this.#call(`client.${call}.call`, key, intent, signal, (bounded) =>
@@ -91,13 +87,7 @@ export class ClientChanges {
     const found = await this.#open(key, s, 'client.Deregister.metadata', action.generation, signal);
     if (found === undefined) return undefined;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
-    const noted = await this.write(
-      'client.Deregister.intent',
-      key,
-      withIntent(found.record, intent),
-      found.record,
-      signal,
-    );
+    const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
     await this.#call('client.Deregister.call', key, intent, signal, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
@@ -135,6 +125,32 @@ export class ClientChanges {
     const provider = this.#o.providers.providerAt(record.issuer, audience);
     if (provider === undefined) throw notConfigured(record.issuer);
     return { record, subject, provider };
+  }
+
+  /**
+   * Stores the intent. Where the answer to that is lost it is asked for until it is known: an intent that stays open although its call never
+   * left would be a question that nobody can answer any more.
+   */
+  async #note(
+    key: string,
+    next: ClientRecord,
+    from: ClientRecord,
+    intent: Intent,
+    signal: AbortSignal,
+  ): Promise<ClientRecord> {
+    const until = plus(this.#o.clock.now(), noteFor);
+    for (;;) {
+      try {
+        return await this.write(`client.${intent.call}.intent`, key, next, from, signal);
+      } catch (error) {
+        const passing = error instanceof OperatorError && (error.class === 'Transient' || error.class === 'Conflict');
+        if (!passing || this.#o.clock.now() >= until) throw error;
+        const stored = this.#o.records.get(key)?.record;
+        if (stored !== undefined && isSame(stored.intent, intent)) return stored;
+        if (stored !== from) throw error;
+        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), signal);
+      }
+    }
   }
 
   /** Compare-and-set on `from`; resolves with the record as stored. */
@@ -215,7 +231,7 @@ export class ClientChanges {
     const until = plus(this.#o.clock.now(), persistFor);
     for (;;) {
       const record = this.#o.records.get(key)?.record;
-      const same = record !== undefined && record.intent?.at === intent?.at && record.intent?.call === intent?.call;
+      const same = record !== undefined && isSame(record.intent, intent);
       try {
         if (!same) throw changedMeanwhile(key);
         return await this.write(effect, key, next(record), record, signal);
@@ -226,6 +242,10 @@ export class ClientChanges {
       }
     }
   }
+}
+
+function isSame(a: Intent | undefined, b: Intent | undefined): boolean {
+  return a?.at === b?.at && a?.call === b?.call;
 }
 
 /** The token belongs where the old one was: with the client of this generation, or with the record. */

@@ -13,6 +13,8 @@ export interface RefusedCredential {
   /** The credential of the client; absent for registration credentials. */
   readonly generation?: Generation;
   readonly observed?: ClientRecord['observed'];
+  /** Nothing is left of the client, as far as its provider answers for it. */
+  readonly gone?: boolean;
   /** Provider's clock minus ours, where it told it. */
   readonly clockOffset?: Milliseconds;
 }
@@ -67,10 +69,10 @@ const rows: readonly DiagnosisRow[] = [
     }),
   },
   {
-    when: ({ observed }) => observed?.is === 'Gone',
+    when: ({ gone }) => gone === true,
     then: () => ({
       reason: 'ClientGone',
-      why: 'the client no longer exists there: somebody deleted it',
+      why: 'the client no longer exists there, or was disabled: somebody did that',
       todo: 'Bring it back, or set spec.rotation.allowSubjectChange so that a new one is registered',
     }),
   },

@@ -62,6 +62,20 @@ export function liveAfter(
   );
 }
 
+/** The provider knows a credential in it, or may, that is not on its way out: without the record nobody could use or remove it. */
+export function holdsCredential({ generations, intent }: ClientRecord): boolean {
+  return intent !== undefined || generations.some(({ state }) => state !== 'Planned' && state !== 'Retiring');
+}
+
+/**
+ * Nothing is left of the client: the provider says so, or it accepts neither the credential nor the token that manages the client, which is
+ * how RFC 7592 §2.1 wants a deleted one to be answered for. One that was switched off may look the same.
+ */
+export function isGone(record: ClientRecord): boolean {
+  const refusesBoth = record.managementLost === true && currentOf(record)?.refusedAt !== undefined;
+  return record.observed?.is === 'Gone' || refusesBoth;
+}
+
 /** Registration access token for the client of this generation; absent: it cannot be managed without another credential. */
 export function managementOf(record: ClientRecord, of: Generation): ClientRecord['management'] {
   return of.management ?? record.management;

@@ -3,24 +3,25 @@ import { minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, inWork, isForeign, removedLately, siblings } from './generations.ts';
+import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
-import type { Generation } from './record.ts';
+import type { ClientRecord, Generation } from './record.ts';
 import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
-import { act, create, gaveWay, isAtRest, isUnmanageable, plan, prove, variantNow, wait, write } from './steps.ts';
+import { act, create, desiredOf, gaveWay, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { moved, replaced, rolledBack, without } from './transitions.ts';
 
 /** An old credential or client that is still there is taken out again after this long. */
 export const retirePause: Milliseconds = 5 * minute;
 
-/** Planned for a method that nobody asks for any more, in a client of its own that does not exist yet. */
+/** Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; or in a client that is gone. */
 const abandoned: ClientRow = {
   name: 'abandoned',
   when: ({ record, wanted }) => {
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
-    if (!isOurs || record === undefined || wanted.is !== 'Seen' || siblings(record, of).length > 0) return false;
+    if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
+    if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
   then: (s, now) => {
@@ -36,7 +37,6 @@ const createRow: ClientRow = {
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
-    if (isExternal(of)) return write(s, now, 'Planned', moved(s.record, of.n, 'Created', now));
     return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
   },
 };
@@ -99,10 +99,18 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   const { observed } = record;
   const isSeen = observed !== undefined && observed.at >= refusedAt;
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
-  const isGone = isSeen && observed.is === 'Gone';
-  if (isGone && variantNow(s) === 'NewClient' && isAtRest(s)) return plan(s, now, 'ClientGone', 'NewClient');
+  const gone = isGone(record) && !isExternal(current);
+  if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient');
   if (now < plus(refusedAt, refusedPause)) return undefined;
-  return prove(s, now, isGone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
+  return prove(s, now, gone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
+}
+
+/** Whatever else the provider offers for clients that are there. What still drains went with the client, so nobody waits for it. */
+function mayReplaceGone(s: ClientSnapshot, record: ClientRecord): boolean {
+  const desired = desiredOf(s);
+  const isAllowed = desired?.allowSubjectChange === true && desired.existing === undefined && s.leaving !== true;
+  const isOffered = s.capabilities?.variants.includes('NewClient') === true;
+  return isAllowed && isOffered && inWork(record) === undefined && record.generations.length <= 2;
 }
 
 /** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
@@ -153,7 +161,7 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
       replaced(record, one.n, (old) => ({ ...old, removedAt: now })),
     );
   }
-  if (isUnmanageable(s, record, one)) return undefined;
+  if (isUnmanageable(s, record, one)) return isGone(record) ? prove(s, now, 'Retired', one, 'Retired') : undefined;
   return shares
     ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n })
     : act(s, now, 'Retired', { type: 'Deregister', generation: one.n });

@@ -4,7 +4,7 @@ import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, isForeign, metadataDigest } from './generations.ts';
+import { currentOf, inState, isForeign, isGone, metadataDigest } from './generations.ts';
 import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
@@ -121,7 +121,7 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   if (s.existing !== undefined && s.existing.is === 'Unusable') return s.existing.reason;
   if (isExternal(current)) return current?.refusedAt === undefined ? 'CredentialCurrent' : 'CredentialRefused';
   if (isForeign(record)) return 'ClientForeign';
-  if (record.observed?.is === 'Gone' && current !== undefined) return 'ClientGone';
+  if (isGone(record) && current !== undefined) return 'ClientGone';
   if (current?.refusedAt !== undefined) return 'CredentialRefused';
   if (record.managementLost === true && isUnmanageable(s, record)) return 'RegistrationAccessTokenLost';
   const draining = inState(record, 'Draining').find((one) => one.retireAfter !== undefined && now >= one.retireAfter);

@@ -6,11 +6,12 @@ import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { currentOf, inWork, highestGeneration, isForeign, openRequests, siblings } from './generations.ts';
+import { currentOf, inWork, highestGeneration, isForeign, isGone, openRequests, siblings } from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { nextLook } from './schedule.ts';
+import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
 export type ClientRow = Row<ClientSnapshot, ClientAction>;
@@ -56,7 +57,8 @@ export function variantAtAll(s: ClientSnapshot): Variant | undefined {
   const { variants } = s.capabilities;
   // The pool named an administrator's client until now: what takes its place is a client of our own, as its owner has allowed.
   if (isExternal(current)) return variants.includes('NewClient') ? 'NewClient' : undefined;
-  const usable = isUnmanageable(s, s.record, current) || isForeign(s.record) ? ['NewClient' as const] : variants;
+  const cannotChange = isUnmanageable(s, s.record, current) || isForeign(s.record) || isGone(s.record);
+  const usable = cannotChange ? ['NewClient' as const] : variants;
   const offered = usable.filter((variant) => variants.includes(variant));
   return rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
 }
@@ -80,8 +82,9 @@ export function plan(
   return act(s, now, reason, { type: 'Plan', generation: highestGeneration(s.record) + 1, variant, handles }, lane);
 }
 
-/** The call that makes a planned credential known to the provider. */
+/** The call that makes a planned credential known to the provider; an administrator's is known there already. */
 export function create(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, lane: Lane): Step {
+  if (isExternal(of)) return write(s, now, 'Planned', moved(record, of.n, 'Created', now), lane);
   const isFirst = siblings(record, of).length === 0;
   const action: ClientAction = isFirst ? { type: 'Register', generation: of.n } : { type: 'Update', generation: of.n };
   return act(s, now, isFirst ? 'Registering' : 'Planned', action, lane);

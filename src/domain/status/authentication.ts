@@ -1,5 +1,6 @@
 import type { Instant } from '../../clock.ts';
 import { type Diagnosis, diagnose } from '../client/authentication.ts';
+import { isGone } from '../client/generations.ts';
 import type { Generation } from '../client/record.ts';
 import { about, draft, type Draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -38,6 +39,7 @@ function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, now: Ins
       said,
       ...(generation === undefined ? {} : { generation }),
       ...(observed === undefined ? {} : { observed }),
+      ...(record !== undefined && isGone(record) ? { gone: true } : {}),
       ...(facts.clockOffset === undefined ? {} : { clockOffset: facts.clockOffset }),
     },
     now,

@@ -2,7 +2,7 @@ import { managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { day, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
-import { isForeign, tagText } from '../client/generations.ts';
+import { isForeign, isGone, tagText } from '../client/generations.ts';
 import { isUnmanaged } from '../client/management.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
@@ -24,7 +24,9 @@ export function isReady(client: ClientView): boolean {
 }
 
 function isRegistered({ record }: ClientView): boolean {
-  return record?.observed?.is !== 'Gone' && (record?.generations.some(({ state }) => state !== 'Planned') ?? false);
+  return (
+    record !== undefined && !isGone(record) && (record?.generations.some(({ state }) => state !== 'Planned') ?? false)
+  );
 }
 
 function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
@@ -36,15 +38,20 @@ export function registered(facts: PoolFacts): Draft {
   const wanted = facts.clients.filter((client) => client.wanted);
   const broken = wanted.find(({ failure }) => failure !== undefined && clientBroken.includes(failure.reason));
   if (broken?.failure !== undefined) return failed('Registered', facts, broken, broken.failure);
+  const damaged = wanted.find((client) => client.damaged === true);
+  if (damaged !== undefined) {
+    const why = `Secret ${damaged.name ?? ''} in the operator's namespace, which holds the credential of the client${ownerOf(damaged)}, was changed so that it cannot be read. Restore it from a backup, or delete it: then a new client with a new subject (sub) is registered, and the old one has to be deleted at ${issuerOf(facts)}`;
+    return draft('Registered', 'False', 'RecordDamaged', say(facts, `${why}.`));
+  }
   const missing = wanted.filter((client) => !isRegistered(client));
   const stuck = missing.find(({ failure }) => failure !== undefined);
   if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);
-  const gone = missing.find(({ record }) => record?.observed?.is === 'Gone');
+  const gone = missing.find(({ record }) => record !== undefined && isGone(record));
   if (gone !== undefined) {
     const remedy = mayReplace(facts)
       ? 'a new one with a new subject takes its place'
       : 'a new one would have a new subject, which nobody trusts yet: set spec.rotation.allowSubjectChange if it shall be made';
-    const message = `the client${ownerOf(gone)} no longer exists at the provider, somebody deleted it there; ${remedy}.`;
+    const message = `the client${ownerOf(gone)} ${whyGone(gone.record)}; ${remedy}.`;
     return draft('Registered', 'False', 'ClientGone', say(facts, message));
   }
   if (missing.length > 0) {
@@ -83,6 +90,11 @@ export function registered(facts: PoolFacts): Draft {
       ? 'no CiIdentity names the pool yet, so no client is needed'
       : `every client exists at ${issuerOf(facts)}`;
   return draft('Registered', 'True', 'Registered', say(facts, `${what}.`));
+}
+
+function whyGone(record: ClientRecord | undefined): string {
+  if (record?.observed?.is === 'Gone') return 'no longer exists at the provider, somebody deleted it there';
+  return 'was deleted or disabled at the provider, which refuses its credential and its registration access token; bring it back there if that was a mistake';
 }
 
 export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {

@@ -30,7 +30,12 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
   ['a clock that is behind', { clockOffset: -70 * second }, 'ClockSkew', /about 1m behind ours.*not yet valid/],
   ['clocks that agree well enough', { clockOffset: 20 * second }, 'CredentialRefused', /worked before/],
   ['a clock that is ahead, but a secret', { clockOffset: day, generation: secret() }, 'CredentialRefused', /./],
-  ['a client that is gone', { observed: { ...seen, is: 'Gone' } }, 'ClientGone', /deleted it.*allowSubjectChange/],
+  [
+    'a client that is gone',
+    { gone: true },
+    'ClientGone',
+    /no longer exists there, or was disabled.*allowSubjectChange/,
+  ],
   ['a changed client', { observed: { ...seen, drift: ['jwks', 'scope'] } }, 'ClientDrifted', /\(jwks, scope\)/],
   ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
   ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],

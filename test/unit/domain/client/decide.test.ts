@@ -139,6 +139,33 @@ const cases: readonly Case[] = [
   { row: 'unknown', title: 'capabilities not known yet', s: omit(none, 'capabilities'), reason: 'ProviderUnavailable' },
 
   {
+    row: 'unknown',
+    title: 'a record that cannot be read, and that we never read before: no new client in its place',
+    s: { ...none, damaged: true },
+    reason: 'RecordDamaged',
+  },
+  {
+    row: 'damaged',
+    title: 'deleted or made unreadable by hand: written again as it was',
+    s: snapshot({ damaged: true, record: withGenerations(rotating('Created')) }),
+    action: { type: 'Record' },
+    next: ['Current', 'Created'],
+    lane: lanes.Stop,
+    reason: 'RecordDamaged',
+  },
+  {
+    row: 'damaged',
+    title: 'also while an answer is awaited',
+    s: snapshot({
+      ...stop,
+      damaged: true,
+      record: withGenerations([g()], { intent: { call: 'Update', generation: 1, at: noon } }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+  },
+
+  {
     row: 'restored',
     title: 'the provider is ahead of us',
     s: snapshot({
@@ -454,6 +481,15 @@ const cases: readonly Case[] = [
     reason: 'RotationUnsupported',
   },
   {
+    row: 'settled',
+    title: "an emergency of an administrator's client waits until its Secret was read: the new credential may be there",
+    s: snapshot({
+      ...wanting({ existing: { clientId: 'theirs' }, revokeRequest: 'e1', rotateRequest: 'e1' }),
+      existing: { is: 'Unknown' },
+      record: external([theirOne()]),
+    }),
+  },
+  {
     row: 'emergency',
     title: 'a rotation under way becomes it',
     s: snapshot({
@@ -462,6 +498,18 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Record' },
     next: ['Current', 'Created'],
+  },
+  {
+    row: 'emergency',
+    title: "an administrator's client: its new credential is proven, and the client is not called",
+    s: snapshot({
+      ...theirs,
+      existing: handed('two'),
+      record: external([theirOne(), { ...theirOne({ n: 2, state: 'Planned' }), source: 'two' }], { emergency: 2 }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current', 'Created'],
+    lane: lanes.Stop,
   },
   {
     row: 'emergency',
@@ -921,6 +969,49 @@ const cases: readonly Case[] = [
   },
   {
     row: 'not-accepted',
+    title: 'Current: gone while the one before drains, at a provider that offers more for clients that are there',
+    s: snapshot({
+      ...wanting({ allowSubjectChange: true }),
+      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, hour) }), g({ n: 2, refusedAt: noon })], {
+        observed: { is: 'Gone', at: noon, drift: [] },
+      }),
+    }),
+    action: { type: 'Plan', generation: 3, variant: 'NewClient' },
+  },
+  {
+    row: 'not-accepted',
+    title: 'Current and the management token are refused: as good as gone',
+    s: snapshot({
+      ...wanting({ allowSubjectChange: true }),
+      record: withGenerations([g({ refusedAt: noon })], {
+        ...late,
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    action: { type: 'Plan', variant: 'NewClient' },
+    reason: 'ClientGone',
+  },
+  {
+    row: 'abandoned',
+    title: 'planned for a client that is gone: given up',
+    s: snapshot({
+      record: withGenerations([g({ refusedAt: noon }), g({ n: 2, state: 'Planned' })], {
+        observed: { is: 'Gone', at: noon, drift: [] },
+      }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+  },
+  {
+    row: 'retire',
+    title: 'the client is as good as gone, and so is what was to be taken out: proven',
+    s: snapshot({
+      record: withGenerations([g({ state: 'Retiring' }), g({ n: 2, refusedAt: noon })], late),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  {
+    row: 'not-accepted',
     title: 'Current: gone, tried again every five minutes',
     s: snapshot({
       record: withGenerations([g({ refusedAt: noon })], { observed: { is: 'Gone', at: noon, drift: [] } }),
@@ -1253,6 +1344,7 @@ for (const c of cases) {
 const expectedRows = [
   'lost-lease',
   'unknown',
+  'damaged',
   'restored',
   'handed-in',
   'open-intent',

@@ -7,7 +7,14 @@ import type { Instant } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
-import { generation, liveAfter, managementOf, metadataDigest, tagText } from '#src/domain/client/generations.ts';
+import {
+  currentOf,
+  generation,
+  liveAfter,
+  managementOf,
+  metadataDigest,
+  tagText,
+} from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
@@ -15,12 +22,14 @@ import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import {
   answered,
+  credentialRefused,
   deregistered,
   observed,
   planned,
   withIntent,
   withoutIntent,
 } from '#src/domain/client/transitions.ts';
+import { nextMethod } from '#src/domain/client/variants.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
 
@@ -77,6 +86,8 @@ export class ToyWorld {
   fallback = false;
   windowOpen = false;
   clockAgrees = true;
+  /** Somebody deleted the client at the provider at some time. */
+  removed = false;
   desired: Desired;
   /** The stored record, as text, as the API server has it. */
   stored: string | undefined;
@@ -187,6 +198,24 @@ export class ToyWorld {
     this.#existing = { is: 'Usable', credential: buildKey(kid), source: kid };
   }
 
+  /** An administrator deletes the client of the Current credential; its tokens die with it. */
+  removeClient(): void {
+    const clientId = this.record?.generations.find(({ state }) => state === 'Current')?.clientId;
+    if (clientId === undefined || clientId === theirs || !this.clients.delete(clientId)) return;
+    this.removed = true;
+    const kept = this.tokens.filter((token) => token.clientId !== clientId);
+    this.tokens.splice(0, this.tokens.length, ...kept);
+  }
+
+  /** A session meets the refusal of a Current that was accepted before, and the record hears of it. */
+  meetRefusal(): void {
+    const { record } = this;
+    const current = record?.generations.find(({ state }) => state === 'Current');
+    if (record === undefined || current === undefined || this.authenticates(current.clientId, current.credential))
+      return;
+    if (current.refusedAt === undefined) this.#store(credentialRefused(record, current.n, this.now));
+  }
+
   /** A session mints with the Current credential, if it works; some tokens live longer than the overlap. */
   mint(): void {
     const current = this.record?.generations.find(({ state }) => state === 'Current');
@@ -288,9 +317,9 @@ export class ToyWorld {
         return this.#store(action.next);
       case 'Plan': {
         const { generation: n, variant, handles } = action;
-        const { authentication } = this.desired;
-        const isKey = authentication === 'PrivateKeyJwt';
-        const fresh: Credential = isKey ? buildKey(`k${(this.#count += 1)}`) : { type: authentication };
+        const method = nextMethod(variant, this.desired, currentOf(record)?.credential.type);
+        const isKey = method === 'PrivateKeyJwt';
+        const fresh: Credential = isKey ? buildKey(`k${(this.#count += 1)}`) : { type: method };
         const theirOwn = variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
         const made = theirOwn ?? { credential: fresh };
         const { clientIdBy } = this.#o.capabilities;
@@ -395,14 +424,17 @@ export class ToyWorld {
       this.clients.delete(of.clientId ?? '');
       return undefined;
     }
-    // A PUT leaves a secret alone, or (Glewlwyd) gives a new one and kills the old.
-    const replaces = isSecret && this.#o.capabilities.variants.includes('InPlace');
-    if (!isSecret) client.keys = keys;
+    // A PUT leaves a secret alone, or (Glewlwyd) gives a new one and kills the old, or adds one beside those that it is told to keep.
+    const { variants } = this.#o.capabilities;
+    const replaces = isSecret && variants.includes('InPlace');
+    const adds = isSecret && variants.includes('TwoSecrets') && of.state === 'Planned';
+    if (!isSecret || variants.includes('TwoSecrets')) client.keys = keys;
     if (replaces) client.keys = new Set([secret]);
+    if (adds) client.keys = new Set([...keys, secret]);
     client.generation = of.n;
     client.scopes = this.desired.scopes;
     if (this.#o.rotatesManagement) client.management = `m${(this.#count += 1)}`;
-    return this.#answer(of.clientId ?? '', replaces ? secret : undefined);
+    return this.#answer(of.clientId ?? '', replaces || adds ? secret : undefined);
   }
 
   #answer(clientId: string, secret: string | undefined): Parameters<typeof answered>[1] {

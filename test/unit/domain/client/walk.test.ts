@@ -59,6 +59,16 @@ const worlds: readonly { readonly name: string; readonly runs: number; readonly 
     },
   },
   {
+    name: 'secrets: TwoSecrets, as no provider here has it',
+    runs: 300,
+    options: {
+      capabilities: { ...capabilities, variants: ['TwoSecrets', 'NewClient'], clientIdBy: 'Provider' },
+      rotatesManagement: false,
+      allowSubjectChange: false,
+      authentication: 'ClientSecretBasic',
+    },
+  },
+  {
     name: 'secrets: InPlace, with a gap (Glewlwyd)',
     runs: 200,
     options: {
@@ -95,7 +105,8 @@ type Event =
   | 'delete'
   | 'replace'
   | 'mistake'
-  | 'vanish';
+  | 'vanish'
+  | 'remove';
 
 interface Turn {
   readonly event: Event;
@@ -132,6 +143,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
         'replace',
         'mistake',
         'vanish',
+        'remove',
       ),
     },
   ),
@@ -196,7 +208,10 @@ function walk(world: ToyWorld, turns: readonly Turn[]): void {
     for (let i = 0; i < steps; i += 1) {
       const before = workingCurrent(world);
       world.step(i === 0 ? mishap : 'none');
-      if (sweeps) world.sweep();
+      if (sweeps) {
+        world.sweep();
+        world.meetRefusal();
+      }
       check(world, before);
     }
   }
@@ -266,6 +281,8 @@ function happen(world: ToyWorld, event: Event, id: string): void {
       if (world.desired.existing !== undefined)
         world.handIn(event === 'replace' ? 'good' : event === 'mistake' ? 'wrong' : 'nothing');
       return;
+    case 'remove':
+      return world.removeClient();
     case 'delete':
       world.deleted = true;
   }
@@ -324,16 +341,19 @@ function settle(world: ToyWorld): void {
   if (world.desired.existing !== undefined) world.handIn('good');
   deleteLostClient(world);
   runUntilQuiet(world);
-  for (let i = 0; i < 60 && !isAtRest(world); i += 1) {
+  for (let i = 0; i < 60 && (!isAtRest(world) || isMissed(world)); i += 1) {
     const { recheckAt, reason } = world.decision;
     if (reason === 'RegistrationAccessTokenLost' || world.record?.managementLost === true) {
-      if (!lostAnAnswer(world)) throw new Error('the management token was lost without a lost answer');
+      if (!lostAnAnswer(world) && !world.removed)
+        throw new Error('the management token was lost without a lost answer');
       world.fallback = true;
     }
     const { intent, generations = [] } = world.record ?? {};
     const lost = intent?.call === 'Register' && generations.find(({ n }) => n === intent.generation)?.credential;
     // A secret that was lost with its answer: a person asks again, which gives the attempt up.
     if (lost && lost.type !== 'PrivateKeyJwt') world.desired = { ...world.desired, rotateRequest: `again-${i}` };
+    // A client that somebody deleted: the person says that a new subject is all right.
+    if (isMissed(world)) world.desired = { ...world.desired, allowSubjectChange: true };
     deleteLostClient(world);
     world.advance(recheckAt === undefined ? hour : Math.max(1, recheckAt - world.now));
     runUntilQuiet(world);
@@ -362,6 +382,11 @@ function isAtRest({ record, deleted }: ToyWorld): boolean {
   return states === (deleted ? '' : 'Current') && record?.revoking === undefined;
 }
 
+/** A client that somebody deleted is told as such, and only a new one helps. */
+function isMissed(world: ToyWorld): boolean {
+  return world.removed && !world.deleted && workingCurrent(world) === undefined;
+}
+
 /** Only a lost answer of a provider that chooses the id leaves one. */
 function mayHaveOrphan(world: ToyWorld): boolean {
   return [...world.clients.keys()].every((id) => id.startsWith('random-')) && lostAnAnswer(world);
@@ -376,6 +401,7 @@ function runUntilQuiet(world: ToyWorld): void {
     const before = workingCurrent(world);
     const acted = world.step('none');
     world.sweep();
+    world.meetRefusal();
     check(world, before);
     if (!acted) return;
   }
