@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { ensureGlewlwyd } from './distribution.ts';
-import { type Server, startServer } from './server.ts';
+import { type Front, type Server, startServer } from './server.ts';
 
 export interface GlewlwydOptions {
   /** Scopes that every registered client gets; default `artifacts:publish artifacts:read`. */
@@ -9,6 +9,7 @@ export interface GlewlwydOptions {
   readonly audiences?: readonly string[];
   /** Lifetime of every access token in seconds, registration tokens included; default an hour. */
   readonly tokenTtl?: number;
+  readonly front?: Front;
   readonly log?: (line: string) => void;
 }
 
@@ -27,7 +28,7 @@ const auditor = { id: 'auditor', secret: 'only-for-tests', scope: introspecting 
  * set up for the operator; about a second once its packages are in the cache.
  */
 export async function startGlewlwyd(options: GlewlwydOptions = {}): Promise<Glewlwyd> {
-  const server = await startServer(await ensureGlewlwyd(options.log ?? (() => {})));
+  const server = await startServer(await ensureGlewlwyd(options.log ?? (() => {})), options.front);
   try {
     await administer(server, options);
     return new Glewlwyd(server);

@@ -11,7 +11,11 @@ import { makeServerCertificate, type ServerCertificate } from '#test/providers/c
 import { Admin } from './admin.ts';
 import type { Distribution } from './distribution.ts';
 
+/** Starts what stands in front of the server at `origin`, with the server's own certificate; resolves with the address that its users know. */
+export type Front = (origin: string, tls: ServerCertificate) => Promise<string>;
+
 export interface Server {
+  /** As its users know it. */
   readonly origin: string;
   readonly caPem: string;
   readonly caFile: string;
@@ -25,7 +29,7 @@ export interface Server {
  * One Glewlwyd process over TLS of its own, with a directory, a port and a SQLite database that is as Debian's package makes it. It does
  * not outlive this process: it is in the same register as the clusters, and the same watchdog removes it.
  */
-export async function startServer(distribution: Distribution): Promise<Server> {
+export async function startServer(distribution: Distribution, front?: Front): Promise<Server> {
   const dir = await mkdtemp(join(tmpdir(), 'ci-identity-glewlwyd-'));
   const instance = await claimInstance(dir, () => {});
   const unwatch = await watchOver(instance.owner);
@@ -38,16 +42,17 @@ export async function startServer(distribution: Distribution): Promise<Server> {
     const database = join(dir, 'glewlwyd.db');
     await makeDatabase(database, distribution.schema);
     const port = addressesOf(instance.index).apiServerPort;
+    const itself = `https://127.0.0.1:${port}`;
+    const origin = (await front?.(itself, tls)) ?? itself;
     const configuration = join(dir, 'glewlwyd.conf');
-    await writeFile(configuration, configurationText({ dir, database, port, tls, modules: distribution.modules }));
+    await writeFile(configuration, configurationText({ dir, database, port, origin, modules: distribution.modules }));
     const logFile = filesOf(dir).log('glewlwyd');
     const glewlwyd = await startProcess(distribution.program, [`--config-file=${configuration}`], {
       dir,
       logFile,
       env: { LD_LIBRARY_PATH: distribution.libraries },
     });
-    const origin = `https://127.0.0.1:${port}`;
-    const admin = new Admin(origin, tls.caPem);
+    const admin = new Admin(itself, tls.caPem);
     await waitFor('Glewlwyd', () => admin.isReady(), [glewlwyd]);
     return {
       origin,
@@ -76,16 +81,16 @@ interface Place {
   readonly dir: string;
   readonly database: string;
   readonly port: number;
-  readonly tls: ServerCertificate;
+  readonly origin: string;
   readonly modules: string;
 }
 
 /** libconfig; `use_secure_connection` makes it serve TLS by itself. */
-function configurationText({ dir, database, port, modules }: Place): string {
+function configurationText({ dir, database, port, origin, modules }: Place): string {
   const settings: Readonly<Record<string, string | number | boolean>> = {
     port,
     bind_address: '127.0.0.1',
-    external_url: `https://127.0.0.1:${port}`,
+    external_url: origin,
     login_url: 'login.html',
     api_prefix: 'api',
     cookie_domain: '127.0.0.1',

@@ -1,13 +1,12 @@
 /** One story – objects, a pod with a token, a rotation if wanted, the end of the pod, the end of the pool – told while the program dies in it. */
 import type { EffectName } from '#src/controllers/effect-names.ts';
-import { type Pod, auditOf, createPod, identity, page, policy, pool, team } from '#test/api/operator-lab.ts';
-import { type Api, openApi } from '#test/bench/api.ts';
+import { type Pod, auditOf, createPod, identity, policy, pool, team } from '#test/api/operator-lab.ts';
 import type { Endpoint, Fault } from '#test/providers/oidc-provider-faults.ts';
-import type { OidcProviderSettings } from '#test/providers/oidc-provider.ts';
+import type { OidcProvider, OidcProviderSettings } from '#test/providers/oidc-provider.ts';
 import { Auditor } from '#test/support/auditor.ts';
 import { eventually } from '#test/support/eventually.ts';
 import type { Lab } from '#test/support/lab.ts';
-import type { OperatorProcess } from '#test/support/operator-process.ts';
+import { Programs } from './program.ts';
 
 export type Moment = 'before' | 'after';
 export type Phase = 'objects' | 'pod' | 'rotation' | 'podEnd' | 'poolEnd';
@@ -77,112 +76,26 @@ export const lostAnswers = {
   'client.Deregister.call': { phase: 'poolEnd', endpoint: 'delete' },
 } as const satisfies Partial<Record<EffectName, { readonly phase: Phase; readonly endpoint: Endpoint }>>;
 
-/** The program, started again whenever it was killed. That it ends in any other way is none of the story and fails it. */
-class Program {
-  readonly #lab: Lab;
-  readonly #all: OperatorProcess[];
-  #now: OperatorProcess;
-  #deaths = 0;
-  #surprise: Error | undefined;
-  #over = false;
-
-  constructor(lab: Lab, all: OperatorProcess[], crashAt: string | undefined) {
-    this.#lab = lab;
-    this.#all = all;
-    this.#now = this.#start(crashAt);
-  }
-
-  /** How often it was killed; throws when it ended in another way. */
-  get died(): number {
-    if (this.#surprise !== undefined) throw this.#surprise;
-    return this.#deaths;
-  }
-
-  log(): string {
-    return this.#now.log();
-  }
-
-  /** Of its last process, as text. */
-  async metrics(): Promise<string> {
-    return (await page(this.#now, '/metrics')).text;
-  }
-
-  /** Every effect that its last process ran so far. */
-  async effects(): Promise<readonly string[]> {
-    const text = await this.metrics();
-    return [...text.matchAll(/^ci_identity_effect_seconds_count\{operation="([^"]+)"/gm)].map(([, name = '']) => name);
-  }
-
-  /** In good order; throws when it takes longer than it may. */
-  async stop(): Promise<void> {
-    this.#over = true;
-    const late = new Promise<'late'>((resolve) => void setTimeout(resolve, 25_000, 'late').unref());
-    if ((await Promise.race([this.#now.stop(), late])) !== 'late') return;
-    await this.#now.stop('SIGKILL');
-    throw new Error(`the program did not end within 25 s of SIGTERM\n${this.log().slice(-3_000)}`);
-  }
-
-  #start(crashAt?: string): OperatorProcess {
-    const started = this.#lab.operator(crashAt === undefined ? {} : { crashAt });
-    this.#all.push(started);
-    void started.exited.then((end) => (this.#over ? undefined : this.#ended(end)));
-    return started;
-  }
-
-  async #ended({ code, signal }: Awaited<OperatorProcess['exited']>): Promise<void> {
-    if (signal === 'SIGKILL') this.#deaths += 1;
-    else this.#surprise ??= new Error(`the program ended with code ${code}, signal ${signal}`);
-    try {
-      await this.#release();
-      if (!this.#over) this.#now = this.#start();
-    } catch (error) {
-      this.#surprise ??= error as Error;
-    }
-  }
-
-  /** Nobody waits for the dead one's lease to run out; its epoch stays. */
-  async #release(): Promise<void> {
-    const lease = ['-n', 'ci-identity-system', 'lease', 'ci-identity-controller'];
-    const free = JSON.stringify({ spec: { holderIdentity: null } });
-    await this.#lab.kubectl(['patch', ...lease, '--type=merge', '-p', free]);
-  }
-}
-
 interface Rotated {
   readonly status?: { readonly credential?: { readonly generation?: number } };
 }
 
-export class Stage {
-  readonly lab: Lab;
+export class Stage extends Programs<OidcProvider> {
   readonly auditor: Auditor;
   /** Every effect that any story came by. */
   readonly reached = new Set<string>();
-  readonly #api: Api;
-  readonly #processes: OperatorProcess[] = [];
-  readonly #programs: Program[] = [];
   /** The provider fails for as long as this phase of the story lasts. */
   #away = false;
 
   constructor(lab: Lab) {
-    this.lab = lab;
-    this.#api = openApi(lab.cluster.kubeconfig, { connections: 4 });
+    super(lab);
     this.auditor = new Auditor({
       get: (path) => this.get(path),
       provider: lab.provider,
-      auditStreams: () => this.#processes.map((process) => process.audit()),
-      logs: () => this.#processes.map((process) => process.log()),
+      auditStreams: () => this.processes.map((process) => process.audit()),
+      logs: () => this.processes.map((process) => process.log()),
       away: () => this.#away,
     });
-  }
-
-  /** Every line of every process in order of their starts. */
-  auditText(): string {
-    return this.#processes.map((process) => process.audit()).join('');
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#programs.map((program) => program.stop()));
-    await this.#api.close();
   }
 
   /** Resolves when the auditor finds nothing to say; throws with what it said last. */
@@ -196,18 +109,6 @@ export class Stage {
       },
       { timeoutMs: 90_000, everyMs: 150 },
     );
-  }
-
-  async get(path: string): Promise<unknown> {
-    const { status, text } = await this.#api.send('GET', path);
-    if (status !== 200) throw new Error(`${path}: ${status}`);
-    return JSON.parse(text);
-  }
-
-  program(crashAt?: string): Program {
-    const program = new Program(this.lab, this.#processes, crashAt);
-    this.#programs.push(program);
-    return program;
   }
 
   /** Pool, policy and identity of that name. */

@@ -15,6 +15,8 @@ export interface CannedAnswer {
 export interface Fault {
   readonly endpoint?: Endpoint;
   readonly times?: number;
+  /** So many matching requests pass first. */
+  readonly skip?: number;
   /** Milliseconds to wait before anything else. */
   readonly delay?: number;
   /** Answer this and never reach the provider. */
@@ -38,13 +40,13 @@ export interface Fault {
 }
 
 export class Faults {
-  #open: { readonly fault: Fault; left: number }[] = [];
+  #open: { readonly fault: Fault; skip: number; left: number }[] = [];
   #limit: { readonly perSecond: number; readonly delay: number } | undefined;
   #admitted: number[] = [];
 
   /** Returns a function that removes the fault again. */
   add(fault: Fault): () => void {
-    const entry = { fault, left: fault.times ?? Infinity };
+    const entry = { fault, skip: fault.skip ?? 0, left: fault.times ?? Infinity };
     this.#open.push(entry);
     return () => void (this.#open = this.#open.filter((other) => other !== entry));
   }
@@ -69,8 +71,13 @@ export class Faults {
 
   take(endpoint: Endpoint): Fault | undefined {
     const entry = this.#open.find(({ fault, left }) => left > 0 && (fault.endpoint ?? endpoint) === endpoint);
-    if (entry !== undefined) entry.left -= 1;
-    return entry?.fault;
+    if (entry === undefined) return undefined;
+    if (entry.skip > 0) {
+      entry.skip -= 1;
+      return undefined;
+    }
+    entry.left -= 1;
+    return entry.fault;
   }
 }
 
@@ -135,9 +142,10 @@ async function endless({ res }: ProviderContext, { text, every }: NonNullable<Fa
   await pipeline(drip, res).catch(() => undefined);
 }
 
-/** Koa middleware in front of everything that counts the requests and plays the faults. */
+/** Koa middleware in front of everything that counts the requests and plays the faults; a load that measures passes beside both. */
 export function faultMiddleware(faults: Faults, stats: Stats) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
+    if (ctx.get('x-load') !== '') return next();
     const endpoint = endpointOf(ctx.method, ctx.path);
     const admitted = faults.admit(performance.now());
     if (admitted === 'TooMany') {
@@ -146,8 +154,7 @@ export function faultMiddleware(faults: Faults, stats: Stats) {
       return;
     }
     if (admitted !== undefined) await sleep(admitted.wait);
-    // A load that measures asks beside what is lied to.
-    const fault = ctx.get('x-load') === '' ? faults.take(endpoint) : undefined;
+    const fault = faults.take(endpoint);
     const cut = (): void => {
       ctx.respond = false;
       ctx.req.socket.destroy();

@@ -76,6 +76,8 @@ export interface OidcProvider {
   clients(): readonly ProviderClient[];
   /** Opaque tokens that the provider would still honour. JWTs are not kept by it, so they are not listed. */
   liveTokens(): readonly LiveToken[];
+  /** Whether it would still honour this opaque token; costs nothing, however many there are. */
+  honours(value: string): boolean;
   /** Opaque tokens that were revoked, by whomever. `at`: milliseconds since the epoch. */
   revokedTokens(): readonly { readonly sha256: string; readonly at: number }[];
   /** Every secret that this provider ever gave out: opaque tokens, client secrets, management and initial access tokens, revoked ones too. */
@@ -250,6 +252,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
           exp: token.exp ?? 0,
         };
       }),
+    honours: (value) => store.get('ClientCredentials', value) !== undefined,
     revokedTokens: () =>
       store.deleted('ClientCredentials').map(({ id, at }) => ({
         sha256: createHash('sha256').update(id).digest('hex'),

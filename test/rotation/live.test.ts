@@ -1,18 +1,29 @@
 /**
- * Rotations as people ask for them, on a real oidc-provider, under a load of token requests and with a running build: nobody notices. With
- * keys and with secrets; a provider that is away for the whole overlap, that takes a new credential late, or never; emergencies.
+ * Rotations as people ask for them, on a real oidc-provider, under a load of token requests and with agent pods that come and go: nobody
+ * notices. With keys and with secrets; a provider that is away for the whole overlap, that takes a new credential late, or never; emergencies.
  */
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import type { Program } from '#test/kill/program.ts';
 import { Stage } from '#test/kill/story.ts';
 import { auditOf, condition, statusOf } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
+import { assertServed, Builds } from './builds.ts';
 import { assertUnharmed } from './load.ts';
-import { type Program, Rotations } from './rotations.ts';
+import { viewOfOidcProvider } from './provider-view.ts';
+import { Rotations } from './rotations.ts';
 
 let lab: Lab;
 let stage: Stage;
 let program: Program;
+
+/** A pool under load: a client that asks for tokens all the time, and builds. */
+interface Busy {
+  readonly name: string;
+  readonly rotations: Rotations;
+  readonly builds?: Builds;
+}
+
 const open: Rotations[] = [];
 
 test.before(async (t) => {
@@ -33,11 +44,32 @@ test.after.always(async () => {
   await lab?.stop();
 });
 
-async function begin(name: string, spec: Readonly<Record<string, unknown>>): Promise<Rotations> {
-  const rotations = await Rotations.begin(stage, lab, name, spec);
+/** `builds: false`: the pool is stopped in between, and its builds are to notice that. */
+async function begin(
+  name: string,
+  spec: Readonly<Record<string, unknown>>,
+  { builds = true }: { readonly builds?: boolean } = {},
+): Promise<Busy> {
+  const view = viewOfOidcProvider(lab.provider);
+  const rotations = await Rotations.begin({ programs: stage, view, name, spec });
   open.push(rotations);
-  return rotations;
+  if (!builds) return { name, rotations };
+  return { name, rotations, builds: new Builds({ programs: stage, view, name, every: 1_000, life: 15_000 }) };
 }
+
+/** Every request had its token and every build too, before and after the credential changed. */
+async function unharmed(
+  t: ExecutionContext,
+  { name, rotations, builds }: Busy,
+  generations: readonly number[],
+): Promise<void> {
+  const report = await builds?.stop();
+  assertUnharmed(t, name, await rotations.stop());
+  if (report !== undefined) assertServed(t, name, report, generations);
+}
+
+/** So long that builds began with the credential that is about to be replaced, or with the new one. */
+const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6_000));
 
 const asked = { every: '2d', overlap: '1m' };
 
@@ -52,7 +84,8 @@ test.serial(
         rotation: { ...asked, allowSubjectChange: true },
       }),
     ]);
-    const ids = await Promise.all(pools.map((one) => one.ask(false)));
+    await aWhile();
+    const ids = await Promise.all(pools.map(({ rotations }) => rotations.ask(false)));
     const words = new Set<string>();
     for (const name of ['keys', 'secrets'])
       await eventually(`${name} mints with generation 2`, async () => {
@@ -79,8 +112,8 @@ test.serial(
       { timeoutMs: 150_000, everyMs: 1_000 },
     );
     for (const remove of back) remove();
-    await Promise.all(pools.map((one, index) => one.settled(1, ids[index] ?? '', 120_000)));
-    for (const [index, one] of pools.entries()) assertUnharmed(t, ['keys', 'secrets'][index] ?? '', await one.stop());
+    await Promise.all(pools.map(({ rotations }, index) => rotations.settled(1, ids[index], 120_000)));
+    for (const one of pools) await unharmed(t, one, [1, 2]);
     const columns = await lab.kubectl(['get', 'identitypools']);
     t.regex(columns, /NAME +READY +REASON +CLIENTS +GENERATION +CREDENTIAL AGE +NEXT ROTATION +AGE/);
     t.regex(columns, /keys +True +Ready +1 +2 +\d+[ms]\S* +20\d\d-\S+Z +\d/);
@@ -114,16 +147,17 @@ test.serial(
 
 test.serial('401 for the new credential for a while: it is asked again, and the old one mints on', async (t) => {
   t.timeout(180_000);
-  const rotations = await begin('late', { rotation: asked });
+  const late = await begin('late', { rotation: asked });
+  await aWhile();
   lab.provider.faults.add({ endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } });
-  const id = await rotations.ask(true);
-  await rotations.settled(1, id, 90_000);
+  await late.rotations.settled(1, await late.rotations.ask(true), 90_000);
+  await aWhile();
   const refused = auditOf({ audit: () => stage.auditText() }).filter(
     ({ pool, event, outcome, generation }) =>
       pool === 'late' && event === 'Proved' && outcome === 'Failure' && generation === 2,
   );
   t.is(refused.length, 1, 'the new credential was refused once');
-  assertUnharmed(t, 'late', await rotations.stop());
+  await unharmed(t, late, [1, 2]);
 });
 
 test.serial(
@@ -131,7 +165,8 @@ test.serial(
   async (t) => {
     t.timeout(180_000);
     const { provider } = lab;
-    const rotations = await begin('never', { rotation: asked });
+    const never = await begin('never', { rotation: asked });
+    const { rotations } = never;
     const [before] = (await rotations.record()).generations;
     // It says that it has stored the new key, and has not.
     provider.faults.add({
@@ -163,7 +198,7 @@ test.serial(
       requests?: readonly { id: string; outcome: string }[];
     };
     t.is(requests?.find((one) => one.id === id)?.outcome, 'InProgress');
-    assertUnharmed(t, 'never', await rotations.stop());
+    await unharmed(t, never, [1]);
   },
 );
 
@@ -171,7 +206,8 @@ test.serial(
   'an emergency while the pool is stopped: rotated, then everything from before is dead, and status and audit say how long it took',
   async (t) => {
     t.timeout(180_000);
-    const rotations = await begin('leaked', { rotation: asked });
+    const leaked = await begin('leaked', { rotation: asked }, { builds: false });
+    const { rotations } = leaked;
     const [before] = (await rotations.record()).generations;
     await lab.kubectl(['annotate', 'identitypool', 'leaked', 'ci-identity.dev/emergency-stop=INC-4711']);
     await condition(lab, 'identitypool/leaked', 'Ready', { status: 'True', reason: 'Suspended' });
@@ -201,13 +237,14 @@ test.serial(
     const own = lab.provider.clients().find(({ clientId }) => clientId === before?.clientId);
     t.false(own?.kids.includes(before?.credential.kid ?? ''));
     await lab.kubectl(['annotate', 'identitypool', 'leaked', 'ci-identity.dev/emergency-stop-']);
-    assertUnharmed(t, 'leaked', await rotations.stop());
+    await unharmed(t, leaked, []);
   },
 );
 
 test.serial('requests: set back, withdrawn by GitOps, changed twice quickly', async (t) => {
   t.timeout(120_000);
-  const rotations = await begin('requests', { rotation: { ...asked, request: 'first' } });
+  const requests = await begin('requests', { rotation: { ...asked, request: 'first' } });
+  const { rotations } = requests;
   t.is((await rotations.record()).generations[0]?.n, 1, 'what stands there at the first registration is done');
   const patch = (request: string | null): Promise<string> =>
     lab.kubectl([
@@ -230,5 +267,5 @@ test.serial('requests: set back, withdrawn by GitOps, changed twice quickly', as
     generations.length <= 2 && (generations.at(-1)?.n ?? 0) <= 2,
     JSON.stringify(generations.map(({ n, state }) => `${n} ${state}`)),
   );
-  assertUnharmed(t, 'requests', await rotations.stop());
+  await unharmed(t, requests, []);
 });

@@ -13,6 +13,7 @@ interface Generation {
 }
 
 interface ClientRecord {
+  readonly variant: string;
   readonly pool: { readonly name: string };
   readonly generations: readonly Generation[];
 }
@@ -46,6 +47,7 @@ async function run(options: LoadOptions): Promise<void> {
     connect: { ca: options.caPem },
   });
   let current: Generation | undefined;
+  let replacing = false;
   void (async () => {
     for await (const { object } of api.watch(recordsPath, over.signal)) {
       const record = JSON.parse(
@@ -53,6 +55,8 @@ async function run(options: LoadOptions): Promise<void> {
       ) as ClientRecord;
       if (record.pool.name !== options.pool) continue;
       current = record.generations.find(({ state }) => state === 'Current') ?? current;
+      const comes = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
+      replacing = record.variant === 'InPlace' && comes;
     }
   })().catch((error: unknown) => {
     process.stderr.write(`the load cannot read the records any more: ${String(error)}\n`);
@@ -61,10 +65,11 @@ async function run(options: LoadOptions): Promise<void> {
   const endpoints = await discover(provider, options.issuer);
   const failed: string[] = [];
   const byGeneration: Record<string, number> = {};
-  let [requests, overtaken, longestInterval, watched, hidden] = [0, 0, 0, 0, 0];
+  let [requests, overtaken, inGap, longestInterval, watched, hidden] = [0, 0, 0, 0, 0, 0];
   let last: number | undefined;
   const open = new Set<Promise<void>>();
   const ask = async (by: Generation): Promise<void> => {
+    const began = replacing;
     const problem = await request(provider, endpoints, options, by);
     if (problem === undefined) {
       if (Object.keys(byGeneration).length === 0) process.send?.('started');
@@ -72,7 +77,8 @@ async function run(options: LoadOptions): Promise<void> {
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
-    if (current?.n === by.n) failed.push(`generation ${by.n}: ${problem}`.slice(0, 300));
+    if (began || replacing) inGap += 1;
+    else if (current?.n === by.n) failed.push(`generation ${by.n}: ${problem}`.slice(0, 300));
     else overtaken += 1;
   };
   const timer = setInterval(() => {
@@ -96,6 +102,7 @@ async function run(options: LoadOptions): Promise<void> {
         requests,
         failed,
         overtaken,
+        inGap,
         longestInterval,
         unwatched: watched === 0 ? 1 : hidden / watched,
         byGeneration,

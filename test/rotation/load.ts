@@ -24,6 +24,8 @@ export interface LoadReport {
   readonly failed: readonly string[];
   /** Refused, because the record named another credential a moment later: in an emergency the old one goes at once. */
   readonly overtaken: number;
+  /** Refused while the one secret that the provider keeps was being replaced: variant InPlace leaves a gap, inside a declared window. */
+  readonly inGap: number;
   /** Milliseconds between the starts of two consecutive requests. */
   readonly longestInterval: number;
   /** Share of the time at which a gap of 200 ms could have begun that no request would have met. */
@@ -79,9 +81,9 @@ export function assertUnharmed(
   what: string,
   report: LoadReport,
 ): void {
-  const { requests, failed, overtaken, longestInterval, unwatched, byGeneration } = report;
+  const { requests, failed, overtaken, inGap, longestInterval, unwatched, byGeneration } = report;
   t.log(
-    `${what}: ${requests} requests, ${failed.length} failed, ${overtaken} overtaken, longest interval ${longestInterval.toFixed(0)} ms, ${(unwatched * 100).toFixed(2)} % unwatched, by generation ${JSON.stringify(byGeneration)}`,
+    `${what}: ${requests} requests, ${failed.length} failed, ${overtaken} overtaken, ${inGap} in a gap, longest interval ${longestInterval.toFixed(0)} ms, ${(unwatched * 100).toFixed(2)} % unwatched, by generation ${JSON.stringify(byGeneration)}`,
   );
   t.deepEqual(failed, []);
   t.true(unwatched <= mostUnwatched, `a gap of 200 ms would not have been seen in ${unwatched * 100} % of the time`);

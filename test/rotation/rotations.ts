@@ -1,23 +1,20 @@
 /** One pool with a running build, rotated again and again while the program dies; and what has to be true after each time. */
-import { createHash } from 'node:crypto';
-import type { EffectName } from '#src/controllers/effect-names.ts';
+import type { Condition } from '#src/api/meta.ts';
 import {
   type Pod,
   createPod,
-  deliveryOf,
   identity,
   identityReady,
-  isLive,
   policy,
   pool,
   registry,
   sessions,
-  statusOf,
+  sha256,
 } from '#test/api/operator-lab.ts';
-import type { Stage } from '#test/kill/story.ts';
+import type { Programs } from '#test/kill/program.ts';
 import { eventually } from '#test/support/eventually.ts';
-import type { Lab } from '#test/support/lab.ts';
 import { type Load, startLoad } from './load.ts';
+import type { ClientAtProvider, ProviderView } from './provider-view.ts';
 
 export interface Generation {
   readonly n: number;
@@ -36,6 +33,11 @@ export interface ClientRecord {
   readonly observed?: unknown;
 }
 
+interface Status {
+  readonly requests?: readonly Request[];
+  readonly conditions?: readonly Condition[];
+}
+
 interface Request {
   readonly kind: string;
   readonly id: string;
@@ -43,45 +45,48 @@ interface Request {
   readonly message?: string;
 }
 
-export type Program = ReturnType<Stage['program']>;
-
 /** At the provider, while an old credential and a new one overlap; one more for the length of one crash recovery. */
-const mostKeys = 3;
+const most = 3;
+
+export interface RotationsOptions {
+  readonly programs: Programs;
+  readonly view: ProviderView;
+  /** Of the pool and everything around it. */
+  readonly name: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+interface Begun extends RotationsOptions {
+  readonly owner: string;
+  readonly pod: Pod;
+  readonly load: Load;
+}
 
 export class Rotations {
-  readonly stage: Stage;
-  readonly #lab: Lab;
-  readonly #pool: string;
-  readonly #owner: string;
-  readonly #pod: Pod;
-  readonly #load: Load;
+  readonly #o: Begun;
+  /** The client is an administrator's: nobody looks at it or changes its keys but him. */
+  readonly #isTheirs: boolean;
   #requests = 0;
   /** Clients that a lost answer left behind and that the record admits. */
   #orphans = 0;
 
-  private constructor(stage: Stage, lab: Lab, name: string, owner: string, pod: Pod, load: Load) {
-    this.stage = stage;
-    this.#lab = lab;
-    this.#pool = name;
-    this.#owner = owner;
-    this.#pod = pod;
-    this.#load = load;
+  private constructor(options: Begun) {
+    this.#o = options;
+    const { client } = options.spec as { readonly client?: { readonly existing?: unknown } };
+    this.#isTheirs = client?.existing !== undefined;
   }
 
-  /** Registers the pool's client and starts a build and a load of token requests. `program` runs. */
-  static async begin(
-    stage: Stage,
-    lab: Lab,
-    name: string,
-    spec: Readonly<Record<string, unknown>>,
-  ): Promise<Rotations> {
-    const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime: '1m' };
+  /** Registers the pool's client and starts a build and a load of token requests. The program runs. */
+  static async begin(options: RotationsOptions): Promise<Rotations> {
+    const { programs, name, spec } = options;
+    const { lab } = programs;
+    const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime: '5m' };
     await lab.apply(
       pool(name, lab.provider.issuer, { ceiling, ...spec }),
       policy(name, { role: name, pool: name, scopes: ['artifacts:publish'] }),
       identity(name, { pool: name, roles: [name] }),
     );
-    await identityReady(lab, name);
+    await eventually(`${name} is ready`, () => identityReady(lab, name), { timeoutMs: 60_000 });
     const pod = await createPod(lab, `${name}-x7k2p-q0b4t-m1wz9`, [name]);
     const owner = await lab.kubectl(['get', 'identitypool', name, '-o', 'jsonpath={.metadata.uid}']);
     const load = startLoad({
@@ -97,98 +102,104 @@ export class Rotations {
       const { failed } = await load.stop();
       throw new Error(`no token came: ${failed.slice(0, 3).join('; ')}`, { cause: error });
     });
-    const rotations = new Rotations(stage, lab, name, owner, pod, load);
+    const rotations = new Rotations({ ...options, owner, pod, load });
     await rotations.#token();
     // The first look at a new client is none of the rotation.
     await eventually(`the client of ${name} was looked at`, async () =>
-      (await rotations.record()).observed === undefined ? undefined : true,
+      rotations.#isTheirs || (await rotations.record()).observed !== undefined ? true : undefined,
     );
     return rotations;
   }
 
   stop(): ReturnType<Load['stop']> {
-    return this.#load.stop();
+    return this.#o.load.stop();
   }
 
   kill(): void {
-    this.#load.kill();
+    this.#o.load.kill();
   }
 
   async record(): Promise<ClientRecord> {
-    const { items } = (await this.stage.get(
+    const { items } = (await this.#o.programs.get(
       '/api/v1/namespaces/ci-identity-system/secrets?labelSelector=ci-identity.dev%2Fkind%3Dclient',
     )) as { readonly items: readonly { readonly data: Readonly<Record<string, string>> }[] };
     const records = items.map(
       ({ data }) => JSON.parse(Buffer.from(data['record.json'] ?? '', 'base64').toString('utf8')) as ClientRecord,
     );
-    const found = records.find((record) => record.pool.name === this.#pool);
-    if (found === undefined) throw new Error(`pool ${this.#pool} has no client record`);
+    const found = records.find((record) => record.pool.name === this.#o.name);
+    if (found === undefined) throw new Error(`pool ${this.#o.name} has no client record`);
     return found;
   }
 
   /** Asks for a rotation; with `emergency` also that everything from before is revoked, so that the old credential goes at once. */
   async ask(emergency: boolean): Promise<string> {
-    const id = `${this.#pool}-${(this.#requests += 1)}`;
-    const revoke = emergency ? [`ci-identity.dev/revoke=${id}`] : [];
-    await this.#lab.kubectl([
-      'annotate',
-      '--overwrite',
-      'identitypool',
-      this.#pool,
-      `ci-identity.dev/rotate=${id}`,
-      ...revoke,
-    ]);
+    const { name, programs } = this.#o;
+    const id = `${name}-${(this.#requests += 1)}`;
+    const asked = [`ci-identity.dev/rotate=${id}`, ...(emergency ? [`ci-identity.dev/revoke=${id}`] : [])];
+    await programs.lab.kubectl(['annotate', '--overwrite', 'identitypool', name, ...asked]);
     return id;
   }
 
-  /** Waits until nothing is left to do, and looks at the provider all the while. Throws with what is not as it has to be. */
-  async settled(before: number, id: string, timeoutMs = 240_000): Promise<void> {
-    let [most, unserved] = [0, 0];
+  /**
+   * Waits until nothing is left to do, and looks at the provider all the while. Throws with what is not as it has to be. `id`: of the request,
+   * if one is to be told as done.
+   */
+  async settled(before: number, id: string | undefined, timeoutMs = 240_000): Promise<void> {
+    let [keys, clients, unserved] = [0, 0, 0];
     await eventually(
-      `rotation ${id} has come to its end`,
+      `rotation ${id ?? ''} has come to its end`,
       async () => {
         const record = await this.record();
-        most = Math.max(most, ...this.#clients().map(({ kids }) => kids.length));
         this.#orphans = Math.max(this.#orphans, record.possibleOrphans ?? 0);
+        const there = await this.#clients();
+        keys = Math.max(keys, ...there.map(({ kids }) => kids.length));
+        clients = Math.max(clients, there.length - this.#orphans);
         if (await this.#isUnserved()) unserved += 1;
-        const broken = [...this.#broken(record, before), ...(await this.#unsaid(id))];
+        const broken = [...this.#broken(record, there, before), ...(id === undefined ? [] : await this.#unsaid(id))];
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
       },
       { timeoutMs, everyMs: 60 },
     );
-    if (most > mostKeys) throw new Error(`the provider had ${most} keys of one client at once`);
+    if (keys > most) throw new Error(`the provider had ${keys} keys of one client at once`);
+    if (clients > most) throw new Error(`the provider had ${clients} clients of one pool at once`);
     if (unserved > 0) throw new Error(`${unserved} times the file of the build held a token that was not honoured`);
     await this.#token();
-  }
-
-  /** Twice the same token that the provider does not honour: it did not just give way to another one. */
-  async #isUnserved(): Promise<boolean> {
-    const first = await this.#file();
-    return !isLive(this.#lab.provider, first) && (await this.#file()) === first;
-  }
-
-  async #file(): Promise<string> {
-    const { namespace, name } = this.#pod;
-    const secret = `/api/v1/namespaces/${namespace}/secrets/ci-identity-${this.#pool}.${name}`;
-    const { data } = (await this.stage.get(secret)) as { readonly data?: Readonly<Record<string, string>> };
-    return Buffer.from(data?.['token'] ?? '', 'base64').toString('utf8');
   }
 
   /** The answer to a registration was lost, and with it a secret: the pool says what a person can do. */
   async waitsForPerson(): Promise<void> {
     await eventually('the pool says that a request has to be made again', async () => {
-      const { conditions = [] } = await statusOf(this.#lab, `identitypool/${this.#pool}`);
+      const { conditions = [] } = await this.#status();
       const message = conditions.find(({ type }) => type === 'CredentialCurrent')?.message ?? '';
       return /make a new request/.test(message) ? true : undefined;
     });
   }
 
-  #clients(): ReturnType<Lab['provider']['clients']> {
-    return this.#lab.provider.clients().filter(({ softwareId }) => softwareId?.endsWith(`/${this.#owner}`) === true);
+  /** Twice the same token that the provider does not honour: it did not just give way to another one. */
+  async #isUnserved(): Promise<boolean> {
+    const { token = '' } = await this.#files();
+    return !(await this.#o.view.honours(token)) && (await this.#files())['token'] === token;
   }
 
-  #broken(record: ClientRecord, before: number): readonly string[] {
+  async #files(): Promise<Readonly<Record<string, string>>> {
+    const { pod, name, programs } = this.#o;
+    const secret = `/api/v1/namespaces/${pod.namespace}/secrets/ci-identity-${name}.${pod.name}`;
+    const { data = {} } = (await programs.get(secret)) as { readonly data?: Readonly<Record<string, string>> };
+    const decoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]);
+    return Object.fromEntries(decoded) as Record<string, string>;
+  }
+
+  async #status(): Promise<Status> {
+    const path = `/apis/ci-identity.dev/v1alpha1/identitypools/${this.#o.name}`;
+    return ((await this.#o.programs.get(path)) as { readonly status?: Status }).status ?? {};
+  }
+
+  #clients(): Promise<readonly ClientAtProvider[]> {
+    return this.#o.view.clients({ name: this.#o.name, uid: this.#o.owner });
+  }
+
+  #broken(record: ClientRecord, there: readonly ClientAtProvider[], before: number): readonly string[] {
     const { generations, intent, emergency, revoking, observed } = record;
     const [only, ...others] = generations;
     const broken: string[] = [];
@@ -197,23 +208,23 @@ export class Rotations {
     if ((only?.n ?? 0) <= before) broken.push(`generation ${only?.n ?? 0} is not a new one`);
     if (intent !== undefined) broken.push(`an open ${intent.call}`);
     if (emergency !== undefined || revoking !== undefined) broken.push('the emergency goes on');
-    if (observed === undefined) broken.push('the client was not looked at yet');
-    const clients = this.#clients();
-    if (clients.length > 1 + this.#orphans)
-      broken.push(`the provider keeps ${clients.length} clients, admitted are ${this.#orphans} orphans`);
-    const own = clients.find(({ clientId }) => clientId === only?.clientId);
+    if (there.length > 1 + this.#orphans)
+      broken.push(`the provider keeps ${there.length} clients, admitted are ${this.#orphans} orphans`);
+    const own = there.find(({ clientId }) => clientId === only?.clientId);
     if (own === undefined) broken.push('the provider does not know the client');
     const kid = only?.credential.kid;
+    if (this.#isTheirs) {
+      if (kid !== undefined && own?.kids.at(-1) !== kid) broken.push("the administrator's newest key is not in use");
+      return broken;
+    }
+    if (observed === undefined) broken.push('the client was not looked at yet');
     if (kid !== undefined && own?.kids.join() !== kid)
       broken.push(`the provider has keys ${own?.kids.join()} instead of ${kid}`);
     return broken;
   }
 
   async #unsaid(id: string): Promise<readonly string[]> {
-    const { requests = [], conditions = [] } = (await statusOf(this.#lab, `identitypool/${this.#pool}`)) as {
-      readonly requests?: readonly Request[];
-      readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
-    };
+    const { requests = [], conditions = [] } = await this.#status();
     const open = requests.filter((request) => request.id === id && request.outcome !== 'Done');
     const bad = conditions.filter(({ type, status }) => type === 'CredentialCurrent' && status !== 'True');
     const seen = requests.some((request) => request.id === id) ? [] : ['status does not tell of the request'];
@@ -226,41 +237,26 @@ export class Rotations {
 
   /** The build's file holds a token that the provider honours. Between reading it and asking, a newer one may take its place. */
   async #token(): Promise<void> {
-    const { provider } = this.#lab;
-    await eventually('the token of the build is honoured', async () => {
-      const { files } = await deliveryOf(this.#lab, this.#pod, this.#pool);
-      if (isLive(provider, files['token'] ?? '')) return true;
-      throw new Error(await this.#whyNot(files));
-    });
+    await eventually(
+      'the token of the build is honoured',
+      async () => {
+        const files = await this.#files();
+        if (await this.#o.view.honours(files['token'] ?? '')) return true;
+        throw new Error(await this.#whyNot(files));
+      },
+      { timeoutMs: 30_000 },
+    );
   }
 
-  /** What the file, the record and the provider say of a build without a token; nothing of it is secret in a test. */
+  /** What the file and the record say of a build without a token; nothing of it is secret in a test. */
   async #whyNot({ token, ...others }: Readonly<Record<string, string>>): Promise<string> {
-    const held = (await sessions(this.#lab)).find(({ pod }) => pod.uid === this.#pod.uid)?.tokens ?? [];
-    const digest = createHash('sha256')
-      .update(token ?? '')
-      .digest('hex');
-    const revoked = this.#lab.provider.revokedTokens().find(({ sha256 }) => sha256 === digest);
-    const seen = this.#lab.provider.liveTokens().map(({ sha256 }) => sha256);
+    const { programs, pod } = this.#o;
+    const held = (await sessions(programs.lab)).find((session) => session.pod.uid === pod.uid)?.tokens ?? [];
+    const digest = sha256(token ?? '');
     return JSON.stringify({
       now: Date.now(),
       file: token === undefined ? others : digest.slice(0, 8),
-      revokedAt: revoked?.at,
-      record: held.map(({ sha256, end, exp }) => ({
-        sha256: sha256.slice(0, 8),
-        end,
-        exp,
-        honoured: seen.includes(sha256),
-      })),
+      record: held.map((one) => ({ sha256: one.sha256.slice(0, 8), end: one.end, exp: one.exp })),
     });
   }
-}
-
-/** How often the process came by each effect of the client machine. */
-export async function clientEffectsOf(metricsText: string): Promise<ReadonlyMap<EffectName, number>> {
-  const pattern = /^ci_identity_effect_seconds_count\{operation="(client\.[^"]+)"[^}]*\} (\d+)/gm;
-  const counts = new Map<EffectName, number>();
-  for (const [, name, count] of metricsText.matchAll(pattern))
-    counts.set(name as EffectName, (counts.get(name as EffectName) ?? 0) + Number(count));
-  return counts;
 }

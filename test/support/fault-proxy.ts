@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Cluster } from '#test/cluster/cluster.ts';
@@ -11,6 +11,7 @@ export interface ProxiedRequest {
   /** With the query. */
   readonly path: string;
   readonly watch: boolean;
+  readonly headers: IncomingHttpHeaders;
   /** Milliseconds since the epoch. */
   readonly at: number;
 }
@@ -130,7 +131,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   const server = createServer(certificate, (from, to) => {
     const path = from.url ?? '/';
     const watch = /[?&]watch=(true|1)/.test(path);
-    const asked = { method: from.method ?? 'GET', path, watch, at: Date.now() };
+    const asked = { method: from.method ?? 'GET', path, watch, headers: from.headers, at: Date.now() };
     requests.push(asked);
     const fault = faultFor(asked);
     if (fault?.type === 'Hang') return;

@@ -134,21 +134,28 @@ export async function startLabWith<P extends LabProvider>(
   };
 }
 
+/** Several labs may start at once on one machine. */
+const patient = { timeoutMs: 60_000 } as const;
+
 /** Resolves when pods that are created from now on are trusted. */
 export async function guarded(kubectl: Lab['kubectl']): Promise<void> {
-  const since = await eventually('the guard record is written', async () => {
-    const text = await kubectl([
-      'get',
-      'secret',
-      '-n',
-      'ci-identity-system',
-      'guard',
-      '-o',
-      'jsonpath={.data.record\\.json}',
-    ]);
-    const record = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { wholeSince?: number };
-    return record.wholeSince;
-  });
+  const since = await eventually(
+    'the guard record is written',
+    async () => {
+      const text = await kubectl([
+        'get',
+        'secret',
+        '-n',
+        'ci-identity-system',
+        'guard',
+        '-o',
+        'jsonpath={.data.record\\.json}',
+      ]);
+      const record = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as { wholeSince?: number };
+      return record.wholeSince;
+    },
+    patient,
+  );
   // Creation times have whole seconds: a pod of the very second in which the guard became whole is not trusted.
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, since + 1_000 - Date.now())));
 }

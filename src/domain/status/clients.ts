@@ -38,11 +38,6 @@ export function registered(facts: PoolFacts): Draft {
   const wanted = facts.clients.filter((client) => client.wanted);
   const broken = wanted.find(({ failure }) => failure !== undefined && clientBroken.includes(failure.reason));
   if (broken?.failure !== undefined) return failed('Registered', facts, broken, broken.failure);
-  const damaged = wanted.find((client) => client.damaged === true);
-  if (damaged !== undefined) {
-    const why = `Secret ${damaged.name ?? ''} in the operator's namespace, which holds the credential of the client${ownerOf(damaged)}, was changed so that it cannot be read. Restore it from a backup, or delete it: then a new client with a new subject (sub) is registered, and the old one has to be deleted at ${issuerOf(facts)}`;
-    return draft('Registered', 'False', 'RecordDamaged', say(facts, `${why}.`));
-  }
   const missing = wanted.filter((client) => !isRegistered(client));
   const stuck = missing.find(({ failure }) => failure !== undefined);
   if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);

@@ -139,19 +139,13 @@ const cases: readonly Case[] = [
   { row: 'unknown', title: 'capabilities not known yet', s: omit(none, 'capabilities'), reason: 'ProviderUnavailable' },
 
   {
-    row: 'unknown',
-    title: 'a record that cannot be read, and that we never read before: no new client in its place',
-    s: { ...none, damaged: true },
-    reason: 'RecordDamaged',
-  },
-  {
     row: 'damaged',
     title: 'deleted or made unreadable by hand: written again as it was',
     s: snapshot({ damaged: true, record: withGenerations(rotating('Created')) }),
     action: { type: 'Record' },
     next: ['Current', 'Created'],
     lane: lanes.Stop,
-    reason: 'RecordDamaged',
+    reason: 'RecordRestored',
   },
   {
     row: 'damaged',
