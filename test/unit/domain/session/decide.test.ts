@@ -747,9 +747,20 @@ const cases: readonly Case[] = [
     row: 'narrowed',
     title: 'a scope was taken away',
     s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo } }),
+    now: plus(noon, minute),
     action: 'Mint',
     predecessor: 'Forbidden',
     lane: lanes.Stop,
+  },
+  {
+    row: 'narrowed',
+    title: 'narrowed a moment after its last token: it waits like everybody',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo } }),
+    now: plus(noon, minute - 1),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+    lane: lanes.NewPod,
+    recheckAt: plus(noon, minute),
   },
   {
     row: 'narrowed',
@@ -764,6 +775,7 @@ const cases: readonly Case[] = [
     s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 1) }) }),
     action: 'Mint',
     predecessor: 'Forbidden',
+    lane: lanes.Stop,
   },
   {
     row: 'narrowed',
