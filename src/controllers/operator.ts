@@ -32,7 +32,7 @@ import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
 import { Observation } from './observation.ts';
 import { repeat } from './periodic.ts';
-import { PoolProviders } from './pool-providers.ts';
+import { PoolProviders, workersFor } from './pool-providers.ts';
 import { ReferencedKeys } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
@@ -137,7 +137,7 @@ export class Operator {
       clock,
       random,
       budgets: this.#budgets,
-      workers: 32,
+      workers: () => workersFor(this.#configuration.issuers.length),
       onDecision: (machine, key, decision, previousRow) => {
         this.#reporter.decision(machine, key, decision, previousRow);
         if (machine === machines.session) causes.decided(key, decision.row, clock.now());

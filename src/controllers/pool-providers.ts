@@ -10,8 +10,16 @@ import type { Memory } from './memory.ts';
 import { counted, refusals } from './provider-calls.ts';
 import type { ReferencedKeys } from './referenced-keys.ts';
 
+/** Calls of one issuer that are under way at once. */
+const parallel = 16;
+
 /** Where the configuration sets no limit: more than one machine can do. */
-const unlimited: Rate = { perSecond: 10_000, burst: 10_000, parallel: 16 };
+const unlimited: Rate = { perSecond: 10_000, burst: 10_000, parallel };
+
+/** Enough for every issuer that takes its time over each call, and as many more for the rest. Work that waits for an answer costs nothing. */
+export function workersFor(issuers: number): number {
+  return parallel * (issuers + 1);
+}
 
 /** From pool to provider: only issuers that the configuration lists exist here, whatever a resource says. */
 export class PoolProviders {
@@ -107,7 +115,7 @@ export class PoolProviders {
   /** The budget of an issuer is named by its URL. */
   rateOf(issuer: string): Rate {
     const limit = this.#configuration.issuers.find(({ url }) => url === issuer)?.rateLimit;
-    return limit === undefined ? unlimited : { ...limit, parallel: 16 };
+    return limit === undefined ? unlimited : { ...limit, parallel };
   }
 
   close(): Promise<void> {

@@ -18,7 +18,8 @@ export interface LoopOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly budgets: Budgets;
-  readonly workers?: number;
+  /** How many pieces of work may be under way at once; asked each time. Default 16. */
+  readonly workers?: () => number;
   /** How long work that is under way may go on after a stop before its signal aborts. */
   readonly drain?: Milliseconds;
   /** Called when the row of a key changes. */
@@ -40,7 +41,7 @@ const thrown = '(thrown)';
  */
 export class Loop {
   readonly #o: LoopOptions;
-  readonly #workers: number;
+  readonly #workers: () => number;
   readonly #queue: Queue;
   readonly #failures: Failures;
   readonly #appointments = new Appointments();
@@ -57,7 +58,7 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#o = options;
-    this.#workers = options.workers ?? 16;
+    this.#workers = options.workers ?? (() => 16);
     this.#queue = new Queue(options);
     this.#failures = new Failures(options);
     this.#alarm = new Alarm(options.clock);
@@ -162,13 +163,13 @@ export class Loop {
 
   /** Starts what can start, then sets the alarm for what only time can start. */
   #dispatch(): void {
-    while (this.#going && this.#running < this.#workers) {
+    while (this.#going && this.#running < this.#workers()) {
       const taken = this.#queue.take();
       if (taken === undefined) break;
       this.#running += 1;
       void this.#work(taken);
     }
-    if (this.#running < this.#workers) this.#alarm.atLatest(this.#queue.nextAt() ?? Number.POSITIVE_INFINITY);
+    if (this.#running < this.#workers()) this.#alarm.atLatest(this.#queue.nextAt() ?? Number.POSITIVE_INFINITY);
     const appointment = this.#appointments.next();
     const { clock } = this.#o;
     if (appointment !== undefined) this.#alarm.atLatest(clock.monotonic() + (appointment - clock.now()));

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { type Instant, instant, minute, plus, second } from '#src/clock.ts';
 import type { Decision, Work } from '#src/decision.ts';
 import { type ErrorOptions, LostLeaseError, OperatorError } from '#src/errors.ts';
+import { workersFor } from '#src/controllers/pool-providers.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Loop, type LoopOptions } from '#src/runtime/loop.ts';
 import type { FailureNote, Machine } from '#src/runtime/machine.ts';
@@ -115,13 +116,31 @@ test('the worker decides afresh: what became void is not done and its budget is 
       if (key === 'first') wanted = false;
       return Promise.reject(failing({ class: 'Terminal' }));
     },
-    { workers: 1 },
+    { workers: () => 1 },
   );
   run.loop.wake('m', 'first');
   run.loop.wake('m', 'second');
   await run.clock.settle();
   t.deepEqual(run.log, ['0 first call']);
   await run.end();
+});
+
+test('issuers that take their time over every call hold up nobody else', async (t) => {
+  const slow = ['a', 'b', 'c'];
+  const run = start(
+    ({ key }) => todo('call', key === 'record' ? {} : { resource: `${key.split('-')[0]}/tokens` }),
+    (key) => (slow.includes(key.slice(0, 1)) ? new Promise(() => undefined) : undefined),
+    { workers: () => workersFor(slow.length + 1) },
+  );
+  for (const issuer of slow) for (let i = 0; i < 30; i += 1) run.loop.wake('m', `${issuer}-${i}`);
+  await run.clock.settle();
+  for (const key of ['good-1', 'record']) run.loop.wake('m', key);
+  await run.clock.settle();
+  for (const key of ['good-1', 'record'])
+    t.true(
+      run.log.some((line) => line.includes(` ${key} `)),
+      key,
+    );
 });
 
 test('a key of which nothing is known is forgotten', async (t) => {
@@ -378,7 +397,7 @@ test('an outage of an issuer is found out once, not by every key; others keep th
       done.add(key);
       return undefined;
     },
-    { workers: 1 },
+    { workers: () => 1 },
   );
   for (let i = 100; i < 150; i += 1) run.loop.wake('m', `k${i}`);
   for (let i = 100; i < 110; i += 1) run.loop.wake('m', `other${i}`);
@@ -515,7 +534,7 @@ test('never two workers on a key; every change is carried out in the end, whatev
           if (failure !== undefined) throw failure;
           reached.set(key, Number(decision.action));
         },
-        { workers: 3 },
+        { workers: () => 3 },
       );
       for (const h of history) {
         if (h.do === 'change') {
