@@ -48,7 +48,7 @@ export class HandIns {
     this.#o = options;
   }
 
-  /** Reads whatever is wanted and was not read lately. To be called about once a second. */
+  /** Reads whatever is wanted and was not read lately, and forgets what nobody wants any more. To be called about once a second. */
   async refresh(signal: AbortSignal): Promise<void> {
     const { memory } = this.#o;
     const pools = new Map<string, string[]>();
@@ -56,13 +56,17 @@ export class HandIns {
       const secret = pool.spec.client?.existing?.credentialRef.name ?? '';
       pools.set(secret, [...(pools.get(secret) ?? []), name]);
     }
-    const lost = memory.clients.byIndex(indexes.lost, 'yes').map(([name]) => name);
-    if (lost.length > 0 && (await this.#again(managementTokensSecret, lostAgainAfter, signal))) {
-      for (const client of lost) this.#o.changed({ client });
+    const unmanaged = memory.clients.byIndex(indexes.unmanaged, 'yes').map(([name]) => name);
+    if (unmanaged.length > 0 && (await this.#again(managementTokensSecret, lostAgainAfter, signal))) {
+      for (const client of unmanaged) this.#o.changed({ client });
     }
     for (const [secret, names] of pools) {
       if (await this.#again(secret, againAfter, signal)) for (const pool of names) this.#o.changed({ pool });
     }
+    const wanted = new Set([...pools.keys(), ...(unmanaged.length > 0 ? [managementTokensSecret] : [])]);
+    for (const secret of this.#secrets.keys()) if (!wanted.has(secret)) this.#secrets.delete(secret);
+    const users = new Set([...pools.values()].flat());
+    for (const pool of this.#states.keys()) if (!users.has(pool)) this.#states.delete(pool);
   }
 
   /** What the pool's Secret holds; `undefined` without `client.existing`. */

@@ -6,6 +6,7 @@ import type { Known } from '../decision.ts';
 import type { LimitsRecord } from '../domain/access/limits.ts';
 import { holdsCredential } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { isUnmanaged } from '../domain/client/management.ts';
 import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
@@ -34,8 +35,8 @@ export const indexes = {
   claim: 'claim',
   /** Client records by each client that they use, likewise. */
   clientId: 'clientId',
-  /** Client records whose management token is lost: `yes`. */
-  lost: 'lost',
+  /** Client records without a management token, lost or never given, for which a person may hand one in: `yes`. */
+  unmanaged: 'unmanaged',
 } as const;
 
 /**
@@ -64,7 +65,9 @@ export class Memory {
     );
     this.clients.addIndex(indexes.pool, ({ record }) => (record === undefined ? [] : [record.pool.name]));
     this.clients.addIndex(indexes.clientId, ({ record }) => (record === undefined ? [] : usedBy(record)));
-    this.clients.addIndex(indexes.lost, ({ record }) => (record?.managementLost === true ? ['yes'] : []));
+    this.clients.addIndex(indexes.unmanaged, ({ record }) =>
+      record !== undefined && isUnmanaged(record) ? ['yes'] : [],
+    );
     this.identities.addIndex(indexes.pool, ({ spec }) => [spec.pool]);
     this.identities.addIndex(indexes.namespace, ({ metadata }) => [metadata.namespace ?? '']);
     this.sessions.addIndex(indexes.session, ({ record }) =>

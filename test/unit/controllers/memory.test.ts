@@ -1,7 +1,8 @@
 import test from 'ava';
-import { Memory } from '#src/controllers/memory.ts';
+import { Memory, indexes } from '#src/controllers/memory.ts';
+import type { ClientRecord } from '#src/domain/client/record.ts';
 import { sessionRecordName } from '#src/domain/client/target.ts';
-import { buildClientRecord, buildPod, buildSessionRecord } from '#test/support/builders.ts';
+import { buildClientRecord, buildPod, buildSessionRecord, omit } from '#test/support/builders.ts';
 
 const kept = (name: string): { name: string; uid: string; resourceVersion: string } => ({
   name,
@@ -34,3 +35,15 @@ test('the record of a session is found by what it says, and one of a newer versi
   memory.sessions.put(name, { ...kept(name), resourceVersion: '2', record });
   t.is(memory.sessionRecord(record.pod.uid, record.identity.name)?.record, record);
 });
+
+for (const [what, record, asked] of [
+  ['with its management token', buildClientRecord(), false],
+  ['whose management token was lost', buildClientRecord({ managementLost: true }), true],
+  ['to which the provider never gave one', omit(buildClientRecord(), 'management') as ClientRecord, true],
+] as const) {
+  test(`a client ${what}: ${asked ? 'a token that a person hands in is looked for' : 'nothing is looked for'}`, (t) => {
+    const memory = new Memory('ci-identity-system');
+    memory.clients.put('client', { ...kept('client'), record });
+    t.is(memory.clients.byIndex(indexes.unmanaged, 'yes').length, asked ? 1 : 0);
+  });
+}
