@@ -46,6 +46,9 @@ export function serveHealth(address: Address, health: Health): Promise<HealthSer
 /** Making the page costs many milliseconds; however many ask for it, it is made this often at most. */
 const pageLives: Milliseconds = 250;
 
+/** Any pod may connect: whoever asks and does not read keeps a page in memory until it is cut, so more connections are not taken. */
+const mostScrapers = 64;
+
 /** Serves `/metrics` in the Prometheus text format. `collect` runs before each page is made. Rejects when the address cannot be listened on. */
 export function serveMetrics(
   address: Address,
@@ -58,12 +61,13 @@ export function serveMetrics(
     collect();
     return { status: 200, type: metrics.registry.contentType, text: await metrics.registry.metrics() };
   };
-  return serve(address, (path) => {
+  const handler: Handler = (path) => {
     if (path !== '/metrics') return undefined;
     const now = clock.monotonic();
     if (page === undefined || now - page.madeAt >= pageLives) page = { madeAt: now, answer: make() };
     return page.answer;
-  });
+  };
+  return serve(address, handler, mostScrapers);
 }
 
 const plainText = 'text/plain; charset=utf-8';
@@ -82,7 +86,7 @@ interface Answer {
 
 type Handler = (path: string) => Answer | undefined | Promise<Answer | undefined>;
 
-async function serve(address: Address, handler: Handler): Promise<HealthServer> {
+async function serve(address: Address, handler: Handler, mostConnections?: number): Promise<HealthServer> {
   const server = createServer((request, response) => {
     void answer(handler, request.method ?? '', request.url ?? '').then(({ status, type, text, headers }) =>
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...headers }).end(text),
@@ -92,6 +96,7 @@ async function serve(address: Address, handler: Handler): Promise<HealthServer> 
   server.headersTimeout = 5_000;
   // Whoever asks and does not read is cut.
   server.timeout = 30_000;
+  if (mostConnections !== undefined) server.maxConnections = mostConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address.port, address.host, resolve);

@@ -1,6 +1,8 @@
+import { connect } from 'node:net';
 import test from 'ava';
 import { type Check, type HealthServer, serveHealth, serveMetrics } from '#src/telemetry/health.ts';
 import { Metrics } from '#src/telemetry/metrics.ts';
+import { eventually } from '#test/support/eventually.ts';
 
 const local = { host: '127.0.0.1', port: 0 };
 const ok: Check = { name: 'process', ok: true };
@@ -114,6 +116,22 @@ test('metrics are collected anew for a scrape, and once for all that ask within 
     t.true((await response.text()).includes(`\nci_identity_injection_misses ${expected}\n`));
   }
   t.deepEqual(await ask(server, '/healthz'), [404, 'not found\n']);
+});
+
+test('of a crowd that asks for metrics only some are let in', async (t) => {
+  const server = await serveMetrics(local, new Metrics(), () => {}, { monotonic: () => 0 });
+  t.teardown(() => server.close());
+  let turnedAway = 0;
+  const crowd = Array.from({ length: 80 }, () => {
+    const socket = connect({ host: '127.0.0.1', port: server.port });
+    socket.resume();
+    socket.on('error', () => undefined).on('close', () => (turnedAway += 1));
+    socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n');
+    return socket;
+  });
+  await eventually('sixteen are turned away', async () => (turnedAway === 16 ? true : undefined));
+  for (const socket of crowd) socket.destroy();
+  t.is(await eventually('there is room again', async () => (await ask(server, '/metrics'))[0]), 200);
 });
 
 test('an address that is taken is an error, and a closed server is gone', async (t) => {
