@@ -132,6 +132,7 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   const connection = await connect({
     clock,
     onServerTime: (time) => clock.witness(time),
+    environment: surface.environment,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   });
   const operator = new Operator({

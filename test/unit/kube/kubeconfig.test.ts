@@ -58,6 +58,16 @@ test('no kubeconfig outside a pod says what to do', (t) => {
   t.throws(() => loadConfig({}), { message: /pass --kubeconfig/ });
 });
 
+test('in a pod the environment says where the API server is', (t) => {
+  for (const [host, origin] of [
+    ['10.96.0.1', 'https://10.96.0.1:6443'],
+    ['fd00::1', 'https://[fd00::1]:6443'],
+  ] as const) {
+    const environment = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: '6443' };
+    t.is(loadConfig({ environment }).server.origin, origin);
+  }
+});
+
 test('a bearer token, a user name with password, client certificates and CA', async (t) => {
   const bearer = await loadConfig({ kubeconfig: write({}, { token: 'abc' }) }).authenticate();
   t.deepEqual(bearer, { headers: { authorization: 'Bearer abc' }, tls: {} });
