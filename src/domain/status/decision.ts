@@ -24,8 +24,8 @@ interface WithConditions {
 export const countsEvery: Milliseconds = minute;
 
 /**
- * Whether `next` is worth a write: at once when it says something else, after `countsEvery` when nothing but the members in `counts`
- * differs, never when it says the same. Time alone never causes a write.
+ * Whether `next` is worth a write: at once when it says something else, not before `wordsFrom` when nothing but messages
+ * differ, after `countsEvery` when nothing but the members in `counts` does, never when it says the same. Time alone never causes a write.
  */
 export function statusDecision<S extends WithConditions>(
   question: {
@@ -36,6 +36,8 @@ export function statusDecision<S extends WithConditions>(
     /** Fair share goes by it: the namespace, or the kind. */
     readonly group: string;
     readonly recheckAt?: Instant | undefined;
+    /** Messages change with each step of something that is under way, and are worth a write once a step has lasted. */
+    readonly wordsFrom?: Instant | undefined;
   },
   now: Instant,
 ): Decision<StatusAction<S>> {
@@ -49,8 +51,13 @@ export function statusDecision<S extends WithConditions>(
     reason,
     ...recheckAt,
   });
-  if (!saysTheSame(without(current ?? {}, counts), without(next, counts))) return write('changed');
   if (saysTheSame(current ?? {}, next)) return { row: 'settled', reason, ...recheckAt };
+  const [before, after] = [without(current ?? {}, counts), without(next, counts)];
+  if (!saysTheSame(before, after)) {
+    const { wordsFrom = now } = question;
+    if (now >= wordsFrom || !saysTheSame(wordless(before), wordless(after))) return write('changed');
+    return { row: 'words-later', reason, recheckAt: earliest(wordsFrom, question.recheckAt) ?? wordsFrom };
+  }
   const due = writtenAt === undefined ? now : plus(writtenAt, countsEvery);
   if (now >= due) return write('counts');
   return { row: 'counts-later', reason, recheckAt: earliest(due, question.recheckAt) ?? due };
@@ -77,7 +84,7 @@ export function finalizerDecision<S>(
 
 /** Equal but for the order of members and conditions, absent members, and conditions of types that are not ours. */
 export function saysTheSame(a: WithConditions, b: WithConditions): boolean {
-  return canonical(comparable(a)) === canonical(comparable(b));
+  return isSame(comparable(a), comparable(b));
 }
 
 function comparable(status: WithConditions): unknown {
@@ -85,16 +92,27 @@ function comparable(status: WithConditions): unknown {
   return { ...status, conditions: Object.fromEntries(own.map((condition) => [condition.type, condition])) };
 }
 
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
+/** Thousands of objects are compared at each start, so nothing is made of them here. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const one = a as Readonly<Record<string, unknown>>;
+  const other = b as Readonly<Record<string, unknown>>;
+  return (
+    Object.keys(one).every((name) => isSame(one[name], other[name])) &&
+    Object.keys(other).every((name) => other[name] === undefined || one[name] !== undefined)
   );
 }
 
 function without<S extends object>(status: S, members: readonly PropertyKey[]): WithConditions {
   return Object.fromEntries(Object.entries(status).filter(([name]) => !members.includes(name)));
+}
+
+function wordless(status: WithConditions): WithConditions {
+  return JSON.parse(
+    JSON.stringify(status, (key, value: unknown) => (key === 'message' ? '' : value)),
+  ) as WithConditions;
 }
 
 function readyReason(status: WithConditions): Reason {

@@ -1,7 +1,7 @@
 import { poolFinalizer } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
-import { toRfc3339, type Instant } from '../../clock.ts';
+import { earliest, plus, second, toRfc3339, type Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
@@ -42,6 +42,7 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
       writtenAt: facts.writtenAt,
       group,
       recheckAt: overdueAt(facts, now),
+      wordsFrom: wordsFrom(facts, now),
     },
     now,
   );
@@ -50,6 +51,20 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
 /** Something of it may be at the provider. */
 function isLeft({ record, unreadable }: ClientView): boolean {
   return record !== undefined || unreadable === true;
+}
+
+/** Events tell each step; a step is put into words here once it has lasted, or where they keep following each other after a while. */
+function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | undefined {
+  const steps = clients.flatMap(({ record }) => [
+    record?.intent?.at,
+    ...(record?.generations ?? []).flatMap(({ since, removedAt, retireAfter }) => [since, removedAt, retireAfter]),
+  ]);
+  const last = steps.reduce<Instant | undefined>(
+    (later, at) => (at !== undefined && at <= now && (later === undefined || at > later) ? at : later),
+    undefined,
+  );
+  if (writtenAt === undefined || last === undefined) return undefined;
+  return earliest(plus(last, 5 * second), plus(writtenAt, 20 * second));
 }
 
 export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {

@@ -105,7 +105,11 @@ const status = (sessions: number, message = 'fine'): Status => ({
   conditions: setConditions(undefined, [{ ...ready, message }], 1, now),
   sessions,
 });
-const ask = (current: Status | undefined, next: Status, writtenAt?: number, recheckAt?: number) =>
+const suspended: Status = {
+  ...status(0),
+  conditions: setConditions(undefined, [{ ...ready, reason: 'Suspended' }], 1, now),
+};
+const ask = (current: Status | undefined, next: Status, writtenAt?: number, recheckAt?: number, wordsFrom?: number) =>
   statusDecision(
     {
       current,
@@ -114,6 +118,7 @@ const ask = (current: Status | undefined, next: Status, writtenAt?: number, rech
       writtenAt: writtenAt === undefined ? undefined : instant(writtenAt),
       group: 'g',
       recheckAt: recheckAt === undefined ? undefined : instant(recheckAt),
+      wordsFrom: wordsFrom === undefined ? undefined : instant(wordsFrom),
     },
     now,
   );
@@ -121,6 +126,14 @@ const ask = (current: Status | undefined, next: Status, writtenAt?: number, rech
 for (const [what, decision, row, recheckAt] of [
   ['no status yet', ask(undefined, status(0)), 'changed', undefined],
   ['news are written at once', ask(status(0), status(0, 'news'), now), 'changed', undefined],
+  [
+    'words of a step that may be over at once',
+    ask(status(0), status(0, 'news'), now, now + 9, now + 5),
+    'words-later',
+    now + 5,
+  ],
+  ['words of a step that lasts', ask(status(0), status(0, 'news'), now, undefined, now), 'changed', undefined],
+  ['more than words', ask(status(0), suspended, now, undefined, now + 5), 'changed', undefined],
   ['nothing new', ask(status(3), status(3), now), 'settled', undefined],
   ['nothing new until then', ask(status(3), status(3), now, now + 5), 'settled', now + 5],
   ['a count, written just now', ask(status(3), status(4), now - 1000), 'counts-later', now - 1000 + minute],
@@ -132,6 +145,6 @@ for (const [what, decision, row, recheckAt] of [
     t.is(decision.row, row);
     t.is(decision.recheckAt, recheckAt === undefined ? undefined : instant(recheckAt));
     t.is(decision.action !== undefined, row === 'changed' || row === 'counts');
-    t.is(decision.reason, 'Ready');
+    t.is(decision.reason, what === 'more than words' ? 'Suspended' : 'Ready');
   });
 }

@@ -604,6 +604,28 @@ for (const [what, facts, row, action] of [
   });
 }
 
+test('the words of a rotation wait until a step has lasted, but not for ever; its new credential is told at once', (t) => {
+  const written = (facts: PoolFacts): PoolFacts => {
+    const { action } = decidePool(facts, now);
+    return {
+      ...facts,
+      writtenAt: now,
+      pool: withStatus(facts.pool, action?.type === 'WriteStatus' ? action.status : {}),
+    };
+  };
+  const at = (seconds: number): Instant => instant(now + 1_000 * seconds);
+  const atRest = written(poolFacts({ clients: [client()] }));
+  const stepped = (seconds: number): PoolFacts => ({
+    ...atRest,
+    clients: [rotating('Planned', { intent: { call: 'Update', generation: 2, at: at(seconds) } })],
+  });
+  t.like(decidePool(stepped(3), at(3)), { row: 'words-later', recheckAt: at(8) });
+  t.is(decidePool(stepped(3), at(8)).row, 'changed');
+  t.is(decidePool(stepped(20), at(20)).row, 'changed');
+  const switched = record({ generations: [generation(1, 'Draining'), { ...generation(2, 'Current'), since: at(3) }] });
+  t.is(decidePool({ ...atRest, clients: [client({ record: switched })] }, at(3)).row, 'changed');
+});
+
 test('counts wait for their minute; a rotation that can become overdue is looked at then', (t) => {
   const facts = poolFacts({ clients: [client({ nextRotation: now })] });
   const pooled = withStatus(facts.pool, poolStatus(facts, now));
