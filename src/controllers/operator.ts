@@ -1,6 +1,7 @@
 import { leaseName } from '../api/names.ts';
 import { type Clock, instant, plus, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
+import { atOnce, leaves } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -56,10 +57,6 @@ export interface OperatorOptions {
   readonly auditStream: Pick<AuditStream, 'trouble' | 'waiting'>;
   readonly crash?: (name: string, moment: 'before' | 'after') => void;
 }
-
-/** Referenced Secrets and CA bundles are read again this often: an administrator replaces them without telling us. */
-const keysEvery = 30 * second;
-const loopLagLimit = 10 * second;
 
 /** The whole long-running role: builds memory, machines and loop, and runs them in order. */
 export class Operator {
@@ -125,7 +122,7 @@ export class Operator {
         metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
       ...(options.crash === undefined ? {} : { crash: options.crash }),
     });
-    this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer) });
+    this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer), leaves });
     const events = new EventRecorder({
       connection,
       instance: options.id,
@@ -138,6 +135,7 @@ export class Operator {
       random,
       budgets: this.#budgets,
       workers: () => workersFor(this.#configuration.issuers.length),
+      atOnce,
       onDecision: (machine, key, decision, previousRow) => {
         this.#reporter.decision(machine, key, decision, previousRow);
         if (machine === machines.session) causes.decided(key, decision.row, clock.now());
@@ -219,7 +217,8 @@ export class Operator {
     this.#wiring.connect();
     await this.#definitions.fit(stop);
     this.#installation = await readInstallation(this.#o, stop);
-    const keys = { ...this.#o, what: 'credentials of issuers', period: keysEvery };
+    // An administrator replaces referenced Secrets and CA bundles without telling us.
+    const keys = { ...this.#o, what: 'credentials of issuers', period: 30 * second };
     const parts: readonly Part[] = [
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
       {
@@ -228,7 +227,7 @@ export class Operator {
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
-      loopLag({ clock, limit: loopLagLimit }),
+      loopLag({ clock, limit: 10 * second }),
       { name: 'guard', run: (signal) => this.#keepGuard(signal) },
       ...this.#upkeep,
       { name: 'loop', run: (signal) => this.#lead(signal) },

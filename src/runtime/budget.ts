@@ -51,8 +51,6 @@ interface Circuit {
   reason: Reason;
 }
 
-/** The share of a budget that only lane 0 may use. */
-const reserve = 0.2;
 /** No pause is longer, whatever the other side asks for: lane 0 must be able to try. */
 const longestPause: Milliseconds = 1 * hour;
 
@@ -64,14 +62,24 @@ export class Budgets {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #rateOf: (budget: string) => Rate;
+  readonly #leaves: (lane: number) => number;
   readonly #buckets = new Map<string, Bucket>();
   readonly #circuits = new Map<string, Circuit>();
 
-  /** `rateOf` is asked each time, so a changed configuration holds at once. */
-  constructor(o: { readonly clock: Clock; readonly random: () => number; readonly rateOf: (budget: string) => Rate }) {
+  /**
+   * `rateOf` is asked each time, so a changed configuration holds at once. `leaves`: the share of a budget, below 1, that a lane leaves to
+   * more urgent ones.
+   */
+  constructor(o: {
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly rateOf: (budget: string) => Rate;
+    readonly leaves: (lane: number) => number;
+  }) {
     this.#clock = o.clock;
     this.#random = o.random;
     this.#rateOf = o.rateOf;
+    this.#leaves = o.leaves;
   }
 
   /** Takes one call's worth, or `undefined`: not now. */
@@ -155,12 +163,13 @@ export class Budgets {
 
   #needed(resource: string, lane: number): number {
     const burst = this.#burst(resource);
-    return lane === 0 ? 1 : 1 + Math.min(burst * reserve, burst - 1);
+    return Math.min(burst, 1 + burst * this.#leaves(lane));
   }
 
   #slots(resource: string, lane: number): number {
     const parallel = this.#rateOf(budgetOf(resource)).parallel ?? 8;
-    return lane === 0 || parallel === 1 ? parallel : parallel - Math.max(1, Math.floor(parallel * reserve));
+    const share = this.#leaves(lane);
+    return share === 0 || parallel === 1 ? parallel : parallel - Math.max(1, Math.floor(parallel * share));
   }
 
   #filled(resource: string): Bucket {

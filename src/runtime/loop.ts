@@ -9,7 +9,7 @@ import type { KeyState, Look } from './look.ts';
 import { bug, isSpinning, isStillThat, lookAt, settle, workOf } from './look.ts';
 import type { FailureNote, Machine } from './machine.ts';
 import type { Taken } from './queue.ts';
-import { Queue } from './queue.ts';
+import { Queue, type QueueOptions } from './queue.ts';
 import { Alarm, Appointments } from './timers.ts';
 
 export type WorkOutcome = 'Done' | 'Bug' | ErrorClass;
@@ -20,6 +20,7 @@ export interface LoopOptions {
   readonly budgets: Budgets;
   /** How many pieces of work may be under way at once; asked each time. Default 16. */
   readonly workers?: () => number;
+  readonly atOnce?: QueueOptions['atOnce'];
   /** How long work that is under way may go on after a stop before its signal aborts. */
   readonly drain?: Milliseconds;
   /** Called when the row of a key changes. */

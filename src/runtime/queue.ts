@@ -81,6 +81,13 @@ interface Lane {
   readonly rings: Map<string, Ring>;
 }
 
+export interface QueueOptions {
+  readonly clock: Clock;
+  readonly budgets: Budgets;
+  /** How many keys of a lane that spend no budget may run at once; default any number. */
+  readonly atOnce?: ((lane: number) => number) | undefined;
+}
+
 /**
  * What waits for a worker: one entry per key, and never two workers on a key. Lanes first; inside a lane resources and groups take turns;
  * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Nothing here is O(number of
@@ -89,16 +96,19 @@ interface Lane {
 export class Queue {
   readonly #clock: Clock;
   readonly #budgets: Budgets;
+  readonly #atOnce: (lane: number) => number;
   readonly #waiting = new Map<string, Entry>();
   readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
   readonly #lanes: Lane[] = [];
-  readonly #running = new Set<string>();
+  /** Key → the work for which it was taken. */
+  readonly #running = new Map<string, Work>();
   readonly #again = new Map<string, Entry>();
   #seq = 0;
 
-  constructor(o: { readonly clock: Clock; readonly budgets: Budgets }) {
+  constructor(o: QueueOptions) {
     this.#clock = o.clock;
     this.#budgets = o.budgets;
+    this.#atOnce = o.atOnce ?? (() => Number.POSITIVE_INFINITY);
   }
 
   /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
@@ -131,13 +141,13 @@ export class Queue {
           continue;
         }
         const permit = resource === '' ? undefined : this.#budgets.start(resource, lane.number);
-        if (resource !== '' && permit === undefined) continue;
+        if (resource === '' ? this.#isFull(lane) : permit === undefined) continue;
         const entry = ring.take();
         if (entry === undefined) throw new Error('a ring lost count of its entries');
         lane.rings.delete(resource);
         if (ring.size > 0) lane.rings.set(resource, ring);
         this.#waiting.delete(entry.key);
-        this.#running.add(entry.key);
+        this.#running.set(entry.key, entry.work);
         return { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
       }
     }
@@ -162,7 +172,7 @@ export class Queue {
     let next = this.#delayed.peek()?.due;
     for (const lane of this.#lanes) {
       for (const [resource, ring] of lane.rings) {
-        if (ring.size === 0) continue;
+        if (ring.size === 0 || (resource === '' && this.#isFull(lane))) continue;
         const at = resource === '' ? this.#clock.monotonic() : this.#budgets.nextStart(resource, lane.number);
         if (at !== undefined && (next === undefined || at < next)) next = at;
       }
@@ -179,6 +189,16 @@ export class Queue {
       lanes.set(lane.number, size);
     }
     return { lanes, delayed: this.#delayed.size, running: this.#running.size };
+  }
+
+  /** What runs is little, so counting it is cheap. */
+  #isFull({ number }: Lane): boolean {
+    const most = this.#atOnce(number);
+    if (this.#running.size < most) return false;
+    let running = 0;
+    for (const { lane, resource } of this.#running.values())
+      if (lane === number && resource === undefined) running += 1;
+    return running >= most;
   }
 
   #ripen(): void {

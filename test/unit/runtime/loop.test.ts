@@ -32,7 +32,12 @@ function start(decide: Decide, apply: Apply = () => {}, options: Partial<LoopOpt
   const clock = new VirtualClock();
   const log: string[] = [];
   const errors: unknown[] = [];
-  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond: 100, parallel: 16 }) });
+  const budgets = new Budgets({
+    clock,
+    random: () => 0.5,
+    rateOf: () => ({ perSecond: 100, parallel: 16 }),
+    leaves: () => 0,
+  });
   const loop = new Loop({
     clock,
     random: () => 0.999999,

@@ -3,15 +3,19 @@ import fc from 'fast-check';
 import { instant } from '#src/clock.ts';
 import type { Work } from '#src/decision.ts';
 import { OperatorError } from '#src/errors.ts';
+import { leaves } from '#src/domain/lanes.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Heap } from '#src/runtime/heap.ts';
 import { Queue } from '#src/runtime/queue.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
-function setUp(perSecond = 1000): { clock: VirtualClock; queue: Queue; budgets: Budgets } {
+function setUp(
+  perSecond = 1000,
+  atOnce?: (lane: number) => number,
+): { clock: VirtualClock; queue: Queue; budgets: Budgets } {
   const clock = new VirtualClock();
-  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond, parallel: 1000 }) });
-  return { clock, budgets, queue: new Queue({ clock, budgets }) };
+  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond, parallel: 1000 }), leaves });
+  return { clock, budgets, queue: new Queue({ clock, budgets, atOnce }) };
 }
 
 const work = (lane: number, by = 0, group = 'ns', resource?: string): Work => ({
@@ -49,6 +53,18 @@ test('groups of a lane take turns: a namespace with a thousand keys does not hol
   t.is(order.length, 1001);
   t.true(order.indexOf('small') <= 1);
   t.deepEqual(order.filter((k) => k !== 'small').slice(0, 3), ['big-0', 'big-1', 'big-2']);
+});
+
+test('of what spends no budget a lane has no more at once than it may have; all others go on', (t) => {
+  const { queue } = setUp(1000, (lane) => (lane === 4 ? 2 : 10));
+  for (let i = 0; i < 5; i += 1) queue.put(`routine-${i}`, work(4, i));
+  t.deepEqual([queue.take()?.key, queue.take()?.key, queue.take()], ['routine-0', 'routine-1', undefined]);
+  t.is(queue.nextAt(), undefined);
+  queue.put('pod', work(2));
+  queue.put('rotation', work(4, 0, 'ns', 'a/clients'));
+  t.deepEqual([queue.take()?.key, queue.take()?.key], ['pod', 'rotation']);
+  queue.done('routine-1');
+  t.is(queue.take()?.key, 'routine-2');
 });
 
 test('what has no budget keeps its place while others go on', async (t) => {
