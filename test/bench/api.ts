@@ -116,3 +116,15 @@ export function expectStatus(what: string, { status, text }: Answer, ...expected
   if (!expected.includes(status)) throw new Error(`${what}: ${status} ${text.slice(0, 500)}`);
   return text;
 }
+
+/**
+ * Requests of service accounts other than the control plane's so far, by the API server's own count of what its flow schema let through
+ * (priority and fairness); watches count once.
+ */
+export async function apiCallsOf(admin: Api): Promise<number> {
+  const text = expectStatus('metrics', await admin.send('GET', '/metrics'), 200);
+  const lines = text.matchAll(
+    /^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="service-accounts",[^}]*\} (\S+)/gm,
+  );
+  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+}

@@ -23,6 +23,8 @@ const smokes: readonly (readonly [name: string, runs: number, ...args: string[]]
   ['latency', 2, '--runs=1', '--size=4'],
   ['admission', 4, '--runs=1', '--size=16'],
   ['revocation', 2, '--runs=1', '--size=4'],
+  ['size', 1, '--size=10', '--minutes=0.05'],
+  ['rotation', 1, '--size=2'],
   ['soak', 1, '--minutes=0.2'],
 ];
 

@@ -19,6 +19,8 @@ export interface BenchOptions {
   /** For floor and operator alike: how many pods are served at once. */
   readonly parallel: number;
   readonly minutes?: number;
+  /** Of what is random; default: another one each time. */
+  readonly seed?: string;
   /** Directory for CPU profiles of the operator. */
   readonly profile?: string;
 }
@@ -36,6 +38,8 @@ export interface Bench {
   readonly name: string;
   /** What it measures, in one line of the help. */
   readonly about: string;
+  /** Its aims are promises and no speeds: one that is missed fails the command. */
+  readonly strict?: boolean;
   run(o: BenchOptions): Promise<BenchResult>;
 }
 
@@ -61,7 +65,7 @@ export function aimsTable(targets: readonly Target[]): string {
     name,
     actual.toFixed(2),
     `${signs[sense]} ${aim}`,
-    met ? 'met' : `missed by ${(Math.abs(actual / aim - 1) * 100).toFixed(0)} %`,
+    met ? 'met' : aim === 0 ? 'missed' : `missed by ${(Math.abs(actual / aim - 1) * 100).toFixed(0)} %`,
   ]);
   return rows.length === 0 ? '' : tableOf([['aim', 'came out', 'wanted', ''], ...rows]);
 }

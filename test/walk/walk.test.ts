@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { type Lab, startLab } from '#test/support/lab.ts';
-import { Random } from './random.ts';
+import { Random } from '#test/support/random.ts';
 import { steps } from './steps.ts';
 import { Walk } from './walk.ts';
 

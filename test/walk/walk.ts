@@ -6,7 +6,7 @@ import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts
 import type { Lab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { entitlement } from './entitlement.ts';
-import type { Random } from './random.ts';
+import type { Random } from '#test/support/random.ts';
 import { beginning, steps } from './steps.ts';
 
 interface PodName {
