@@ -5,6 +5,15 @@ import { type Instant, earliest, instant, parseHttpDate, second } from '../clock
 /** What an issuer depends on that can expire. */
 export type Expiring = 'RegistrationToken' | 'ManagementToken' | 'CaBundle' | 'TlsCertificate';
 
+/** `read`, but not again while the text stays the same: every look at a pool asks. */
+export function remembering<T>(read: (text: string | undefined) => T): (text: string | undefined) => T {
+  let last: { readonly text: string | undefined; readonly value: T } | undefined;
+  return (text) => {
+    if (last === undefined || last.text !== text) last = { text, value: read(text) };
+    return last.value;
+  };
+}
+
 const blocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** When the first certificate of a PEM bundle expires; `undefined` where it holds none that can be read. */

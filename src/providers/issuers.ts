@@ -1,6 +1,6 @@
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import type { Redacted } from '../redacted.ts';
-import { type Expiring, bundleExpiry, tokenExpiry } from './expiry.ts';
+import { type Expiring, bundleExpiry, remembering, tokenExpiry } from './expiry.ts';
 import { Http } from './http.ts';
 import { capabilitiesOf, type OidcAdapter, oidcAdapter, type OidcIssuer } from './oidc/adapter.ts';
 import { chooseAlgorithm, generateKey, type GeneratedKey } from './oidc/authentication.ts';
@@ -42,6 +42,11 @@ export interface IssuersOptions {
 export class Issuer {
   readonly url: string;
   readonly #shared: OidcIssuer;
+  readonly #read = {
+    registrationToken: remembering(tokenExpiry),
+    managementToken: remembering(tokenExpiry),
+    caBundle: remembering(bundleExpiry),
+  };
   #settings: IssuerSettings;
 
   constructor(settings: IssuerSettings, profile: Profile, o: IssuersOptions) {
@@ -118,9 +123,9 @@ export class Issuer {
   expiries(): readonly (readonly [Expiring, Instant])[] {
     const { registrationToken, managementToken, caBundle } = this.#settings;
     const all: readonly (readonly [Expiring, Instant | undefined])[] = [
-      ['RegistrationToken', tokenExpiry(registrationToken?.()?.reveal())],
-      ['ManagementToken', tokenExpiry(managementToken?.()?.reveal())],
-      ['CaBundle', bundleExpiry(caBundle?.())],
+      ['RegistrationToken', this.#read.registrationToken(registrationToken?.()?.reveal())],
+      ['ManagementToken', this.#read.managementToken(managementToken?.()?.reveal())],
+      ['CaBundle', this.#read.caBundle(caBundle?.())],
       ['TlsCertificate', this.#shared.http.certificateExpiry],
     ];
     return all.flatMap(([what, at]) => (at === undefined ? [] : [[what, at] as const]));
