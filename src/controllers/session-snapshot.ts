@@ -3,7 +3,7 @@ import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, type Milliseconds, instant, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { sha256 } from '../digest.ts';
-import type { Access, Guard } from '../domain/access/access.ts';
+import type { Access, Guard, Stop } from '../domain/access/access.ts';
 import { type StopSources, stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
@@ -93,7 +93,9 @@ export function snapshotSession(
   const pool = poolName === undefined ? ({ is: identity.is } as Known<IdentityPool>) : memory.pool(poolName);
   const requester = record?.requester ?? (pod.is === 'Seen' ? pod.value.requester : undefined);
   const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
-  const stop = stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace));
+  const stop =
+    stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace)) ??
+    stopOfBefore(memory, record, poolName);
   const delivered = sources.delivered.get(key);
   const limit = record === undefined && identity.is === 'Seen' ? sources.limitOf(identity.value, podUid) : undefined;
   const lag = sources.deliveryLag();
@@ -156,6 +158,17 @@ export function stopSources(
   };
 }
 
+/** The identity names another pool by now, and until that one mints the token is from the pool before. */
+function stopOfBefore(
+  memory: Memory,
+  record: SessionRecord | undefined,
+  poolName: string | undefined,
+): Stop | undefined {
+  return record === undefined || record.pool.name === poolName
+    ? undefined
+    : stopOf(poolStopSources(memory, memory.pool(record.pool.name)));
+}
+
 export function poolStopSources(memory: Memory, pool: Known<IdentityPool>): StopSources {
   const configMap = memory.emergencyStop();
   return { ...(pool.is === 'Seen' ? { pool: pool.value } : {}), ...(configMap === undefined ? {} : { configMap }) };
@@ -189,6 +202,10 @@ function clientFacts(
   const proof = access.is === 'Seen' && access.value.is === 'Granted' ? record?.proofs[access.value.hash] : undefined;
   const current = currentOf(record);
   const outage = sources.outage(issuer);
+  const revokeBefore = latest(
+    session === undefined ? undefined : sources.memory.clients.get(session.client)?.record?.revokeBefore,
+    session?.pool.name === pool.value.metadata.name ? record?.revokeBefore : undefined,
+  );
   return {
     is: 'Seen',
     value: {
@@ -196,13 +213,19 @@ function clientFacts(
       issuer,
       ...(current === undefined ? trouble(sources, pool.value, target?.recordName) : { current }),
       revocation: sources.capabilities(issuer)?.revocation ?? 'IntrospectionOnly',
-      ...(record?.revokeBefore === undefined ? {} : { revokeBefore: instant(record.revokeBefore) }),
+      ...(revokeBefore === undefined ? {} : { revokeBefore }),
       ...(proof?.outcome === 'Refused' && proof.lasting === true
         ? { refusal: { reason: proof.reason ?? 'ScopeRefused', message: proof.message ?? '' } }
         : {}),
       ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
     },
   };
+}
+
+/** A request to revoke is about the tokens of the client that it was asked of, and about every token of its pool. */
+function latest(...moments: readonly (Instant | undefined)[]): Instant | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : instant(Math.max(...known));
 }
 
 /** The client that minted, where no identity says any more which one it should be: it mints nothing, but what is asked of it holds. */

@@ -1,0 +1,65 @@
+import test from 'ava';
+import { minute, plus } from '#src/clock.ts';
+import { Memory } from '#src/controllers/memory.ts';
+import { type SessionSources, sessionKey, snapshotSession } from '#src/controllers/session-snapshot.ts';
+import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import { buildClientRecord, buildGranted, buildPod, buildSessionRecord } from '#test/support/builders.ts';
+import { identity, pool, seen } from '../domain/access/objects.ts';
+
+const kept = (name: string): { uid: string; resourceVersion: string } => ({ uid: name, resourceVersion: '1' });
+const pod = buildPod();
+const record = buildSessionRecord({ client: 'client-before', pool: { name: 'before', uid: 'before' } });
+const requested = plus(record.since, minute);
+
+/** A session whose token is from the pool `before`, while its CiIdentity names `ci-bots` by now. */
+function moved(o: {
+  readonly stopped?: 'before' | 'ci-bots';
+  readonly revoked?: 'client-before' | 'client-now';
+}): SessionSnapshot | undefined {
+  const memory = new Memory('ci-identity-system');
+  for (const name of ['before', 'ci-bots'])
+    memory.pools.put(name, { ...kept(name), ...pool({ suspend: o.stopped === name }, { name, uid: name }) });
+  for (const name of ['client-before', 'client-now']) {
+    const asked = o.revoked === name ? { revokeBefore: requested } : {};
+    memory.clients.put(name, { ...kept(name), name, record: buildClientRecord(asked) });
+  }
+  memory.clients.replaceAll([...memory.clients.entries()]);
+  memory.sessions.put('session', { ...kept('session'), name: 'session', record });
+  memory.sessions.replaceAll([...memory.sessions.entries()]);
+  const { name, uid } = record.identity;
+  const one = identity({}, { namespace: record.pod.namespace, name, uid });
+  memory.identities.put(`${record.pod.namespace}/${name}`, { ...kept(uid), ...one });
+  const sources = {
+    memory,
+    access: { of: () => seen(buildGranted()) },
+    reviews: { known: () => seen(true) },
+    targets: { serving: () => ({ recordName: 'client-now' }) },
+    existing: () => undefined,
+    delivered: new Map(),
+    brakes: { of: () => undefined },
+    guard: () => ({ is: 'Unknown' }),
+    capabilities: () => undefined,
+    deliveryLag: () => minute,
+    now: () => record.since,
+    epoch: () => 1,
+    clientFailure: () => undefined,
+    outage: () => undefined,
+    limitOf: () => undefined,
+    seenSince: () => record.since,
+  } as unknown as SessionSources;
+  const key = sessionKey({ namespace: record.pod.namespace, pod: pod.name, podUid: record.pod.uid, identity: name });
+  return snapshotSession(sources, key, undefined);
+}
+
+test('a stop of the pool that minted ends the token, whichever pool the identity names by now', (t) => {
+  t.is(moved({})?.stop, undefined);
+  for (const stopped of ['before', 'ci-bots'] as const)
+    t.deepEqual(moved({ stopped })?.stop?.sources, [`IdentityPool ${stopped} (spec.suspend)`]);
+});
+
+test('a request to revoke reaches the tokens of the client that it is about, and no others', (t) => {
+  const requestOf = (snapshot: SessionSnapshot | undefined): unknown =>
+    snapshot?.client.is === 'Seen' ? snapshot.client.value.revokeBefore : 'unknown';
+  t.is(requestOf(moved({ revoked: 'client-before' })), requested);
+  t.is(requestOf(moved({ revoked: 'client-now' })), undefined);
+});
