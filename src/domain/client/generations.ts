@@ -106,12 +106,6 @@ export function metadataDigest(desired: Desired): string {
   return sha256(name, JSON.stringify(scopes), JSON.stringify(audiences), String(maxTokenLifetime));
 }
 
-/** The request ids of the objects that were not carried out yet. */
-export function openRequests(record: ClientRecord | undefined, desired: Desired): readonly string[] {
-  const asked = [desired.rotateRequest, desired.revokeRequest].filter((id) => id !== undefined);
-  return [...new Set(asked)].filter((id) => record?.handled.includes(id) !== true);
-}
-
 export function removedLately(of: Generation, within: number, now: Instant): boolean {
   return of.removedAt !== undefined && now < of.removedAt + within;
 }

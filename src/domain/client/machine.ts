@@ -30,7 +30,7 @@ export interface Desired {
   readonly overlap: Milliseconds;
   readonly allowSubjectChange: boolean;
   readonly deletionPolicy: 'Delete' | 'Retain';
-  /** Every request id that is on the objects now, done or not: as long as it stands there its being done is remembered. */
+  /** The mark of every request that is on the objects now, done or not: as long as it stands there its being done is remembered. */
   readonly asked?: readonly string[];
   /** The next of them that is to be carried out, if any is. */
   readonly rotateRequest?: string;

@@ -93,7 +93,7 @@ export interface ClientRecord {
   readonly observed?: ClientObservation;
   /** By ask hash; at most 256. */
   readonly proofs: Readonly<Record<string, Proof>>;
-  /** Request ids (`rotation.request`, `revokeRequest`) that were carried out; the last few. */
+  /** Requests (`rotation.request`, `revokeRequest`) that were carried out, each as its `requestMark`; the last few. */
   readonly handled: readonly string[];
   /** Tokens minted before this are no longer allowed. */
   readonly revokeBefore?: Instant;

@@ -2,9 +2,10 @@
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, inWork, isForeign, openRequests, siblings } from './generations.ts';
+import { currentOf, inState, inWork, isForeign, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
+import { type ClientRequest, openRequests } from './requests.ts';
 import { isDrained, isSeenLately, planAgainAt } from './schedule.ts';
 import {
   act,
@@ -113,7 +114,7 @@ function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
   const desired = desiredOf(s);
   if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;
-  const request = openRequests(record, desired).find((id) => id === desired.revokeRequest);
+  const request = openRequests(record, desired).find(({ kind }) => kind !== 'Rotate');
   return request === undefined ? continueEmergency(s, now, record) : beginEmergency(s, now, record, request, desired);
 }
 
@@ -121,22 +122,22 @@ function beginEmergency(
   s: ClientSnapshot,
   now: Instant,
   record: ClientRecord,
-  request: string,
-  { rotateRequest, asked }: Desired,
+  request: ClientRequest,
+  { asked }: Desired,
 ): Step | undefined {
-  const rotate = request === rotateRequest;
+  const rotate = request.kind === 'Emergency';
   // What an administrator put into the Secret of his client may be the very credential to rotate to.
   if (rotate && s.existing?.is === 'Unknown') return undefined;
-  const revoking = { id: request, since: now };
+  const revoking = { id: request.id, since: now };
   const onItsWay = inWork(record);
   if (rotate && onItsWay !== undefined) {
-    const next = handled(record, [request], asked, { emergency: onItsWay.n, revoking });
+    const next = handled(record, request, asked, { emergency: onItsWay.n, revoking });
     return write(s, now, 'RevokeRequested', next, lanes.Stop);
   }
   const variant = rotate ? variantNow(s, 'Emergency') : undefined;
   if (variant === undefined) {
     const reason = rotate ? 'RotationUnsupported' : 'RevokeRequested';
-    const next = handled(record, [request], asked, { revokeBefore: now, revoking });
+    const next = handled(record, request, asked, { revokeBefore: now, revoking });
     return write(s, now, reason, next, lanes.Stop);
   }
   const old = inState(record, 'Draining', 'Retiring').length;

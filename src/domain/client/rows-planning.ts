@@ -3,9 +3,10 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
-import { currentOf, openRequests } from './generations.ts';
+import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
+import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, expiringSoonAt, planAgainAt, turnAt } from './schedule.ts';
 import { desiredOf, gaveWay, isAtRest, plan, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
@@ -45,7 +46,7 @@ const triggers: readonly Trigger[] = [
     name: 'asked',
     reason: 'RotationRequested',
     waits: 'AtOnce',
-    holds: (_, desired, s) => openRequests(s.record, desired).some((id) => id === desired.rotateRequest),
+    holds: (_, desired, s) => openRequests(s.record, desired).some(({ kind }) => kind !== 'Revoke'),
   },
   {
     name: 'due',

@@ -5,9 +5,10 @@ import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
-import { generation, highestGeneration, inState, isForeign, isLive, openRequests } from './generations.ts';
+import { generation, highestGeneration, inState, isForeign, isLive } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
+import { openRequests } from './requests.ts';
 import { staleAt } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
@@ -103,11 +104,10 @@ function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, o
 /** A secret that was lost with its answer: only a new registration helps, and a rotation request is the word of a person for it. */
 function waitForPerson(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
   const desired = desiredOf(s);
-  const asked = desired?.rotateRequest;
-  if (desired !== undefined && asked !== undefined && openRequests(record, desired).includes(asked)) {
-    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), [asked], desired.asked));
-  }
   if (desired === undefined) return write(s, now, 'Deregistering', withoutIntent(record, true));
+  const asked = openRequests(record, desired).find(({ kind }) => kind !== 'Revoke');
+  if (asked !== undefined)
+    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), asked, desired.asked));
   return wait(s, now, 'CredentialUnverified');
 }
 

@@ -6,10 +6,11 @@ import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { currentOf, inWork, highestGeneration, isForeign, isGone, openRequests, siblings } from './generations.ts';
+import { currentOf, inWork, highestGeneration, isForeign, isGone, siblings } from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
+import { openRequests, requestMark } from './requests.ts';
 import { nextLook } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
@@ -78,7 +79,7 @@ export function plan(
   lane: Lane = lanes.Routine,
 ): Step {
   const desired = desiredOf(s);
-  const handles = desired === undefined ? [] : openRequests(s.record, desired);
+  const handles = desired === undefined ? [] : openRequests(s.record, desired).map(requestMark);
   return act(s, now, reason, { type: 'Plan', generation: highestGeneration(s.record) + 1, variant, handles }, lane);
 }
 

@@ -3,6 +3,7 @@ import { annotations } from '../../api/names.ts';
 import { day, hour, minute, parseDuration } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Desired } from './machine.ts';
+import { isHandled, requestMark } from './requests.ts';
 
 /** Which OAuth client: the pool's one, or the one of a namespace or identity (`client.per`). */
 export interface ClientTarget {
@@ -60,8 +61,7 @@ export function desiredOf(
     ...(ownerSuffix === undefined ? [] : [sha256(ownerSuffix).slice(0, 8)]),
   ].join('-');
   const place = [target.namespace, target.identity?.name].filter((part) => part !== undefined).join('/');
-  const rotate = requestOf(spec.rotation?.request, pool.metadata.annotations?.[annotations.rotate], handled);
-  const revoke = requestOf(spec.revokeRequest, pool.metadata.annotations?.[annotations.revoke], handled);
+  const { rotate, revoke } = requestsOf(pool, handled);
   return {
     issuer: spec.provider.issuer,
     ...target,
@@ -84,25 +84,38 @@ export function desiredOf(
   };
 }
 
-function askedOf({ metadata, spec }: IdentityPool): readonly string[] {
+/** Ids on the objects. An empty one asks for nothing. */
+function idsOf({ metadata, spec }: IdentityPool): Readonly<Record<'rotate' | 'revoke', readonly string[]>> {
   const { rotate, revoke } = annotations;
-  const ids = [
-    spec.rotation?.request,
-    metadata.annotations?.[rotate],
-    spec.revokeRequest,
-    metadata.annotations?.[revoke],
-  ];
-  return [...new Set(ids.filter((id) => id !== undefined))];
+  const given = (...ids: readonly (string | undefined)[]): readonly string[] =>
+    ids.flatMap((id) => (id === undefined || id === '' ? [] : [id]));
+  return {
+    rotate: given(spec.rotation?.request, metadata.annotations?.[rotate]),
+    revoke: given(spec.revokeRequest, metadata.annotations?.[revoke]),
+  };
 }
 
-/** Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. */
-function requestOf(
-  field: string | undefined,
-  annotation: string | undefined,
+function askedOf(pool: IdentityPool): readonly string[] {
+  const { rotate, revoke } = idsOf(pool);
+  const kinds = ['Emergency', 'Rotate', 'Revoke'] as const;
+  return [...new Set([...rotate, ...revoke])].flatMap((id) => kinds.map((kind) => requestMark({ kind, id })));
+}
+
+/**
+ * Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. What both
+ * kinds ask for comes first.
+ */
+function requestsOf(
+  pool: IdentityPool,
   handled: readonly string[],
-): string | undefined {
-  const asked = [field, annotation].filter((id) => id !== undefined);
-  return asked.find((id) => !handled.includes(id)) ?? asked[0];
+): { readonly rotate?: string; readonly revoke?: string } {
+  const ids = idsOf(pool);
+  const both = ids.rotate.find((id) => ids.revoke.includes(id) && !handled.includes(id));
+  const next = (kind: 'Rotate' | 'Revoke', of: readonly string[]): string | undefined =>
+    both ?? of.find((id) => !isHandled(handled, { kind, id })) ?? of[0];
+  const rotate = next('Rotate', ids.rotate);
+  const revoke = next('Revoke', ids.revoke);
+  return { ...(rotate === undefined ? {} : { rotate }), ...(revoke === undefined ? {} : { revoke }) };
 }
 
 export function rotateEvery(pool: IdentityPool): number {

@@ -11,6 +11,7 @@ import { currentOf, generation, isForeign, managementOf } from './generations.ts
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
+import { type ClientRequest, requestMark } from './requests.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -243,14 +244,14 @@ export function notRemoved(record: ClientRecord, n: number, now: Instant, pause:
   });
 }
 
-/** These requests need nothing more, or `changes` is what they asked for. `asked`: every id on the objects. */
+/** The request needs nothing more, or `changes` is what it asked for. `asked`: the marks of every id on the objects. */
 export function handled(
   record: ClientRecord,
-  requests: readonly string[],
+  request: ClientRequest,
   asked: readonly string[] | undefined,
   changes: Pick<ClientRecord, 'revokeBefore' | 'emergency' | 'revoking'> = {},
 ): ClientRecord {
-  return checked({ ...record, ...changes, handled: withHandled(record.handled, requests, asked) });
+  return checked({ ...record, ...changes, handled: withHandled(record.handled, [requestMark(request)], asked) });
 }
 
 /** The request to revoke is carried out: nothing is left of what it was about. */

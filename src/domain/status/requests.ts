@@ -3,6 +3,7 @@ import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1
 import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
+import { idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { rotationInWords, tookInWords, unsupportedInWords } from './rotation.ts';
@@ -47,7 +48,7 @@ function brought(
   const { message: _, ...rest } = request;
   const wanted = clients.filter((client) => client.wanted);
   const isHandled = (record: ClientRecord | undefined): boolean =>
-    record?.handled.some((id) => shown(id) === request.id) ?? false;
+    record?.handled.some((mark) => shown(idOfMark(request.kind, mark)) === request.id) ?? false;
   if (wanted.length > 0 && wanted.every(({ record }) => isHandled(record) && isDone(record, request.kind))) {
     const at = parseRfc3339(request.at) ?? now;
     return { ...rest, outcome: 'Done', doneAt: toRfc3339(now), message: doneInWords(request.kind, wanted, at, now) };

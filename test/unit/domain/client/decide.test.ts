@@ -469,6 +469,27 @@ const cases: readonly Case[] = [
   },
   {
     row: 'emergency',
+    title: 'an id that only rotated so far: what it revokes now is not done yet',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({ generations: [g()], handled: ['Rotate e1'] }),
+    }),
+    action: { type: 'Plan', generation: 2, handles: ['e1'] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'an id that only rotated so far and is asked for no more: it revokes',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1' }),
+      record: record({ generations: [g()], handled: ['Rotate e1'] }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
     title: 'cannot rotate: revoke at least',
     s: snapshot({ ...able({ variants: [] }), ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }) }),
     action: { type: 'Record' },
@@ -590,7 +611,7 @@ const cases: readonly Case[] = [
     row: 'first',
     title: 'requests that are there already count as done',
     s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1' }) },
-    action: { type: 'Plan', handles: ['r1', 'v1'] },
+    action: { type: 'Plan', handles: ['Rotate r1', 'Revoke v1'] },
   },
   {
     row: 'first',
@@ -602,7 +623,7 @@ const cases: readonly Case[] = [
     row: 'asked',
     title: 'a new request rotates now',
     s: snapshot({ window: closed, ...wanting({ rotateRequest: 'r1' }) }),
-    action: { type: 'Plan', generation: 2, variant: 'TwoKeys', handles: ['r1'] },
+    action: { type: 'Plan', generation: 2, variant: 'TwoKeys', handles: ['Rotate r1'] },
     lane: lanes.Routine,
   },
   {
@@ -1269,7 +1290,13 @@ const cases: readonly Case[] = [
   {
     row: 'settled',
     title: 'a request that stands in Git for years is not carried out again',
-    s: snapshot({ ...wanting({ rotateRequest: 'r1' }), record: record({ handled: ['r1', 'r2'] }) }),
+    s: snapshot({ ...wanting({ rotateRequest: 'r1' }), record: record({ handled: ['Rotate r1', 'r2'] }) }),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'settled',
+    title: 'what an emergency did counts for each of its requests alone',
+    s: snapshot({ ...wanting({ rotateRequest: 'r1' }), record: record({ handled: ['r1'] }) }),
     reason: 'CredentialCurrent',
   },
   {

@@ -48,3 +48,32 @@ test('delivery Secrets: the first dot ends the identity, so two pairs never shar
     }),
   );
 });
+
+for (const [what, handled, annotations, expected] of [
+  ['the field alone', [], {}, ['git', undefined]],
+  ['an annotation that the field in Git does not hide', ['Rotate git'], { rotate: 'INC-1' }, ['INC-1', undefined]],
+  ['an empty annotation asks for nothing', ['Rotate git'], { rotate: '', revoke: '' }, ['git', undefined]],
+  ['an emergency', ['Rotate git'], { rotate: 'INC-1', revoke: 'INC-1' }, ['INC-1', 'INC-1']],
+  [
+    'an emergency after a rotation with its id',
+    ['Rotate git', 'Rotate INC-1'],
+    { rotate: 'INC-1', revoke: 'INC-1' },
+    ['INC-1', 'INC-1'],
+  ],
+  [
+    'an emergency that was carried out',
+    ['Rotate git', 'INC-1'],
+    { rotate: 'INC-1', revoke: 'INC-1' },
+    ['git', 'INC-1'],
+  ],
+] as const) {
+  test(`what is to be carried out next: ${what}`, (t) => {
+    const given = Object.entries(annotations).map(([kind, id]) => [`ci-identity.dev/${kind}`, id]);
+    const asked = pool({ rotation: { request: 'git' } }, { annotations: Object.fromEntries(given) });
+    const target = targetOf(asked, undefined);
+    t.truthy(target);
+    const desired = target && desiredOf(asked, target, installation, handled);
+    t.deepEqual([desired?.rotateRequest, desired?.revokeRequest], [...expected]);
+    for (const id of handled) t.true(desired?.asked?.includes(id));
+  });
+}

@@ -409,6 +409,19 @@ for (const [what, partial, outcome] of [
   });
 }
 
+test('a request to revoke is not done because a rotation with the same id is', (t) => {
+  const annotations = { 'ci-identity.dev/rotate': 'INC-1', 'ci-identity.dev/revoke': 'INC-1' };
+  const asked = pool({}, { finalizers, annotations });
+  const clients = [client({ record: record({ handled: ['Rotate INC-1'] }) })];
+  t.deepEqual(
+    poolStatus(poolFacts({ pool: asked, clients }), now).requests?.map(({ kind, outcome }) => [kind, outcome]),
+    [
+      ['Rotate', 'Done'],
+      ['Revoke', 'InProgress'],
+    ],
+  );
+});
+
 test('a request to revoke is done when nothing from before it is left', (t) => {
   const asked = pool({ revokeRequest: 'INC-1' }, { finalizers });
   const of = (partial: Parameters<typeof record>[0]): string | undefined =>

@@ -1,0 +1,33 @@
+/** What people ask for with an id: a rotation, a revocation, or with one id for both an emergency. */
+import type { Desired } from './machine.ts';
+import type { ClientRecord } from './record.ts';
+
+export interface ClientRequest {
+  readonly kind: 'Rotate' | 'Revoke' | 'Emergency';
+  readonly id: string;
+}
+
+/** How a record remembers that the request was carried out. That of an emergency is the id alone, and counts for every kind. */
+export function requestMark({ kind, id }: ClientRequest): string {
+  return kind === 'Emergency' ? id : `${kind} ${id}`;
+}
+
+/** The way back, for one kind; a mark of another kind comes back as it is. */
+export function idOfMark(kind: ClientRequest['kind'], mark: string): string {
+  return mark.startsWith(`${kind} `) ? mark.slice(kind.length + 1) : mark;
+}
+
+export function isHandled(handled: readonly string[], request: ClientRequest): boolean {
+  return handled.includes(request.id) || handled.includes(requestMark(request));
+}
+
+/** What the objects ask for and the record does not have yet. Who rotated with an id and then revokes with it asks for an emergency. */
+export function openRequests(
+  record: ClientRecord | undefined,
+  { rotateRequest: rotate, revokeRequest: revoke }: Pick<Desired, 'rotateRequest' | 'revokeRequest'>,
+): readonly ClientRequest[] {
+  const asked: ClientRequest[] = [];
+  if (rotate !== undefined) asked.push({ kind: rotate === revoke ? 'Emergency' : 'Rotate', id: rotate });
+  if (revoke !== undefined && revoke !== rotate) asked.push({ kind: 'Revoke', id: revoke });
+  return asked.filter((one) => !isHandled(record?.handled ?? [], one));
+}
