@@ -123,12 +123,12 @@ async function explainPod(
   if (raw === undefined) throw new CommandError(`namespace ${cluster.namespace} has no pod ${name}`);
   const pod = trimPod(raw);
   const concerned = identities.filter(
-    (one) => Object.hasOwn(pod.claims, one.metadata.name) || selectsPod(one, pod.labels),
+    (one) => Object.hasOwn(pod.claims, one.metadata.name) || selectsPod(one, pod.labels, pod.containers),
   );
   const gone = Object.keys(pod.claims).filter((claim) => !identities.some(({ metadata }) => metadata.name === claim));
   if (concerned.length === 0) {
     throw new CommandError(
-      `pod ${cluster.namespace}/${name} has no identity: ${gone.length > 0 ? `CiIdentity ${gone.join(', ')}, which it was given, was deleted` : 'no CiIdentity of its namespace selects its labels; see spec.agents.podSelector'}`,
+      `pod ${cluster.namespace}/${name} has no identity: ${gone.length > 0 ? `CiIdentity ${gone.join(', ')}, which it was given, was deleted` : 'no CiIdentity of its namespace selects it; see spec.agents.podSelector and spec.delivery.containers'}`,
     );
   }
   return Promise.all(

@@ -72,6 +72,8 @@ test('explain: without the right to read policies, the status; without a status,
   t.deepEqual(outcomes({ scope: 'artifacts:publish' }), ['Granted artifacts:publish Authorized']);
   t.deepEqual(outcomes({ scope: 'deploy:production' }), ['Denied deploy:production NoRule']);
   t.deepEqual(outcomes({ scope: 'x' }, identity()), ['Denied x NotSynced']);
+  const edited = { ...one, metadata: { ...one.metadata, generation: 2 } };
+  t.deepEqual(outcomes({ scope: 'artifacts:publish' }, edited), ['Denied artifacts:publish NotSynced']);
 });
 
 test('explain: a stop of everything, of which only the status tells', (t) => {
