@@ -103,7 +103,7 @@ function waitingFor(s: ClientSnapshot, record: ClientRecord): Step['reason'] {
   return isUnmanageable(s, record) ? 'RegistrationAccessTokenLost' : 'Deregistering';
 }
 
-/** A `revokeRequest`, and with the same id in `rotation.request` a rotation that does not wait; both go on while stopped. */
+/** The same id in `revokeRequest` and `rotation.request`: a rotation that does not wait, also while stopped. And the end of each revocation. */
 const emergency: ClientRow = {
   name: 'emergency',
   when: (s, now) => emergencyStep(s, now) !== undefined,
@@ -114,7 +114,7 @@ function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
   const desired = desiredOf(s);
   if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;
-  const request = openRequests(record, desired).find(({ kind }) => kind !== 'Rotate');
+  const request = openRequests(record, desired).find(({ kind }) => kind === 'Emergency');
   return request === undefined ? continueEmergency(s, now, record) : beginEmergency(s, now, record, request, desired);
 }
 
@@ -125,20 +125,18 @@ function beginEmergency(
   request: ClientRequest,
   { asked }: Desired,
 ): Step | undefined {
-  const rotate = request.kind === 'Emergency';
   // What an administrator put into the Secret of his client may be the very credential to rotate to.
-  if (rotate && s.existing?.is === 'Unknown') return undefined;
+  if (s.existing?.is === 'Unknown') return undefined;
   const revoking = { id: request.id, since: now };
   const onItsWay = inWork(record);
-  if (rotate && onItsWay !== undefined) {
+  if (onItsWay !== undefined) {
     const next = handled(record, request, asked, { emergency: onItsWay.n, revoking });
     return write(s, now, 'RevokeRequested', next, lanes.Stop);
   }
-  const variant = rotate ? variantNow(s, 'Emergency') : undefined;
+  const variant = variantNow(s, 'Emergency');
   if (variant === undefined) {
-    const reason = rotate ? 'RotationUnsupported' : 'RevokeRequested';
     const next = handled(record, request, asked, { revokeBefore: now, revoking });
-    return write(s, now, reason, next, lanes.Stop);
+    return write(s, now, 'RotationUnsupported', next, lanes.Stop);
   }
   const old = inState(record, 'Draining', 'Retiring').length;
   return old > 1 ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);

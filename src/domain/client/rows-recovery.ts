@@ -8,7 +8,7 @@ import { isUnmanaged, managementHandedIn } from './management.ts';
 import { generation, highestGeneration, inState, isForeign, isLive } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
-import { openRequests } from './requests.ts';
+import { type ClientRequest, openRequests } from './requests.ts';
 import { staleAt } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
@@ -32,6 +32,25 @@ const damaged: ClientRow = {
   when: ({ record, damaged: isDamaged }) => record !== undefined && isDamaged === true,
   then: (s, now) => write(s, now, 'RecordRestored', s.record, lanes.Stop),
 };
+
+/** A `revokeRequest` alone changes nothing at the provider, so it waits for no call whose answer was lost, and for nobody. */
+const revocation: ClientRow = {
+  name: 'revocation',
+  when: (s) => askedToRevoke(s) !== undefined,
+  then: (s, now) => {
+    const { record } = s;
+    const asked = askedToRevoke(s);
+    if (record === undefined || asked === undefined) return wait(s, now, 'RevokeRequested');
+    const changes = { revokeBefore: now, revoking: { id: asked.id, since: now } };
+    return write(s, now, 'RevokeRequested', handled(record, asked, desiredOf(s)?.asked, changes), lanes.Stop);
+  },
+};
+
+function askedToRevoke(s: ClientSnapshot): ClientRequest | undefined {
+  const desired = desiredOf(s);
+  if (s.record === undefined || desired === undefined || s.record.generations.length === 0) return undefined;
+  return openRequests(s.record, desired).find(({ kind }) => kind === 'Revoke');
+}
 
 /** The cluster was restored from a backup: the provider is ahead of us. Nothing is changed there, what works goes on working. */
 const restored: ClientRow = {
@@ -101,13 +120,17 @@ function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, o
     : waitForPerson(s, now, record);
 }
 
-/** A secret that was lost with its answer: only a new registration helps, and a rotation request is the word of a person for it. */
+/**
+ * A secret that was lost with its answer: only a new registration helps, and a rotation request is the word of a person for it. An emergency
+ * wants more than that, and is carried out next.
+ */
 function waitForPerson(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
   const desired = desiredOf(s);
   if (desired === undefined) return write(s, now, 'Deregistering', withoutIntent(record, true));
   const asked = openRequests(record, desired).find(({ kind }) => kind !== 'Revoke');
-  if (asked !== undefined)
-    return write(s, now, 'RotationRequested', handled(withoutIntent(record, true), asked, desired.asked));
+  const without = withoutIntent(record, true);
+  if (asked?.kind === 'Emergency') return write(s, now, 'RevokeRequested', without, lanes.Stop);
+  if (asked !== undefined) return write(s, now, 'RotationRequested', handled(without, asked, desired.asked));
   return wait(s, now, 'CredentialUnverified');
 }
 
@@ -158,6 +181,7 @@ export const recoveryRows: readonly ClientRow[] = [
   lostLease,
   unknown,
   damaged,
+  revocation,
   restored,
   handedInRow,
   openIntent,

@@ -28,6 +28,7 @@ interface Case {
   readonly action?: Partial<Exclude<ClientAction, { type: 'Record' }>> | { readonly type: 'Record' };
   /** After a Record: states of the generations, oldest first; `gone`: the record is deleted. */
   readonly next?: readonly Generation['state'][] | 'gone';
+  readonly stored?: Partial<ClientRecord>;
   readonly lane?: number;
   readonly reason?: Reason;
   readonly recheckAt?: Instant;
@@ -236,6 +237,40 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Record' },
     next: ['Planned'],
+  },
+  {
+    row: 'open-intent',
+    title: 'an emergency says so too, and is not done with it',
+    s: snapshot({
+      record: registering({ generations: secretPlanned }),
+      ...able({ clientIdBy: 'Provider' }),
+      ...wanting({ authentication: 'ClientSecretBasic', rotateRequest: 'e1', revokeRequest: 'e1' }),
+    }),
+    action: { type: 'Record' },
+    stored: { handled: [] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'revocation',
+    title: 'waits for no call whose answer was lost',
+    s: snapshot({
+      record: withGenerations(rotating('Planned'), { intent: { call: 'Update', generation: 2, at: noon } }),
+      ...wanting({ revokeRequest: 'e1' }),
+    }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon, handled: ['Revoke e1'] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'revocation',
+    title: 'nor for a person who has a backup to explain',
+    s: snapshot({
+      record: record({ observed: { is: 'Present', at: noon, drift: [], generation: 7 } }),
+      ...wanting({ revokeRequest: 'e1' }),
+    }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon },
+    lane: lanes.Stop,
   },
   {
     row: 'open-intent',
@@ -453,7 +488,7 @@ const cases: readonly Case[] = [
   },
 
   {
-    row: 'emergency',
+    row: 'revocation',
     title: 'revokeRequest alone',
     s: snapshot(wanting({ revokeRequest: 'e1' })),
     action: { type: 'Record' },
@@ -478,7 +513,7 @@ const cases: readonly Case[] = [
     lane: lanes.Stop,
   },
   {
-    row: 'emergency',
+    row: 'revocation',
     title: 'an id that only rotated so far and is asked for no more: it revokes',
     s: snapshot({
       ...wanting({ revokeRequest: 'e1' }),
@@ -1356,6 +1391,7 @@ for (const c of cases) {
     if (c.reason !== undefined) t.is(decision.reason, c.reason);
     if (c.lane !== undefined) t.is(decision.work?.lane, c.lane);
     if (c.recheckAt !== undefined) t.is(decision.recheckAt, c.recheckAt);
+    if (c.stored !== undefined) t.like(action?.type === 'Record' ? action.next : undefined, c.stored);
     if (c.next === undefined || action?.type !== 'Record') return;
     t.deepEqual(action.next?.generations.map(({ state }) => state) ?? 'gone', c.next);
   });
@@ -1366,6 +1402,7 @@ const expectedRows = [
   'lost-lease',
   'unknown',
   'damaged',
+  'revocation',
   'restored',
   'handed-in',
   'open-intent',
