@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, second, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { isExternal } from './existing.ts';
 import type { ClientRecord, Generation } from './record.ts';
 
 /** What is known when a credential was refused. */
@@ -34,6 +35,9 @@ interface DiagnosisRow {
 /** An assertion of ours lives a minute, and providers allow little beside. */
 const skewMatters: Milliseconds = 30 * second;
 
+/** The operator changes nothing about a client of an administrator, so no request of ours replaces its credential. */
+const newInSecret = 'Put a credential that works into the Secret that spec.client.existing names';
+
 const rows: readonly DiagnosisRow[] = [
   {
     when: ({ call }) => call === 'Register',
@@ -56,7 +60,9 @@ const rows: readonly DiagnosisRow[] = [
     then: ({ generation }, now) => ({
       reason: 'SecretExpired',
       why: `the client secret expired at ${toRfc3339(secretExpiry(generation) ?? now)}`,
-      todo: 'Rotate the credential (annotation ci-identity.dev/rotate), or raise the life of client secrets at the provider',
+      todo: isExternal(generation)
+        ? newInSecret
+        : 'Rotate the credential (annotation ci-identity.dev/rotate), or raise the life of client secrets at the provider',
     }),
   },
   {
@@ -98,6 +104,14 @@ const rows: readonly DiagnosisRow[] = [
       reason: 'AssertionAudienceWrong',
       why: 'it does not accept the audience of our signed assertion',
       todo: 'Compare the issuer URL in the configuration with what the provider calls itself, and the profile with the product',
+    }),
+  },
+  {
+    when: ({ generation }) => isExternal(generation),
+    then: () => ({
+      reason: 'CredentialRefused',
+      why: 'it refuses the credential that was copied from your Secret',
+      todo: `See whether the client is enabled there. ${newInSecret}`,
     }),
   },
   {

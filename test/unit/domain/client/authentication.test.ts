@@ -39,6 +39,13 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
   ['a changed client', { observed: { ...seen, drift: ['jwks', 'scope'] } }, 'ClientDrifted', /\(jwks, scope\)/],
   ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
   ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],
+  ['a copy of a credential', { generation: { ...key, source: 's' } }, 'CredentialRefused', /Secret that spec\.client/],
+  [
+    'a copy of a secret past its end',
+    { generation: { ...secret(plus(now, -minute)), source: 's' } },
+    'SecretExpired',
+    /Secret that spec\.client/,
+  ],
   ['a word that only looks like it', { said: 'client authentication failed' }, 'CredentialRefused', /./],
   ['skew explains more than an audience', { said: 'bad aud', clockOffset: day }, 'ClockSkew', /./],
 ];
