@@ -22,7 +22,7 @@ export type Wake = (machine: (typeof machines)[keyof typeof machines], key: stri
 
 /**
  * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and
- * waking too little is the only mistake.
+ * waking too little is the only mistake. Identities come before what asks about all of them at once: each is judged in its own turn then.
  */
 export class Wiring {
   readonly #memory: Memory;
@@ -80,9 +80,9 @@ export class Wiring {
 
   pool(name: string): void {
     this.#wake(machines.pool, name);
-    for (const target of this.#targets.ofPool(name)) this.#wake(machines.client, target);
     for (const [key] of this.#memory.identities.byIndex(indexes.pool, name)) this.identityAndSessions(key);
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.pool, name)) this.sessionRecord(record);
+    for (const target of this.#targets.ofPool(name)) this.#wake(machines.client, target);
     for (const [policy] of this.#memory.policies.entries()) this.#wake(machines.policy, policy);
   }
 
@@ -101,8 +101,8 @@ export class Wiring {
   }
 
   policy(name: string): void {
-    this.#wake(machines.policy, name);
     for (const [key] of this.#memory.identities.entries()) this.identityAndSessions(key);
+    this.#wake(machines.policy, name);
     this.clients();
   }
 
@@ -211,9 +211,9 @@ export class Wiring {
 
   /** Start, configuration, emergency stop, guard; and now and then, for what changes with time alone or was missed. */
   everything(): void {
+    for (const [key] of this.#memory.identities.entries()) this.#wake(machines.identity, key);
     for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
     for (const [name] of this.#memory.policies.entries()) this.#wake(machines.policy, name);
-    for (const [key] of this.#memory.identities.entries()) this.#wake(machines.identity, key);
     this.clients();
     this.sessions();
   }

@@ -31,8 +31,8 @@ export interface LoopOptions {
   readonly onWork?: (machine: string, row: string, outcome: WorkOutcome, took: Milliseconds) => void;
 }
 
-/** Triage lets others have the event loop after so many keys. */
-const triageTurn = 500;
+/** Triage lets others have the event loop, such as who renews the lease, after so many keys or so long. */
+const triageTurn = { keys: 500, time: 50 } as const;
 /** The row under which a machine's own exception is filed. */
 const thrown = '(thrown)';
 
@@ -135,9 +135,9 @@ export class Loop {
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
-      let looked = 0;
-      for (const id of this.#dirty) {
-        if ((looked += 1) > triageTurn) break;
+      const until = this.#o.clock.monotonic() + triageTurn.time;
+      for (const id of [...this.#dirty].slice(0, triageTurn.keys)) {
+        if (this.#o.clock.monotonic() > until) break;
         this.#dirty.delete(id);
         // A key that runs is looked at when it is through.
         if (!this.#queue.isRunning(id)) this.#triage(id);

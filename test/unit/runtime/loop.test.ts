@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { type Instant, instant, minute, plus, second } from '#src/clock.ts';
+import { type Instant, instant, minute, plus, second, systemClock } from '#src/clock.ts';
 import type { Decision, Work } from '#src/decision.ts';
 import { type ErrorOptions, LostLeaseError, OperatorError } from '#src/errors.ts';
 import { workersFor } from '#src/controllers/pool-providers.ts';
@@ -109,6 +109,29 @@ test('a storm of wakes costs one look per turn', async (t) => {
   for (let i = 0; i < 10_000; i += 1) run.loop.wake('m', 'k');
   await run.loop.idle();
   t.is(looks, 1);
+  await run.end();
+});
+
+test('looks that take long do not keep others from the event loop', async (t) => {
+  let turns = 0;
+  let isOver = false;
+  const others = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(others);
+  };
+  const run = start(
+    () => {
+      for (const until = performance.now() + 20; performance.now() < until;);
+      return nothing;
+    },
+    undefined,
+    { clock: systemClock },
+  );
+  setImmediate(others);
+  for (let i = 0; i < 30; i += 1) run.loop.wake('m', `k${i}`);
+  await run.loop.idle();
+  isOver = true;
+  t.true(turns >= 5, `${turns}`);
   await run.end();
 });
 
