@@ -62,7 +62,13 @@ export function killTest(name: Variant['name']): void {
     const kubeconfig = await cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller', proxy.url);
     const start = (crashAt?: string): Program => programs.program(crashAt, { kubeconfig });
     const first = start();
-    rotations = await Rotations.begin({ programs, view: place.view, name: name.toLowerCase(), spec: variant.spec });
+    rotations = await Rotations.begin({
+      programs,
+      view: place.view,
+      name: name.toLowerCase(),
+      spec: variant.spec,
+      maxTokenLifetime: '5m',
+    });
     await first.stop();
     const act = { variant, place, proxy, rotations, start };
     await undisturbed(t, act);

@@ -54,6 +54,8 @@ export interface RotationsOptions {
   /** Of the pool and everything around it. */
   readonly name: string;
   readonly spec: Readonly<Record<string, unknown>>;
+  /** Of the pool's tokens; default `1m`. */
+  readonly maxTokenLifetime?: string;
 }
 
 interface Begun extends RotationsOptions {
@@ -78,9 +80,9 @@ export class Rotations {
 
   /** Registers the pool's client and starts a build and a load of token requests. The program runs. */
   static async begin(options: RotationsOptions): Promise<Rotations> {
-    const { programs, name, spec } = options;
+    const { programs, name, spec, maxTokenLifetime = '1m' } = options;
     const { lab } = programs;
-    const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime: '5m' };
+    const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime };
     await lab.apply(
       pool(name, lab.provider.issuer, { ceiling, ...spec }),
       policy(name, { role: name, pool: name, scopes: ['artifacts:publish'] }),

@@ -161,7 +161,11 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
       replaced(record, one.n, (old) => ({ ...old, removedAt: now })),
     );
   }
-  if (isUnmanageable(s, record, one)) return isGone(record) ? prove(s, now, 'Retired', one, 'Retired') : undefined;
+  if (isUnmanageable(s, record, one)) {
+    // Nothing can be taken out. Where the client may be gone as a whole, its old credential shows it.
+    const mayBeGone = isGone(record) || currentOf(record)?.clientId !== one.clientId;
+    return mayBeGone ? prove(s, now, 'Retired', one, 'Retired') : undefined;
+  }
   return shares
     ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n })
     : act(s, now, 'Retired', { type: 'Deregister', generation: one.n });

@@ -1042,6 +1042,15 @@ const cases: readonly Case[] = [
     reason: 'ClientGone',
   },
   {
+    row: 'retire',
+    title: 'a new client took the place of one that nobody can manage any more: is that one gone?',
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      record: withGenerations([g({ state: 'Retiring', clientId: 'before' }), g({ n: 2 })], late),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  {
     row: 'abandoned',
     title: 'planned for a client that is gone: given up',
     s: snapshot({
