@@ -209,8 +209,15 @@ export class Leader {
     const { clock, lease, retryEvery } = this.#o;
     const over = new AbortController();
     const late = clock.sleepUntil(plus(clock.now(), retryEvery), over.signal);
-    const write = lease
-      .update({ ...this.#renewal(mine), holder: '', duration: 1 * second }, mine.version, over.signal)
+    const free = (held: StoredLease): Promise<StoredLease> =>
+      lease.update({ ...this.#renewal(held), holder: '', duration: 1 * second }, held.version, over.signal);
+    const write = free(mine)
+      .catch(async (error: unknown) => {
+        if (!isConflict(error)) throw error;
+        // The end came in the middle of a renewal whose answer nobody waited for.
+        const stored = await lease.get(over.signal);
+        if (stored?.holder === this.#o.id && stored.transitions >= mine.transitions) await free(stored);
+      })
       .catch((error: unknown) => this.#o.onFailure?.(error));
     await Promise.race([write, late]);
     over.abort();

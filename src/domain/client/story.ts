@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { isExternal } from './existing.ts';
 import { currentOf, generation } from './generations.ts';
 import type { ClientRecord, Generation } from './record.ts';
 
@@ -49,10 +50,14 @@ export function tell(
   return tellings;
 }
 
-function planned({ n }: Generation, before: ClientRecord | undefined): Telling {
+function planned(one: Generation, before: ClientRecord | undefined): Telling {
+  const { n } = one;
   const current = currentOf(before);
   const meanwhile = current === undefined ? '' : `; generation ${current.n} mints until it is proven`;
-  const message = `credential generation ${n} was made and stored; the provider is told next${meanwhile}.`;
+  const what = isExternal(one)
+    ? `the administrator's Secret was taken over as credential generation ${n}; it is proven next`
+    : `credential generation ${n} was made and stored; the provider is told next`;
+  const message = `${what}${meanwhile}.`;
   return { step: 'Planned', generation: n, reason: 'Planned', good: true, message };
 }
 
@@ -71,7 +76,10 @@ function moved(
     const message = `the provider refused credential generation ${n} when it was proven, so it is taken out again.${stays}`;
     return [{ step: 'RolledBack', generation: n, reason: 'CredentialRefused', good: false, message }];
   }
-  const message = `no token of credential generation ${n} is left; it is taken out at the provider next.`;
+  const next = isExternal(one)
+    ? 'its administrator may take it out at the provider'
+    : 'it is taken out at the provider next';
+  const message = `no token of credential generation ${n} is left; ${next}.`;
   return [{ step: 'Drained', generation: n, reason: 'Draining', good: true, message }];
 }
 
@@ -85,9 +93,12 @@ function activated(n: number, after: ClientRecord | undefined): Telling {
   return { step: 'Activated', generation: n, reason: 'CredentialCurrent', good: true, message };
 }
 
-function dropped({ n, state }: Generation, after: ClientRecord): Telling {
+function dropped(one: Generation, after: ClientRecord): Telling {
+  const { n, state } = one;
   if (state === 'Retiring') {
-    const message = `credential generation ${n} is gone at the provider and is refused there.`;
+    const message = isExternal(one)
+      ? `credential generation ${n} is used no longer; whether the provider still knows it is its administrator's business.`
+      : `credential generation ${n} is gone at the provider and is refused there.`;
     return { step: 'Retired', generation: n, reason: 'Retired', good: true, message };
   }
   const current = currentOf(after);

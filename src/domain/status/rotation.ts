@@ -1,5 +1,6 @@
 /** The state of a rotation in words, for the condition CredentialCurrent. Follows from the record alone, so it changes when that does. */
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
+import { isExternal } from '../client/existing.ts';
 import { planAgainAt } from '../client/schedule.ts';
 import { took } from '../client/story.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
@@ -30,6 +31,7 @@ function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, no
   const first = record.generations.length === 1;
   switch (state) {
     case 'Planned':
+      if (isExternal(one)) return [`the administrator's Secret is taken over as credential generation ${n}`];
       if (record.intent?.generation === n) return [told(one, record.intent)];
       return [`credential generation ${n} is made and stored, the provider is told next`];
     case 'Created':
@@ -43,6 +45,7 @@ function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, no
     case 'Draining':
       return [draining(one, clockUnsure, now)];
     case 'Retiring':
+      if (isExternal(one)) return [`generation ${n} is used no longer`];
       return [
         one.removedAt === undefined
           ? `generation ${n} is being taken out at the provider`

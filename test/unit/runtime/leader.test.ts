@@ -204,6 +204,23 @@ test('somebody else took the lease: lost at once', async (t) => {
   t.true((await a.ended) instanceof LostLeaseError);
 });
 
+test('stopped while a renewal is under way that took effect unheard: released all the same', async (t) => {
+  const clock = new VirtualClock();
+  const lease = new Lease();
+  const a = elect('a', lease, clock);
+  await clock.advance(1 * second);
+  t.true(a.leader.held());
+  const { stored } = lease;
+  // The API server stored the renewal, and its answer never came.
+  lease.fault = 'AnswerLost';
+  await clock.advance(3 * second);
+  t.not(lease.stored?.version, stored?.version);
+  lease.fault = 'None';
+  a.stop.abort();
+  await a.ended;
+  t.is(lease.stored?.holder, '');
+});
+
 test('stopped before it ever led: acquired rejects, nothing is released', async (t) => {
   const clock = new VirtualClock();
   const lease = new Lease();

@@ -25,6 +25,27 @@ const rows: readonly (readonly [
     /^credential generation 1 was made and stored; the provider is told next\.$/,
   ],
   [
+    "an administrator's new key",
+    of([g({ source: 'a' })]),
+    of([g({ source: 'a' }), g({ n: 2, state: 'Planned', source: 'b' })]),
+    'Planned',
+    /^the administrator's Secret was taken over as credential generation 2; it is proven next; generation 1 mints/,
+  ],
+  [
+    "an administrator's old key is not needed any more",
+    of([g({ state: 'Draining', retireAfter: noon, source: 'a' }), g({ n: 2, source: 'b' })]),
+    of([g({ state: 'Retiring', source: 'a' }), g({ n: 2, source: 'b' })]),
+    'Drained',
+    /its administrator may take it out at the provider\.$/,
+  ],
+  [
+    "an administrator's old key is forgotten",
+    of([g({ state: 'Retiring', source: 'a' }), g({ n: 2, source: 'b' })]),
+    of([g({ n: 2, source: 'b' })]),
+    'Retired',
+    /^credential generation 1 is used no longer/,
+  ],
+  [
     'a second key',
     of([one]),
     of([one, g({ n: 2, state: 'Planned' })]),
