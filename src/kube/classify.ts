@@ -73,7 +73,7 @@ export function toError(response: ApiResponse, subject: Subject): OperatorError 
         return make(
           'Transient',
           'ApiServerUnavailable',
-          `API server: ${call} failed (${response.status}); it is tried again`,
+          `API server: ${call} failed (${response.status})${storeFull(status)}; it is tried again`,
           retryAfter(response),
         );
       }
@@ -144,6 +144,13 @@ function bindingOf({ namespace }: Subject): string {
   return namespace === undefined || namespace === operatorNamespace
     ? 'apply manifests/controller/rbac.yaml'
     : `apply Role and RoleBinding ci-identity-controller of manifests/components/agent-namespace in namespace ${namespace}`;
+}
+
+/** The one 5xx that does not pass by itself, as etcd words it. */
+function storeFull({ message = '' }: Status): string {
+  return message.includes('database space exceeded')
+    ? ': etcd is full, so nothing can be written; compact and defragment it, and disarm its alarm'
+    : '';
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), clamped to 1 s – 15 min; absent: the caller's back-off decides. */

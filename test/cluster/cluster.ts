@@ -2,7 +2,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type ApiClient, apiRequest } from './api-request.ts';
 import { type NodeBinary, controlPlaneBinaries, ensureBinaries, nodeBinaries } from './binaries.ts';
-import { type ControlPlane, serverUrl, startApiServer, startControlPlane, stopApiServer } from './control-plane.ts';
+import {
+  type ControlPlane,
+  backUp,
+  serverUrl,
+  startApiServer,
+  startControlPlane,
+  stopApiServer,
+} from './control-plane.ts';
 import { createCredentials, issue, writeKubeconfig } from './credentials.ts';
 import { type DebianFiles, ensureDebianFiles } from './debian.ts';
 import { claimInstance, disownInstance, findInstance, removeInstance } from './instances.ts';
@@ -24,6 +31,8 @@ export interface ClusterOptions {
   readonly audit?: boolean;
   /** `--name=value`, added to the API server's flags or replacing one of ours, such as `--feature-gates=X=true`. */
   readonly apiServerFlags?: readonly string[];
+  /** `--name=value`, added to etcd's flags. */
+  readonly etcdFlags?: readonly string[];
   /** Told what takes long. */
   readonly log?: (line: string) => void;
 }
@@ -56,6 +65,10 @@ export interface Cluster {
   /** Returns when the API server is ready. */
   startApiServer(): Promise<void>;
   restartApiServer(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Puts the whole state aside; the function that it returns brings it back. For each, API server and etcd are down for a moment. */
+  backUp(): Promise<() => Promise<void>>;
+  /** Where etcd listens, without TLS. */
+  readonly etcd: string;
   /** Stops every process and removes the directory. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -92,6 +105,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       node,
       audit: options.audit ?? false,
       apiServerFlags: options.apiServerFlags ?? [],
+      etcdFlags: options.etcdFlags ?? [],
     };
     await createCredentials(dir, plane.index);
     const name = addressesOf(plane.index).link;
@@ -202,6 +216,8 @@ function clusterOf(state: State, client: ApiClient, dismissWatchdog: () => void)
       await stopServer(signal);
       await startServer();
     },
+    backUp: () => backUp(plane, client),
+    etcd: `http://127.0.0.1:${addressesOf(plane.index).etcdPort}`,
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiClient, apiRequest } from './api-request.ts';
 import type { ControlPlaneBinary } from './binaries.ts';
@@ -18,6 +18,8 @@ export interface ControlPlane {
   readonly audit: boolean;
   /** Flags in the form `--name=value` that are added to, or replace, our own. */
   readonly apiServerFlags: readonly string[];
+  /** The same for etcd, added only. */
+  readonly etcdFlags: readonly string[];
 }
 
 /** The URL under which this machine reaches the API server. */
@@ -29,19 +31,9 @@ export function serverUrl(index: number): string {
 export async function startControlPlane(plane: ControlPlane): Promise<ApiClient> {
   const { dir, index, binaries } = plane;
   const files = filesOf(dir);
-  const addresses = addressesOf(index);
   const start = (name: ControlPlaneBinary, flags: readonly string[]): Promise<StartedProcess> =>
     startProcess(binaries[name], flags, { dir, logFile: files.log(name) });
-  const etcd = await start('etcd', [
-    `--data-dir=${files.etcd}`,
-    `--listen-client-urls=http://127.0.0.1:${addresses.etcdPort}`,
-    `--advertise-client-urls=http://127.0.0.1:${addresses.etcdPort}`,
-    `--listen-peer-urls=http://127.0.0.1:${addresses.etcdPeerPort}`,
-    `--initial-advertise-peer-urls=http://127.0.0.1:${addresses.etcdPeerPort}`,
-    `--initial-cluster=default=http://127.0.0.1:${addresses.etcdPeerPort}`,
-    '--unsafe-no-fsync',
-    '--log-level=warn',
-  ]);
+  const etcd = await startEtcd(plane);
   if (plane.audit) {
     const policy = {
       apiVersion: 'audit.k8s.io/v1',
@@ -83,6 +75,41 @@ export async function startControlPlane(plane: ControlPlane): Promise<ApiClient>
   return client;
 }
 
+async function startEtcd({ dir, index, binaries, etcdFlags }: ControlPlane): Promise<StartedProcess> {
+  const files = filesOf(dir);
+  const addresses = addressesOf(index);
+  const flags = [
+    `--data-dir=${files.etcd}`,
+    `--listen-client-urls=http://127.0.0.1:${addresses.etcdPort}`,
+    `--advertise-client-urls=http://127.0.0.1:${addresses.etcdPort}`,
+    `--listen-peer-urls=http://127.0.0.1:${addresses.etcdPeerPort}`,
+    `--initial-advertise-peer-urls=http://127.0.0.1:${addresses.etcdPeerPort}`,
+    `--initial-cluster=default=http://127.0.0.1:${addresses.etcdPeerPort}`,
+    '--unsafe-no-fsync',
+    '--log-level=warn',
+    ...etcdFlags,
+  ];
+  return startProcess(binaries.etcd, flags, { dir, logFile: files.log('etcd') });
+}
+
+/** Puts etcd's data aside as they are now; the function that it returns puts them back. Each stops API server and etcd and starts them again. */
+export async function backUp(plane: ControlPlane, client: ApiClient): Promise<() => Promise<void>> {
+  const { etcd: data } = filesOf(plane.dir);
+  const copy = `${data}-backup`;
+  const whileStopped = async (work: () => Promise<void>): Promise<void> => {
+    await stopApiServer(plane, 'SIGTERM');
+    await stopAll(plane, 'etcd', 'SIGTERM');
+    await work();
+    await startApiServer(plane, client, [await startEtcd(plane)]);
+  };
+  await whileStopped(() => cp(data, copy, { recursive: true }));
+  return () =>
+    whileStopped(async () => {
+      await rm(data, { recursive: true });
+      await cp(copy, data, { recursive: true });
+    });
+}
+
 /** Starts the API server, also one that was stopped before, and returns when it is ready. */
 export async function startApiServer(
   plane: ControlPlane,
@@ -98,16 +125,19 @@ export async function startApiServer(
 }
 
 /** Ends the API server and returns when it has gone; nothing to do if it does not run. */
-export async function stopApiServer({ dir, index }: ControlPlane, by: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-  const port = addressesOf(index).apiServerPort;
+export async function stopApiServer(plane: ControlPlane, by: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  await stopAll(plane, 'kube-apiserver', by);
+  // A process that ends loses its memory, by which it is found, before its sockets.
+  while (!(await isFree(addressesOf(plane.index).apiServerPort))) await delay(20);
+}
+
+async function stopAll({ dir }: ControlPlane, program: ControlPlaneBinary, by: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   for (let sent = false; ; sent = true) {
-    const running = (await processesOf(dir)).filter(({ name }) => name === 'kube-apiserver');
-    if (running.length === 0) break;
+    const running = (await processesOf(dir)).filter(({ name }) => name === program);
+    if (running.length === 0) return;
     if (!sent) for (const { pid } of running) signal(pid, by);
     await delay(20);
   }
-  // A process that ends loses its memory, by which it is found, before its sockets.
-  while (!(await isFree(port))) await delay(20);
 }
 
 function isFree(port: number): Promise<boolean> {

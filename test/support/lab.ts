@@ -13,6 +13,7 @@ export interface LabOptions {
   readonly node?: boolean;
   /** The API server writes an audit log. */
   readonly audit?: boolean;
+  readonly etcdFlags?: readonly string[];
   readonly log?: (line: string) => void;
   /** Seconds that a token lives at the provider. */
   readonly tokenLifetime?: number;
@@ -80,6 +81,7 @@ export async function startLabWith<P extends LabProvider>(
   const cluster = await startCluster({
     ...(options.node === undefined ? {} : { node: options.node }),
     ...(options.audit === undefined ? {} : { audit: options.audit }),
+    ...(options.etcdFlags === undefined ? {} : { etcdFlags: options.etcdFlags }),
     ...(options.log === undefined ? {} : { log: options.log }),
   });
   const provider = await startProvider();

@@ -71,6 +71,13 @@ const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] 
   ['415', answer(415), 'Terminal', 'ApiRefused', /415/],
   ['429', answer(429), 'Transient', 'RateLimited', /has to wait/],
   ['500', answer(500), 'Transient', 'ApiServerUnavailable', /failed \(500\)/],
+  [
+    '500 of a full etcd',
+    answer(500, { message: 'etcdserver: mvcc: database space exceeded' }),
+    'Transient',
+    'ApiServerUnavailable',
+    /failed \(500\): etcd is full, so nothing can be written; compact and defragment it, and disarm its alarm; it is tried/,
+  ],
   ['503', answer(503), 'Transient', 'ApiServerUnavailable', /failed \(503\)/],
   ['504', answer(504), 'Transient', 'ApiServerUnavailable', /failed \(504\)/],
 ];

@@ -1,0 +1,394 @@
+/** Objects that go, come back or are edited while pods hold tokens; two installations at one provider; a process that is pestered. */
+import test from 'ava';
+import { readdirSync } from 'node:fs';
+import { type Socket, connect } from 'node:net';
+import { join } from 'node:path';
+import { eventually } from '#test/support/eventually.ts';
+import { agentPod } from '#test/support/jenkins-pod.ts';
+import { type Lab, startLab, startLabWith } from '#test/support/lab.ts';
+import type { OperatorProcess } from '#test/support/operator-process.ts';
+import {
+  type Pod,
+  auditOf,
+  condition,
+  createPod,
+  deliveryOf,
+  dies,
+  errorOf,
+  identity,
+  identityReady,
+  isLive,
+  page,
+  policy,
+  pool,
+  refusalOf,
+  sessionGone,
+  sessions,
+  sha256,
+  statusOf,
+  team,
+  tokenOf,
+} from '#test/api/operator-lab.ts';
+
+const patient = { timeoutMs: 90_000 };
+const system = 'ci-identity-system';
+const crds = join(import.meta.dirname, '../../crds');
+
+let lab: Lab;
+let operator: OperatorProcess;
+
+const objects = (issuer: string): readonly string[] => [
+  pool('ci-bots', issuer),
+  pool('other-bots', issuer),
+  policy(
+    'publishers',
+    { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish'] },
+    { role: 'reader', pool: 'other-bots', scopes: ['artifacts:read'] },
+  ),
+  identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
+  identity('reader', { pool: 'other-bots', roles: ['reader'] }),
+];
+
+test.before(async () => {
+  lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
+  operator = lab.operator();
+  await operator.ready();
+  await lab.guarded();
+  await lab.apply(...objects(lab.provider.issuer));
+  for (const name of ['publisher', 'reader']) await identityReady(lab, name);
+});
+
+test.afterEach.always((t) => {
+  if (!t.passed) t.log(operator?.log().slice(-4_000));
+});
+
+test.after.always(() => lab?.stop());
+
+let count = 0;
+const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
+const newPod = (name = 'publisher'): Promise<Pod> => createPod(lab, podName(), [name]);
+const remove = (...names: readonly string[]): Promise<string> =>
+  lab.kubectl(['delete', 'pod', '-n', team, ...names, '--force', '--grace-period=0', '--wait=false']);
+
+/** The tenant of another pool: it gets a token in the time in which it always does. */
+async function others(): Promise<void> {
+  const pod = await newPod('reader');
+  await tokenOf(lab, pod, 'reader', undefined, 10_000);
+  await remove(pod.name);
+}
+
+interface RecordSecret {
+  readonly metadata: { readonly name: string };
+  readonly data: { readonly 'record.json': string };
+}
+
+/** The record Secrets of a kind whose text contains something. */
+async function records(kind: 'client' | 'session', contains: string): Promise<readonly RecordSecret[]> {
+  const args = ['get', 'secrets', '-n', system, '-l', `ci-identity.dev/kind=${kind}`, '-o', 'json'];
+  const { items } = JSON.parse(await lab.kubectl(args)) as { items: readonly RecordSecret[] };
+  return items.filter(({ data }) => textOf(data).includes(contains));
+}
+
+const textOf = (data: RecordSecret['data']): string => Buffer.from(data['record.json'], 'base64').toString('utf8');
+
+const deliveryGone = (pod: Pod): Promise<true> =>
+  eventually('its delivery Secret is gone', async () =>
+    (await refusalOf(deliveryOf(lab, pod, 'publisher'))).includes('not found') ? true : undefined,
+  );
+
+test.serial('a pod that is gone before its token comes: the token is revoked, and nothing is left', async (t) => {
+  const before = lab.provider.liveTokens().length;
+  const heal = lab.provider.faults.add({ endpoint: 'token', delay: 3_000 });
+  const pod = await newPod();
+  await eventually('the token is asked for', () =>
+    auditOf(operator).some(({ event, pod: of }) => event === 'Requested' && of?.uid === pod.uid) ? true : undefined,
+  );
+  await remove(pod.name);
+  heal();
+  await others();
+  await sessionGone(lab, pod);
+  await eventually(
+    'every token is dead',
+    () => (lab.provider.liveTokens().length <= before ? true : undefined),
+    patient,
+  );
+  await deliveryGone(pod);
+  t.pass();
+});
+
+test.serial(
+  'the name of a pod is used again at once: the new pod gets a token of its own, the old one dies',
+  async (t) => {
+    const first = await newPod();
+    const old = await tokenOf(lab, first, 'publisher');
+    await remove(first.name);
+    const second = await createPod(lab, first.name, ['publisher']);
+    t.not(second.uid, first.uid);
+    await dies(lab.provider, old);
+    const token = await tokenOf(lab, second, 'publisher', old);
+    // The garbage collector looks at what the old pod owned only now and then.
+    await sessionGone(lab, first);
+    const { metadata, files } = await deliveryOf(lab, second, 'publisher');
+    t.deepEqual(
+      metadata.ownerReferences.map(({ uid }) => uid),
+      [second.uid],
+    );
+    t.is(files['token'], token);
+    t.true(isLive(lab.provider, token));
+    await remove(second.name);
+  },
+);
+
+interface PodBody {
+  readonly metadata: Readonly<Record<string, unknown>> & { readonly annotations: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly volumes: readonly { readonly name: string }[];
+    readonly containers: readonly { readonly volumeMounts?: readonly { readonly mountPath: string }[] }[];
+  };
+}
+
+/** What the API server would make of it, or its refusal as an error. */
+const tried = async (body: unknown): Promise<PodBody> =>
+  JSON.parse(
+    await lab.kubectlAsJenkins(['create', '--dry-run=server', '-o', 'json', '-f', '-'], JSON.stringify(body)),
+  ) as PodBody;
+const ours = ({ spec }: PodBody): readonly string[] =>
+  spec.volumes.flatMap(({ name }) => (name.startsWith('ci-identity-') ? [name] : []));
+
+test.serial('a pod that comes with its injection: nothing is added twice', async (t) => {
+  const once = await tried(agentPod({ name: podName(), labels: { 'identity/publisher': 'yes' } }));
+  const { uid: _uid, creationTimestamp: _time, ...metadata } = once.metadata;
+  const twice = await tried({ ...once, metadata });
+  t.deepEqual(ours(twice), ['ci-identity-publisher']);
+  t.deepEqual(twice.spec, once.spec);
+  t.deepEqual(twice.metadata.annotations, once.metadata.annotations);
+});
+
+test.serial('a pod of five hundred containers: each has its mount, in the time of a request', async (t) => {
+  const pod = agentPod({ name: podName(), labels: { 'identity/publisher': 'yes' } });
+  const containers = Array.from({ length: 500 }, (_, n) => ({ name: `c-${n}`, image: 'busybox' }));
+  const body = await tried({ ...pod, spec: { ...pod.spec, containers } });
+  const path = '/var/run/secrets/ci-identity/publisher';
+  t.is(
+    body.spec.containers.filter(({ volumeMounts = [] }) => volumeMounts.some(({ mountPath }) => mountPath === path))
+      .length,
+    500,
+  );
+});
+
+test.serial(
+  'a provider that gives one token to two pods: the second is told, and the first keeps its own',
+  async (t) => {
+    let given: unknown;
+    const rewrite = ({ body }: { readonly body: unknown }): { body: object } => {
+      given ??= (body as { access_token: unknown }).access_token;
+      return { body: { ...(body as object), access_token: given } };
+    };
+    const heal = lab.provider.faults.add({ endpoint: 'token', rewrite });
+    const first = await newPod();
+    const token = await tokenOf(lab, first, 'publisher');
+    const second = await newPod();
+    const { reason, message } = await errorOf(lab, second, 'publisher');
+    heal();
+    t.is(reason, 'TokenUnusable');
+    t.regex(message, /hands out a token again that another session holds; switch token caching or re-use off/);
+    t.true(isLive(lab.provider, token));
+    await remove(first.name, second.name);
+    await dies(lab.provider, token);
+  },
+);
+
+test.serial('fifty connections to /metrics that ask and never read: pods get their tokens as ever', async (t) => {
+  const { metrics } = await operator.ports();
+  const sockets = Array.from({ length: 50 }, (): Socket => connect(metrics, '127.0.0.1'));
+  t.teardown(() => sockets.forEach((socket) => socket.destroy()));
+  for (const socket of sockets) {
+    socket.on('error', () => {});
+    socket.pause();
+    for (let n = 0; n < 50; n += 1) socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n');
+  }
+  await others();
+  t.is((await page(operator, '/readyz')).status, 200);
+});
+
+test.serial('a hundred pods at once: the process opens only so many descriptors', async (t) => {
+  const names = Array.from({ length: 100 }, podName);
+  const labels = { 'identity/publisher': 'yes' };
+  const pods = names.map((name) => JSON.stringify(agentPod({ name, labels })));
+  await lab.kubectlAsJenkins(['create', '-f', '-'], pods.join('\n---\n'));
+  let most = 0;
+  await eventually(
+    'all have a token',
+    async () => {
+      most = Math.max(most, readdirSync(`/proc/${operator.pid}/fd`).length);
+      return (await sessions(lab)).length >= pods.length ? true : undefined;
+    },
+    patient,
+  );
+  t.log(`at most ${most} descriptors`);
+  t.true(most < 150, `${most}`);
+  await remove(...names);
+  await eventually('their tokens are dead', () => (lab.provider.liveTokens().length === 0 ? true : undefined), patient);
+});
+
+test.serial(
+  'a pool is deleted under live sessions: tokens die, pods read why, its client goes, nothing holds it',
+  async (t) => {
+    const pods = [await newPod(), await newPod()];
+    const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
+    const clientId = (await statusOf(lab, 'identitypool/ci-bots'))['clientId'];
+    await lab.kubectl(['delete', 'identitypool', 'ci-bots', '--wait=false']);
+    for (const token of tokens) await dies(lab.provider, token);
+    for (const pod of pods) t.regex((await errorOf(lab, pod, 'publisher')).message, /IdentityPool ci-bots/);
+    await others();
+    await eventually(
+      'the pool is gone',
+      async () =>
+        (await refusalOf(lab.kubectl(['get', 'identitypool', 'ci-bots']))).includes('not found') ? true : undefined,
+      patient,
+    );
+    t.false(lab.provider.clients().some((client) => client.clientId === clientId));
+    t.deepEqual(await records('client', '"ci-bots"'), []);
+    const { message } = await condition(
+      lab,
+      'ciidentity/publisher',
+      'Authorized',
+      { status: 'False', reason: 'PoolMissing' },
+      team,
+    );
+    t.regex(message, /IdentityPool ci-bots does not exist/);
+    await lab.apply(pool('ci-bots', lab.provider.issuer));
+    await identityReady(lab, 'publisher');
+    for (const [n, pod] of pods.entries())
+      t.not(await tokenOf(lab, pod, 'publisher', tokens[n], patient.timeoutMs), tokens[n]);
+    await remove(...pods.map(({ name }) => name));
+  },
+);
+
+test.serial('records of a newer version: left alone, nothing is minted twice, and others go on', async (t) => {
+  const pod = await newPod();
+  const token = await tokenOf(lab, pod, 'publisher');
+  await operator.stop();
+  const all = [...(await records('client', '"ci-bots"')), ...(await records('session', pod.uid))];
+  t.is(all.length, 2);
+  const write = ({ metadata, data }: RecordSecret, text: string): Promise<string> =>
+    lab.kubectl([
+      'patch',
+      'secret',
+      '-n',
+      system,
+      metadata.name,
+      '-p',
+      JSON.stringify({ data: { ...data, 'record.json': Buffer.from(text).toString('base64') } }),
+    ]);
+  for (const one of all)
+    await write(
+      one,
+      JSON.stringify({ ...(JSON.parse(textOf(one.data)) as object), formatVersion: 2, fromTheFuture: {} }),
+    );
+  operator = lab.operator();
+  await operator.ready();
+  await others();
+  const told = await condition(lab, 'identitypool/ci-bots', 'Ready', { status: 'False', reason: 'NewerFormat' });
+  t.regex(
+    told.message,
+    /client record client-\w+ was written by a newer version of the operator\. Install that version again\./,
+  );
+  t.is((await deliveryOf(lab, pod, 'publisher')).files['token'], token);
+  t.true(isLive(lab.provider, token));
+  t.false(
+    auditOf(operator).some((line) => line.event === 'Requested' && line.pod?.uid === pod.uid),
+    'no token was asked for',
+  );
+  const untouched = [...(await records('client', 'fromTheFuture')), ...(await records('session', 'fromTheFuture'))];
+  t.is(untouched.length, all.length);
+  for (const one of all) await write(one, textOf(one.data));
+  await identityReady(lab, 'publisher');
+  t.is((await sessions(lab)).find((record) => record.pod.uid === pod.uid)?.tokens[0]?.sha256, sha256(token));
+  await remove(pod.name);
+  await dies(lab.provider, token);
+});
+
+test.serial(
+  'two installations at one provider: each has clients of its own, and neither touches those of the other',
+  async (t) => {
+    const { provider } = lab;
+    const { issuer, caPem, initialAccessToken } = provider;
+    const second = await startLabWith(async () => ({ issuer, caPem, initialAccessToken, stop: async () => {} }), {
+      deliveryLag: '2s',
+    });
+    t.teardown(() => second.stop());
+    const process = second.operator();
+    await process.ready();
+    await second.guarded();
+    await second.apply(...objects(provider.issuer));
+    await identityReady(second, 'publisher');
+    const [here, there] = await Promise.all(
+      [lab, second].map(async (one) => (await statusOf(one, 'identitypool/ci-bots'))['clientId']),
+    );
+    t.not(here, there);
+    const pod = await newPod();
+    const token = await tokenOf(lab, pod, 'publisher');
+    const other = await createPod(second, 'payments-deploy-1-x7k2p-q0b4t-m1wz9', ['publisher']);
+    const otherToken = await tokenOf(second, other, 'publisher');
+    await second.kubectl(['delete', 'identitypool', 'ci-bots', 'other-bots', '--timeout=60s']);
+    await dies(provider, otherToken);
+    const left = provider.clients().map(({ clientId }) => clientId);
+    t.true(left.includes(here as string) && !left.includes(there as string));
+    t.true(isLive(provider, token));
+    await others();
+    await remove(pod.name);
+  },
+);
+
+test.serial('the kind is deleted under many sessions, and everything is made anew with other uids', async (t) => {
+  const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
+  const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
+  const clients = lab.provider.clients().map(({ clientId }) => clientId);
+  await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=30s']);
+  await eventually('the brake holds', async () => {
+    const text = await lab.kubectl([
+      'get',
+      'events',
+      '-n',
+      'default',
+      '-o',
+      'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
+    ]);
+    return /1\d of 1\d sessions would end because their kind or namespace vanished/.exec(text) === null
+      ? undefined
+      : true;
+  });
+  t.true(
+    tokens.every((token) => isLive(lab.provider, token)),
+    'nothing was revoked',
+  );
+  t.deepEqual(
+    lab.provider.clients().map(({ clientId }) => clientId),
+    clients,
+    'no client was deleted',
+  );
+  t.log((await page(operator, '/readyz')).text);
+  await lab.kubectl(['apply', '--server-side', '-k', crds]);
+  await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
+  await lab.apply(...objects(lab.provider.issuer));
+  await identityReady(lab, 'publisher');
+  // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
+  const pod = await eventually(
+    'a new pod gets the identity',
+    async () => {
+      const made = await newPod();
+      if (`identity.ci-identity.dev/publisher` in ((made as { annotations?: object }).annotations ?? {})) return made;
+      await remove(made.name);
+      return undefined;
+    },
+    { ...patient, everyMs: 1_000 },
+  );
+  t.truthy(await tokenOf(lab, pod, 'publisher', undefined, patient.timeoutMs));
+  t.true(
+    tokens.every((token) => isLive(lab.provider, token)),
+    'they live on until their pods end',
+  );
+  await remove(...pods.map(({ name }) => name));
+  for (const token of tokens) await dies(lab.provider, token, 20_000);
+});
