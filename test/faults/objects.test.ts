@@ -2,7 +2,6 @@
 import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
-import { join } from 'node:path';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab, startLabWith } from '#test/support/lab.ts';
@@ -32,7 +31,6 @@ import {
 
 const patient = { timeoutMs: 90_000 };
 const system = 'ci-identity-system';
-const crds = join(import.meta.dirname, '../../crds');
 
 let lab: Lab;
 let operator: OperatorProcess;
@@ -136,65 +134,6 @@ test.serial(
     t.is(files['token'], token);
     t.true(isLive(lab.provider, token));
     await remove(second.name);
-  },
-);
-
-interface PodBody {
-  readonly metadata: Readonly<Record<string, unknown>> & { readonly annotations: Readonly<Record<string, string>> };
-  readonly spec: {
-    readonly volumes: readonly { readonly name: string }[];
-    readonly containers: readonly { readonly volumeMounts?: readonly { readonly mountPath: string }[] }[];
-  };
-}
-
-/** What the API server would make of it, or its refusal as an error. */
-const tried = async (body: unknown): Promise<PodBody> =>
-  JSON.parse(
-    await lab.kubectlAsJenkins(['create', '--dry-run=server', '-o', 'json', '-f', '-'], JSON.stringify(body)),
-  ) as PodBody;
-const ours = ({ spec }: PodBody): readonly string[] =>
-  spec.volumes.flatMap(({ name }) => (name.startsWith('ci-identity-') ? [name] : []));
-
-test.serial('a pod that comes with its injection: nothing is added twice', async (t) => {
-  const once = await tried(agentPod({ name: podName(), labels: { 'identity/publisher': 'yes' } }));
-  const { uid: _uid, creationTimestamp: _time, ...metadata } = once.metadata;
-  const twice = await tried({ ...once, metadata });
-  t.deepEqual(ours(twice), ['ci-identity-publisher']);
-  t.deepEqual(twice.spec, once.spec);
-  t.deepEqual(twice.metadata.annotations, once.metadata.annotations);
-});
-
-test.serial('a pod of five hundred containers: each has its mount, in the time of a request', async (t) => {
-  const pod = agentPod({ name: podName(), labels: { 'identity/publisher': 'yes' } });
-  const containers = Array.from({ length: 500 }, (_, n) => ({ name: `c-${n}`, image: 'busybox' }));
-  const body = await tried({ ...pod, spec: { ...pod.spec, containers } });
-  const path = '/var/run/secrets/ci-identity/publisher';
-  t.is(
-    body.spec.containers.filter(({ volumeMounts = [] }) => volumeMounts.some(({ mountPath }) => mountPath === path))
-      .length,
-    500,
-  );
-});
-
-test.serial(
-  'a provider that gives one token to two pods: the second is told, and the first keeps its own',
-  async (t) => {
-    let given: unknown;
-    const rewrite = ({ body }: { readonly body: unknown }): { body: object } => {
-      given ??= (body as { access_token: unknown }).access_token;
-      return { body: { ...(body as object), access_token: given } };
-    };
-    const heal = lab.provider.faults.add({ endpoint: 'token', rewrite });
-    const first = await newPod();
-    const token = await tokenOf(lab, first, 'publisher');
-    const second = await newPod();
-    const { reason, message } = await errorOf(lab, second, 'publisher');
-    heal();
-    t.is(reason, 'TokenUnusable');
-    t.regex(message, /hands out a token again that another session holds; switch token caching or re-use off/);
-    t.true(isLive(lab.provider, token));
-    await remove(first.name, second.name);
-    await dies(lab.provider, token);
   },
 );
 
@@ -340,55 +279,3 @@ test.serial(
     await remove(pod.name);
   },
 );
-
-test.serial('the kind is deleted under many sessions, and everything is made anew with other uids', async (t) => {
-  const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
-  const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
-  const clients = lab.provider.clients().map(({ clientId }) => clientId);
-  await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=30s']);
-  await eventually('the brake holds', async () => {
-    const text = await lab.kubectl([
-      'get',
-      'events',
-      '-n',
-      'default',
-      '-o',
-      'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
-    ]);
-    return /1\d of 1\d sessions would end because their kind or namespace vanished/.exec(text) === null
-      ? undefined
-      : true;
-  });
-  t.true(
-    tokens.every((token) => isLive(lab.provider, token)),
-    'nothing was revoked',
-  );
-  t.deepEqual(
-    lab.provider.clients().map(({ clientId }) => clientId),
-    clients,
-    'no client was deleted',
-  );
-  t.log((await page(operator, '/readyz')).text);
-  await lab.kubectl(['apply', '--server-side', '-k', crds]);
-  await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
-  await lab.apply(...objects(lab.provider.issuer));
-  await identityReady(lab, 'publisher');
-  // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
-  const pod = await eventually(
-    'a new pod gets the identity',
-    async () => {
-      const made = await newPod();
-      if (`identity.ci-identity.dev/publisher` in ((made as { annotations?: object }).annotations ?? {})) return made;
-      await remove(made.name);
-      return undefined;
-    },
-    { ...patient, everyMs: 1_000 },
-  );
-  t.truthy(await tokenOf(lab, pod, 'publisher', undefined, patient.timeoutMs));
-  t.true(
-    tokens.every((token) => isLive(lab.provider, token)),
-    'they live on until their pods end',
-  );
-  await remove(...pods.map(({ name }) => name));
-  for (const token of tokens) await dies(lab.provider, token, 20_000);
-});
