@@ -37,6 +37,9 @@ export interface OperatorProcess {
 }
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const deployment = readFileSync(new URL('../../manifests/controller/deployment.yaml', import.meta.url), 'utf8');
+/** What the Deployment gives to Node, so that memory is what it is there. */
+const nodeOptions = /name: NODE_OPTIONS, value: ([^}]+) }/.exec(deployment)?.[1] ?? '';
 let started = 0;
 
 export function startOperator(options: OperatorOptions): OperatorProcess {
@@ -60,6 +63,7 @@ export function startOperator(options: OperatorOptions): OperatorProcess {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
     ...options.environment,
+    NODE_OPTIONS: `${nodeOptions} ${options.environment?.['NODE_OPTIONS'] ?? ''}`,
     ...(options.crashAt === undefined ? {} : { CI_IDENTITY_OPERATOR_CRASH_AT: options.crashAt }),
   };
   const log = openSync(logFile, 'a');
