@@ -69,6 +69,7 @@ export function snapshotClient(
     synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
     issuerConfigured: providers.isConfigured(issuer),
     asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],
+    ...(pool.is === 'Seen' && isUnasked(sources, key, pool.value) ? { unasked: true } : {}),
     ...tokens,
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
@@ -111,6 +112,25 @@ function wantedOf(
   if (!sources.targets.isWanted(key) && !sources.targets.isLeaving(key)) return { is: 'Gone' };
   const handled = sources.memory.clients.get(key)?.record?.handled ?? [];
   return { is: 'Seen', value: desiredOf(pool.value, target, sources.installation(), handled) };
+}
+
+/**
+ * Nobody makes clients at the provider by writing CiIdentities, which every editor of a namespace may: a policy has to give something. Where
+ * another client mints for the identity meanwhile (`client.per` was changed), this one comes all the same, so that the other can go.
+ */
+export function isUnasked(
+  { memory, access, targets }: Pick<ClientSources, 'memory' | 'access' | 'targets'>,
+  key: string,
+  pool: IdentityPool,
+): boolean {
+  if (targets.find(key)?.namespace === undefined || memory.clients.get(key) !== undefined) return false;
+  return targets.identitiesOf(key).every((name) => {
+    const identity = memory.identities.get(name);
+    if (identity === undefined) return true;
+    const known = access.of(identity);
+    const isGranted = known.is === 'Seen' && known.value.is === 'Granted';
+    return !isGranted && targets.serving(pool, refOf(identity))?.recordName === key;
+  });
 }
 
 /** The distinct asks of the identities that this client serves and that are granted now. */

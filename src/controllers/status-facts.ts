@@ -14,6 +14,7 @@ import type { StoredRecord } from '../kube/records.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
+import { isUnasked } from './client-snapshot.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Creators } from './creators.ts';
 import type { HandIns } from './hand-ins.ts';
@@ -54,7 +55,10 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const existing = sources.handIns.existing(pool);
   const registrationExpires = expiryOfRegistration(providers.issuer(issuer));
   const clockOffset = providers.issuer(issuer)?.clockOffset();
-  const clients = sources.targets.ofPool(name).map((record) => clientView(sources, pool, record));
+  const clients = sources.targets
+    .ofPool(name)
+    .filter((record) => !isUnasked(sources, record, pool))
+    .map((record) => clientView(sources, pool, record));
   const leaving = clients.some(({ wanted, record }) => !wanted && record !== undefined);
   const brake = leaving ? sources.brakes.of('clients')?.message : undefined;
   return {

@@ -119,7 +119,12 @@ export class Wiring {
   }
 
   namespace(name: string): void {
-    for (const [key] of this.#memory.identities.byIndex(indexes.namespace, name)) this.identityAndSessions(key);
+    for (const [key, identity] of this.#memory.identities.byIndex(indexes.namespace, name)) {
+      this.identityAndSessions(key);
+      // Its labels may decide what is granted, and so whether there is a client.
+      for (const client of this.#targets.around(identity.spec.pool, refOf(identity)))
+        this.#wake(machines.client, client);
+    }
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.namespace, name)) this.sessionRecord(record);
     for (const [, pod] of this.#memory.pods.get(name)?.entries() ?? []) this.pod(pod);
   }

@@ -88,6 +88,8 @@ export interface ClientSnapshot {
   readonly issuerConfigured: boolean;
   /** Distinct asks of the identities that use this client and that are granted now, by hash. */
   readonly asks: readonly { readonly hash: string; readonly ask: Ask }[];
+  /** A client of a namespace or identity to which no policy gives anything: none is made for it. */
+  readonly unasked?: boolean;
   /** The latest `exp` per generation of tokens that are unexpired and unrevoked. */
   readonly lastExp: ReadonlyMap<number, Instant>;
   /** How many unexpired tokens are still recorded for this client. */

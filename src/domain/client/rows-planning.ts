@@ -14,7 +14,7 @@ import { firstVariant } from './variants.ts';
 
 const first: ClientRow = {
   name: 'first',
-  when: (s) => (s.record?.generations.length ?? 0) === 0 && variantOfFirst(s) !== 'None',
+  when: (s) => (s.record?.generations.length ?? 0) === 0 && s.unasked !== true && variantOfFirst(s) !== 'None',
   then: (s, now) =>
     isPaused(s, now) ? wait(s, now, 'CredentialRefused') : plan(s, now, 'Planned', variantOfFirst(s), lanes.NewPod),
 };

@@ -643,6 +643,11 @@ const cases: readonly Case[] = [
     lane: lanes.NewPod,
   },
   {
+    row: 'settled',
+    title: 'of a namespace or identity to which nothing is granted: nobody becomes a client by that',
+    s: { ...none, unasked: true },
+  },
+  {
     row: 'first',
     title: 'requests that are there already count as done',
     s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1' }) },
