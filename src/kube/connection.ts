@@ -92,7 +92,7 @@ class Connection implements ApiConnection {
   #lastAuthentication: Authentication | undefined;
   #refused = false;
   #dispatchers: Dispatchers | undefined;
-  #tls = '';
+  #tls: TlsMaterial = {};
   #serverTime: { readonly offset: Milliseconds; readonly at: Instant } | undefined;
 
   constructor(options: ConnectOptions, config: LoadedConfig) {
@@ -218,10 +218,9 @@ class Connection implements ApiConnection {
 
   /** The same two for as long as CA and client certificate stay the same; calls under way finish on the old ones. */
   #dispatchersFor(tls: TlsMaterial): Dispatchers {
-    const wanted = JSON.stringify(tls);
-    if (this.#dispatchers !== undefined && wanted === this.#tls) return this.#dispatchers;
+    if (this.#dispatchers !== undefined && isSame(tls, this.#tls)) return this.#dispatchers;
     const old = this.#dispatchers;
-    this.#tls = wanted;
+    this.#tls = tls;
     this.#dispatchers = { calls: dispatcherFor(tls, mostCallConnections), watches: dispatcherFor(tls, undefined) };
     for (const one of [old?.calls, old?.watches]) void one?.close().catch(() => undefined);
     return this.#dispatchers;
@@ -235,6 +234,10 @@ class Connection implements ApiConnection {
     this.#serverTime = { offset: plus(server, second / 2) - (sent + at) / 2, at };
     this.#options.onServerTime?.(plus(server, second / 2 + (at - sent) / 2));
   }
+}
+
+function isSame(a: TlsMaterial, b: TlsMaterial): boolean {
+  return a.ca === b.ca && a.cert === b.cert && a.key === b.key && a.servername === b.servername;
 }
 
 /**
