@@ -18,10 +18,12 @@ interface Report {
   }[];
 }
 
-/** Tiny sizes: that the benchmark runs and reports, never how fast it was. */
+/** Tiny sizes: that the benchmark runs and reports, and what it counts; never how fast it was. */
 const smokes: readonly (readonly [name: string, runs: number, ...args: string[]])[] = [
   ['latency', 2, '--runs=1', '--size=4'],
+  ['burst', 2, '--runs=1', '--size=16'],
   ['admission', 4, '--runs=1', '--size=16'],
+  ['registration', 2, '--size=4'],
   ['revocation', 2, '--runs=1', '--size=4'],
   ['size', 1, '--size=10', '--minutes=0.05'],
   ['rotation', 1, '--size=2'],
@@ -42,7 +44,11 @@ for (const [name, runs, ...args] of smokes) {
         results.map((result) => [result.benchmark, result.runs.length]),
         [[name, runs]],
       );
-      for (const { name: aim, actual } of results[0]!.targets) t.true(Number.isFinite(actual), aim);
+      for (const { name: aim, actual, sense, met } of results[0]!.targets) {
+        t.true(Number.isFinite(actual), aim);
+        // Counts: token requests, failures, leftovers.
+        if (sense === 'Exactly') t.true(met, `${aim}: ${actual}`);
+      }
     } finally {
       rmSync(dir, { recursive: true });
     }
