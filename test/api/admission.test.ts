@@ -1326,7 +1326,7 @@ test('whatever is changed in an injected pod, no match condition hides it from t
     verdicts.add(answer.status);
     t.is(answer.status, warnedBy(answer).length === 0 ? 201 : 403, `${what}: ${JSON.stringify(answer.body)}`);
   }
-  t.deepEqual([...verdicts].toSorted(), [201, 403]);
+  t.deepEqual(verdicts, new Set([201, 403]));
 });
 
 /** The object with each of its members, at any depth, left out, doubled or given another value. */
