@@ -1,6 +1,7 @@
-import { annotations, managementTokensSecret } from '../api/names.ts';
+import { annotations, group, managementTokensSecret } from '../api/names.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Clock, type Instant, type Milliseconds, instant, parseRfc3339, plus, second } from '../clock.ts';
+import type { KeyRef } from '../config.ts';
 import { sha256 } from '../digest.ts';
 import { type Claim, holderOf } from '../domain/client/claims.ts';
 import { readSecretText } from '../domain/client/existing.ts';
@@ -18,6 +19,8 @@ export interface HandInsOptions {
   readonly connection: ApiConnection;
   /** `undefined`: the issuer is not configured. */
   readKey(issuer: string, text: string): ReadKey | undefined;
+  /** The operator's configuration names this key as a credential of its own. */
+  isConfigured(ref: KeyRef): boolean;
   /** What this pool or this client record waits for is another one than before. */
   changed(what: { readonly pool: string } | { readonly client: string }): void;
 }
@@ -79,6 +82,7 @@ export class HandIns {
       return { is: 'Unusable', reason: 'ClientClaimed', message: `${why}.` };
     }
     const kept = this.#secrets.get(existing.credentialRef.name);
+    if (this.#isOwn(existing.credentialRef, kept)) return this.#refuseOwn(existing.credentialRef);
     return kept === undefined ? { is: 'Unknown' } : this.#state(pool, kept);
   }
 
@@ -113,16 +117,11 @@ export class HandIns {
   #read(pool: IdentityPool, { secret }: Kept): ExistingCredential {
     const { name = '', key = '' } = pool.spec.client?.existing?.credentialRef ?? {};
     const place = `Secret ${this.#o.namespace}/${name}`;
-    const text = secret?.reveal().data[key];
+    const data = secret?.reveal().data ?? {};
+    const text = Object.hasOwn(data, key) ? data[key] : undefined;
     if (secret === undefined || text === undefined) {
       const what = secret === undefined ? `${place} does not exist` : `${place} has no key ${key}`;
       return unusable('CredentialMissing', `${what}. Put the credential of the client there`);
-    }
-    if (/^(client|session)-[0-9a-f]{32}$/.test(name)) {
-      return unusable(
-        'CredentialMalformed',
-        `${place} is a record of the operator. Name a Secret that an administrator made`,
-      );
     }
     const method = pool.spec.client?.authentication ?? 'PrivateKeyJwt';
     const read: ReadKey | undefined =
@@ -143,6 +142,18 @@ export class HandIns {
       source: sha256(text.trim(), method, String(expiresAt)),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
+  }
+
+  /** Whoever may write pools chooses which Secret of our namespace is sent to which provider: never one that is not for a provider's client. */
+  #isOwn(ref: KeyRef, kept: Kept | undefined): boolean {
+    const type = kept?.secret?.reveal().type ?? 'Opaque';
+    const isKind = type.startsWith(`${group}/`) || type === 'kubernetes.io/service-account-token';
+    return isKind || ref.name === managementTokensSecret || this.#o.isConfigured(ref);
+  }
+
+  #refuseOwn({ name, key }: KeyRef): ExistingCredential {
+    const why = `key ${key} of Secret ${this.#o.namespace}/${name} is a record or credential of the operator itself and is given to no provider`;
+    return unusable('CredentialMalformed', `${why}. Name a Secret that an administrator made for this client`);
   }
 
   #holder(pool: IdentityPool, clientId: string): Claim | undefined {

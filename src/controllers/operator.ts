@@ -34,7 +34,7 @@ import { Memory } from './memory.ts';
 import { Observation } from './observation.ts';
 import { repeat } from './periodic.ts';
 import { PoolProviders, workersFor } from './pool-providers.ts';
-import { ReferencedKeys } from './referenced-keys.ts';
+import { ReferencedKeys, refersTo } from './referenced-keys.ts';
 import { Reporter } from './reporter.ts';
 import { Reviews } from './reviews.ts';
 import type { SessionLimits } from './session-limits.ts';
@@ -101,6 +101,7 @@ export class Operator {
       ...options,
       memory: this.#memory,
       readKey: (issuer, text) => this.#providers.issuer(issuer)?.readKey(text),
+      isConfigured: (ref) => refersTo(this.#configuration, ref),
       changed: (what) => this.#wiring.handedIn(what),
     });
     this.#access = new AccessCache(this.#memory, (issuer) => this.#providers.isConfigured(issuer));

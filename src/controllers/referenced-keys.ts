@@ -59,6 +59,11 @@ export class ReferencedKeys {
   }
 }
 
+/** Whether the configuration names this key of a Secret as one of the operator's own credentials. */
+export function refersTo(configuration: Configuration, { name, key }: KeyRef): boolean {
+  return configuration.issuers.flatMap(secretRefs).some((ref) => ref.name === name && ref.key === key);
+}
+
 function secretRefs(issuer: IssuerConfiguration): readonly KeyRef[] {
   return [issuer.registrationTokenRef, issuer.managementTokenRef].filter((ref) => ref !== undefined);
 }

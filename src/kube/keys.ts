@@ -4,6 +4,7 @@ import { get, kinds } from './resources.ts';
 type Data = Readonly<Record<string, string>>;
 
 export interface SecretContent {
+  readonly type: string;
   readonly data: Data;
   readonly annotations: Data;
 }
@@ -17,24 +18,24 @@ export async function readSecret(
   return (await readAnnotatedSecret(connection, place, signal))?.data;
 }
 
-/** The same with the Secret's annotations. */
+/** The same with the Secret's type and annotations. */
 export async function readAnnotatedSecret(
   connection: ApiConnection,
   place: { readonly namespace: string; readonly name: string },
   signal: AbortSignal,
 ): Promise<SecretContent | undefined> {
-  const secret = await get<{ readonly data?: Data; readonly metadata: { readonly annotations?: Data } }>(
-    connection,
-    kinds.secrets,
-    place,
-    { signal },
-  );
+  const secret = await get<{
+    readonly type?: string;
+    readonly data?: Data;
+    readonly metadata: { readonly annotations?: Data };
+  }>(connection, kinds.secrets, place, { signal });
   if (secret === undefined) return undefined;
   const decoded = Object.entries(secret.data ?? {}).map(([key, value]) => [
     key,
     Buffer.from(value, 'base64').toString('utf8'),
   ]);
-  return { data: Object.fromEntries(decoded) as Data, annotations: secret.metadata.annotations ?? {} };
+  const data = Object.fromEntries(decoded) as Data;
+  return { type: secret.type ?? 'Opaque', data, annotations: secret.metadata.annotations ?? {} };
 }
 
 /** The keys of a ConfigMap; `undefined` when it does not exist. */

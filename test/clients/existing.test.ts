@@ -167,6 +167,36 @@ test.serial(
   },
 );
 
+for (const [what, name, key, reason] of [
+  ['the credential that registers clients', 'registration', 'token', 'CredentialMalformed'],
+  ['management tokens that people handed in', 'management-tokens', 'client-of-another', 'CredentialMalformed'],
+  ["a service account's token", 'automation', 'token', 'CredentialMalformed'],
+  ['a key that no Secret has', 'registration', 'constructor', 'CredentialMissing'],
+] as const) {
+  test.serial(`a pool that names ${what} sends it to nobody`, async (t) => {
+    const annotations = { 'kubernetes.io/service-account.name': 'controller' };
+    const metadata = { name: 'automation', namespace: system, annotations };
+    await lab.apply(
+      JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'kubernetes.io/service-account-token' }),
+    );
+    await secret(lab, 'management-tokens', { 'client-of-another': 'a token, handed in' });
+    const before = lab.provider.stats.count('token');
+    const thief = {
+      client: { existing: { clientId: 'thief', credentialRef: { name, key } }, authentication: 'ClientSecretPost' },
+    };
+    await lab.apply(pool('thief', lab.provider.issuer, thief));
+    const { message } = await patiently(lab, 'thief', 'CredentialCurrent', { status: 'False', reason });
+    t.regex(
+      message,
+      new RegExp(
+        `${key} of Secret ci-identity-system/${name} is a record or credential of the operator|has no key ${key}`,
+      ),
+    );
+    t.is(lab.provider.stats.count('token'), before);
+    await lab.kubectl(['delete', 'identitypool', 'thief', '--timeout=60s']);
+  });
+}
+
 test.serial('a client with a secret; its expiry is told ahead', async (t) => {
   const soon = new Date(Date.now() + 30_000).toISOString().replace(/\.\d+Z$/, 'Z');
   await secret(lab, 'legacy', { credential: 'a secret, old\n' }, { 'ci-identity.dev/expires': soon });
