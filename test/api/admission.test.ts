@@ -619,6 +619,12 @@ const identitiesRows: readonly Row[] = [
     says: 'volume ci-identity-toolbox may only be mounted at /var/run/secrets/ci-identity/toolbox and only in the containers that CiIdentity toolbox names',
   },
   {
+    title: 'a default that the author chose, so that the true one would not be it',
+    ...create('jenkins', { namespace: 'ci-payments', annotations: { 'ci-identity.dev/default': 'toolbox' } }),
+    gives: 'identities#5',
+    says: 'CiIdentity publisher and CiIdentity toolbox both have delivery.default: true and select this pod: only one can be the default',
+  },
+  {
     title: 'two defaults on one pod',
     ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'second' } }),
     gives: 'identities#5',
@@ -698,6 +704,12 @@ const useRows: readonly Row[] = [
     ...create('jenkins', { namespace: 'ci-group' }),
     gives: 'use#2',
     says: holdsUse('default', 'publisher'),
+  },
+  {
+    title: 'the account that the pod runs as holds use, and is named in the deprecated field',
+    ...byHand('jenkins', [odd(1)], { spec: { serviceAccount: 'privileged' } }),
+    gives: 'use#2',
+    says: holdsUse('privileged', odd(1)),
   },
   {
     title: 'a claim for an identity that does not exist is admitted, and worthless without a uid',
@@ -782,6 +794,11 @@ const podsRows: readonly Row[] = [
     }),
     gives: 'pods#1',
     says: 'annotations identity.ci-identity.dev/… are written by admission, not by hand',
+  },
+  {
+    title: 'a claim in other letters, which the operator would not know',
+    ...create('jenkins', { namespace: 'ci-payments', annotations: claims(['Publisher']) }),
+    gives: 'pods#1',
   },
   {
     title: 'a claim whose volume is that of another pod',
@@ -1111,6 +1128,15 @@ const secretsRows: readonly Row[] = [
     `${secretsOf('ci-mistake')}/foreign`,
     { data: { a: 'eA==' } },
     'secrets#0',
+    mergePatch,
+  ),
+  secret(
+    'an editor changes a token by way of stringData',
+    'editor',
+    'PATCH',
+    live,
+    { stringData: { token: 'another' } },
+    'secrets#1',
     mergePatch,
   ),
   secret(
