@@ -21,7 +21,7 @@ test.before('a cluster with a node, a provider and the operator', async () => {
   await operator.ready();
   await lab.guarded();
   const identities = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
-  await lab.apply(identities.replaceAll('ISSUER', lab.provider.issuer));
+  await lab.apply(identities.replaceAll('ISSUER', lab.provider.issuer).replace('80s', '15m'));
   await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']);
 });
 
@@ -101,14 +101,18 @@ test.serial(
     const gate = { spec: { schedulingGates: [{ name: 'example.com/waits' }] } };
     await lab.kubectlAsJenkins(['create', '-f', '-'], runnablePod({ name: late, ...gate }));
     const secret = ['secret', '-n', namespace, `ci-identity-publisher.${late}`];
-    const delivered = await eventually('the token is delivered', () =>
-      lab.kubectl(['get', ...secret, '-o', 'jsonpath={.data.token}']),
-    );
+    const delivered = await eventually('the token is delivered', async () => {
+      const data = await lab.kubectl(['get', ...secret, '-o', 'jsonpath={.data.token}']);
+      return data === '' ? undefined : data;
+    });
     await lab.kubectl(['delete', ...secret]);
     const open = JSON.stringify({ spec: { schedulingGates: null } });
     await lab.kubectl(['patch', 'pod', '-n', namespace, late, '--type=merge', '-p', open]);
     const from = Date.now();
-    const { token } = await eventually('the pod reads its token', () => filesIn('maven', late), { timeoutMs: 90_000 });
+    const { token } = await eventually('the pod reads its token', () => filesIn('maven', late), {
+      timeoutMs: 90_000,
+      everyMs: 500,
+    });
     t.log(`${Date.now() - from} ms from the missing Secret to the running pod`);
     t.is(token, Buffer.from(delivered, 'base64').toString('utf8'), 'the same token, long before its renewal');
     const events = await lab.kubectl([
