@@ -22,6 +22,8 @@ let builds: Builds;
 const open: Rotations[] = [];
 
 const asked = { every: '2d', overlap: '5m' };
+/** Of a load that lasts for half a minute, one hiccup of the machine is a large share. */
+const shortly = 0.05;
 const soon = { every: '2d', overlap: '1m' };
 
 async function begin(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<Rotations> {
@@ -86,7 +88,7 @@ for (const [how, name, damage] of [
       t.true(lines.some((line) => line.event === 'Restored' && line.pool === name));
       // And what was under way goes on.
       await rotations.settled(1, await rotations.ask(true));
-      assertUnharmed(t, name, await rotations.stop());
+      assertUnharmed(t, name, await rotations.stop(), shortly);
     },
   );
 }
@@ -117,7 +119,7 @@ test.serial(
     );
     await secret(lab, 'management-tokens', { [record]: await provider.newManagementToken(clientId) });
     await rotations.settled(1, undefined, 120_000);
-    assertUnharmed(t, 'unmanaged', await rotations.stop());
+    assertUnharmed(t, 'unmanaged', await rotations.stop(), shortly);
   },
 );
 
@@ -173,7 +175,7 @@ test.serial(
     );
     await secret(lab, 'registration', { token: fresh });
     await rotations.settled(1, id, 240_000);
-    assertUnharmed(t, 'used-up', await rotations.stop());
+    assertUnharmed(t, 'used-up', await rotations.stop(), shortly);
   },
 );
 

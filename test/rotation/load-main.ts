@@ -50,10 +50,8 @@ async function run(options: LoadOptions): Promise<void> {
   let replacing = false;
   void (async () => {
     for await (const { object } of api.watch(recordsPath, over.signal)) {
-      const record = JSON.parse(
-        Buffer.from(object.data?.['record.json'] ?? '', 'base64').toString('utf8'),
-      ) as ClientRecord;
-      if (record.pool.name !== options.pool) continue;
+      const record = recordIn(Buffer.from(object.data?.['record.json'] ?? '', 'base64').toString('utf8'));
+      if (record?.pool.name !== options.pool) continue;
       current = record.generations.find(({ state }) => state === 'Current') ?? current;
       const comes = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
       replacing = record.variant === 'InPlace' && comes;
@@ -110,6 +108,15 @@ async function run(options: LoadOptions): Promise<void> {
       process.send?.(report);
     });
   });
+}
+
+/** `undefined`: somebody wrote nonsense into it, which is the operator's business. */
+function recordIn(text: string): ClientRecord | undefined {
+  try {
+    return JSON.parse(text) as ClientRecord;
+  } catch {
+    return undefined;
+  }
 }
 
 async function discover(provider: Pool, issuer: string): Promise<Endpoints> {
