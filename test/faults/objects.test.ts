@@ -2,6 +2,7 @@
 import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
+import { join } from 'node:path';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab, startLabWith } from '#test/support/lab.ts';
@@ -31,6 +32,7 @@ import {
 
 const patient = { timeoutMs: 90_000 };
 const system = 'ci-identity-system';
+const crds = join(import.meta.dirname, '../../crds');
 
 let lab: Lab;
 let operator: OperatorProcess;
@@ -279,3 +281,55 @@ test.serial(
     await remove(pod.name);
   },
 );
+
+test.serial('the kind is deleted under many sessions, and everything is made anew with other uids', async (t) => {
+  const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
+  const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
+  const clients = lab.provider.clients().map(({ clientId }) => clientId);
+  await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=30s']);
+  await eventually('the brake holds', async () => {
+    const text = await lab.kubectl([
+      'get',
+      'events',
+      '-n',
+      'default',
+      '-o',
+      'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
+    ]);
+    return /1\d of 1\d sessions would end because their kind or namespace vanished/.exec(text) === null
+      ? undefined
+      : true;
+  });
+  t.true(
+    tokens.every((token) => isLive(lab.provider, token)),
+    'nothing was revoked',
+  );
+  t.deepEqual(
+    lab.provider.clients().map(({ clientId }) => clientId),
+    clients,
+    'no client was deleted',
+  );
+  t.log((await page(operator, '/readyz')).text);
+  await lab.kubectl(['apply', '--server-side', '-k', crds]);
+  await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
+  await lab.apply(...objects(lab.provider.issuer));
+  await identityReady(lab, 'publisher');
+  // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
+  const pod = await eventually(
+    'a new pod gets the identity',
+    async () => {
+      const made = await newPod();
+      if (`identity.ci-identity.dev/publisher` in ((made as { annotations?: object }).annotations ?? {})) return made;
+      await remove(made.name);
+      return undefined;
+    },
+    { ...patient, everyMs: 1_000 },
+  );
+  t.truthy(await tokenOf(lab, pod, 'publisher', undefined, patient.timeoutMs));
+  t.true(
+    tokens.every((token) => isLive(lab.provider, token)),
+    'they live on until their pods end',
+  );
+  await remove(...pods.map(({ name }) => name));
+  for (const token of tokens) await dies(lab.provider, token, 20_000);
+});
