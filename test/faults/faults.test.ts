@@ -264,6 +264,23 @@ test.serial('after the outage every pod has a new token, and nothing was minted 
   t.is((await sessions(lab)).filter(({ pod }) => uids.includes(pod.uid)).length, 3);
 });
 
+test.serial('an outage that ends while nobody asks for tokens: the pool finds out by itself', async (t) => {
+  const { provider } = of(outage);
+  provider?.faults.add({ endpoint: 'token', dropRequest: true });
+  const asks = await newPod(outage);
+  const away = { status: 'False', reason: 'ProviderUnavailable' };
+  await eventually('the pool says so', () => condition(lab, `identitypool/${outage.name}`, 'Ready', away), patient);
+  const pods = [asks, ...held.keys()].map(({ name }) => name);
+  await lab.kubectl(['delete', 'pods', '-n', broken, '--wait=false', ...pods]);
+  await eventually('nobody is left who could ask', async () =>
+    (await sessions(lab)).some(({ pod }) => pods.includes(pod.name)) ? undefined : true,
+  );
+  provider?.faults.clear();
+  const back = { status: 'True', reason: 'Ready' };
+  await eventually('it is back', () => condition(lab, `identitypool/${outage.name}`, 'Ready', back), patient);
+  t.is(provider?.liveTokens().length, 0, 'and the token of that one call was given back');
+});
+
 test.serial('what the program wrote quotes no token', async (t) => {
   const text = `${operator.log()}${operator.audit()}`;
   const secrets = [...victims.values()].flatMap(({ provider }) => provider?.secrets() ?? []);
