@@ -9,6 +9,12 @@ import type { Store } from '../runtime/store.ts';
  */
 export class Creators {
   readonly #seen = new Map<string, Set<string>>();
+  readonly #shared: (namespaces: Iterable<string>) => void;
+
+  /** `shared`: told of all namespaces of a creator as soon as it is seen in one more. */
+  constructor(shared: (namespaces: Iterable<string>) => void) {
+    this.#shared = shared;
+  }
 
   connect(store: Store<PodFacts>): void {
     store.onChange((_key, next) => this.#note(next));
@@ -24,6 +30,8 @@ export class Creators {
   #note(pod: PodFacts | undefined): void {
     if (pod?.requester === undefined || Object.keys(pod.claims).length === 0) return;
     const namespaces = this.#seen.get(pod.requester) ?? new Set<string>();
+    if (namespaces.has(pod.namespace)) return;
     this.#seen.set(pod.requester, namespaces.add(pod.namespace));
+    if (namespaces.size > 1) this.#shared(namespaces);
   }
 }

@@ -137,8 +137,14 @@ export class Wiring {
     }
   }
 
+  /** Somebody creates pods in all of these namespaces, so no identity in them is exclusive. */
+  shared(namespaces: Iterable<string>): void {
+    for (const namespace of namespaces)
+      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace)) this.#counted.add(key);
+  }
+
   /**
-   * What has a second's time: identities count their sessions, and tell what is wrong with their namespace; pools count their clients, and
+   * What has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace; pools count their clients, and
    * tell what is wrong with their issuer, and their clients look out for its end; a client whose successors work by now goes. To be called
    * about once a second.
    */

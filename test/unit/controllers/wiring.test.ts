@@ -1,7 +1,11 @@
 import test from 'ava';
 import { ClientTargets } from '#src/controllers/client-targets.ts';
+import { Creators } from '#src/controllers/creators.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
+import type { PodFacts } from '#src/domain/session/machine.ts';
+import { Store } from '#src/runtime/store.ts';
+import { buildPod } from '#test/support/builders.ts';
 import { identity, policy, pool, rule } from '../domain/access/objects.ts';
 
 const changes: readonly (readonly [string, (wiring: Wiring) => void])[] = [
@@ -25,3 +29,33 @@ for (const [what, change] of changes) {
     for (const asksAboutAll of ['policy', 'client']) t.true(woken.indexOf(asksAboutAll) > last, woken.join(' '));
   });
 }
+
+test('a creator is seen in another namespace: identities of all its namespaces say so within a second, once each', (t) => {
+  const memory = new Memory('ci-identity-system');
+  for (const namespace of ['ci-payments', 'ci-search', 'ci-other']) {
+    const one = identity({}, { name: 'reader', namespace, uid: namespace });
+    memory.identities.put(`${namespace}/reader`, { uid: namespace, resourceVersion: '1', ...one });
+  }
+  const woken: string[] = [];
+  const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (_machine, key) =>
+    woken.push(key),
+  );
+  const creators = new Creators((namespaces) => wiring.shared(namespaces));
+  const pods = new Store<PodFacts>('pods');
+  creators.connect(pods);
+  const told = (): readonly string[] => {
+    woken.length = 0;
+    wiring.news({ issuers: [], namespaces: [] });
+    return woken.toSorted();
+  };
+  const create = (namespace: string, requester = 'mallory\u202e'): void => {
+    pods.put(`${namespace}/${pods.size}`, buildPod({ namespace, requester }));
+  };
+  create('ci-payments');
+  create('ci-other', 'somebody else');
+  t.deepEqual(told(), []);
+  create('ci-search');
+  t.deepEqual(told(), ['ci-payments/reader', 'ci-search/reader']);
+  create('ci-search');
+  t.deepEqual(told(), []);
+});
