@@ -147,7 +147,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       at,
       resourceVersion,
       ...(action.content === 'Error' ? { error: action.error } : {}),
-      ...(action.content === 'Token' && action.again !== undefined ? { again: (before?.again ?? 0) + 1 } : {}),
+      ...(action.content !== 'Empty' && action.again !== undefined ? { again: (before?.again ?? 0) + 1 } : {}),
     });
     const newest = s.record?.tokens.at(-1);
     if (action.content === 'Error') {

@@ -171,15 +171,20 @@ const longestMountPatience: Milliseconds = 5 * minute;
 
 function missesDeliveryFrom(s: SessionSnapshot): Instant | undefined {
   const since = s.pod.is === 'Seen' ? s.pod.value.unmountedSince : undefined;
-  if (since === undefined || s.delivered?.content !== 'Token') return undefined;
+  if (since === undefined || s.delivered === undefined || s.delivered.content === 'Empty') return undefined;
   const { at, again = 0 } = s.delivered;
   return plus(since > at ? since : at, Math.min(mountPatience * 2 ** again, longestMountPatience));
 }
 
+/** The pod waits for its Secret although it was written. */
+export function missesDelivery(s: SessionSnapshot, now: Instant): boolean {
+  const from = missesDeliveryFrom(s);
+  return from !== undefined && now >= from;
+}
+
 /** The Secret is not known to hold what the record says, or the pod waits for it although it was written. */
 export function needsDelivery(s: SessionSnapshot, now: Instant): boolean {
-  const missesFrom = missesDeliveryFrom(s);
-  return !isDelivered(s) || (missesFrom !== undefined && now >= missesFrom);
+  return !isDelivered(s) || missesDelivery(s, now);
 }
 
 /** The delivery that would come first failed and is held back, so that nothing waits for it. */

@@ -56,7 +56,7 @@ export interface Delivered {
   readonly digest: string;
   readonly content: 'Token' | 'Error' | 'Empty';
   readonly at: Instant;
-  /** With content `Token`: how often the very same was written again, because the pod seems to miss it. */
+  /** How often the very same was written again, because the pod seems to miss it. */
   readonly again?: number;
   /** With content `Error`: what it says, so that a changed reason is written and an equal one is not. */
   readonly error?: DeliveredError;
@@ -109,7 +109,7 @@ export type SessionAction =
     }
   /** `again`: the delivery of that moment seems to have got lost. */
   | { readonly type: 'Deliver'; readonly content: 'Token'; readonly again?: Instant }
-  | { readonly type: 'Deliver'; readonly content: 'Error'; readonly error: DeliveredError }
+  | { readonly type: 'Deliver'; readonly content: 'Error'; readonly error: DeliveredError; readonly again?: Instant }
   | { readonly type: 'Deliver'; readonly content: 'Empty' }
   /** Record-only: these tokens are no longer allowed. */
   | { readonly type: 'Forbid'; readonly tokens: readonly string[] }

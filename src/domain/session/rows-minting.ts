@@ -18,6 +18,7 @@ import {
   isRevokeRequested,
   mayNotUse,
   mintable,
+  missesDelivery,
   patienceEndsAt,
   usableToken,
 } from './facts.ts';
@@ -58,7 +59,7 @@ const waiting: SessionRow = {
   when: (s, now) => {
     if (usableToken(s) !== undefined) return mintable(s) === undefined && !isBusy(s, now);
     if (mintable(s) === undefined) return endCause(s, now) === undefined;
-    return s.record === undefined && tellsNow(s, now) && !hasError(s);
+    return s.record === undefined && tellsNow(s, now) && !hasError(s, now);
   },
   then: (s, now) => {
     const reason = waitingReason(s);
@@ -171,9 +172,10 @@ function tellsNow(s: SessionSnapshot, now: Instant): boolean {
 }
 
 /** The pod was told already, so trying goes on. Another failure is told as well if it is one for good. */
-function hasError(s: SessionSnapshot): boolean {
+function hasError(s: SessionSnapshot, now: Instant): boolean {
+  if (s.delivered?.content !== 'Error' || missesDelivery(s, now)) return false;
   const toTell = s.failure?.row === 'first' && s.failure.terminal;
-  return s.delivered?.content === 'Error' && (!toTell || saysAlready(s, waitingError(s)));
+  return !toTell || saysAlready(s, waitingError(s));
 }
 
 function waitingReason(s: SessionSnapshot): Reason {

@@ -5,7 +5,7 @@ import type { Decision, Row, Work } from '../../decision.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import type { Token } from '../token.ts';
-import { isDelivered, mintable, newestOf, nextLook, revocable } from './facts.ts';
+import { isDelivered, mintable, missesDelivery, newestOf, nextLook, revocable } from './facts.ts';
 import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
 
 export type SessionRow = Row<SessionSnapshot, SessionAction>;
@@ -32,10 +32,12 @@ export function waitButRevoke(s: SessionSnapshot, now: Instant, reason: Reason):
   return token?.end === 'Forbidden' ? { ...revoke(s, now, token), reason } : wait(s, now, reason);
 }
 
-/** Writes `error.json`, unless it says this already. */
+/** Writes `error.json`, unless it says this already and the pod does not seem to miss it. */
 export function deliverError(s: SessionSnapshot, now: Instant, reason: Reason, error: DeliveredError): Step {
-  if (saysAlready(s, error)) return wait(s, now, reason);
-  return step(s, now, reason, { type: 'Deliver', content: 'Error', error }, work(s, now, lanes.NewPod));
+  const says = saysAlready(s, error);
+  if (says && !missesDelivery(s, now)) return wait(s, now, reason);
+  const again = says ? onceMore(s) : {};
+  return step(s, now, reason, { type: 'Deliver', content: 'Error', error, ...again }, work(s, now, lanes.NewPod));
 }
 
 /** The words of a failure may change with each attempt, its reason is enough. */
@@ -47,11 +49,15 @@ export function saysAlready(s: SessionSnapshot, error: DeliveredError): boolean 
 }
 
 export function deliver(s: SessionSnapshot, now: Instant, content: 'Token' | 'Empty', lane: Lane): Step {
-  // Once more, although it is delivered: an action of its own each time, so that the loop does not take it for one that has no effect.
-  const again = isDelivered(s) && s.delivered !== undefined ? { again: s.delivered.at } : {};
+  const again = isDelivered(s) ? onceMore(s) : {};
   return content === 'Token'
     ? step(s, now, 'Undelivered', { type: 'Deliver', content, ...again }, work(s, now, lane))
     : step(s, now, 'PodOver', { type: 'Deliver', content }, work(s, now, lane));
+}
+
+/** Once more, although it is written: an action of its own each time, so that the loop does not take it for one that has no effect. */
+function onceMore({ delivered }: SessionSnapshot): { readonly again?: Instant } {
+  return delivered === undefined ? {} : { again: delivered.at };
 }
 
 /** @throws Error when nothing can be minted: the row must have asked. */

@@ -44,6 +44,9 @@ const pod = (overrides: Parameters<typeof buildPod>[0]): SessionSnapshot['pod'] 
   is: 'Seen',
   value: buildPod(overrides),
 });
+const unmounted = (overrides: Parameters<typeof buildPod>[0] = {}): SessionSnapshot['pod'] =>
+  pod({ phase: 'Pending', unmountedSince: plus(noon, -minute), ...overrides });
+const told: NonNullable<SessionSnapshot['delivered']> = { digest: '', content: 'Error', at: noon };
 const client = (overrides: Parameters<typeof buildClientFacts>[0]): SessionSnapshot['client'] => ({
   is: 'Seen',
   value: buildClientFacts(overrides),
@@ -473,6 +476,22 @@ const cases: readonly Case[] = [
   },
   {
     row: 'untrusted',
+    title: 'told already, and the pod has not waited for long',
+    s: buildSessionSnapshot({ pod: unmounted({ claims: { publisher: 'other' } }), delivered: told }),
+    now: plus(noon, 9 * second),
+    recheckAt: plus(noon, 10 * second),
+  },
+  {
+    row: 'untrusted',
+    title: 'told already, but the pod cannot mount it: somebody took it away',
+    s: buildSessionSnapshot({ pod: unmounted({ claims: { publisher: 'other' } }), delivered: told }),
+    now: plus(noon, 10 * second),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'ClaimInvalid',
+  },
+  {
+    row: 'untrusted',
     title: 'no volume',
     s: buildSessionSnapshot({ pod: pod({ volumes: [] }) }),
     action: 'Deliver',
@@ -514,6 +533,15 @@ const cases: readonly Case[] = [
     title: 'denied, but not for good',
     s: buildSessionSnapshot({ access: denied(false) }),
     reason: 'NoRule',
+  },
+  {
+    row: 'waiting',
+    title: 'told already and trying goes on, but the pod cannot mount what it was told',
+    s: buildSessionSnapshot({ pod: unmounted(), ...failed('first', true, 'ScopeNarrower'), delivered: told }),
+    now: plus(noon, 10 * second),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'ScopeNarrower',
   },
   {
     row: 'waiting',
@@ -566,7 +594,7 @@ const cases: readonly Case[] = [
   {
     row: 'undelivered',
     title: 'the pod cannot mount what was delivered: somebody took it away',
-    s: buildLiveSnapshot({ pod: pod({ phase: 'Pending', unmountedSince: plus(noon, -minute) }) }),
+    s: buildLiveSnapshot({ pod: unmounted() }),
     now: plus(noon, 10 * second),
     action: 'Deliver',
     content: 'Token',
@@ -575,7 +603,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'the pod cannot mount what was written three times again: another volume is the trouble, so that is rare',
     s: buildLiveSnapshot({
-      pod: pod({ phase: 'Pending', unmountedSince: plus(noon, -minute) }),
+      pod: unmounted(),
       delivered: { digest: 'digest', content: 'Token', at: noon, again: 3 },
     }),
     now: plus(noon, 79 * second),
