@@ -165,6 +165,7 @@ export class Auditor {
     if (this.#sources.entitled === undefined) statusFindings(facts, this.#sources.away?.() === true, broken);
     else observedFindings(facts, broken);
     lineFindings(facts, this.#sources.provider.revokedTokens(), broken);
+    outcomeFindings(facts, broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
     if (strays.length > lostProbes)
       for (const { clientId, sha256: hash } of strays)
@@ -430,6 +431,19 @@ function lineFindings(
   for (const { sha256: hash } of revoked)
     if (born.has(hash) && !ended.has(hash) && !isNoticed(lines, hash))
       broken.push(`token ${hash} was revoked, and no audit line says so`);
+}
+
+/** A process that lives on says what became of a request before it makes the next one for the same session. */
+function outcomeFindings({ lines }: Facts, broken: string[]): void {
+  const open = new Set<string>();
+  for (const { event, session_id: session, process_id: process } of lines) {
+    const key = `${process} ${session}`;
+    if (session === undefined) continue;
+    if (event === 'Requested' && open.has(key))
+      broken.push(`session ${session}: a token was requested, and no audit line says what became of that`);
+    if (event === 'Requested') open.add(key);
+    else if (births.includes(event) || event === 'Discarded' || event === 'Failed') open.delete(key);
+  }
 }
 
 /** Somebody else revoked it, and that was found out. */
