@@ -29,9 +29,9 @@ export class Random {
     return chosen;
   }
 
-  /** Any part of it, in its order; at least `least`. */
-  some<T>(from: readonly T[], least = 0): readonly T[] {
-    const part = from.filter(() => this.next() < 0.5);
+  /** Any part of it, in its order; at least `least`, and each with the probability `share`. */
+  some<T>(from: readonly T[], least = 0, share = 0.5): readonly T[] {
+    const part = from.filter(() => this.next() < share);
     return part.length >= least ? part : [this.pick(from)];
   }
 

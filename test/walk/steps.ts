@@ -13,7 +13,12 @@ const stop = 'ci-identity.dev/emergency-stop';
 const ours = '/apis/ci-identity.dev/v1alpha1';
 
 /** So few that no identity takes more than ten sessions along: the brake has a test of its own. */
-const mostPods = 10;
+export const mostPods = 10;
+
+/** How often something stands in the way. Seven things can stop a session, and a walk in which nothing is issued shows nothing. */
+const stopped = 0.1;
+/** How much policies and ceilings give: mostly something is left where they meet. */
+const given = 0.8;
 
 interface Edited {
   metadata: { annotations?: Record<string, string>; labels?: Record<string, string>; [more: string]: unknown };
@@ -25,13 +30,14 @@ export const poolPath = (name: string): string => `${ours}/identitypools/${name}
 const policyPath = (name: string): string => `${ours}/scopepolicies/${name}`;
 const identityPath = (namespace: string, name: string): string =>
   `${ours}/namespaces/${namespace}/ciidentities/${name}`;
+const emergencyStop = '/api/v1/namespaces/ci-identity-system/configmaps/emergency-stop';
 const podPath = (namespace: string, name: string): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
 
 export function policyOf(name: string, random: Random): string {
   const rules = roles.map((role) => ({
     role,
     pool: name,
-    scopes: random.some(scopes, 1),
+    scopes: random.some(scopes, 1, given),
     namespaces: [...namespaces],
   }));
   return policy(name, ...rules);
@@ -54,9 +60,38 @@ export function beginning(issuer: string, random: Random): readonly string[] {
   ];
 }
 
-function toggleAnnotation({ metadata }: Edited, name: string): void {
-  const { [name]: known, ...rest } = metadata.annotations ?? {};
-  metadata.annotations = known === undefined ? { ...rest, [name]: 'walk' } : rest;
+function annotate({ metadata }: Edited, name: string, is: boolean): void {
+  const { [name]: _, ...rest } = metadata.annotations ?? {};
+  metadata.annotations = is ? { ...rest, [name]: 'walk' } : rest;
+}
+
+/** Nothing stands in the way any more: every stop is lifted, and policies give everything. */
+export async function allow(walk: Walk): Promise<void> {
+  const allowed = (raw: Edited): void => {
+    annotate(raw, stop, false);
+    raw.spec.suspend = false;
+  };
+  await walk.admin.send('DELETE', emergencyStop);
+  for (const name of namespaces)
+    await walk.edit(`/api/v1/namespaces/${name}`, (raw) => {
+      annotate(raw, stop, false);
+      raw.metadata.labels = { ...raw.metadata.labels, 'ci-identity.dev/inject': 'enabled' };
+    });
+  for (const name of pools) {
+    const rules = roles.map((role) => ({ role, pool: name, scopes, namespaces: [...namespaces] }));
+    await walk.apply(policy(name, ...rules));
+    await walk.edit(poolPath(name), (raw) => {
+      allowed(raw);
+      raw.spec['ceiling'] = { ...(raw.spec['ceiling'] as object), scopes };
+    });
+    for (const namespace of namespaces) {
+      await walk.apply(identity(name, { pool: name, roles: [...roles] }, namespace));
+      await walk.edit(identityPath(namespace, name), (raw) => {
+        allowed(raw);
+        delete raw.spec['scopes'];
+      });
+    }
+  }
 }
 
 type Step = (walk: Walk, random: Random) => Promise<unknown>;
@@ -113,17 +148,17 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
     weight: 4,
     step: (walk, random) =>
       walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
-        spec['ceiling'] = { ...(spec['ceiling'] as object), scopes: random.some(scopes, 1) };
+        spec['ceiling'] = { ...(spec['ceiling'] as object), scopes: random.some(scopes, 1, given) };
       }),
   },
-  'suspend toggled': {
+  'suspended or not': {
     weight: 5,
     step: (walk, random) =>
       walk.edit(random.next() < 0.4 ? poolPath(random.pick(pools)) : somewhere(random), ({ spec }) => {
-        spec.suspend = spec.suspend !== true;
+        spec.suspend = random.next() < stopped;
       }),
   },
-  'emergency stop toggled': {
+  'emergency stop or not': {
     weight: 5,
     step(walk, random) {
       const anywhere = [
@@ -131,23 +166,23 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
         somewhere(random),
         `/api/v1/namespaces/${random.pick(namespaces)}`,
       ];
-      return walk.edit(random.pick(anywhere), (raw) => toggleAnnotation(raw, stop));
+      return walk.edit(random.pick(anywhere), (raw) => annotate(raw, stop, random.next() < stopped));
     },
   },
-  'emergency stop of everything toggled': {
-    weight: 2,
-    async step(walk) {
-      const path = '/api/v1/namespaces/ci-identity-system/configmaps';
-      const { status } = await walk.admin.send('DELETE', `${path}/emergency-stop`);
-      if (status === 404) await walk.admin.send('POST', path, { metadata: { name: 'emergency-stop' } });
+  'emergency stop of everything or not': {
+    weight: 4,
+    async step(walk, random) {
+      if (random.next() >= stopped) return walk.admin.send('DELETE', emergencyStop);
+      const [path, name] = [emergencyStop.slice(0, emergencyStop.lastIndexOf('/')), 'emergency-stop'];
+      return walk.admin.send('POST', path, { metadata: { name } });
     },
   },
-  'namespace label toggled': {
-    weight: 2,
+  'namespace opted in or not': {
+    weight: 4,
     step: (walk, random) =>
       walk.edit(`/api/v1/namespaces/${random.pick(namespaces)}`, ({ metadata }) => {
-        const { 'ci-identity.dev/inject': known, ...rest } = metadata.labels ?? {};
-        metadata.labels = known === undefined ? { ...rest, 'ci-identity.dev/inject': 'enabled' } : rest;
+        const { 'ci-identity.dev/inject': _, ...rest } = metadata.labels ?? {};
+        metadata.labels = random.next() < stopped ? rest : { ...rest, 'ci-identity.dev/inject': 'enabled' };
       }),
   },
   'revocation asked for': {

@@ -9,18 +9,22 @@ import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { Random } from '#test/support/random.ts';
-import { steps } from './steps.ts';
+import { allow, mostPods, steps } from './steps.ts';
 import { Walk } from './walk.ts';
 
 const seed = process.env['WALK_SEED'] ?? randomBytes(4).toString('hex');
 const length = Number(process.env['WALK_STEPS'] ?? 200);
 const stretch = 40;
+/** Every so many steps everything is allowed, pods are born and live until their tokens are renewed; most pods of a walk do not live that long. */
+const longStretch = 5 * stretch;
+const lifetime = 30;
+const renewedMs = 20_000;
 
 let lab: Lab;
 let walk: Walk;
 
 test.before(async () => {
-  lab = await startLab({ tokenLifetime: 30, deliveryLag: '2s' });
+  lab = await startLab({ tokenLifetime: lifetime, deliveryLag: '2s' });
   // A lost answer would take the management token along for good; that is a story of its own (test/kill).
   lab.provider.settings.rotateManagementToken = false;
   walk = await Walk.open(lab);
@@ -37,12 +41,20 @@ test.serial(`${length} random steps`, async (t) => {
   const random = new Random(seed);
   const trail: string[] = [];
   const rests: number[] = [];
+  const told = new Map<string, number>();
   try {
     await walk.begin(random);
     for (let n = 1; n <= length; n += 1) {
       trail.push(await walk.step(random));
       await new Promise((resolve) => setTimeout(resolve, random.below(250)));
-      if (n % stretch === 0 || n === length) rests.push(await walk.rest());
+      if (n % stretch !== 0 && n !== length) continue;
+      rests.push(await walk.rest());
+      if (n % longStretch !== 0 && n !== length) continue;
+      await allow(walk);
+      rests.push(await walk.rest());
+      for (let born = 0; born < mostPods; born += 1) await steps['birth']?.step(walk, random);
+      await new Promise((resolve) => setTimeout(resolve, renewedMs));
+      rests.push(await walk.rest());
     }
   } catch (error) {
     t.log(`step ${trail.length}: … ${trail.slice(-stretch).join(', ')}`);
@@ -50,6 +62,8 @@ test.serial(`${length} random steps`, async (t) => {
     throw error;
   } finally {
     t.log([...walk.counts].map(([name, count]) => `${name} ${count}`).join(', '));
+    for (const [, event = ''] of walk.audit().matchAll(/"event":"(\w+)"/g)) told.set(event, (told.get(event) ?? 0) + 1);
+    t.log(`audit lines: ${[...told].map(([event, lines]) => `${event} ${lines}`).join(', ')}`);
     t.log(`rested ${rests.length} times, ${Math.round(Math.max(0, ...rests) / 1_000)} s at most`);
   }
   if (length >= 1_000)
@@ -57,5 +71,6 @@ test.serial(`${length} random steps`, async (t) => {
       Object.keys(steps).filter((name) => !walk.counts.has(name)),
       [],
     );
-  t.pass();
+  for (const event of ['Minted', 'Renewed', 'Revoked'])
+    t.true(told.has(event), `a walk without ${event} has shown nothing`);
 });
