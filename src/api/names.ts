@@ -24,6 +24,8 @@ export const annotations = {
   emergencyStop: `${group}/emergency-stop`,
   rotate: `${group}/rotate`,
   revoke: `${group}/revoke`,
+  /** Its value means nothing: a change of it makes the operator try at once what it would try again within minutes. */
+  retry: `${group}/retry`,
   /** On the Secret of an existing client: when its credential expires, RFC 3339. */
   expires: `${group}/expires`,
   acknowledge: `${group}/acknowledge`,

@@ -64,7 +64,7 @@ export const remedies = {
   },
   RegistrationRefused: {
     cause: 'Dynamic registration is off, or a policy there forbids the scopes or metadata.',
-    step: 'Do what the message names, or register a client by hand and name it in `spec.client.existing`.',
+    step: 'Do what the message names, or register a client by hand and name it in `spec.client.existing`. It is tried again every few minutes, and at once after `kubectl annotate --overwrite identitypool NAME ci-identity.dev/retry=1`, with another value each time.',
     by: 'Provider',
   },
   RegistrationAccessTokenLost: {

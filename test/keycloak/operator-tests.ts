@@ -1,6 +1,7 @@
 /** The running program on a realm as Keycloak makes it: refusal, the administrator's steps, tokens, rotation, revocation, deletion. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
+import { annotations } from '#src/api/names.ts';
 import { parseJsonObject } from '#src/providers/fields.ts';
 import {
   condition,
@@ -99,7 +100,7 @@ export function testOperator(running: () => Keycloak): void {
       );
       t.deepEqual(await realm.clientIds(), []);
       await realm.prepare({ scopes: ['artifacts:publish', 'artifacts:read'], audiences });
-      await lab.kubectl(['annotate', 'identitypool/ci-bots', 'done=yes']);
+      await lab.kubectl(['annotate', 'identitypool/ci-bots', `${annotations.retry}=realm-prepared`]);
       await condition(lab, 'identitypool/ci-bots', 'Registered', { status: 'True' });
       await condition(lab, 'ciidentity/publisher', 'Probed', { status: 'True' }, team);
       const clients = await realm.clientIds();

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { annotations } from '#src/api/names.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import type { Lab } from '#test/support/lab.ts';
@@ -101,7 +102,7 @@ async function administerStockRealm(
   await narrator.step('The administrator of the realm does exactly that, once:', () => administrator.take());
   narrator.show(administrator.steps);
   // It would be tried again by itself within minutes; any change of the pool is a reason to do so now.
-  await lab.kubectl(['annotate', 'identitypool', 'ci-bots', 'realm-prepared=yes']);
+  await lab.kubectl(['annotate', 'identitypool', 'ci-bots', `${annotations.retry}=realm-prepared`]);
 }
 
 async function runningPod(lab: Stage, narrator: Narrator): Promise<{ token: string; file: TokenFile }> {
