@@ -147,7 +147,8 @@ test.serial(
 
 test.serial('401 for the new credential for a while: it is asked again, and the old one mints on', async (t) => {
   t.timeout(180_000);
-  const late = await begin('late', { rotation: asked });
+  // Without builds: the one request that is refused has to be the one that proves the new credential.
+  const late = await begin('late', { rotation: asked }, { builds: false });
   await aWhile();
   lab.provider.faults.add({ endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } });
   await late.rotations.settled(1, await late.rotations.ask(true), 90_000);
