@@ -4,7 +4,7 @@ import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { minute, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { fullJitter, watchBackoff } from './backoff.ts';
-import { IdleError, withIdleCut } from './idle.ts';
+import { withIdleCut } from './idle.ts';
 import type { Kept, Store } from './store.ts';
 import { compareVersions } from './store.ts';
 
@@ -62,7 +62,7 @@ export interface ReflectorHealth {
   readonly reason?: Reason;
 }
 
-/** So many watches in a row that end without any event mean that the server does not know our version and does not say so. */
+/** So many watches in a row that are ended without any event mean that the server does not know our version and does not say so. */
 const emptyWatches = 3;
 /** So many failures of a watch in a row mean that the version may be the trouble; an outage is usually shorter and needs no new list. */
 const failedWatches = 10;
@@ -232,8 +232,8 @@ export class Reflector<T extends Kept> {
     if (lasting && this.#version === undefined) store.markUnsynced();
     this.#failed += 1;
     const away = error instanceof OperatorError && !lasting && this.#failed < failedWatches;
-    const silent = error instanceof IdleError && this.#empty < emptyWatches;
-    if (!away && !silent) this.#dropVersion();
+    // Also after silence: a server that says nothing, not even a bookmark, may not know our version, as after a restored backup.
+    if (!away) this.#dropVersion();
     this.#failingSince ??= clock.now();
     this.#message = error instanceof Error ? error.message : 'unknown failure';
     this.#reason = error instanceof OperatorError ? error.reason : undefined;

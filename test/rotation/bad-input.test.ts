@@ -254,7 +254,6 @@ interface PoolView {
   readonly metadata: { readonly name: string };
   readonly status?: {
     readonly credential?: { readonly generation: number };
-    readonly conditions?: readonly { readonly message: string }[];
   };
 }
 
