@@ -107,7 +107,8 @@ export class Store<T extends Kept> {
       changes.push({ key, next: undefined, previous: known });
     }
     for (const [key, value] of listed) {
-      if (resourceVersion === undefined || this.#isNews(key, value)) changes.push(...this.#set(key, value));
+      if (resourceVersion === undefined || this.#isNewsIn(resourceVersion, key, value))
+        changes.push(...this.#set(key, value));
     }
     this.passed(resourceVersion);
     const before = this.#synced;
@@ -155,6 +156,19 @@ export class Store<T extends Kept> {
     if (!this.#synced) return;
     this.#synced = false;
     this.#notifySync();
+  }
+
+  /**
+   * A list is the truth about all that is not newer than itself, also where it says something older: etcd was set back to a backup. What we
+   * deleted ourselves, of which no watch has told the version, may have gone after the list.
+   */
+  #isNewsIn(list: string, key: string, value: T): boolean {
+    const gone = this.#gone.get(value.uid);
+    if (gone !== undefined && (gone === value.resourceVersion || compareVersions(gone, list) > 0)) return false;
+    const known = this.#values.get(key);
+    if (known === undefined) return true;
+    const isSame = known.uid === value.uid && known.resourceVersion === value.resourceVersion;
+    return !isSame && compareVersions(known.resourceVersion, list) <= 0;
   }
 
   #isNews(key: string, value: T): boolean {

@@ -85,6 +85,22 @@ test('a list does not resurrect what own writes deleted later, nor drop what the
   t.is(store.get('newer')?.colour, 'blue');
 });
 
+test('a list that is newer than what is known is believed, also where it says something older: a backup was restored', (t) => {
+  const store = new Store<Thing>('things');
+  store.put('edited', thing('1', 12, 'blue'));
+  store.put('deleted', thing('2', 6));
+  store.remove('deleted', '2', '13');
+  store.replaceAll(
+    [
+      ['edited', thing('1', 5, 'red')],
+      ['deleted', thing('2', 6)],
+    ],
+    '20',
+  );
+  t.deepEqual([...store.entries()].map(([key]) => key).toSorted(), ['deleted', 'edited']);
+  t.is(store.get('edited')?.colour, 'red');
+});
+
 test('a list without a version is the whole truth, also where it is older', (t) => {
   const store = new Store<Thing>('things');
   store.put('a', thing('1', 50));
