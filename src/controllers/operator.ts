@@ -154,7 +154,7 @@ export class Operator {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
       if (this.#leader.held()) this.#loop.wake(machine, key, this.#wakeAs);
     });
-    const creators = new Creators((namespaces) => this.#wiring.shared(namespaces));
+    const creators = new Creators((namespaces) => this.#wiring.newsFor(namespaces));
     this.#watches = new Watches({
       ...options,
       memory: this.#memory,

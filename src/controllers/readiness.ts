@@ -1,7 +1,7 @@
 /** What the operator says of itself: the checks of `/readyz` and the state of its watches. */
 import { type Instant, type Milliseconds, day, formatDuration, minute, second, toRfc3339 } from '../clock.ts';
 import type { Guard } from '../domain/access/access.ts';
-import type { CircuitHealth } from '../runtime/budget.ts';
+import { type CircuitHealth, budgetOf } from '../runtime/budget.ts';
 import type { ReflectorHealth } from '../runtime/reflector.ts';
 import type { Check } from '../telemetry/health.ts';
 import type { Credentials } from './credentials.ts';
@@ -72,7 +72,7 @@ export function readyChecks(o: Observed): readonly Check[] {
     ...guardWarning(o.guard),
     // One that is not configured any more is never called again, so its trouble would never end.
     ...o.troubles
-      .filter(([resource]) => o.credentials.issuers().includes(resource.slice(0, resource.lastIndexOf('/'))))
+      .filter(([resource]) => o.credentials.issuers().includes(budgetOf(resource)))
       .map(([resource, { since, retryAt, message }]) =>
         warning(
           `provider ${resource}`,

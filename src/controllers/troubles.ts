@@ -1,7 +1,7 @@
 import type { Reason } from '../api/reasons.ts';
 import { type Clock, type Instant, type Milliseconds, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
-import type { Budgets } from '../runtime/budget.ts';
+import { type Budgets, budgetOf } from '../runtime/budget.ts';
 import type { ReflectorHealth } from '../runtime/reflector.ts';
 
 /** What keeps everybody from the tokens of one issuer. */
@@ -67,7 +67,7 @@ export class Troubles {
     this.#forgetUnwatched();
     const now = new Map<string, string | undefined>([
       ...this.#o.budgets.troubles().map(([circuit]) => {
-        const issuer = circuit.slice(0, circuit.lastIndexOf('/'));
+        const issuer = budgetOf(circuit);
         return [`issuer ${issuer}`, JSON.stringify(this.outage(issuer))] as const;
       }),
       ...this.#namespaces().map(([name, trouble]) => [`namespace ${name}`, JSON.stringify(trouble)] as const),

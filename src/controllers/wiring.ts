@@ -137,18 +137,19 @@ export class Wiring {
     }
   }
 
-  /** Somebody creates pods in all of these namespaces, so no identity in them is exclusive. */
-  shared(namespaces: Iterable<string>): void {
+  /** The identities of these namespaces look afresh at the next news, for example because one creator makes pods in all of them. */
+  newsFor(namespaces: Iterable<string>): void {
     for (const namespace of namespaces)
       for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace)) this.#counted.add(key);
   }
 
   /**
-   * What has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace; pools count their clients, and
-   * tell what is wrong with their issuer, and their clients look out for its end; a client whose successors work by now goes. To be called
-   * about once a second.
+   * What has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace;
+   * pools count their clients, and tell what is wrong with their issuer, and their clients look out for its end; a client whose successors
+   * work by now goes. To be called about once a second.
    */
   news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
+    this.newsFor(troubled.namespaces);
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
     for (const pool of this.#countedPools) {
@@ -157,9 +158,6 @@ export class Wiring {
         if (!this.#targets.isWanted(client)) this.#wake(machines.client, client);
     }
     this.#countedPools.clear();
-    for (const namespace of troubled.namespaces)
-      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
-        this.#wake(machines.identity, key);
     for (const [name, { spec }] of this.#memory.pools.entries()) {
       if (!troubled.issuers.includes(spec.provider.issuer)) continue;
       this.#wake(machines.pool, name);

@@ -196,7 +196,8 @@ function isAnswer(outcome: CallOutcome): boolean {
   );
 }
 
-function budgetOf(resource: string): string {
+/** `<budget>/<kind>` → the budget on which the resource draws. */
+export function budgetOf(resource: string): string {
   const slash = resource.lastIndexOf('/');
   return slash < 0 ? resource : resource.slice(0, slash);
 }

@@ -8,8 +8,7 @@ import { Failures } from './failures.ts';
 import type { KeyState, Look } from './look.ts';
 import { bug, isSpinning, isStillThat, lookAt, settle, workOf } from './look.ts';
 import type { FailureNote, Machine } from './machine.ts';
-import type { Taken } from './queue.ts';
-import { Queue, type QueueOptions } from './queue.ts';
+import { Queue, type QueueOptions, type Taken } from './queue.ts';
 import { Alarm, Appointments } from './timers.ts';
 
 export type WorkOutcome = 'Done' | 'Bug' | ErrorClass;
@@ -136,8 +135,9 @@ export class Loop {
     setImmediate(() => {
       this.#pumping = false;
       const until = this.#o.clock.monotonic() + triageTurn.time;
-      for (const id of [...this.#dirty].slice(0, triageTurn.keys)) {
-        if (this.#o.clock.monotonic() > until) break;
+      let looked = 0;
+      for (const id of this.#dirty) {
+        if ((looked += 1) > triageTurn.keys || this.#o.clock.monotonic() > until) break;
         this.#dirty.delete(id);
         // A key that runs is looked at when it is through.
         if (!this.#queue.isRunning(id)) this.#triage(id);

@@ -78,6 +78,15 @@ export class Store<T extends Kept> {
    * key meanwhile stays; a late report of an older version does not bring the object back.
    */
   remove(key: string, uid: string, resourceVersion?: string): void {
+    this.#drop(key, uid, resourceVersion);
+  }
+
+  /** We deleted the object with this uid ourselves: the same, also in a store that holds on to what others delete. */
+  forget(key: string, uid: string): void {
+    this.#drop(key, uid, undefined);
+  }
+
+  #drop(key: string, uid: string, resourceVersion: string | undefined): void {
     const known = this.#values.get(key);
     const mine = known?.uid === uid ? known : undefined;
     const asOf = resourceVersion ?? mine?.resourceVersion;
@@ -85,11 +94,6 @@ export class Store<T extends Kept> {
     if (mine === undefined) return;
     this.#unset(key, mine);
     this.#notify([{ key, next: undefined, previous: mine }]);
-  }
-
-  /** We deleted the object with this uid ourselves: the same, also in a store that holds on to what others delete. */
-  forget(key: string, uid: string): void {
-    Store.prototype.remove.call(this, key, uid);
   }
 
   /**

@@ -24,9 +24,7 @@ export function isReady(client: ClientView): boolean {
 }
 
 function isRegistered({ record }: ClientView): boolean {
-  return (
-    record !== undefined && !isGone(record) && (record?.generations.some(({ state }) => state !== 'Planned') ?? false)
-  );
+  return record !== undefined && !isGone(record) && record.generations.some(({ state }) => state !== 'Planned');
 }
 
 function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {

@@ -40,7 +40,7 @@ test('a creator is seen in another namespace: identities of all its namespaces s
   const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (_machine, key) =>
     woken.push(key),
   );
-  const creators = new Creators((namespaces) => wiring.shared(namespaces));
+  const creators = new Creators((namespaces) => wiring.newsFor(namespaces));
   const pods = new Store<PodFacts>('pods');
   creators.connect(pods);
   const told = (): readonly string[] => {
