@@ -22,7 +22,7 @@ export interface IssuerConfiguration {
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
-/** The operator-wide facts: `apiVersion: config.ci-identity.dev/v1alpha1, kind: ControllerConfiguration` (DESIGN §3). */
+/** The operator-wide facts: `apiVersion: config.ci-identity.dev/v1alpha1, kind: ControllerConfiguration`. */
 export interface Configuration {
   readonly issuers: readonly IssuerConfiguration[];
   readonly limits: {

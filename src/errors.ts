@@ -44,7 +44,7 @@ export class OperatorError extends Error {
   }
 }
 
-/** Thrown when this process is no longer the leader: the process must exit and never rejoin (DESIGN §5 Fencing). */
+/** Thrown when this process is no longer the leader: the process must exit and never rejoin. */
 export class LostLeaseError extends Error {
   override readonly name = 'LostLeaseError';
 }

@@ -28,7 +28,7 @@ interface Count {
 }
 
 /**
- * The brake on mass changes (DESIGN §6), for the whole installation: the Namespace of the operator takes the acknowledgement, because it is
+ * The brake on mass changes (`domain/access/brake.ts`), for the whole installation: the Namespace of the operator takes the acknowledgement, because it is
  * still there when every object of a kind has vanished. Computed from memory; after a restart what still waits is counted anew.
  */
 export class Brakes {

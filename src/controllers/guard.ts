@@ -18,7 +18,7 @@ export interface GuardKeeperOptions {
 }
 
 /**
- * Knows whether the admission policies are what this version ships and since when (DESIGN §5 Guard). `current` looks at memory each time, so
+ * Knows whether the admission policies are what this version ships and since when. `current` looks at memory each time, so
  * an edited policy stops minting with the watch event; `refresh` makes the record durable. Fails closed: `Unknown` until the policies were
  * listed, a probe was answered and the record is stored.
  */

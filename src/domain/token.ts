@@ -63,7 +63,7 @@ export type CheckedToken =
 const lifetimeSlack: Milliseconds = 5 * second;
 
 /**
- * Judges what came back against what was asked for (DESIGN §5 Issuing, RFC 6749 §5.1). `now` is the moment of the answer. A token that is
+ * Judges what came back against what was asked for (RFC 6749 §5.1). `now` is the moment of the answer. A token that is
  * wider in scope or audience, or lives too long, is never used.
  */
 export function checkMinted(asked: Ask, minted: Minted, rules: TokenRules, now: Instant): CheckedToken {

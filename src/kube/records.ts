@@ -75,7 +75,7 @@ export interface RecordStoreOptions<R> {
 
 /**
  * The durable truth about clients and sessions: Secrets `client-…` and `session-…` in the operator's namespace, written by compare-and-set.
- * That compare-and-set is the only fence between an old leader and a new one (DESIGN §5 Fencing).
+ * That compare-and-set is the only fence between an old leader and a new one: a write of ours fails where a higher epoch is stored.
  */
 export class RecordStore<R extends { readonly epoch: number }> {
   readonly #o: RecordStoreOptions<R>;

@@ -54,7 +54,7 @@ export interface Stop {
   readonly sources: readonly string[];
 }
 
-/** Whether the admission policies are what this version ships (DESIGN §5 Guard). */
+/** Whether the admission policies are what this version ships. */
 export type Guard =
   | { readonly is: 'Intact'; readonly since: Instant }
   | { readonly is: 'Missing'; readonly objects: readonly string[] }

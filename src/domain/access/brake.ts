@@ -24,7 +24,7 @@ export interface Brake {
   readonly message: string;
 }
 
-/** Both must be exceeded before the brake holds (DESIGN §6). */
+/** Both must be exceeded before the brake holds. */
 const share = 0.2;
 const count = 10;
 

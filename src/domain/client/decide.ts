@@ -1,6 +1,6 @@
 /**
- * The client table (reference/architecture.md §4.1), the life of a generation: `Planned → Created → Current → Draining → Retiring → dropped`.
- * The first matching row decides. The table's one row "first / due / asked / …" is six rows here, each named after its trigger.
+ * The client table, the life of a credential generation: `Planned → Created → Current → Draining → Retiring → dropped`. The first matching
+ * row decides. A rotation has one row per trigger (`rows-planning.ts`), each named after it.
  */
 import type { Instant } from '../../clock.ts';
 import { firstRow } from '../../decision.ts';

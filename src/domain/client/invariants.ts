@@ -6,7 +6,7 @@ export const mostProofs = 256;
 /** Two live credentials, three for the length of one crash recovery. */
 const mostLive = 3;
 
-/** Throws when the record could not have come out of the client machine (reference/architecture.md §3, Invariants). */
+/** Throws when the record could not have come out of the client machine. */
 export function assertClientInvariants(record: ClientRecord): void {
   const { generations, intent } = record;
   const states = generations.map(({ state }) => state);

@@ -16,7 +16,7 @@ export interface Desired {
   /** UID of the object that owns the client: pool, or identity with `per: Identity`. */
   readonly owner: string;
   readonly installation: string;
-  /** The deterministic id for providers that let us choose (DESIGN §10). */
+  /** The deterministic id for providers that let us choose. */
   readonly clientId: string;
   /** The client that an administrator registered by hand, instead of one of our own. */
   readonly existing?: { readonly clientId: string };
@@ -102,7 +102,7 @@ export interface ClientSnapshot {
   readonly failure?: Failure;
   /** Nobody has got a token from its issuer for a while. */
   readonly outage?: boolean;
-  /** The brake holds back deregistration (DESIGN §6). */
+  /** The brake holds back deregistration. */
   readonly brake?: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
   readonly epoch?: number;

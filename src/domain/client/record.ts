@@ -3,7 +3,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
 
-/** How a credential is replaced; chosen by capability (DESIGN §6). */
+/** How a credential is replaced; chosen by what the provider can do (`variants.ts`). */
 export type Variant = 'TwoKeys' | 'TwoSecrets' | 'NewClient' | 'InPlace' | 'External' | 'None';
 
 export type GenerationState = 'Planned' | 'Created' | 'Current' | 'Draining' | 'Retiring';

@@ -7,7 +7,7 @@ import { isHandled, requestMark } from './requests.ts';
 
 /** Which OAuth client: the pool's one, or the one of a namespace or identity (`client.per`). */
 export interface ClientTarget {
-  /** Name of the client record (DESIGN §10); it depends on nothing that can be edited but `client.per`. */
+  /** Name of the client record; it depends on nothing that can be edited but `client.per`. */
   readonly recordName: string;
   readonly pool: { readonly name: string; readonly uid: string };
   readonly namespace?: string;

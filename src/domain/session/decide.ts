@@ -1,4 +1,7 @@
-/** The session table (reference/architecture.md §4.2): the first matching row decides. States: no record, Live, Ending. */
+/**
+ * The session table: the first matching row decides. A session is one of three things: without a record (it holds no token), live (its newest
+ * token may be used), or ending (every token that it holds is to be revoked or to expire).
+ */
 import { firstRow } from '../../decision.ts';
 import type { Decision, Row } from '../../decision.ts';
 import type { Instant } from '../../clock.ts';

@@ -3,7 +3,7 @@ import type { Guard } from '../access/access.ts';
 import { cut } from '../access/explain.ts';
 import { about, draft, type Draft } from './conditions.ts';
 
-/** Nothing is minted while admission policies are missing (DESIGN §5 Guard). No draft: they are whole. */
+/** Nothing is minted while admission policies are missing. No draft: they are whole. */
 export function guardDraft(type: ConditionType, guard: Guard, subject?: string): readonly Draft[] {
   if (guard.is === 'Intact') return [];
   if (guard.is === 'Unknown') {

@@ -5,7 +5,7 @@ import { authorize, type AuthorizeInput } from '#src/domain/access/authorize.ts'
 import type { Access } from '#src/domain/access/access.ts';
 import type { Known } from '#src/decision.ts';
 
-/** The objects of DESIGN §3, small enough to see in a test what matters. */
+/** Objects like those of `manifests/samples/first-identity.yaml`, small enough to see in a test what matters. */
 
 export const registry = 'https://registry.example.com';
 export const charts = 'https://charts.example.com';

@@ -926,7 +926,7 @@ for (const c of cases) {
   });
 }
 
-/** Names of reference/architecture.md §4.2 in its order, and the two that the code needs beside them. */
+/** In the order in which they are asked: what ends a token before what makes one. A row that moves is a decision, so it is written twice. */
 const expectedRows = [
   'lost-lease',
   'expired',
@@ -941,13 +941,13 @@ const expectedRows = [
   'undelivered',
   'limited',
   'first',
-  'withdrawn', // of row narrowed: "Mint fails or three tokens are held: Forbid it"
+  'withdrawn', // narrowed, where no narrower token can be had
   'narrowed',
   'due',
   'settled', // nothing to do
 ];
 
-test('the table has every row of the architecture, in its order', (t) => {
+test('the table has these rows, in this order', (t) => {
   t.deepEqual(
     sessionRows.map((row) => row.name),
     expectedRows,

@@ -44,7 +44,7 @@ export class ToyWorld {
   epoch = 1;
   /** What the provider honours: by sha256. */
   readonly alive = new Map<string, Instant>();
-  /** Minted, and the process died before it was recorded: DESIGN §5 allows one for each such crash, until it expires. */
+  /** Minted, and the process died before it was recorded: one is allowed for each such crash, until it expires. */
   readonly unrecorded = new Set<string>();
   /** What the pod's file holds. */
   file: { readonly content: Delivered['content']; readonly sha256?: string } | undefined;
