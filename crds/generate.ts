@@ -26,9 +26,9 @@ export interface Definition {
 }
 
 const folder = new URL('./', import.meta.url);
-export const definitionFiles: readonly string[] = ['identitypools.yaml', 'scopepolicies.yaml', 'ciidentities.yaml'];
+const definitionFiles: readonly string[] = ['identitypools.yaml', 'scopepolicies.yaml', 'ciidentities.yaml'];
 
-export async function readDefinition(file: string): Promise<Definition> {
+async function readDefinition(file: string): Promise<Definition> {
   return parse(await readFile(new URL(file, folder), 'utf8')) as Definition;
 }
 

@@ -60,7 +60,7 @@ const keyRef = {
 };
 
 /** The JSON Schema of the configuration file. `description` ends the sentence "… must be": every node that can be wrong has one. */
-export const configurationSchema = {
+const configurationSchema = {
   type: 'object',
   description: 'an object that begins with apiVersion and kind',
   required: ['apiVersion', 'kind'],

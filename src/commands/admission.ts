@@ -106,7 +106,7 @@ function refusedBy(
 }
 
 /** The condition with which identities.ci-identity.dev refuses; one about an older spec decides nothing. */
-export function refusalInStatus({ metadata, status }: CiIdentity): string | undefined {
+function refusalInStatus({ metadata, status }: CiIdentity): string | undefined {
   return (status?.conditions ?? []).find(
     ({ type, status: is, reason, observedGeneration = metadata.generation }) =>
       observedGeneration === metadata.generation &&

@@ -30,7 +30,7 @@ export const runAudit = verb(description, async (args, surface) => {
 });
 
 /** `place` is `file:line`, or only the line where one file was given. */
-export interface AuditReport {
+interface AuditReport {
   readonly whole: boolean;
   readonly lines?: number;
   readonly processes?: number;
@@ -39,7 +39,7 @@ export interface AuditReport {
   readonly unanswered: readonly { readonly place: string; readonly session: string }[];
 }
 
-export function verifyLogs(files: readonly LogFile[], anyStart: boolean): AuditReport {
+function verifyLogs(files: readonly LogFile[], anyStart: boolean): AuditReport {
   const starts: { readonly name: string; readonly before: number }[] = [];
   const verdict = verifyChain(numbered(files, starts), { anyStart });
   return reportOf(verdict, (line) => {
@@ -74,7 +74,7 @@ function reportOf(verdict: ChainVerdict, place: (line: number) => string): Audit
 }
 
 /** Pure: the report for people. */
-export function reportText({ lines, processes, broken, torn, unanswered }: AuditReport): string {
+function reportText({ lines, processes, broken, torn, unanswered }: AuditReport): string {
   if (broken !== undefined) return `${broken.place}: ${broken.problem}\n`;
   return [
     `${lines} lines of ${processes} processes, every chain whole`,

@@ -20,7 +20,7 @@ const levels = ['error', 'warn', 'info', 'debug'];
 const address = (value: string): string | undefined =>
   parseAddress(value) === undefined ? `must be a port or host:port, not ${value}` : undefined;
 
-export const controllerFlags: readonly Flag[] = [
+const controllerFlags: readonly Flag[] = [
   {
     name: 'kubeconfig',
     placeholder: 'FILE',

@@ -178,7 +178,7 @@ const words: Readonly<Record<Answer['outcome'], string>> = {
   LeftOut: 'no',
 };
 
-export function isYes({ outcome }: Answer): boolean {
+function isYes({ outcome }: Answer): boolean {
   return outcome === 'Granted' || outcome === 'WouldDeny';
 }
 

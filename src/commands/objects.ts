@@ -73,7 +73,7 @@ export function poolOf({ pools }: Pick<Objects, 'pools'>, identity: CiIdentity):
 }
 
 /** The operator's configuration is not the caller's to read; the status of the pool says what it found there. */
-export function isIssuerConfigured({ status, metadata }: IdentityPool): boolean {
+function isIssuerConfigured({ status, metadata }: IdentityPool): boolean {
   return !(status?.conditions ?? []).some(
     ({ reason, observedGeneration }) => reason === 'IssuerNotConfigured' && observedGeneration === metadata.generation,
   );

@@ -58,7 +58,7 @@ export const statusEffects = {
 } as const satisfies Readonly<Record<string, StatusEffects<string>>>;
 
 /** What a session tells about the client that was refused; part of no action of the client table. */
-export const refusalEffect = 'client.Refusal.record';
+const refusalEffect = 'client.Refusal.record';
 
 /** What counts the sessions that an identity begins; part of the first Mint of a session whose identity has a limit. */
 export const limitsEffect = 'session.Limits.record';

@@ -6,7 +6,7 @@ import { instant } from '../clock.ts';
 import type { Instant } from '../clock.ts';
 import { Redacted } from '../redacted.ts';
 
-export class Malformed extends Error {
+class Malformed extends Error {
   override readonly name = 'Malformed';
 }
 

@@ -14,7 +14,7 @@ export interface TunnelOptions {
 }
 
 /** No tunnel came about, so nothing was sent to the provider. */
-export class TunnelFailed extends Error {
+class TunnelFailed extends Error {
   override readonly name = 'TunnelFailed';
   readonly code: 'PROXY_UNREACHABLE' | 'PROXY_REFUSED';
 

@@ -6,7 +6,7 @@ import { run } from './run.ts';
 /** One of the Go modules below `test/cluster/go`: nothing but a `go.mod` and a `go.sum` that pin what is built. */
 export type GoModule = 'kubernetes' | 'containerd' | 'runc' | 'cni';
 
-export function goModuleDirectory(module: GoModule): string {
+function goModuleDirectory(module: GoModule): string {
   return join(import.meta.dirname, 'go', module);
 }
 

@@ -26,7 +26,7 @@ export interface Distribution {
 }
 
 /** Says in one sentence why Glewlwyd cannot run here, or returns `undefined`. */
-export async function whyGlewlwydCannotRun(): Promise<string | undefined> {
+async function whyGlewlwydCannotRun(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `Glewlwyd is started on Linux only and this is ${process.platform}`;
   if ((await run('openssl', ['version']).catch(() => undefined)) === undefined)
     return 'Glewlwyd needs openssl, which is not on the PATH – install it';

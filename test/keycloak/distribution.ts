@@ -6,7 +6,7 @@ import { run, runOrFail } from '#test/cluster/run.ts';
 import { databaseFile, startServer } from './server.ts';
 
 /** The version whose behaviour `src/providers/oidc/profiles/keycloak.ts` was measured with. */
-export const keycloakVersion = '26.4.0';
+const keycloakVersion = '26.4.0';
 
 const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy';
 const artifact = `org.keycloak:keycloak-quarkus-dist:${keycloakVersion}:zip`;

@@ -112,7 +112,7 @@ const plain: Readonly<Record<string, Endpoint>> = {
 };
 const byMethod: Readonly<Record<string, Endpoint>> = { GET: 'read', PUT: 'update', DELETE: 'delete' };
 
-export function endpointOf(method: string, path: string): Endpoint {
+function endpointOf(method: string, path: string): Endpoint {
   return plain[path] ?? (path.startsWith('/reg/') ? byMethod[method] : undefined) ?? 'other';
 }
 

@@ -30,7 +30,7 @@ export interface GuestOptions {
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-export const teamNamespace = 'ci-payments';
+const teamNamespace = 'ci-payments';
 export const creatorsNamespace = 'ci-identity-quickstart';
 
 /** Looks before anything is changed; throws a sentence when the quickstart cannot run there. */

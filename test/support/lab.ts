@@ -65,7 +65,7 @@ export interface Lab<P extends LabProvider = OidcProvider> {
   stop(): Promise<void>;
 }
 
-export const jenkinsNamespace = 'jenkins';
+const jenkinsNamespace = 'jenkins';
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const { tokenLifetime: tokenTtl = 600 } = options;

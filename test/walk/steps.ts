@@ -26,14 +26,14 @@ interface Edited {
   status?: Record<string, unknown>;
 }
 
-export const poolPath = (name: string): string => `${ours}/identitypools/${name}`;
+const poolPath = (name: string): string => `${ours}/identitypools/${name}`;
 const policyPath = (name: string): string => `${ours}/scopepolicies/${name}`;
 const identityPath = (namespace: string, name: string): string =>
   `${ours}/namespaces/${namespace}/ciidentities/${name}`;
 const emergencyStop = '/api/v1/namespaces/ci-identity-system/configmaps/emergency-stop';
 const podPath = (namespace: string, name: string): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
 
-export function policyOf(name: string, random: Random): string {
+function policyOf(name: string, random: Random): string {
   const rules = roles.map((role) => ({
     role,
     pool: name,

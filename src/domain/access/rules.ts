@@ -37,7 +37,7 @@ export interface Gift {
 }
 
 /** Every rule of every policy that is not being deleted, in a stable order: by policy name, then as written. */
-export function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
+function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
   return policies
     .filter((policy) => policy.metadata.deletionTimestamp === undefined)
     .toSorted((a, b) => compareText(a.metadata.name, b.metadata.name))

@@ -21,7 +21,7 @@ export const refusedPause: Milliseconds = 5 * minute;
 export const proveAgainAfter: Milliseconds = 5 * minute;
 
 /** The daily drift check. */
-export const lookAgainAfter: Milliseconds = day;
+const lookAgainAfter: Milliseconds = day;
 
 /** Before a client is changed for its metadata or deleted, it is looked at, unless that was done so lately. */
 const lookBefore: Milliseconds = minute;

@@ -34,7 +34,7 @@ export function forbiddenError(s: SessionSnapshot): DeliveredError {
   );
 }
 
-export function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
+function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
   const [first] = denials;
   return errorOf(
     s,

@@ -103,7 +103,7 @@ function contains(granted: Ask, held: Ask): boolean {
   );
 }
 
-export function renewalOf(s: SessionSnapshot): Instant | undefined {
+function renewalOf(s: SessionSnapshot): Instant | undefined {
   const token = usableToken(s);
   if (token === undefined || s.nodeLost) return undefined;
   const planned = renewAt(token, s.deliveryLag, s.jitter);

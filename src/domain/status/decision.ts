@@ -21,7 +21,7 @@ interface WithConditions {
 }
 
 /** Numbers and times that change without news are written at most this often. */
-export const countsEvery: Milliseconds = minute;
+const countsEvery: Milliseconds = minute;
 
 /**
  * Whether `next` is worth a write: at once when it says something else, not before `wordsFrom` when nothing but messages

@@ -3,7 +3,7 @@ import type { AuthenticationMethod } from '../../../domain/client/credential.ts'
 import { record, records, strings, text, withoutUndefined, words } from '../../fields.ts';
 import type { ClientMetadata, Profile } from '../profile.ts';
 
-export const methodNames: Readonly<Record<AuthenticationMethod, string>> = {
+const methodNames: Readonly<Record<AuthenticationMethod, string>> = {
   PrivateKeyJwt: 'private_key_jwt',
   ClientSecretBasic: 'client_secret_basic',
   ClientSecretPost: 'client_secret_post',
@@ -41,7 +41,7 @@ export const generic: Profile = {
 };
 
 /** The answer of RFC 7591 §3.2.1 and RFC 7592 §3, with what real servers make of it. */
-export function readClientMetadata(body: Readonly<Record<string, unknown>>): ClientMetadata {
+function readClientMetadata(body: Readonly<Record<string, unknown>>): ClientMetadata {
   const [method] = strings(body['token_endpoint_auth_method']) ?? [];
   return withoutUndefined({
     clientId: text(body['client_id']),
