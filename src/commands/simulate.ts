@@ -1,9 +1,10 @@
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
-import { systemClock } from '../clock.ts';
+import { type Instant, systemClock } from '../clock.ts';
+import type { PodFacts } from '../domain/session/machine.ts';
 import { invalidFields } from '../kube/classify.ts';
 import { kinds, pathOf } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
-import { type Expected, draftOf, expectAdmission } from './admission.ts';
+import { type Expected, type PodDraft, type Uses, draftOf, expectAdmission } from './admission.ts';
 import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage } from './cluster.ts';
 import { type Manifest, readManifests } from './manifests.ts';
@@ -62,72 +63,74 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   const identities = await identitiesOf(cluster, namespace);
   const server = await dryRun(cluster, manifest, namespace, user);
   const draft = draftOf(manifest);
-  const place = objects.namespaces.get(namespace) ?? { is: 'Unknown' };
   const creator = user ?? (await cluster.whoAmI());
-  const preview = expectAdmission(draft, identities, { optedIn: true, creator, namespace, uses: new Map() });
-  const uses = new Map(
-    await Promise.all(
-      preview.selected.map(async ({ metadata }) => {
-        const right = {
-          group: 'ci-identity.dev',
-          resource: 'ciidentities',
-          verb: 'use',
-          namespace,
-          name: metadata.name,
-        };
-        const account = `system:serviceaccount:${namespace}:${draft.serviceAccount}`;
-        const [creates, runs] = await Promise.all([cluster.may(creator, right), cluster.may(account, right)]);
-        const found = {
-          ...(creates === undefined ? {} : { creator: creates }),
-          ...(runs === undefined ? {} : { pod: runs }),
-        };
-        return [metadata.name, found] as const;
-      }),
-    ),
-  );
-  const expected = expectAdmission(draft, identities, { optedIn: isOptedIn(place) ?? true, creator, namespace, uses });
+  const place = objects.namespaces.get(namespace) ?? { is: 'Unknown' };
+  const scene = { creator, namespace };
+  const preview = expectAdmission(draft, identities, { ...scene, optedIn: true, uses: new Map() });
+  const uses = await usesOf(cluster, preview.selected, scene, draft.serviceAccount);
+  const expected = expectAdmission(draft, identities, { ...scene, optedIn: isOptedIn(place) ?? true, uses });
   const now = systemClock.now();
+  const pod = podOf(server.stored, draft, scene, expected, now);
   const simulation: Simulation = {
     namespace,
     pod: manifest.metadata.name ?? '(generated)',
     creator,
     server: server.verdict,
     expected: { admitted: expected.refusals.length === 0, refusals: expected.refusals },
-    identities: given(expected, identities, server.stored).map((identity) => ({
-      name: identity.metadata.name,
-      pool: identity.spec.pool,
-      next: predict(
-        {
-          identity,
-          input: inputOf(objects, identity),
-          namespace: place,
-          pod:
-            server.stored === undefined
-              ? newPodFacts(
-                  {
-                    namespace,
-                    name: draft.name ?? '',
-                    labels: draft.labels,
-                    requester: creator,
-                    identities: expected.selected,
-                  },
-                  now,
-                )
-              : { ...trimPod(server.stored), created: now },
-          mayUse: mayUseOf(uses.get(identity.metadata.name)?.creator),
-          guard: wholeBefore(now),
-        },
-        now,
-      ),
-    })),
+    identities: given(expected, identities, server.stored).map((identity) => {
+      const mayUse = mayUseOf(uses.get(identity.metadata.name)?.creator);
+      const input = inputOf(objects, identity);
+      const next = predict({ identity, input, namespace: place, pod, mayUse, guard: wholeBefore(now) }, now);
+      return { name: identity.metadata.name, pool: identity.spec.pool, next };
+    }),
   };
   surface.print(isJson(args) ? renderJson(simulation) : simulationText(simulation));
   if (!isJson(args)) for (const message of objects.withheld) surface.complain(`note: ${message}\n`);
-  const refused =
-    simulation.server.is === 'Refused' || (simulation.server.is === 'NotAsked' && !simulation.expected.admitted);
-  const served = simulation.identities.every(({ next }) => next.does === 'Token');
-  return refused || !served ? exitCodes.no : exitCodes.done;
+  return isGood(simulation) ? exitCodes.done : exitCodes.no;
 });
+
+/** Admitted, and every identity gets a token. Our own reading of the policies counts only where the API server was not asked. */
+function isGood({ server, expected, identities }: Simulation): boolean {
+  const admitted = server.is === 'NotAsked' ? expected.admitted : server.is === 'Admitted';
+  return admitted && identities.every(({ next }) => next.does === 'Token');
+}
+
+interface Scene {
+  readonly creator: string;
+  readonly namespace: string;
+}
+
+/** Who holds `use` on each of these identities, as far as the caller may ask. */
+async function usesOf(
+  cluster: Cluster,
+  identities: readonly CiIdentity[],
+  { creator, namespace }: Scene,
+  serviceAccount: string,
+): Promise<ReadonlyMap<string, Uses>> {
+  const account = `system:serviceaccount:${namespace}:${serviceAccount}`;
+  const found = identities.map(async ({ metadata: { name } }) => {
+    const right = { group: 'ci-identity.dev', resource: 'ciidentities', verb: 'use', namespace, name };
+    const [creates, runs] = await Promise.all([cluster.may(creator, right), cluster.may(account, right)]);
+    const uses: Uses = {
+      ...(creates === undefined ? {} : { creator: creates }),
+      ...(runs === undefined ? {} : { pod: runs }),
+    };
+    return [name, uses] as const;
+  });
+  return new Map(await Promise.all(found));
+}
+
+/** The pod as the API server would store it; without its answer as we think that admission makes it. */
+function podOf(
+  stored: unknown,
+  { name, labels }: PodDraft,
+  { creator, namespace }: Scene,
+  { selected }: Expected,
+  now: Instant,
+): PodFacts {
+  if (stored !== undefined) return { ...trimPod(stored), created: now };
+  return newPodFacts({ namespace, name: name ?? '', labels, requester: creator, identities: selected }, now);
+}
 
 function mayUseOf(
   creator: boolean | undefined,
@@ -197,7 +200,40 @@ async function dryRun(
 }
 
 /** Pure: the answer for people. */
-export function simulationText({ namespace, pod, creator, server, expected, identities }: Simulation): string {
+export function simulationText(simulation: Simulation): string {
+  const { namespace, pod, creator, server } = simulation;
+  return [
+    `Pod ${namespace}/${pod}, created by ${creator}\n`,
+    verdictText(simulation),
+    doubtText(simulation),
+    server.is === 'Refused' ? '' : givenText(simulation),
+  ].join('');
+}
+
+function verdictText({ server, expected }: Simulation): string {
+  switch (server.is) {
+    case 'Admitted':
+      return 'The API server admits it (dry run).\n';
+    case 'Refused':
+      return `The API server refuses it (dry run): ${server.message}\n`;
+    case 'NotAsked': {
+      const reading = expected.admitted ? 'it is admitted.' : `it is refused: ${expected.refusals.join(' ')}`;
+      return `${server.message}. By our reading of the policies ${reading}\n`;
+    }
+  }
+}
+
+/** Where the API server and our own reading of the policies differ. */
+function doubtText({ server, expected }: Simulation): string {
+  if (server.is === 'Admitted' && !expected.admitted)
+    return `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${expected.refusals.join(' ')}\n`;
+  if (server.is === 'Refused' && expected.admitted)
+    return 'By our reading nothing of ours refuses it: another policy, plugin or right does.\n';
+  return '';
+}
+
+function givenText({ identities }: Simulation): string {
+  if (identities.length === 0) return 'No CiIdentity is given to it.\n';
   const rows = identities.map(({ name, pool, next }) => [
     name,
     pool,
@@ -210,29 +246,6 @@ export function simulationText({ namespace, pod, creator, server, expected, iden
     const what = next.message ?? `CiIdentity ${name}: ${next.reason}`;
     return [`- ${[what, next.fix].filter((part) => part !== undefined).join(' ')}\n`];
   });
-  const doubt =
-    (server.is === 'Admitted' && !expected.admitted) || (server.is === 'Refused' && expected.admitted)
-      ? [
-          server.is === 'Admitted'
-            ? `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${expected.refusals.join(' ')}\n`
-            : 'By our reading nothing of ours refuses it: another policy, plugin or right does.\n',
-        ]
-      : [];
-  const served =
-    identities.length === 0
-      ? ['No CiIdentity is given to it.\n']
-      : [
-          `\n${renderTable(['CIIDENTITY', 'POOL', 'GETS', 'SCOPES', 'AUDIENCES'], rows)}`,
-          ...(sentences.length === 0 ? [] : [`\n${sentences.join('')}`]),
-        ];
-  return [
-    `Pod ${namespace}/${pod}, created by ${creator}\n`,
-    {
-      Admitted: 'The API server admits it (dry run).\n',
-      Refused: `The API server refuses it (dry run): ${server.is === 'Refused' ? server.message : ''}\n`,
-      NotAsked: `${server.is === 'NotAsked' ? server.message : ''}. ${expected.admitted ? 'By our reading of the policies it is admitted.' : `By our reading of the policies it is refused: ${expected.refusals.join(' ')}`}\n`,
-    }[server.is],
-    ...doubt,
-    ...(server.is === 'Refused' ? [] : served),
-  ].join('');
+  const table = renderTable(['CIIDENTITY', 'POOL', 'GETS', 'SCOPES', 'AUDIENCES'], rows);
+  return `\n${table}${sentences.length === 0 ? '' : `\n${sentences.join('')}`}`;
 }

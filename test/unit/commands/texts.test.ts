@@ -10,6 +10,7 @@ import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
+import { type Simulation, simulationText } from '#src/commands/simulate.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
 import { planText } from '#src/commands/uninstall.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
@@ -279,3 +280,91 @@ test('uninstall: what would go and what would stay, before anything is changed',
   t.regex(text, /^2 IdentityPools, 1 ScopePolicies and 1 CiIdentities would be deleted/m);
   t.regex(text, /Nothing has been changed\. Add --yes/);
 });
+
+const simulated: Simulation = {
+  namespace: 'ci-payments',
+  pod: 'agent',
+  creator: 'system:serviceaccount:jenkins:jenkins',
+  server: { is: 'Admitted' },
+  expected: { admitted: true, refusals: [] },
+  identities: [],
+};
+const token = {
+  name: 'publisher',
+  pool: 'ci-bots',
+  next: { does: 'Token', row: 'first', reason: 'NewPod', scopes: ['a', 'b'], audiences: [registry] },
+} as const;
+const denied = {
+  name: 'deployer',
+  pool: 'ci-bots',
+  next: { does: 'Error', row: 'stopped', reason: 'Suspended', message: 'it is stopped.', fix: 'Lift the stop.' },
+} as const;
+const unsaid = {
+  name: 'reader',
+  pool: 'ci-bots',
+  next: { does: 'Wait', row: 'guard', reason: 'GuardMissing' },
+} as const;
+const refusal = { is: 'Refused', message: 'no such thing' } as const;
+const notAsked = { is: 'NotAsked', message: 'you may not ask' } as const;
+const against = { admitted: false, refusals: ['The creator may not use it.', 'Nor may anybody.'] };
+
+const simulations: readonly { readonly title: string; readonly change: Partial<Simulation>; readonly says: string }[] =
+  [
+    {
+      title: 'admitted, and nothing is given',
+      change: {},
+      says: 'The API server admits it (dry run).\nNo CiIdentity is given to it.\n',
+    },
+    {
+      title: 'admitted, and every kind of outcome',
+      change: { identities: [token, denied, unsaid] },
+      says: `The API server admits it (dry run).
+
+CIIDENTITY   POOL      GETS         SCOPES   AUDIENCES
+publisher    ci-bots   a token      a b      https://registry.example.com
+deployer     ci-bots   error.json   -        -
+reader       ci-bots   waits        -        -
+
+- it is stopped. Lift the stop.
+- CiIdentity reader: GuardMissing
+`,
+    },
+    {
+      title: 'admitted against our own reading',
+      change: { expected: against },
+      says: `The API server admits it (dry run).
+By our reading the pod should have been refused: are the admission policies whole? Run doctor. The creator may not use it. Nor may anybody.
+No CiIdentity is given to it.
+`,
+    },
+    {
+      title: 'refused, as we read the policies',
+      change: { server: refusal, expected: against, identities: [token] },
+      says: 'The API server refuses it (dry run): no such thing\n',
+    },
+    {
+      title: 'refused by somebody else',
+      change: { server: refusal, identities: [token] },
+      says: `The API server refuses it (dry run): no such thing
+By our reading nothing of ours refuses it: another policy, plugin or right does.
+`,
+    },
+    {
+      title: 'not asked, admitted as we read the policies',
+      change: { server: notAsked },
+      says: 'you may not ask. By our reading of the policies it is admitted.\nNo CiIdentity is given to it.\n',
+    },
+    {
+      title: 'not asked, refused as we read the policies',
+      change: { server: notAsked, expected: against },
+      says: `you may not ask. By our reading of the policies it is refused: The creator may not use it. Nor may anybody.
+No CiIdentity is given to it.
+`,
+    },
+  ];
+for (const { title, change, says } of simulations) {
+  test(`simulate: ${title}`, (t) => {
+    const head = 'Pod ci-payments/agent, created by system:serviceaccount:jenkins:jenkins\n';
+    t.is(simulationText({ ...simulated, ...change }), `${head}${says}`);
+  });
+}
