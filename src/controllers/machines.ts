@@ -1,4 +1,3 @@
-import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Clock, type Instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
@@ -9,6 +8,7 @@ import type { ClientRecord } from '../domain/client/record.ts';
 import { doubted } from '../domain/client/proofs.ts';
 import { credentialRefused } from '../domain/client/transitions.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { Deliveries } from '../kube/deliveries.ts';
 import { RecordStore } from '../kube/records.ts';
@@ -38,7 +38,8 @@ import { Minter } from './session-mint.ts';
 import { Witness } from './session-witness.ts';
 import { type DeliveredState, SessionMachine } from './session.ts';
 import type { Troubles } from './troubles.ts';
-import { identityMachine, policyMachine, poolMachine } from './status.ts';
+import { type ProjectionParts, identityMachine, policyMachine, poolMachine } from './status.ts';
+import { machines } from './wiring.ts';
 
 /** Everything that the machines share. */
 export interface MachineParts {
@@ -68,23 +69,61 @@ export interface MachineParts {
   readonly configuration: () => Configuration;
 }
 
+/** The records of the machines that act on the outside world, and what is counted from them. */
+interface Durable {
+  readonly clients: RecordStore<ClientRecord>;
+  readonly sessions: RecordStore<SessionRecord>;
+  readonly limits: SessionLimits;
+}
+
 /** The two machines that act on the outside world and the three projections that write status. */
 export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits {
-  const { connection, namespace, memory, epoch, providers, effects, metrics, clock } = parts;
+  const { connection, namespace, memory, epoch, effects, clock } = parts;
   const common = { connection, namespace, epoch };
-  const clients = new RecordStore({ ...common, store: memory.clients, codec: clientCodec, kind: 'client' });
-  const sessions = new RecordStore({ ...common, store: memory.sessions, codec: sessionCodec, kind: 'session' });
-  const audit = parts.sessionAudit;
-  const delivered = new Map<string, DeliveredState>();
-  const seen = new Map<string, Instant>();
-  const credentialOf = (client: string, generation: number): Credential | undefined =>
-    memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;
   const limits = new SessionLimits({
     memory,
     records: new RecordStore({ ...common, store: memory.limits, codec: limitsCodec, kind: 'limits' }),
     effects,
     clock,
   });
+  const durable: Durable = {
+    clients: new RecordStore({ ...common, store: memory.clients, codec: clientCodec, kind: 'client' }),
+    sessions: new RecordStore({ ...common, store: memory.sessions, codec: sessionCodec, kind: 'session' }),
+    limits,
+  };
+  loop.register(clientMachine(parts, durable));
+  loop.register(sessionMachine(loop, parts, durable));
+  const projections = projectionParts(loop, parts, limits);
+  loop.register(poolMachine(projections));
+  loop.register(policyMachine(projections));
+  loop.register(identityMachine(projections));
+  return limits;
+}
+
+function clientMachine(parts: MachineParts, { clients }: Durable): ClientMachine {
+  const { connection, memory, providers, effects, clock, troubles, reporter } = parts;
+  return new ClientMachine({
+    sources: {
+      ...parts,
+      now: () => clock.now(),
+      apiServerOffset: () => connection.serverTime()?.offset,
+      isOut: (issuer) => troubles.outage(issuer) !== undefined,
+    },
+    changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
+    effects,
+    audit: parts.audit,
+    clock,
+    told: (record, telling) => reporter.credential(record, telling),
+  });
+}
+
+function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, limits }: Durable): SessionMachine {
+  const { connection, memory, providers, effects, metrics, clock, troubles, reporter } = parts;
+  const audit = parts.sessionAudit;
+  const delivered = new Map<string, DeliveredState>();
+  const seen = new Map<string, Instant>();
+  const credentialOf = (client: string, generation: number): Credential | undefined =>
+    memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;
   const minter = new Minter({
     memory,
     reviews: parts.reviews,
@@ -94,29 +133,24 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
     auditTrouble: () => parts.auditStream.trouble,
     metrics,
     clock,
-    epoch,
+    epoch: parts.epoch,
     witness: new Witness({ ...parts, audit, credentialOf }),
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,
     credentialRefused: (name, generation, signal) => noteRefusal(parts, clients, name, generation, signal),
     askDoubted: (name, hash, signal) => noteDoubt(parts, clients, name, hash, signal),
   });
-  const session = new SessionMachine({
+  return new SessionMachine({
     sources: {
-      memory,
-      access: parts.access,
-      reviews: parts.reviews,
-      targets: parts.targets,
+      ...parts,
       existing: (pool) => parts.handIns.existing(pool),
-      brakes: parts.brakes,
       delivered,
       guard: () => parts.guard.current(),
       capabilities: (issuer) => providers.capabilities(issuer),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       now: () => clock.now(),
-      epoch,
-      clientFailure: (record) => loop.failure('client', record),
-      outage: (issuer) => parts.troubles.outage(issuer),
+      clientFailure: (record) => loop.failure(machines.client, record),
+      outage: (issuer) => troubles.outage(issuer),
       limitOf: (identity, podUid) => limits.breach(identity, podUid),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();
@@ -133,63 +167,31 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
     audit,
     metrics,
     clock,
-    written: (namespace, error) => parts.troubles.delivered(namespace, error),
+    written: (namespace, error) => troubles.delivered(namespace, error),
     causes: parts.causes,
     forget: (key) => void seen.delete(key),
-    denied: (key, reason, message) => parts.reporter.denied(key, reason, message),
+    denied: (key, reason, message) => reporter.denied(key, reason, message),
     revokerOf: (client, n) => revokerOf(memory.clients.get(client)?.record, n)?.credential,
-    tokensOf: (_pool, issuer) => providers.providerAt(issuer, undefined)?.tokens,
+    tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });
-  const { access, targets, installation, creators, reporter, troubles, handIns, brakes } = parts;
-  const client = new ClientMachine({
-    sources: {
-      memory,
-      access,
-      targets,
-      providers,
-      handIns,
-      brakes,
-      installation,
-      epoch,
-      now: () => clock.now(),
-      apiServerOffset: () => connection.serverTime()?.offset,
-      isOut: (issuer) => troubles.outage(issuer) !== undefined,
-    },
-    changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
-    effects,
-    audit: parts.audit,
-    clock,
-    told: (record, telling) => reporter.credential(record, telling),
-  });
-  const projection = {
+}
+
+function projectionParts(loop: Loop, parts: MachineParts, limits: SessionLimits): ProjectionParts {
+  const { connection, providers, effects, clock, reporter } = parts;
+  return {
     connection,
     effects,
     reporter,
     clock,
     sources: {
-      memory,
-      access,
-      targets,
-      providers,
-      handIns,
-      brakes,
-      creators,
-      troubles,
-      installation,
+      ...parts,
       guard: () => parts.guard.current(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
-      refusedByLimit: (identity: CiIdentity) => limits.refusal(identity),
-      clientFailure: (record: string) => loop.failure(client.name, record),
-      clocksAgree: (issuer: string) =>
-        clocksAgree(connection.serverTime()?.offset, providers.issuer(issuer)?.clockOffset()),
+      refusedByLimit: (identity) => limits.refusal(identity),
+      clientFailure: (record) => loop.failure(machines.client, record),
+      clocksAgree: (issuer) => clocksAgree(connection.serverTime()?.offset, providers.issuer(issuer)?.clockOffset()),
     },
   };
-  loop.register(client);
-  loop.register(session);
-  loop.register(poolMachine(projection));
-  loop.register(policyMachine(projection));
-  loop.register(identityMachine(projection));
-  return limits;
 }
 
 /** Once per refusal, however many sessions met it; what the record says then is the client table's business. */

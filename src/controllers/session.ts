@@ -47,7 +47,7 @@ export interface SessionMachineOptions {
   forget(key: string): void;
   /** Somebody should hear that a pod got an error instead of a token. */
   denied(key: string, reason: string, message: string): void;
-  tokensOf(pool: string, issuer: string): TokenSource | undefined;
+  tokensOf(issuer: string): TokenSource | undefined;
   /** The credential that revokes what this generation of the client minted. */
   revokerOf(client: string, generation: number): Credential | undefined;
 }
@@ -227,7 +227,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     token: Token,
     signal: AbortSignal,
   ): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
-    const tokens = this.#o.tokensOf(record.pool.name, record.issuer);
+    const tokens = this.#o.tokensOf(record.issuer);
     const credential = this.#o.revokerOf(clientOf(record, token), token.generation);
     const { value } = token;
     if (value === undefined) return 'NotSupported';
