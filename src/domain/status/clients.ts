@@ -1,19 +1,12 @@
-import { managementTokensSecret } from '../../api/names.ts';
-import type { Reason } from '../../api/reasons.ts';
+/** What a pool's conditions about its clients share; whether clients can be registered; when time alone changes what is said. */
 import { day, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
-import { isForeign, isGone, tagText } from '../client/generations.ts';
-import { isUnmanaged } from '../client/management.ts';
-import type { ClientRecord, Generation } from '../client/record.ts';
+import type { Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
-import { rotationInWords, unsupportedInWords } from './rotation.ts';
 
 /** A rotation by schedule counts as overdue when it is this late: windows, spreading and an outage may delay it. */
-const overdueAfter = day;
-
-/** These failures say that the client itself is wrong at the provider; all others may be about the next step only. */
-const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign', 'RestoredState'];
+export const overdueAfter = day;
 
 export function currentOf({ record }: ClientView): Generation | undefined {
   return record?.generations.find(({ state }) => state === 'Current');
@@ -21,134 +14,6 @@ export function currentOf({ record }: ClientView): Generation | undefined {
 
 export function isReady(client: ClientView): boolean {
   return currentOf(client) !== undefined && client.failure?.reason !== 'CredentialRefused';
-}
-
-function isRegistered({ record }: ClientView): boolean {
-  return record !== undefined && !isGone(record) && record.generations.some(({ state }) => state !== 'Planned');
-}
-
-function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
-  if (handedIn !== undefined) return 'is not known, and the one that was handed in last is refused';
-  return managementLost === true ? 'was lost together with an answer' : 'was not in the answer of the provider';
-}
-
-export function registered(facts: PoolFacts): Draft {
-  const wanted = facts.clients.filter((client) => client.wanted);
-  const broken = wanted.find(({ failure }) => failure !== undefined && clientBroken.includes(failure.reason));
-  if (broken?.failure !== undefined) return failed('Registered', facts, broken, broken.failure);
-  const missing = wanted.filter((client) => !isRegistered(client));
-  const stuck = missing.find(({ failure }) => failure !== undefined);
-  if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);
-  const gone = missing.find(({ record }) => record !== undefined && isGone(record));
-  if (gone !== undefined) {
-    const remedy = mayReplace(facts)
-      ? 'a new one with a new subject takes its place'
-      : 'a new one would have a new subject, which nobody trusts yet: set spec.rotation.allowSubjectChange if it shall be made';
-    const message = `the client${ownerOf(gone)} ${whyGone(gone.record)}; ${remedy}.`;
-    return draft('Registered', 'False', 'ClientGone', say(facts, message));
-  }
-  if (missing.length > 0) {
-    return draft(
-      'Registered',
-      'False',
-      'Registering',
-      say(facts, `${clients(missing)} being registered at ${issuerOf(facts)}.`),
-    );
-  }
-  const foreign = wanted.find(({ record }) => record !== undefined && isForeign(record));
-  if (foreign !== undefined) {
-    const tag = foreign.record?.observed?.tag ?? '';
-    const why = `the client${ownerOf(foreign)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${foreign.record === undefined ? '' : tagText(foreign.record.tag)} if it is ours, or create another IdentityPool`;
-    return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
-  }
-  const lost = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
-  if (lost !== undefined && facts.managementFallback !== true) {
-    const what = lost.record === undefined ? '' : whyUnmanaged(lost.record);
-    const why = `the registration access token of the client${ownerOf(lost)} ${what}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${lost.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
-    return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
-  }
-  if (facts.brake !== undefined) return draft('Registered', 'True', 'BrakeHolds', say(facts, facts.brake));
-  const drifted = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
-  if (drifted !== undefined) {
-    const members = drifted.record?.observed?.drift.join(', ') ?? '';
-    return draft(
-      'Registered',
-      'True',
-      'ClientDrifted',
-      say(facts, `somebody changed the client${ownerOf(drifted)} at the provider (${members}); it is set back.`),
-    );
-  }
-  const what =
-    wanted.length === 0
-      ? 'no CiIdentity names the pool yet, so no client is needed'
-      : `every client exists at ${issuerOf(facts)}`;
-  return draft('Registered', 'True', 'Registered', say(facts, `${what}.`));
-}
-
-function whyGone(record: ClientRecord | undefined): string {
-  if (record?.observed?.is === 'Gone') return 'no longer exists at the provider, somebody deleted it there';
-  return 'was deleted or disabled at the provider, which refuses its credential and its registration access token; bring it back there if that was a mistake';
-}
-
-export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
-  const wanted = facts.clients.filter((client) => client.wanted);
-  const refused = wanted.find(({ failure }) => failure?.reason === 'CredentialRefused');
-  if (refused?.failure !== undefined) return failed('CredentialCurrent', facts, refused, refused.failure);
-  const without = wanted.find((client) => currentOf(client) === undefined);
-  if (without !== undefined) {
-    if (without.failure !== undefined) return failed('CredentialCurrent', facts, without, without.failure);
-    return draft(
-      'CredentialCurrent',
-      'False',
-      'CredentialUnverified',
-      say(facts, `no credential of the client${ownerOf(without)} is proven yet; tokens wait for it.`),
-    );
-  }
-  const late = wanted.find(({ nextRotation }) => nextRotation !== undefined && now >= plus(nextRotation, overdueAfter));
-  if (late !== undefined) {
-    const why =
-      late.failure?.message ??
-      unsupportedInWords(late) ??
-      rotationInWords(late, now) ??
-      'the rotation did not come about; the events of the pool say what holds it up.';
-    return draft(
-      'CredentialCurrent',
-      'False',
-      'RotationDue',
-      say(facts, `the credential of the client${ownerOf(late)} still mints but is overdue for rotation: ${why}`),
-    );
-  }
-  const { authentication = 'PrivateKeyJwt' } = facts.pool.spec.client ?? {};
-  const unchanged = wanted.find((client) => {
-    const current = currentOf(client);
-    return current !== undefined && !isExternal(current) && current.credential.type !== authentication;
-  });
-  if (unchanged !== undefined && facts.existing === undefined && !mayReplace(facts)) {
-    const uses = currentOf(unchanged)?.credential.type ?? '';
-    const why = `authentication ${authentication} takes a new client with a new subject (sub), because the one that is there${ownerOf(unchanged)} authenticates with ${uses} and cannot do both. Set spec.rotation.allowSubjectChange, or set spec.client.authentication back; until then ${uses} mints on`;
-    return draft('CredentialCurrent', 'False', 'RotationUnsupported', say(facts, `${why}.`));
-  }
-  const lost = wanted.find(({ unknownTimeZone }) => unknownTimeZone !== undefined);
-  if (lost?.unknownTimeZone !== undefined) {
-    const why = `the credential mints, but the time zone ${lost.unknownTimeZone} of spec.rotation.window is not known to the operator, so nothing rotates by schedule (requests and emergencies do). Take another name of the IANA time zone database, e.g. Europe/Berlin.`;
-    return draft('CredentialCurrent', 'False', 'RotationWindowInvalid', say(facts, why));
-  }
-  const [told] = wanted.flatMap((client) => {
-    const words = rotationInWords(client, now);
-    return words === undefined ? [] : [{ client, words }];
-  });
-  if (told !== undefined) {
-    const others = wanted.filter(
-      (client) => client !== told.client && rotationInWords(client, now) !== undefined,
-    ).length;
-    const more = others === 0 ? '' : ` The same goes on for ${others} other clients.`;
-    const message = `a proven credential mints; rotation of the client${ownerOf(told.client)}: ${told.words}.${more}`;
-    return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, message));
-  }
-  const stuck = wanted.find(({ unsupported }) => unsupported !== undefined);
-  const refusal = stuck && unsupportedInWords(stuck);
-  if (refusal !== undefined) return draft('CredentialCurrent', 'True', 'RotationUnsupported', say(facts, refusal));
-  return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, 'a proven credential mints.'));
 }
 
 /** So long before it expires somebody hears of it: rotation day must not be the day on which it is found. */
@@ -218,7 +83,13 @@ function ofOverlap({ record }: ClientView): readonly Instant[] {
   return (record?.generations ?? []).flatMap(({ retireAfter }) => retireAfter ?? []);
 }
 
-function failed(type: Draft['type'], facts: PoolFacts, client: ClientView, { reason, message }: ClientFailure): Draft {
+/** What a client's last step failed with, as a condition. */
+export function failed(
+  type: Draft['type'],
+  facts: PoolFacts,
+  client: ClientView,
+  { reason, message }: ClientFailure,
+): Draft {
   return draft(
     type,
     'False',
@@ -227,18 +98,15 @@ function failed(type: Draft['type'], facts: PoolFacts, client: ClientView, { rea
   );
 }
 
-function ownerOf({ owner }: ClientView): string {
+/** ` of CiIdentity ci-payments/publisher`, where a pool has more than one client. */
+export function ownerOf({ owner }: ClientView): string {
   return owner === undefined ? '' : ` of ${owner}`;
 }
 
-function clients(missing: readonly ClientView[]): string {
-  return missing.length === 1 && missing[0] !== undefined ? `the client${ownerOf(missing[0])} is` : 'some clients are';
-}
-
-function issuerOf({ pool }: PoolFacts): string {
+export function issuerOf({ pool }: PoolFacts): string {
   return pool.spec.provider.issuer;
 }
 
-function say({ pool }: PoolFacts, message: string): string {
+export function say({ pool }: PoolFacts, message: string): string {
   return about(`IdentityPool ${pool.metadata.name}`, message);
 }

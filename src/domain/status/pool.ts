@@ -6,17 +6,11 @@ import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
 import { authenticating } from './authentication.ts';
-import {
-  credentialCurrent,
-  currentOf,
-  isReady,
-  mayReplace,
-  overdueAt,
-  registered,
-  registrationCredential,
-} from './clients.ts';
+import { currentOf, isReady, mayReplace, overdueAt, registrationCredential } from './clients.ts';
+import { credentialCurrent } from './credential-current.ts';
 import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { registered } from './registered.ts';
 import { requestsOf } from './requests.ts';
 import { gapInWords } from './rotation.ts';
 import { about, draft, marked, setConditions, summarise, type Draft, type Going } from './conditions.ts';

@@ -1,0 +1,101 @@
+/** The condition Registered: every client that the pool needs exists at the provider. The first case that applies speaks. */
+import { managementTokensSecret } from '../../api/names.ts';
+import type { Reason } from '../../api/reasons.ts';
+import { isForeign, isGone, tagText } from '../client/generations.ts';
+import { isUnmanaged } from '../client/management.ts';
+import type { ClientRecord } from '../client/record.ts';
+import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
+import { type Draft, draft } from './conditions.ts';
+import type { ClientView, PoolFacts } from './pool-facts.ts';
+
+/** These failures say that the client itself is wrong at the provider; all others may be about the next step only. */
+const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign', 'RestoredState'];
+
+export function registered(facts: PoolFacts): Draft {
+  const wanted = facts.clients.filter((client) => client.wanted);
+  return (
+    broken(facts, wanted) ??
+    missing(facts, wanted) ??
+    foreign(facts, wanted) ??
+    unmanaged(facts, wanted) ??
+    held(facts) ??
+    drifted(facts, wanted) ??
+    complete(facts, wanted)
+  );
+}
+
+function broken(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ failure }) => failure !== undefined && clientBroken.includes(failure.reason));
+  return client?.failure && failed('Registered', facts, client, client.failure);
+}
+
+/** Not there yet, or not there any more. */
+function missing(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const absent = wanted.filter((client) => !isRegistered(client));
+  if (absent.length === 0) return undefined;
+  const stuck = absent.find(({ failure }) => failure !== undefined);
+  if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);
+  const gone = absent.find(({ record }) => record !== undefined && isGone(record));
+  if (gone === undefined) {
+    const why = `${clients(absent)} being registered at ${issuerOf(facts)}.`;
+    return draft('Registered', 'False', 'Registering', say(facts, why));
+  }
+  const remedy = mayReplace(facts)
+    ? 'a new one with a new subject takes its place'
+    : 'a new one would have a new subject, which nobody trusts yet: set spec.rotation.allowSubjectChange if it shall be made';
+  const message = `the client${ownerOf(gone)} ${whyGone(gone.record)}; ${remedy}.`;
+  return draft('Registered', 'False', 'ClientGone', say(facts, message));
+}
+
+function isRegistered({ record }: ClientView): boolean {
+  return record !== undefined && !isGone(record) && record.generations.some(({ state }) => state !== 'Planned');
+}
+
+function clients(missing: readonly ClientView[]): string {
+  return missing.length === 1 && missing[0] !== undefined ? `the client${ownerOf(missing[0])} is` : 'some clients are';
+}
+
+function whyGone(record: ClientRecord | undefined): string {
+  if (record?.observed?.is === 'Gone') return 'no longer exists at the provider, somebody deleted it there';
+  return 'was deleted or disabled at the provider, which refuses its credential and its registration access token; bring it back there if that was a mistake';
+}
+
+function foreign(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ record }) => record !== undefined && isForeign(record));
+  if (client?.record === undefined) return undefined;
+  const tag = client.record.observed?.tag ?? '';
+  const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
+  return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
+}
+
+function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
+  if (client?.record === undefined || facts.managementFallback === true) return undefined;
+  const why = `the registration access token of the client${ownerOf(client)} ${whyUnmanaged(client.record)}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
+  return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
+}
+
+function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
+  if (handedIn !== undefined) return 'is not known, and the one that was handed in last is refused';
+  return managementLost === true ? 'was lost together with an answer' : 'was not in the answer of the provider';
+}
+
+function held(facts: PoolFacts): Draft | undefined {
+  return facts.brake === undefined ? undefined : draft('Registered', 'True', 'BrakeHolds', say(facts, facts.brake));
+}
+
+function drifted(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
+  if (client === undefined) return undefined;
+  const members = client.record?.observed?.drift.join(', ') ?? '';
+  const why = `somebody changed the client${ownerOf(client)} at the provider (${members}); it is set back.`;
+  return draft('Registered', 'True', 'ClientDrifted', say(facts, why));
+}
+
+function complete(facts: PoolFacts, wanted: readonly ClientView[]): Draft {
+  const what =
+    wanted.length === 0
+      ? 'no CiIdentity names the pool yet, so no client is needed'
+      : `every client exists at ${issuerOf(facts)}`;
+  return draft('Registered', 'True', 'Registered', say(facts, `${what}.`));
+}
