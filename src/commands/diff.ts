@@ -8,7 +8,7 @@ import { type Kind, kinds, pathOf } from '../kube/resources.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { type Manifest, isOurs, readManifests } from './manifests.ts';
-import { inputOf, readObjects } from './objects.ts';
+import { type Objects, inputOf, readObjects } from './objects.ts';
 import { clusterVerb } from './run.ts';
 import { livePods } from './live-pods.ts';
 import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
@@ -61,42 +61,49 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
   const identities = required(await cluster.identities(only));
   const namespaces = [...new Set([...identities, ...edits.identities].map(({ metadata }) => metadata.namespace ?? ''))];
   const before = await readObjects(cluster, namespaces);
-  if (before.pools.is !== 'Seen' || before.policies.is !== 'Seen') throw new CommandError(before.withheld.join('; '));
-  const pools = overlay(before.pools.value, edits.pools);
-  const after = {
-    ...before,
-    pools: { is: 'Seen' as const, value: enforce ? pools.map(enforced) : pools },
-    policies: {
-      is: 'Seen' as const,
-      value: prune ? edits.policies : overlay(before.policies.value, edits.policies),
-    },
-  };
-  const shifts = identities.map((identity): IdentityShift => {
-    const edited = edits.identities.find((one) => isSame(one, identity)) ?? identity;
-    const shift = shiftOf(inputOf(before, identity), inputOf(after, edited));
-    // An answer that leaves somebody out would let a loss pass the gate.
-    if (shift.is !== 'Seen') throw new CommandError(before.withheld.join('; '));
-    const { namespace = '', name } = identity.metadata;
-    return { namespace, identity: name, pool: edited.spec.pool, ...shift.value };
-  });
+  const after = edited(before, edits, { prune, enforce });
+  const shifts = identities.map((identity) => shiftFor(identity, edits, before, after));
   const changed = await withPods(
     cluster,
     identities,
     shifts.filter(({ lost, gained, lifetime }) => lost.length + gained.length > 0 || lifetime !== undefined),
   );
-  const fresh = edits.identities.filter((one) => only === undefined || one.metadata.namespace === only);
   surface.print(
     isJson(args)
       ? renderJson({ identities: changed, compared: identities.length })
       : diffText(changed, identities.length),
   );
-  for (const one of fresh.filter((edit) => !identities.some((identity) => isSame(edit, identity)))) {
-    surface.complain(
-      `note: CiIdentity ${one.metadata.namespace}/${one.metadata.name} is new, so nobody holds it yet\n`,
-    );
+  for (const { metadata } of edits.identities.filter((edit) => !identities.some((one) => isSame(edit, one)))) {
+    if (only !== undefined && metadata.namespace !== only) continue;
+    surface.complain(`note: CiIdentity ${metadata.namespace}/${metadata.name} is new, so nobody holds it yet\n`);
   }
   return changed.some(({ lost }) => lost.length > 0) ? exitCodes.no : exitCodes.done;
 });
+
+/** The objects as they will be. Throws CommandError where the caller may not read the policies or pools that are there. */
+function edited(before: Objects, edits: Edits, o: { readonly prune: boolean; readonly enforce: boolean }): Objects {
+  if (before.pools.is !== 'Seen' || before.policies.is !== 'Seen') throw unanswerable(before);
+  const pools = overlay(before.pools.value, edits.pools);
+  const policies = o.prune ? edits.policies : overlay(before.policies.value, edits.policies);
+  return {
+    ...before,
+    pools: { is: 'Seen', value: o.enforce ? pools.map(enforced) : pools },
+    policies: { is: 'Seen', value: policies },
+  };
+}
+
+function shiftFor(identity: CiIdentity, edits: Edits, before: Objects, after: Objects): IdentityShift {
+  const next = edits.identities.find((one) => isSame(one, identity)) ?? identity;
+  const shift = shiftOf(inputOf(before, identity), inputOf(after, next));
+  // An answer that leaves somebody out would let a loss pass the gate.
+  if (shift.is !== 'Seen') throw unanswerable(before);
+  const { namespace = '', name } = identity.metadata;
+  return { namespace, identity: name, pool: next.spec.pool, ...shift.value };
+}
+
+function unanswerable({ withheld }: Objects): CommandError {
+  return new CommandError(withheld.join('; '));
+}
 
 interface Edits {
   readonly pools: readonly IdentityPool[];

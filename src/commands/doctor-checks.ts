@@ -3,6 +3,7 @@ import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clo
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
 import type { Definition, Facts, LeaseObject } from './doctor-facts.ts';
+import type { NamespaceObject } from './objects.ts';
 
 /**
  * What there is to know, as a sentence in parts. `Info`: as somebody decided it. `Unchecked`: the caller may not see it. Only a `Problem`
@@ -190,62 +191,57 @@ const emergencyStop: Check = ({ emergencyStop: read, operatorNamespace }) =>
         ],
   );
 
+const namespaces: Check = ({ namespaces: read, identities }) =>
+  checked('namespaces', read, (all) =>
+    all.flatMap((namespace) => {
+      const { name } = namespace.metadata;
+      const own =
+        identities.is === 'Read' ? identities.value.filter(({ metadata }) => metadata.namespace === name) : [];
+      return [...optIn(namespace, own.length), ...nodeAccess(namespace), ...stopped(namespace)];
+    }),
+  );
+
+function optIn({ metadata }: NamespaceObject, identities: number): readonly Finding[] {
+  const subject = `Namespace ${metadata.name}`;
+  const value = metadata.labels?.[labels.inject];
+  const enable = `kubectl label namespace ${metadata.name} --overwrite ${labels.inject}=enabled`;
+  if (value !== undefined && value !== 'enabled') {
+    const what = `has the label ${labels.inject} with another value than enabled`;
+    return [problem(subject, what, 'its pods get no identity', enable)];
+  }
+  if (value === 'enabled' || identities === 0) return [];
+  const what = `has ${identities} CiIdentities and does not opt in`;
+  return [problem(subject, what, 'its pods start without identity', enable)];
+}
+
 /** https://kubernetes.io/docs/concepts/security/pod-security-admission/ */
 const podSecurity = 'pod-security.kubernetes.io/enforce';
 
-const namespaces: Check = ({ namespaces: read, identities }) =>
-  checked('namespaces', read, (all) =>
-    all.flatMap(({ metadata }) => {
-      const subject = `Namespace ${metadata.name}`;
-      const value = metadata.labels?.[labels.inject];
-      const own =
-        identities.is === 'Read' ? identities.value.filter((one) => one.metadata.namespace === metadata.name) : [];
-      const stopped = metadata.annotations?.[annotations.emergencyStop];
-      const enable = `kubectl label namespace ${metadata.name} --overwrite ${labels.inject}=enabled`;
-      return [
-        ...(value !== undefined && value !== 'enabled'
-          ? [
-              problem(
-                subject,
-                `has the label ${labels.inject} with another value than enabled`,
-                'its pods get no identity',
-                enable,
-              ),
-            ]
-          : []),
-        ...(value === undefined && own.length > 0
-          ? [
-              problem(
-                subject,
-                `has ${own.length} CiIdentities and does not opt in`,
-                'its pods start without identity',
-                enable,
-              ),
-            ]
-          : []),
-        ...(value === 'enabled' && !['baseline', 'restricted'].includes(metadata.labels?.[podSecurity] ?? '')
-          ? [
-              warning(
-                subject,
-                'lets its pods use the node',
-                'with hostPath or a privileged container a pipeline reads the tokens of every pod beside it, of other teams too',
-                `kubectl label namespace ${metadata.name} --overwrite ${podSecurity}=baseline`,
-              ),
-            ]
-          : []),
-        ...(stopped === undefined
-          ? []
-          : [
-              warning(
-                subject,
-                'is stopped by annotation',
-                stopped === '' ? 'no reason is given' : stopped,
-                `kubectl annotate namespace ${metadata.name} ${annotations.emergencyStop}-`,
-              ),
-            ]),
-      ];
-    }),
-  );
+function nodeAccess({ metadata }: NamespaceObject): readonly Finding[] {
+  const walled = ['baseline', 'restricted'].includes(metadata.labels?.[podSecurity] ?? '');
+  if (metadata.labels?.[labels.inject] !== 'enabled' || walled) return [];
+  return [
+    warning(
+      `Namespace ${metadata.name}`,
+      'lets its pods use the node',
+      'with hostPath or a privileged container a pipeline reads the tokens of every pod beside it, of other teams too',
+      `kubectl label namespace ${metadata.name} --overwrite ${podSecurity}=baseline`,
+    ),
+  ];
+}
+
+function stopped({ metadata }: NamespaceObject): readonly Finding[] {
+  const reason = metadata.annotations?.[annotations.emergencyStop];
+  if (reason === undefined) return [];
+  return [
+    warning(
+      `Namespace ${metadata.name}`,
+      'is stopped by annotation',
+      reason === '' ? 'no reason is given' : reason,
+      `kubectl annotate namespace ${metadata.name} ${annotations.emergencyStop}-`,
+    ),
+  ];
+}
 
 export const checks: readonly Check[] = [
   serverVersion,
