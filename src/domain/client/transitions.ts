@@ -124,17 +124,8 @@ export function answered(record: ClientRecord, answer: AnswerFacts, sent: string
   const management = hasOwn ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
-    if (one.n !== subject.n) return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
-    if (one.state === 'Planned') {
-      const replaced = record.variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
-      return { ...known, ...replaced, state: 'Created' as const, since: now, clientId: answer.clientId };
-    }
-    const removed = one.state === 'Retiring' ? { removedAt: now } : {};
-    return {
-      ...known,
-      ...removed,
-      ...(hasOwn && answer.management !== undefined ? { management: answer.management } : {}),
-    };
+    if (one.n === subject.n) return reached(known, { intent, answer, hasOwn, variant: record.variant }, now);
+    return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
   });
   return checked({
     ...rest,
@@ -145,6 +136,24 @@ export function answered(record: ClientRecord, answer: AnswerFacts, sent: string
     updatedAt: now,
     sent,
   });
+}
+
+/** The generation that the call was about: the provider knows it now, or knows it no longer. */
+function reached(
+  one: Generation,
+  o: { readonly intent: Intent; readonly answer: AnswerFacts; readonly hasOwn: boolean; readonly variant: Variant },
+  now: Instant,
+): Generation {
+  const { intent, answer, hasOwn, variant } = o;
+  if (one.state === 'Planned') {
+    const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
+    return { ...one, ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+  }
+  return {
+    ...one,
+    ...(one.state === 'Retiring' ? { removedAt: now } : {}),
+    ...(hasOwn && answer.management !== undefined ? { management: answer.management } : {}),
+  };
 }
 
 /** With a client per generation, the older ones keep their own management token. */
