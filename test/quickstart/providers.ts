@@ -49,7 +49,7 @@ export async function oidcProvider(): Promise<StoryProvider> {
   };
 }
 
-/** A realm as Keycloak makes it; the steps are those of `test/keycloak/README.md`. */
+/** A realm as Keycloak makes it; the steps are those of `src/providers/README.md`. */
 export async function keycloak(log: (line: string) => void): Promise<StoryProvider> {
   const server = await startKeycloak({ log });
   const realm = await server.realm();
