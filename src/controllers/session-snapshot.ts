@@ -7,7 +7,7 @@ import type { Access, Guard, Stop } from '../domain/access/access.ts';
 import { type StopSources, stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
+import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { renderToken } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
@@ -117,6 +117,7 @@ export function snapshotSession(
     ...(delivered === undefined ? {} : { delivered }),
     ...(record !== undefined && sources.brakes.of('sessions') !== undefined ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
+    ...revokedBefore(memory, record),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     deliveryLag: lag,
@@ -220,6 +221,15 @@ function clientFacts(
       ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
     },
   };
+}
+
+function revokedBefore(memory: Memory, record: SessionRecord | undefined): Pick<SessionSnapshot, 'revokedBefore'> {
+  if (record === undefined) return {};
+  const moments = clientsOf(record).flatMap((client) => {
+    const moment = memory.clients.get(client)?.record?.revokeBefore;
+    return moment === undefined ? [] : [[client, moment] as const];
+  });
+  return moments.length === 0 ? {} : { revokedBefore: new Map(moments) };
 }
 
 /** A request to revoke is about the tokens of the client that it was asked of, and about every token of its pool. */

@@ -87,6 +87,19 @@ export function isRevokeRequested(s: SessionSnapshot): boolean {
   return token !== undefined && revokeBefore !== undefined && token.minted < revokeBefore;
 }
 
+/**
+ * Superseded tokens that somebody asked to revoke and that no narrowing takes along, because the usable token is younger than the request or
+ * from another client.
+ */
+export function recalledTokens(s: SessionSnapshot): readonly string[] {
+  const { record, revokedBefore } = s;
+  if (record === undefined || revokedBefore === undefined || isRevokeRequested(s)) return [];
+  return record.tokens
+    .filter((token) => token.end === 'Superseded' && token.value !== undefined)
+    .filter((token) => token.minted < (revokedBefore.get(clientOf(record, token)) ?? token.minted))
+    .map((token) => token.sha256);
+}
+
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   if (token === undefined) return false;

@@ -91,6 +91,8 @@ export interface SessionSnapshot {
   /** Digest of `render(record)` for content Token, so that rows compare without opening a secret. */
   readonly wantedDigest?: string;
   readonly client: Known<ClientFacts>;
+  /** By client that minted a token of this session: what it minted before this moment shall be revoked. */
+  readonly revokedBefore?: ReadonlyMap<string, Instant>;
   readonly nodeLost: boolean;
   readonly failure?: Failure;
   readonly deliveryLag: Milliseconds;

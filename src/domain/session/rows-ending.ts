@@ -8,12 +8,13 @@ import {
   isHeld,
   isUnknown,
   mayNotUse,
+  recalledTokens,
   revocable,
   usableToken,
 } from './facts.ts';
 import { forbiddenError, goneError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { deliver, deliverError, drop, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
+import { deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';
 import type { Reason } from '../../api/reasons.ts';
@@ -35,6 +36,13 @@ const unknown: SessionRow = {
   name: 'unknown',
   when: (s, now) => isUnknown(s) && !(s.synced && usableToken(s) !== undefined && mustEnd(s, now)),
   then: (s, now) => waitButRevoke(s, now, 'NotSynced'),
+};
+
+/** The usable token may stay, an older one may not: somebody asked to revoke it. */
+const recalled: SessionRow = {
+  name: 'recalled',
+  when: (s) => recalledTokens(s).length > 0,
+  then: (s, now) => forbid(s, now, recalledTokens(s), 'RevokeRequested'),
 };
 
 const over: SessionRow = {
@@ -89,7 +97,16 @@ const stopped: SessionRow = {
   },
 };
 
-export const endingRows: readonly SessionRow[] = [lostLease, expired, unknown, over, clean, revokeRow, stopped];
+export const endingRows: readonly SessionRow[] = [
+  lostLease,
+  expired,
+  unknown,
+  recalled,
+  over,
+  clean,
+  revokeRow,
+  stopped,
+];
 
 function isNewerEpoch(s: SessionSnapshot): boolean {
   return s.record !== undefined && s.epoch !== undefined && s.record.epoch > s.epoch;

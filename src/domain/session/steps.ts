@@ -18,6 +18,10 @@ export function wait(s: SessionSnapshot, now: Instant, reason: Reason): Step {
 
 export function forbidAll(s: SessionSnapshot, now: Instant, reason: Reason): Step {
   const tokens = (s.record?.tokens ?? []).filter((token) => token.end !== 'Forbidden').map((token) => token.sha256);
+  return forbid(s, now, tokens, reason);
+}
+
+export function forbid(s: SessionSnapshot, now: Instant, tokens: readonly string[], reason: Reason): Step {
   return step(s, now, reason, { type: 'Forbid', tokens }, work(s, now, lanes.Stop));
 }
 

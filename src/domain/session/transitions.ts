@@ -22,7 +22,8 @@ export interface SessionFacts {
 }
 
 /**
- * `token` becomes the newest one; the one that was usable until now gets `predecessorEnd`. Expired tokens leave.
+ * `token` becomes the newest one; the one that was usable until now gets `predecessorEnd`. `Forbidden` is the end of every older one as well:
+ * it may carry what was taken away just like the predecessor. Expired tokens leave.
  * @throws Error when three unexpired tokens are held already: the rows do not mint then.
  */
 export function minted(
@@ -35,7 +36,7 @@ export function minted(
 ): SessionRecord {
   const older = (record?.tokens ?? [])
     .filter((held) => held.exp > now)
-    .map((held) => (held.end === undefined ? ended(held, predecessorEnd, now, facts.revocation) : held))
+    .map((held) => ended(held, predecessorEnd, now, facts.revocation))
     .map((held) => ofClient(held, record?.client, facts.client));
   const { pod, identity, pool, client, requester, issuer } = facts;
   const subject = facts.subject ?? record?.subject;
@@ -62,7 +63,7 @@ export function forbidden(
   revocation: ClientFacts['revocation'] = 'Immediate',
 ): SessionRecord {
   const next = record.tokens.map((token) =>
-    tokens.includes(token.sha256) && token.end !== 'Forbidden' ? ended(token, 'Forbidden', now, revocation) : token,
+    tokens.includes(token.sha256) ? ended(token, 'Forbidden', now, revocation) : token,
   );
   return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
 }
@@ -87,12 +88,14 @@ function ofClient({ client: own, ...token }: Token, before: string | undefined, 
   return client === undefined || client === now ? token : { ...token, client };
 }
 
+/** An end only ever becomes stricter. */
 function ended(
   token: Token,
   end: 'Superseded' | 'Forbidden',
   now: Instant,
   revocation: ClientFacts['revocation'],
 ): Token {
+  if (token.end === end || token.end === 'Forbidden') return token;
   const next = { ...token, end, endedAt: now };
   return revocation === 'ExpiryOnly' ? withoutValue(next) : next;
 }

@@ -62,4 +62,6 @@ test('a request to revoke reaches the tokens of the client that it is about, and
     snapshot?.client.is === 'Seen' ? snapshot.client.value.revokeBefore : 'unknown';
   t.is(requestOf(moved({ revoked: 'client-before' })), requested);
   t.is(requestOf(moved({ revoked: 'client-now' })), undefined);
+  t.deepEqual(moved({ revoked: 'client-before' })?.revokedBefore, new Map([['client-before', requested]]));
+  t.is(moved({ revoked: 'client-now' })?.revokedBefore, undefined);
 });

@@ -61,6 +61,13 @@ const renewed = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
     }),
     ...overrides,
   });
+/** Its usable token is of a client that nobody asked anything of. */
+const movedAndRevoked = renewed({
+  record: buildSessionRecord({
+    tokens: [buildEndedToken('Superseded', { sha256: 'old', client: 'client-before' }), buildToken()],
+  }),
+  revokedBefore: new Map([['client-before', plus(noon, second)]]),
+});
 const narrowedTo = buildGranted(buildAsk({ scopes: [] }));
 const failed = (
   row: string,
@@ -134,6 +141,45 @@ const cases: readonly Case[] = [
     s: ending({ access: { is: 'Unknown' } }),
     action: 'Revoke',
     tokens: ['a1'],
+  },
+
+  {
+    row: 'recalled',
+    title: 'moved to another pool, and then the one before is asked to revoke: its token goes, the usable one stays',
+    s: movedAndRevoked,
+    action: 'Forbid',
+    tokens: ['old'],
+    lane: lanes.Stop,
+    reason: 'RevokeRequested',
+  },
+  {
+    row: 'recalled',
+    title: 'the request came while the successor was minted',
+    s: renewed({ revokedBefore: new Map([['client-1', plus(noon, -minute)]]) }),
+    action: 'Forbid',
+    tokens: ['old'],
+  },
+  {
+    row: 'recalled',
+    title: 'the brake holds the session, not the request',
+    s: { ...movedAndRevoked, identity: { is: 'Gone' }, brake: true },
+    action: 'Forbid',
+    tokens: ['old'],
+  },
+  {
+    row: 'narrowed',
+    title: 'the usable token is asked for as well: one write forbids all',
+    s: renewed({
+      client: client({ revokeBefore: plus(noon, second) }),
+      revokedBefore: new Map([['client-1', plus(noon, second)]]),
+    }),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+  },
+  {
+    row: 'settled',
+    title: 'a request that is older than every token',
+    s: renewed({ revokedBefore: new Map([['client-1', plus(noon, -hour)]]) }),
   },
 
   {
@@ -931,6 +977,7 @@ const expectedRows = [
   'lost-lease',
   'expired',
   'unknown',
+  'recalled', // somebody asked to revoke what the usable token has replaced
   'over',
   'clean',
   'revoke',

@@ -124,6 +124,8 @@ export class ToyWorld {
       revocation: this.#revocation,
       ...(this.revokeBefore === undefined ? {} : { revokeBefore: this.revokeBefore }),
     });
+    const revokedBefore =
+      this.revokeBefore === undefined ? {} : { revokedBefore: new Map([[facts.client, this.revokeBefore]]) };
     const { current: _, ...unready } = client;
     const pod = buildPod({ phase: this.pod === 'deleting' ? 'Running' : this.pod, deleting: this.pod === 'deleting' });
     return buildSessionSnapshot({
@@ -132,6 +134,7 @@ export class ToyWorld {
       mayUse: { is: 'Seen', value: this.mayUse },
       access: this.synced ? { is: 'Seen', value: this.granted } : { is: 'Unknown' },
       client: { is: 'Seen', value: this.clientReady ? client : unready },
+      ...revokedBefore,
       epoch: this.epoch,
       ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),

@@ -167,13 +167,17 @@ function happen(world: ToyWorld, event: Turn['event']): void {
   }
 }
 
-/** After every effect. That the record holds its own invariants is asserted by the transitions and by reading it back. */
+/** After every effect: no older token may do more than the newest, or it was narrowed and is Forbidden. That the record holds its own invariants is asserted by the transitions and by reading it back. */
 function check(world: ToyWorld): void {
   const recorded = new Map(world.record?.tokens.map((token) => [token.sha256, token]));
   for (const sha256 of world.alive.keys()) {
     if (!recorded.has(sha256) && !world.unrecorded.has(sha256))
       throw new Error(`token ${sha256} lives and nobody knows it`);
   }
+  const newest = world.record?.tokens.at(-1);
+  for (const { sha256, end, ask } of recorded.values())
+    if (end === 'Superseded' && newest !== undefined && ask.scopes.some((scope) => !newest.ask.scopes.includes(scope)))
+      throw new Error(`token ${sha256} may do more than its successor and is only superseded`);
 }
 
 /** No more mishaps and everything is reachable: what is forbidden is gone, and otherwise the pod holds a token that is allowed. */
@@ -208,6 +212,9 @@ function settle(world: ToyWorld): void {
     throw new Error('the token is wider than the grant');
   if (world.revokeBefore !== undefined && usable.minted < world.revokeBefore)
     throw new Error('the token is older than revokeBefore');
+  for (const { sha256, minted, value } of world.record?.tokens ?? [])
+    if (value !== undefined && world.revokeBefore !== undefined && minted < world.revokeBefore)
+      throw new Error(`token ${sha256} is older than revokeBefore and could be revoked`);
 }
 
 function runUntilQuiet(world: ToyWorld): void {

@@ -3,7 +3,7 @@ import { minute, plus } from '#src/clock.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import { clientOf, clientsOf } from '#src/domain/session/record.ts';
 import { dropped, minted } from '#src/domain/session/transitions.ts';
-import { buildSessionRecord, buildToken, noon } from '#test/support/builders.ts';
+import { buildEndedToken, buildSessionRecord, buildToken, noon } from '#test/support/builders.ts';
 
 test('a session that moves to another client knows of each token which client minted it', (t) => {
   const before = buildSessionRecord();
@@ -26,3 +26,21 @@ test('a session that moves to another client knows of each token which client mi
   t.deepEqual(read.is === 'Record' ? clientsOf(read.record) : [], ['client-1', 'client-2']);
   t.deepEqual(clientsOf(dropped(moved, ['a1'])!), ['client-2']);
 });
+
+for (const [older, predecessor, becomes] of [
+  ['Superseded', 'Superseded', 'Superseded'],
+  ['Superseded', 'Forbidden', 'Forbidden'],
+  ['Forbidden', 'Superseded', 'Forbidden'],
+  ['Forbidden', 'Forbidden', 'Forbidden'],
+] as const)
+  test(`a token that is ${older} when another one becomes ${predecessor}: ${becomes}`, (t) => {
+    const before = buildSessionRecord({ tokens: [buildEndedToken(older, { sha256: 'old' }), buildToken()] });
+    const facts = { ...before, revocation: 'Immediate' } as const;
+    const now = plus(noon, minute);
+    const next = minted(before, buildToken({ sha256: 'new', minted: now }), facts, predecessor, now, 1);
+    t.deepEqual(
+      next.tokens.map(({ end }) => end),
+      [becomes, predecessor, undefined],
+    );
+    t.is(next.tokens[0].endedAt, becomes === older ? noon : now);
+  });
