@@ -1,4 +1,5 @@
 /** What people ask for with an id: a rotation, a revocation, or with one id for both an emergency. */
+import { currentOf } from './generations.ts';
 import type { Desired } from './machine.ts';
 import type { ClientRecord } from './record.ts';
 
@@ -30,4 +31,10 @@ export function openRequests(
   if (rotate !== undefined) asked.push({ kind: rotate === revoke ? 'Emergency' : 'Rotate', id: rotate });
   if (revoke !== undefined && revoke !== rotate) asked.push({ kind: 'Revoke', id: revoke });
   return asked.filter((one) => !isHandled(record?.handled ?? [], one));
+}
+
+/** The credential that the emergency brings mints by now, or one that came after it. */
+export function hasRotated(record: ClientRecord): boolean {
+  const mints = currentOf(record)?.n;
+  return record.emergency !== undefined && mints !== undefined && mints >= record.emergency;
 }

@@ -1,18 +1,18 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
+import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, inWork, isForeign, siblings } from './generations.ts';
+import { highestGeneration, inState, inWork, isForeign, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { type ClientRequest, openRequests } from './requests.ts';
+import { type ClientRequest, hasRotated, openRequests } from './requests.ts';
 import { isDrained, isSeenLately, planAgainAt } from './schedule.ts';
 import {
   act,
   actOnLook,
   create,
   desiredOf,
-  isAtRest,
   isUnmanageable,
   plan,
   prove,
@@ -22,8 +22,8 @@ import {
   write,
 } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { drainedFrom, handled, moved, notRemoved, revoked, without } from './transitions.ts';
-import { drainable, retirable, retirePause } from './rows-rotation.ts';
+import { drainedFrom, handled, moved, notRemoved, revoked, without, withoutEmergency } from './transitions.ts';
+import { drainedStep, mayNotChange, mayProve, refusedNew, retirable, retirePause } from './rows-rotation.ts';
 
 /** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
 const unwanted: ClientRow = {
@@ -127,54 +127,75 @@ function beginEmergency(
 ): Step | undefined {
   // What an administrator put into the Secret of his client may be the very credential to rotate to.
   if (s.existing?.is === 'Unknown') return undefined;
-  const revoking = { id: request.id, since: now };
+  const begin = (reason: Reason, changes: Pick<ClientRecord, 'emergency' | 'revokeBefore'>): Step => {
+    const next = handled(record, request, asked, { ...changes, revoking: { id: request.id, since: now } });
+    return write(s, now, reason, next, lanes.Stop);
+  };
   const onItsWay = inWork(record);
-  if (onItsWay !== undefined) {
-    const next = handled(record, request, asked, { emergency: onItsWay.n, revoking });
-    return write(s, now, 'RevokeRequested', next, lanes.Stop);
-  }
+  if (onItsWay !== undefined) return begin('RevokeRequested', { emergency: onItsWay.n });
   const variant = variantNow(s, 'Emergency');
-  if (variant === undefined) {
-    const next = handled(record, request, asked, { revokeBefore: now, revoking });
-    return write(s, now, 'RotationUnsupported', next, lanes.Stop);
+  if (variant === undefined) return begin('RotationUnsupported', { revokeBefore: now });
+  if (isFull(record)) {
+    return begin('RevokeRequested', { emergency: highestGeneration(record) + 1, revokeBefore: now });
   }
-  const old = inState(record, 'Draining', 'Retiring').length;
-  return old > 1 ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+  return plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+}
+
+/** Two old credentials are still there, and a new one is one too many. Their tokens end first: an emergency waits for no overlap. */
+function isFull(record: ClientRecord): boolean {
+  return inState(record, 'Draining', 'Retiring').length > 1;
 }
 
 function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
-  const next = inWork(record);
   if (isRevoked(s, record)) return write(s, now, 'RequestDone', revoked(record), lanes.Stop);
-  if (record.emergency === undefined || isForeign(record)) return undefined;
-  if (next?.n === record.emergency && s.failure?.row !== 'emergency') {
-    if (next.state === 'Planned') return create(s, now, record, next, lanes.Stop);
-    return next.refusedAt === undefined ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop) : undefined;
-  }
-  if (currentOf(record)?.n !== record.emergency) return planAgain(s, now, record);
-  const spent = inState(record, 'Draining').find((one) => s.lastExp.get(one.n) === undefined);
-  return spent && write(s, now, 'Draining', moved(record, spent.n, 'Retiring', now), lanes.Stop);
+  if (record.emergency === undefined) return undefined;
+  if (hasRotated(record)) return endOverlap(s, now, record);
+  const next = inWork(record);
+  if (next === undefined) return planAgain(s, now, record);
+  return s.failure?.row === 'emergency' ? undefined : bring(s, now, record, next);
 }
 
 /** The new credential mints and the old one is gone, where that was asked for, and no token from before is left. */
 function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
   if (record.revoking === undefined || (s.revokedTokens ?? 0) > 0) return false;
-  const { emergency: n, generations } = record;
-  return n === undefined || (generations.length === 1 && currentOf(record)?.n === n);
+  return record.emergency === undefined || (record.generations.length === 1 && hasRotated(record));
 }
 
-/** The credential that the emergency brought never came to work and was taken back: the next one, after the pause. */
+/** The steps of every rotation, but ahead of all other work and also while stopped. */
+function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Generation): Step {
+  if (next.state === 'Planned') {
+    return mayNotChange(s) ? onlyRevoke(s, now, record) : create(s, now, record, next, lanes.Stop);
+  }
+  return mayProve(s, next, now)
+    ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop)
+    : refusedNew(s, now, record, next, lanes.Stop);
+}
+
+/** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. */
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
+  if (s.existing?.is === 'Unknown') return undefined;
   const variant = variantNow(s, 'Emergency');
+  if (variant === undefined) return onlyRevoke(s, now, record);
+  if (isFull(record)) return endOverlap(s, now, record);
   const again = planAgainAt(record);
-  if (!isAtRest(s) || variant === undefined || (again !== undefined && now < again)) return undefined;
-  return plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+  return again !== undefined && now < again ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+}
+
+/** Nothing can replace the credential any more: what was minted so far is revoked all the same. */
+function onlyRevoke(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
+  return write(s, now, 'RotationUnsupported', withoutEmergency(record, now), lanes.Stop);
+}
+
+function endOverlap(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
+  const spent = inState(record, 'Draining').find((one) => s.lastExp.get(one.n) === undefined);
+  return spent && write(s, now, 'Draining', moved(record, spent.n, 'Retiring', now), lanes.Stop);
 }
 
 /** Stopped on purpose: nothing new begins, what is on its way out goes on. */
 const stopped: ClientRow = {
   name: 'stopped',
-  when: (s, now) => s.stop !== undefined && drainable(s, now) === undefined && retirable(s, now) === undefined,
-  then: (s, now) => wait(s, now, 'Suspended'),
+  when: (s) => s.stop !== undefined,
+  then: (s, now) => drainedStep(s, now) ?? retirable(s, now) ?? wait(s, now, 'Suspended'),
 };
 
 export const endingRows: readonly ClientRow[] = [unwanted, emergency, stopped];

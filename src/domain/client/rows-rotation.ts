@@ -2,6 +2,7 @@
 import { minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
+import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
@@ -42,7 +43,7 @@ const createRow: ClientRow = {
 };
 
 /** The client of the new credential became somebody else's. */
-function mayNotChange({ record }: ClientSnapshot): boolean {
+export function mayNotChange({ record }: ClientSnapshot): boolean {
   const of = inWork(record);
   return record !== undefined && of !== undefined && isForeign(record) && siblings(record, of).length > 0;
 }
@@ -68,7 +69,7 @@ const verify: ClientRow = {
 };
 
 /** A refusal counts once the provider had its time; until then it is asked again. */
-function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
+export function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
   return of.refusedAt === undefined || (of.refusedAt < takenBy(s, of) && now >= plus(of.refusedAt, proofPause));
 }
 
@@ -85,11 +86,17 @@ const notAccepted: ClientRow = {
 function notAcceptedStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const of = inWork(s.record);
   if (s.record !== undefined && of?.state === 'Created' && of.refusedAt !== undefined) {
-    if (of.refusedAt < takenBy(s, of)) return wait(s, now, 'CredentialUnverified');
-    return write(s, now, 'CredentialRefused', rolledBack(s.record, of.n, now));
+    return refusedNew(s, now, s.record, of);
   }
   const current = currentOf(s.record);
   return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
+}
+
+/** While the provider may still be taking it over it is asked again; then it is taken back. */
+export function refusedNew(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, lane?: Lane): Step {
+  return (of.refusedAt ?? now) < takenBy(s, of)
+    ? wait(s, now, 'CredentialUnverified')
+    : write(s, now, 'CredentialRefused', rolledBack(record, of.n, now), lane);
 }
 
 /** Is the client still there? Gone: only a new client helps, where that is allowed. There: row *refused* plans. And it is tried again. */
@@ -114,21 +121,18 @@ function mayReplaceGone(s: ClientSnapshot, record: ClientRecord): boolean {
 }
 
 /** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
-export function drainable(s: ClientSnapshot, now: Instant): Generation | undefined {
+export function drainedStep(s: ClientSnapshot, now: Instant): Step | undefined {
   if (s.record === undefined || !s.clockAgrees) return undefined;
-  return inState(s.record, 'Draining').find(
+  const drained = inState(s.record, 'Draining').find(
     (one) => one.retireAfter !== undefined && now >= one.retireAfter && isDrained(s, one, now),
   );
+  return drained && write(s, now, 'Draining', moved(s.record, drained.n, 'Retiring', now));
 }
 
 const drained: ClientRow = {
   name: 'drained',
-  when: (s, now) => drainable(s, now) !== undefined,
-  then: (s, now) => {
-    const one = drainable(s, now);
-    if (s.record === undefined || one === undefined) return wait(s, now, 'Draining');
-    return write(s, now, 'Draining', moved(s.record, one.n, 'Retiring', now));
-  },
+  when: (s, now) => drainedStep(s, now) !== undefined,
+  then: (s, now) => drainedStep(s, now) ?? wait(s, now, 'Draining'),
 };
 
 /** The step that takes an old credential out, or proves that it is out. */

@@ -11,7 +11,7 @@ import { currentOf, generation, isForeign, managementOf } from './generations.ts
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
-import { type ClientRequest, requestMark } from './requests.ts';
+import { type ClientRequest, hasRotated, requestMark } from './requests.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -40,7 +40,7 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
   const clientId = plannedClientId(record, plan);
   const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
   const begins = asked !== undefined && handles.includes(asked) && record !== undefined;
-  const goesOn = record?.emergency !== undefined && currentOf(record)?.n !== record.emergency;
+  const goesOn = record?.emergency !== undefined && !hasRotated(record);
   const made: Generation = {
     n,
     state: 'Planned',
@@ -261,6 +261,12 @@ export function handled(
   changes: Pick<ClientRecord, 'revokeBefore' | 'emergency' | 'revoking'> = {},
 ): ClientRecord {
   return checked({ ...record, ...changes, handled: withHandled(record.handled, [requestMark(request)], asked) });
+}
+
+/** The emergency brings no new credential; it revokes. */
+export function withoutEmergency(record: ClientRecord, now: Instant): ClientRecord {
+  const { emergency: _, ...rest } = record;
+  return checked({ ...rest, revokeBefore: now });
 }
 
 /** The request to revoke is carried out: nothing is left of what it was about. */

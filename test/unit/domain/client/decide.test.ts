@@ -28,7 +28,8 @@ interface Case {
   readonly action?: Partial<Exclude<ClientAction, { type: 'Record' }>> | { readonly type: 'Record' };
   /** After a Record: states of the generations, oldest first; `gone`: the record is deleted. */
   readonly next?: readonly Generation['state'][] | 'gone';
-  readonly stored?: Partial<ClientRecord>;
+  /** Likewise: members of the record; `undefined`: it has none. */
+  readonly stored?: { readonly [K in keyof ClientRecord]?: ClientRecord[K] | undefined };
   readonly lane?: number;
   readonly reason?: Reason;
   readonly recheckAt?: Instant;
@@ -107,6 +108,12 @@ const external = (generations: readonly Generation[], rest: Partial<ClientRecord
     'sent',
     'updatedAt',
   ) as ClientRecord;
+
+const twoOld = [
+  theirOne({ state: 'Draining', retireAfter: plus(noon, 30 * day) }),
+  theirOne({ n: 2, source: 'two', state: 'Draining', retireAfter: plus(noon, 30 * day) }),
+  theirOne({ n: 3, source: 'three' }),
+];
 
 const cases: readonly Case[] = [
   {
@@ -615,6 +622,125 @@ const cases: readonly Case[] = [
   },
   {
     row: 'emergency',
+    title: 'a refusal is asked about again while stopped, as long as the provider may be taking the credential over',
+    s: snapshot({
+      ...stop,
+      ...able({ credentialPropagation: minute }),
+      record: withGenerations(rotating('Created', { refusedAt: noon }), { emergency: 2 }),
+    }),
+    now: plus(noon, 5 * second),
+    action: { type: 'Prove', settles: 'Verify' },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'and not at once',
+    s: snapshot({
+      ...stop,
+      ...able({ credentialPropagation: minute }),
+      record: withGenerations(rotating('Created', { refusedAt: noon }), { emergency: 2 }),
+    }),
+    recheckAt: plus(noon, 5 * second),
+  },
+  {
+    row: 'emergency',
+    title: 'refused for good it is taken back while stopped, so that the next one can come',
+    s: snapshot({ ...stop, record: withGenerations(rotating('Created', { refusedAt: noon }), { emergency: 2 }) }),
+    action: { type: 'Record' },
+    next: ['Current', 'Retiring'],
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'the management token turns out to be lost on the way: it revokes at least',
+    s: snapshot({
+      record: withGenerations([g()], {
+        ...late,
+        emergency: 2,
+        highest: 2,
+        revoking: { id: 'e1', since: noon },
+        rollbacks: { count: 1, at: noon },
+      }),
+    }),
+    now: plus(noon, second),
+    action: { type: 'Record' },
+    reason: 'RotationUnsupported',
+    stored: { revokeBefore: plus(noon, second), emergency: undefined, revoking: { id: 'e1', since: noon } },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: "the client turns out to be somebody else's: it revokes at least",
+    s: snapshot({ record: withGenerations(rotating('Planned'), { emergency: 2, observed: other }) }),
+    action: { type: 'Record' },
+    reason: 'RotationUnsupported',
+    stored: { revokeBefore: noon, emergency: undefined },
+  },
+  {
+    row: 'emergency',
+    title: 'one old credential in its overlap does not keep the next one waiting',
+    s: snapshot({
+      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, 30 * day) }), g({ n: 2 })], {
+        emergency: 3,
+        highest: 3,
+        rollbacks: { count: 1, at: noon },
+      }),
+    }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Plan', generation: 4 },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'two old credentials leave no room for a new one: their tokens are revoked first',
+    s: snapshot({
+      ...wanting({ existing: { clientId: 'theirs' }, revokeRequest: 'e1', rotateRequest: 'e1' }),
+      existing: handed('four'),
+      record: external(twoOld),
+    }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon, emergency: 4, revoking: { id: 'e1', since: noon }, handled: ['e1'] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'settled',
+    title: 'as long as tokens of them are left it waits',
+    s: snapshot({
+      ...theirs,
+      existing: handed('four'),
+      record: external(twoOld, { emergency: 4 }),
+      lastExp: new Map([1, 2].map((n) => [n, plus(noon, minute)])),
+    }),
+  },
+  {
+    row: 'emergency',
+    title: 'then no overlap is kept',
+    s: snapshot({ ...theirs, existing: handed('four'), record: external(twoOld, { emergency: 4 }) }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Draining', 'Current'],
+    lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'and there is room',
+    s: snapshot({ ...theirs, existing: handed('four'), record: external(twoOld.slice(1), { emergency: 4 }) }),
+    action: { type: 'Plan', generation: 4, variant: 'External' },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'settled',
+    title: 'it revokes nothing before the Secret with the new credential was read again after a restart',
+    s: snapshot({ ...theirs, existing: { is: 'Unknown' }, record: external(twoOld.slice(2), { emergency: 4 }) }),
+  },
+  {
+    row: 'emergency',
+    title: 'a later credential took the place of the one that it brought: done all the same',
+    s: snapshot({ record: withGenerations([g({ n: 3 })], { emergency: 2, revoking: { id: 'e1', since: noon } }) }),
+    action: { type: 'Record' },
+    reason: 'RequestDone',
+  },
+  {
+    row: 'emergency',
     title: 'all revoked: no overlap is kept',
     s: snapshot({ record: withGenerations(drainingAndCurrent, { emergency: 2 }) }),
     action: { type: 'Record' },
@@ -1093,11 +1219,32 @@ const cases: readonly Case[] = [
     next: ['Retiring', 'Current'],
   },
   {
-    row: 'drained',
-    title: 'goes on while stopped',
-    s: snapshot({ ...stop, record: withGenerations(drainingAndCurrent) }),
+    row: 'stopped',
+    title: 'what is drained goes on its way, and the Current that is gone meanwhile is not replaced',
+    s: snapshot({
+      ...stop,
+      ...wanting({ allowSubjectChange: true }),
+      record: withGenerations([g({ state: 'Draining' }), g({ n: 2, refusedAt: noon })], {
+        observed: { is: 'Gone', at: noon, drift: [] },
+      }),
+    }),
     now: plus(noon, hour),
     action: { type: 'Record' },
+    next: ['Retiring', 'Current'],
+  },
+  {
+    row: 'stopped',
+    title: 'nor is a new client registered that was planned before the stop',
+    s: snapshot({
+      ...stop,
+      record: withGenerations(
+        [g({ state: 'Draining' }), g({ n: 2 }), g({ n: 3, state: 'Planned', clientId: 'ci-1-3' })],
+        { variant: 'NewClient' },
+      ),
+    }),
+    now: plus(noon, hour),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Current', 'Planned'],
   },
   {
     row: 'retire',
@@ -1106,10 +1253,10 @@ const cases: readonly Case[] = [
     action: { type: 'Update', generation: 1, without: 1 },
   },
   {
-    row: 'retire',
-    title: 'goes on while stopped',
+    row: 'stopped',
+    title: 'what is retiring goes',
     s: snapshot({ ...stop, record: withGenerations(retiringAndCurrent) }),
-    action: { type: 'Update' },
+    action: { type: 'Update', generation: 1, without: 1 },
   },
   {
     row: 'retire',
