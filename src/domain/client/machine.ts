@@ -5,6 +5,7 @@ import type { Ask, Stop } from '../access/access.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { AuthenticationMethod, Credential } from './credential.ts';
 import type { ClientRecord, Variant } from './record.ts';
+import type { ClientRequest } from './requests.ts';
 import type { WindowState } from './window.ts';
 
 /** What the pool (and, with `client.per`, the namespace or identity) wants of one client. */
@@ -30,8 +31,8 @@ export interface Desired {
   readonly overlap: Milliseconds;
   readonly allowSubjectChange: boolean;
   readonly deletionPolicy: 'Delete' | 'Retain';
-  /** The mark of every request that is on the objects now, done or not: as long as it stands there its being done is remembered. */
-  readonly asked?: readonly string[];
+  /** Every request that is on the objects now, done or not: as long as it stands there its being done is remembered. */
+  readonly asked?: readonly ClientRequest[];
   /** The next of them that is to be carried out, if any is. */
   readonly rotateRequest?: string;
   readonly revokeRequest?: string;

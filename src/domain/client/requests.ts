@@ -13,6 +13,11 @@ export function requestMark({ kind, id }: ClientRequest): string {
   return kind === 'Emergency' ? id : `${kind} ${id}`;
 }
 
+/** Under whatever kind it was carried out. */
+export function marksOf(id: string): readonly string[] {
+  return (['Emergency', 'Rotate', 'Revoke'] as const).map((kind) => requestMark({ kind, id }));
+}
+
 /** The way back, for one kind; a mark of another kind comes back as it is. */
 export function idOfMark(kind: ClientRequest['kind'], mark: string): string {
   return mark.startsWith(`${kind} `) ? mark.slice(kind.length + 1) : mark;

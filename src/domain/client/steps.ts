@@ -10,7 +10,7 @@ import { currentOf, inWork, highestGeneration, isForeign, isGone, siblings } fro
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
-import { openRequests, requestMark } from './requests.ts';
+import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { nextLook } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
@@ -78,9 +78,17 @@ export function plan(
   variant: Variant,
   lane: Lane = lanes.Routine,
 ): Step {
-  const desired = desiredOf(s);
-  const handles = desired === undefined ? [] : openRequests(s.record, desired).map(requestMark);
+  const handles = carriedOutBy(s).map(requestMark);
   return act(s, now, reason, { type: 'Plan', generation: highestGeneration(s.record) + 1, variant, handles }, lane);
+}
+
+/** A client that is made now is all that anybody asked for so far: it is new, and no token of it is there yet. */
+function carriedOutBy(s: ClientSnapshot): readonly ClientRequest[] {
+  const desired = desiredOf(s);
+  if (desired === undefined) return [];
+  const { handled = [], generations = [] } = s.record ?? {};
+  if (generations.length > 0) return openRequests(s.record, desired);
+  return (desired.asked ?? []).filter((one) => !isHandled(handled, one));
 }
 
 /** The call that makes a planned credential known to the provider; an administrator's is known there already. */

@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import { day, hour, minute, parseDuration } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Desired } from './machine.ts';
-import { isHandled, requestMark } from './requests.ts';
+import { type ClientRequest, isHandled } from './requests.ts';
 
 /** Which OAuth client: the pool's one, or the one of a namespace or identity (`client.per`). */
 export interface ClientTarget {
@@ -95,10 +95,12 @@ function idsOf({ metadata, spec }: IdentityPool): Readonly<Record<'rotate' | 're
   };
 }
 
-function askedOf(pool: IdentityPool): readonly string[] {
+function askedOf(pool: IdentityPool): readonly ClientRequest[] {
   const { rotate, revoke } = idsOf(pool);
-  const kinds = ['Emergency', 'Rotate', 'Revoke'] as const;
-  return [...new Set([...rotate, ...revoke])].flatMap((id) => kinds.map((kind) => requestMark({ kind, id })));
+  return [...new Set([...rotate, ...revoke])].map((id) => {
+    if (!revoke.includes(id)) return { kind: 'Rotate', id };
+    return { kind: rotate.includes(id) ? 'Emergency' : 'Revoke', id };
+  });
 }
 
 /**

@@ -11,7 +11,7 @@ import { currentOf, generation, isForeign, managementOf } from './generations.ts
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
-import { type ClientRequest, hasRotated, requestMark } from './requests.ts';
+import { type ClientRequest, hasRotated, marksOf, requestMark } from './requests.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -75,10 +75,11 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
 function withHandled(
   before: readonly string[],
   handles: readonly string[],
-  asked: readonly string[] = [],
+  asked: readonly ClientRequest[] = [],
 ): readonly string[] {
   const all = [...new Set([...before, ...handles])];
-  return all.filter((id, index) => index >= all.length - mostHandled || asked.includes(id));
+  const standing = asked.flatMap(({ id }) => marksOf(id));
+  return all.filter((mark, index) => index >= all.length - mostHandled || standing.includes(mark));
 }
 
 function plannedClientId(record: ClientRecord | undefined, plan: Plan): string | undefined {
@@ -257,7 +258,7 @@ export function notRemoved(record: ClientRecord, n: number, now: Instant, pause:
 export function handled(
   record: ClientRecord,
   request: ClientRequest,
-  asked: readonly string[] | undefined,
+  asked: readonly ClientRequest[] | undefined,
   changes: Pick<ClientRecord, 'revokeBefore' | 'emergency' | 'revoking'> = {},
 ): ClientRecord {
   return checked({ ...record, ...changes, handled: withHandled(record.handled, [requestMark(request)], asked) });

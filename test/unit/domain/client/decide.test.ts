@@ -115,6 +115,12 @@ const twoOld = [
   theirOne({ n: 3, source: 'three' }),
 ];
 
+const askedAtFirst = [
+  { kind: 'Rotate', id: 'r1' },
+  { kind: 'Rotate', id: 'r2' },
+  { kind: 'Revoke', id: 'v1' },
+] as const;
+
 const cases: readonly Case[] = [
   {
     row: 'lost-lease',
@@ -775,9 +781,18 @@ const cases: readonly Case[] = [
   },
   {
     row: 'first',
-    title: 'requests that are there already count as done',
-    s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1' }) },
-    action: { type: 'Plan', handles: ['Rotate r1', 'Revoke v1'] },
+    title: 'requests that are there already count as done, however many of a kind',
+    s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1', asked: askedAtFirst }) },
+    action: { type: 'Plan', handles: ['Rotate r1', 'Rotate r2', 'Revoke v1'] },
+  },
+  {
+    row: 'first',
+    title: 'what the record says is done is not done again with another first credential',
+    s: snapshot({
+      ...wanting({ rotateRequest: 'r2', asked: askedAtFirst }),
+      record: withGenerations([], { handled: ['Rotate r1', 'v1'] }),
+    }),
+    action: { type: 'Plan', handles: ['Rotate r2'] },
   },
   {
     row: 'first',

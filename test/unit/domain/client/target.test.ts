@@ -1,6 +1,7 @@
 /** Names that are made of other names: bounded, different, and of characters that every place takes. */
 import test from 'ava';
 import fc from 'fast-check';
+import { marksOf, requestMark } from '#src/domain/client/requests.ts';
 import { clientRecordName, desiredOf, sessionRecordName, targetOf } from '#src/domain/client/target.ts';
 import { deliverySecretName } from '#src/api/names.ts';
 import { pool } from '../access/objects.ts';
@@ -74,6 +75,21 @@ for (const [what, handled, annotations, expected] of [
     t.truthy(target);
     const desired = target && desiredOf(asked, target, installation, handled);
     t.deepEqual([desired?.rotateRequest, desired?.revokeRequest], [...expected]);
-    for (const id of handled) t.true(desired?.asked?.includes(id));
+    const standing = desired?.asked?.flatMap(({ id }) => marksOf(id));
+    for (const mark of handled) t.true(standing?.includes(mark));
+  });
+}
+
+for (const [what, field, annotations, expected] of [
+  ['the field', 'git', {}, ['Rotate git']],
+  ['field and annotation', 'git', { rotate: 'INC-1' }, ['Rotate git', 'Rotate INC-1']],
+  ['an id that both kinds have is one request', 'git', { revoke: 'git' }, ['git']],
+  ['each of its own kind', 'git', { rotate: 'INC-1', revoke: 'INC-2' }, ['Rotate git', 'Rotate INC-1', 'Revoke INC-2']],
+] as const) {
+  test(`everything that is asked for: ${what}`, (t) => {
+    const given = Object.entries(annotations).map(([kind, id]) => [`ci-identity.dev/${kind}`, id]);
+    const whole = pool({ rotation: { request: field } }, { annotations: Object.fromEntries(given) });
+    const target = targetOf(whole, undefined);
+    t.deepEqual(target && desiredOf(whole, target, installation).asked?.map(requestMark), [...expected]);
   });
 }
