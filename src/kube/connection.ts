@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici';
 import { type Clock, type Instant, type Milliseconds, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
+import { readBody } from './body.ts';
 import { toError } from './classify.ts';
 import {
   type Authentication,
@@ -34,6 +35,8 @@ export interface RequestParameters {
   readonly signal: AbortSignal;
   /** How long the call may take in all; default 15 s. */
   readonly deadline?: Milliseconds;
+  /** Bytes that the answer may have; a longer one throws PageTooLargeError. Default: no limit. */
+  readonly longest?: number;
   /** Act as this user (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation). */
   readonly impersonate?: string;
 }
@@ -168,7 +171,7 @@ class Connection implements ApiConnection {
     const deadline = o.deadline ?? defaultDeadline;
     const signal = AbortSignal.any([o.signal, AbortSignal.timeout(deadline)]);
     try {
-      return await this.#read(await this.#send(method, path, { ...o, signal }));
+      return await this.#read(await this.#send(method, path, { ...o, signal }), o.longest);
     } catch (error) {
       throw failure(error, `${method} ${resourceOf(path)}`, o.signal);
     }
@@ -205,14 +208,12 @@ class Connection implements ApiConnection {
     return response;
   }
 
-  async #read(response: Dispatcher.ResponseData): Promise<ApiResponse> {
-    const text = await response.body.text();
+  async #read(response: Dispatcher.ResponseData, longest?: number): Promise<ApiResponse> {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(response.headers)) {
       if (value !== undefined) headers[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ');
     }
-    const isJson = /^application\/(.*\+)?json\b/.test(headers['content-type'] ?? '');
-    const body = isJson && text !== '' ? parsed(text) : text;
+    const body = await readBody(response.body, headers['content-type'], longest);
     return { status: response.statusCode, headers, body, at: this.clock.now() };
   }
 
@@ -284,17 +285,4 @@ function failure(error: unknown, what: string, signal: AbortSignal): unknown {
 /** Errors of sockets, TLS, undici and deadlines; everything else is a bug or already classified. */
 function isTrouble(error: Error): boolean {
   return 'code' in error || error.name === 'TimeoutError' || error.name === 'AbortError';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The SyntaxError quotes the text, which may hold secrets.
-    throw new OperatorError({
-      class: 'Transient',
-      reason: 'ApiServerUnavailable',
-      message: 'API server: an answer is cut off; it is tried again',
-    });
-  }
 }

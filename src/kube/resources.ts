@@ -73,6 +73,7 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   readonly query?: Readonly<Record<string, string>>;
   readonly deadline?: Milliseconds;
+  readonly longest?: number;
 }
 
 /** `undefined` for 404. */

@@ -1,6 +1,6 @@
 import { instant, parseRfc3339, type Instant } from '../clock.ts';
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { annotations, claimPrefix, deliverySecretName, group, volumeName } from '../api/names.ts';
+import { annotations, claimPrefix, deliverySecretName, volumeName } from '../api/names.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 
@@ -15,7 +15,7 @@ export interface NamespaceFacts {
   readonly resourceVersion: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Only those of `ci-identity.dev/`. */
+  /** Only those that mean something to the operator. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly terminating: boolean;
 }
@@ -69,6 +69,11 @@ const kept = (meta: ObjectMeta): { readonly uid: string; readonly resourceVersio
   resourceVersion: meta.resourceVersion ?? '',
 });
 
+/** So many labels, claims and containers of a pod are kept: nothing else bounds how many it has, and no agent has half as many. */
+const most = 64;
+/** A uid has 36 characters. */
+const longestUid = 64;
+
 const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const runUrl = /^[\x21-\x7e]{1,512}$/;
 
@@ -89,9 +94,10 @@ export function trimPod(raw: unknown): PodFacts {
     deleting: metadata.deletionTimestamp !== undefined,
     phase: status?.phase ?? 'Pending',
     claims: Object.fromEntries(
-      Object.entries(noted).flatMap(([key, uid]) =>
-        key.startsWith(claimPrefix) ? [[key.slice(claimPrefix.length), uid]] : [],
-      ),
+      Object.entries(noted)
+        .filter(([key]) => key.startsWith(claimPrefix))
+        .slice(0, most)
+        .map(([key, uid]) => [key.slice(claimPrefix.length), cut(uid, longestUid)]),
     ),
     volumes: (spec?.volumes ?? []).flatMap((volume) => {
       const identity = volume.name.slice(volumeName('').length);
@@ -100,8 +106,8 @@ export function trimPod(raw: unknown): PodFacts {
         volume.secret?.secretName === deliverySecretName(identity, metadata.name);
       return ours ? [identity] : [];
     }),
-    labels: metadata.labels ?? {},
-    containers: isMirror ? [] : (spec?.containers ?? []).map(({ name }) => name),
+    labels: Object.fromEntries(Object.entries(metadata.labels ?? {}).slice(0, most)),
+    containers: isMirror ? [] : (spec?.containers ?? []).slice(0, most).map(({ name }) => name),
     ...(unmountedSince === undefined ? {} : { unmountedSince }),
     ...(spec?.nodeName === undefined ? {} : { node: spec.nodeName }),
     ...(requester === undefined ? {} : { requester }),
@@ -117,6 +123,7 @@ function unmounted(status: RawPod['status']): Instant | undefined {
   return sandbox?.status === 'False' ? parseRfc3339(sandbox.lastTransitionTime ?? '') : undefined;
 }
 
+/** All labels: ScopePolicies select by any of them, and whoever may write them decides about grants anyway. */
 export function trimNamespace(raw: unknown): NamespaceFacts {
   const { metadata } = raw as RawObject;
   return {
@@ -149,26 +156,36 @@ export function trimAdmissionObject(kind: ObservedPolicy['kind']): (raw: unknown
   };
 }
 
-/** The whole custom resource, but of its metadata neither managedFields, labels nor owners, and of its annotations only {@link ours}. */
+/**
+ * The whole custom resource, whose spec and status the schema bounds, but of its metadata neither managedFields, labels nor owners, of its
+ * annotations only {@link ours}, and finalizers only of a pool: no other kind has one of ours.
+ */
 export function trimResource<Spec, Status>(raw: unknown): Resource<Spec, Status> {
   const object = raw as KubeObject<Spec, Status>;
   const {
     managedFields: _fields,
     labels: _labels,
     ownerReferences: _owners,
+    finalizers,
     ...metadata
   } = object.metadata as ObjectMeta & { readonly managedFields?: unknown };
-  return { ...kept(metadata), ...object, metadata: { ...metadata, annotations: ours(metadata) } };
+  const held = object.kind === 'IdentityPool' && finalizers !== undefined ? { finalizers } : {};
+  return { ...kept(metadata), ...object, metadata: { ...metadata, ...held, annotations: ours(metadata) } };
 }
 
 /** Ids have 64 characters, and of a reason 200 are shown. */
 const longestNote = 1_024;
 
-/** The annotations of `ci-identity.dev/`, cut. */
+const known: ReadonlySet<string> = new Set(Object.values(annotations));
+
+/** The annotations that mean something, cut. */
 function ours({ annotations: noted = {} }: ObjectMeta): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    Object.entries(noted).flatMap(([key, text]) =>
-      key.startsWith(`${group}/`) ? [[key, text.slice(0, longestNote)]] : [],
-    ),
+    Object.entries(noted).flatMap(([key, text]) => (known.has(key) ? [[key, cut(text, longestNote)]] : [])),
   );
+}
+
+/** A copy of the beginning: what V8 makes of `slice` alone keeps the whole text in memory. */
+function cut(text: string, longest: number): string {
+  return text.length <= longest ? text : Buffer.from(text.slice(0, longest)).toString();
 }

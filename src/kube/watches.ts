@@ -104,6 +104,12 @@ export function admissionObjects(
   });
 }
 
+/**
+ * Text and parsed objects of a page are in memory together, and a tenant decides how large a pod is. The largest object that etcd takes has
+ * 1.5 MiB, which JSON may make 9 MiB of (`<` becomes `\u003c`), so that one always fits.
+ */
+const longestPage = 16 * 1024 * 1024;
+
 interface RawEvent {
   readonly type: string;
   readonly object: RawObject;
@@ -116,7 +122,7 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
   return {
     async list({ limit, continue: token }, signal): Promise<Page<T>> {
       const query = { ...selectors, limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
-      const page = await listPage<RawObject>(connection, kind, place, { signal, query });
+      const page = await listPage<RawObject>(connection, kind, place, { signal, query, longest: longestPage });
       return { ...page, items: page.items.map((raw) => [key(raw), trim(raw)] as const) };
     },
     async *watch({ resourceVersion, timeoutSeconds }, signal): AsyncIterable<WatchEvent<T>> {

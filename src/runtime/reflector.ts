@@ -13,6 +13,11 @@ export type WatchEvent<T> =
   | { readonly type: 'Delete'; readonly key: string; readonly uid: string; readonly resourceVersion: string }
   | { readonly type: 'Bookmark'; readonly resourceVersion: string };
 
+export interface PageRequest {
+  readonly limit: number;
+  readonly continue?: string;
+}
+
 export interface Page<T> {
   readonly items: readonly (readonly [string, T])[];
   readonly resourceVersion: string;
@@ -20,12 +25,12 @@ export interface Page<T> {
 }
 
 /**
- * Where a reflector reads. Errors: {@link VersionExpiredError} for 410, `OperatorError` with the time of `Retry-After` as `retryAt`;
- * of class Terminal or Waiting where the server *answered* that it will not serve this (403, 404). Anything else counts as an answer
+ * Where a reflector reads. Errors: {@link VersionExpiredError} for 410, {@link PageTooLargeError} from `list`, `OperatorError` with the time
+ * of `Retry-After` as `retryAt`; of class Terminal or Waiting where the server *answered* that it will not serve this (403, 404). Anything else counts as an answer
  * that could not be read and leads to a new list.
  */
 export interface Source<T> {
-  list(page: { readonly limit: number; readonly continue?: string }, signal: AbortSignal): Promise<Page<T>>;
+  list(page: PageRequest, signal: AbortSignal): Promise<Page<T>>;
   /** With bookmarks; ends when the server ends it or `signal` aborts. */
   watch(
     from: { readonly resourceVersion: string; readonly timeoutSeconds: number },
@@ -36,6 +41,11 @@ export interface Source<T> {
 /** 410: the version is too old to list on or to watch from. */
 export class VersionExpiredError extends Error {
   override readonly name = 'VersionExpiredError';
+}
+
+/** So many objects together are more than may be held in memory at once: the page is to be asked for with fewer. */
+export class PageTooLargeError extends Error {
+  override readonly name = 'PageTooLargeError';
 }
 
 export interface ReflectorOptions<T extends Kept> {
@@ -77,6 +87,8 @@ const olderLists = 3;
 export class Reflector<T extends Kept> {
   readonly #o: Required<Omit<ReflectorOptions<T>, 'onFailure'>> & Pick<ReflectorOptions<T>, 'onFailure'>;
   #version: string | undefined;
+  /** How many objects the next page of the list may have. */
+  #limit = 0;
   /** The newest version ever seen, which outlives relists. */
   #newest = '0';
   /** Lists and watches in a row that failed or ended early; a successful list does not end it, or list and failing watch would spin. */
@@ -121,6 +133,7 @@ export class Reflector<T extends Kept> {
     const items: (readonly [string, T])[] = [];
     let token: string | undefined;
     let version: string;
+    this.#limit = this.#o.pageSize;
     do {
       const page = await this.#page(token, signal);
       items.push(...page.items);
@@ -138,8 +151,19 @@ export class Reflector<T extends Kept> {
     this.#healthy();
   }
 
+  /** One that is too large is asked for again with an eighth of the objects, and so are those that follow it. */
   async #page(token: string | undefined, signal: AbortSignal): Promise<Page<T>> {
-    const { source, pageSize, clock, listDeadline, name } = this.#o;
+    try {
+      return await this.#ask({ limit: this.#limit, ...(token === undefined ? {} : { continue: token }) }, signal);
+    } catch (error) {
+      if (!(error instanceof PageTooLargeError) || this.#limit === 1) throw error;
+      this.#limit = Math.ceil(this.#limit / 8);
+      return this.#page(token, signal);
+    }
+  }
+
+  async #ask(page: PageRequest, signal: AbortSignal): Promise<Page<T>> {
+    const { source, clock, listDeadline, name } = this.#o;
     const over = new AbortController();
     const both = AbortSignal.any([signal, over.signal]);
     const late = clock.sleepUntil(plus(clock.now(), listDeadline), both).then(() => {
@@ -149,8 +173,7 @@ export class Reflector<T extends Kept> {
     // The loser of the race settles later, unseen.
     late.catch(() => {});
     try {
-      const asked = source.list(token === undefined ? { limit: pageSize } : { limit: pageSize, continue: token }, both);
-      return await Promise.race([asked, late]);
+      return await Promise.race([source.list(page, both), late]);
     } finally {
       over.abort();
     }

@@ -2,7 +2,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import { type Milliseconds, instant, minute, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
-import { type Page, Reflector, type Source, VersionExpiredError, type WatchEvent } from '#src/runtime/reflector.ts';
+import {
+  type Page,
+  PageTooLargeError,
+  Reflector,
+  type Source,
+  VersionExpiredError,
+  type WatchEvent,
+} from '#src/runtime/reflector.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
@@ -89,6 +96,44 @@ test('a list in pages, synced only after the last one, then a watch from its ver
   t.true(run.reflector.health().synced);
   t.is(run.store.size, 3);
   t.deepEqual(what(run.calls), ['list', 'list page1', 'list page2', 'watch 10']);
+  run.stop.abort();
+  await run.ended;
+});
+
+test('a page that is too large is asked for again with fewer objects, and so are those that follow it', async (t) => {
+  const asked: string[] = [];
+  const run = start({
+    list(n, { limit, continue: token }) {
+      asked.push(`${limit} ${token ?? ''}`);
+      if (limit > 8) return new PageTooLargeError('more than 16 MiB');
+      return {
+        items: [item(`k${n}`, `u${n}`, n)],
+        resourceVersion: '10',
+        ...(token === undefined ? { continue: 'next' } : {}),
+      };
+    },
+    watch: (n) => (n === 1 ? [new VersionExpiredError('gone')] : ['Silence']),
+  });
+  await run.clock.advance(1 * second);
+  const list = ['500 ', '63 ', '8 ', '8 next'];
+  t.deepEqual(asked, [...list, ...list]);
+  t.deepEqual(
+    what(run.calls).filter((call) => call.startsWith('watch')),
+    ['watch 10', 'watch 10'],
+  );
+  t.is(run.store.size, 2);
+  run.stop.abort();
+  await run.ended;
+});
+
+test('one object that is too large is a failure like others', async (t) => {
+  const run = start({
+    list: (n) => (n < 5 ? new PageTooLargeError('more than 16 MiB') : { items: [], resourceVersion: '1' }),
+  });
+  await run.clock.settle(20);
+  t.is(run.reflector.health().message, 'more than 16 MiB');
+  await run.clock.advance(5 * second);
+  t.true(run.reflector.health().synced);
   run.stop.abort();
   await run.ended;
 });
