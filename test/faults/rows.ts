@@ -203,7 +203,7 @@ export const startRows: readonly FaultRow[] = [
         type: 'Registered',
         status: 'True',
         reason: 'RegistrationAccessTokenLost',
-        says: /was not in the answer of the provider: tokens are issued, rotation and deletion wait\. Make a new one at the provider and put it under key client-\w+ of Secret management-tokens/,
+        says: /did not arrive with the answer of the provider: tokens are issued, rotation and deletion wait\. Make a new one at the provider and put it under key client-\w+ of Secret management-tokens/,
       },
     ],
     heals: 'Itself',

@@ -8,7 +8,7 @@ import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
-import { checked, countRollback, notRemoved, replaced, without } from './transitions.ts';
+import { checked, countRollback, notRemoved, replaced, withOwnManagement, without } from './transitions.ts';
 
 /**
  * `Accepted`: a usable token came; the caller revokes it. `CredentialRefused`: `invalid_client`. `AskRefused`: the credential authenticates,
@@ -64,14 +64,21 @@ export function doubted(record: ClientRecord, hash: string): ClientRecord {
   return checked({ ...record, proofs });
 }
 
+/** Of a client that was registered the management token went with the answer; what is known is that of the client before it. */
 function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  const { intent, ...rest } = record;
-  const lost = intent?.call === 'Register' && record.management === undefined;
+  const registered = record.intent?.call === 'Register';
+  const { intent: _, management, ...rest } = withOwnManagement(record, generation(record, n)?.clientId);
   const generations = rest.generations.map((one) => {
     if (one.n !== n || one.state !== 'Planned') return one;
     return { ...one, state: 'Created' as const, since: now };
   });
-  return checked({ ...rest, generations, updatedAt: now, ...(lost ? { managementLost: true } : {}) });
+  return checked({
+    ...rest,
+    generations,
+    updatedAt: now,
+    ...(registered || management === undefined ? {} : { management }),
+    ...(registered && management === undefined ? { managementLost: true } : {}),
+  });
 }
 
 /** Without a management token nothing can be sent again, so this credential will never be known. */

@@ -116,7 +116,7 @@ export interface AnswerFacts {
 
 /** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. `sent`: `metadataDigest`. */
 export function answered(record: ClientRecord, answer: AnswerFacts, sent: string, now: Instant): ClientRecord {
-  const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer);
+  const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer.clientId);
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
   const isTaken = intent.call === 'Register' && isForeign(record);
@@ -157,15 +157,15 @@ function reached(
   };
 }
 
-/** With a client per generation, the older ones keep their own management token. */
-function withOwnManagement(record: ClientRecord, answer: AnswerFacts): ClientRecord {
+/** With a client per generation, the older ones keep their own management token when `clientId` is registered. */
+export function withOwnManagement(record: ClientRecord, clientId: string | undefined): ClientRecord {
   if (record.intent?.call !== 'Register') return record;
   const generations = record.generations.map((one) => {
     const own = managementOf(record, one);
     const isOlder =
       !isExternal(one) &&
       one.clientId !== undefined &&
-      one.clientId !== answer.clientId &&
+      one.clientId !== clientId &&
       one.n !== record.intent?.generation;
     return isOlder && own !== undefined ? { ...one, management: own } : one;
   });

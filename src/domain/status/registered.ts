@@ -77,7 +77,9 @@ function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | und
 
 function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
   if (handedIn !== undefined) return 'is not known, and the one that was handed in last is refused';
-  return managementLost === true ? 'was lost together with an answer' : 'was not in the answer of the provider';
+  return managementLost === true
+    ? 'was lost together with an answer'
+    : 'did not arrive with the answer of the provider';
 }
 
 function held(facts: PoolFacts): Draft | undefined {

@@ -1,7 +1,10 @@
 import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
+import { managementOf } from '#src/domain/client/generations.ts';
+import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, proved } from '#src/domain/client/proofs.ts';
 import type { Proof } from '#src/domain/client/record.ts';
+import { buildClientRecord, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
 const accepted: Proof = { outcome: 'Accepted', at: now, generation: 1 };
@@ -42,3 +45,29 @@ for (const [name, proofs] of [
     t.is(doubted(before, 'a'), before);
   });
 }
+
+test('the answer to a registration was lost: the new client does not get the management token of the one before it', (t) => {
+  const intent = { call: 'Register', generation: 2, at: noon } as const;
+  const planned = buildGeneration({ n: 2, state: 'Planned', clientId: 'ci-1-2' });
+  const before = buildClientRecord({ variant: 'NewClient', generations: [buildGeneration(), planned], intent });
+  const outcome = { is: 'Accepted' } as const;
+  const after = proved(before, { ...of, generation: 2, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
+  t.deepEqual(
+    after.generations.map((one) => [one.n, one.state, managementOf(after, one)]),
+    [
+      [1, 'Current', before.management],
+      [2, 'Created', undefined],
+    ],
+  );
+  t.true(isUnmanaged(after), 'so that a person is asked for one');
+  t.not(after.managementLost, true, 'the client before it can still be removed');
+});
+
+test('the answer to the first registration was lost: its management token with it', (t) => {
+  const intent = { call: 'Register', generation: 1, at: noon } as const;
+  const planned = buildClientRecord({ generations: [buildGeneration({ state: 'Planned' })], intent });
+  const before = omit(planned, 'management', 'observed', 'updatedAt', 'sent');
+  const outcome = { is: 'Accepted' } as const;
+  const after = proved(before, { ...of, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
+  t.is(after.managementLost, true);
+});

@@ -662,7 +662,7 @@ test('a client that cannot be managed says so, for the reason that it has, unles
   const given = [client({ record: unmanaged })];
   t.regex(
     said({ clients: given }),
-    /token of the client was not in the answer of the provider: tokens are issued, rotation and deletion wait/,
+    /token of the client did not arrive with the answer of the provider: tokens are issued, rotation and deletion wait/,
   );
   t.regex(said({ clients: given, managementFallback: true }), /every client exists/);
   t.regex(said({ clients: [client({ record: { ...unmanaged, variant: 'External' } })] }), /every client exists/);
