@@ -6,8 +6,8 @@ import { sha256 } from '../digest.ts';
 import { type Claim, holderOf } from '../domain/client/claims.ts';
 import { readSecretText } from '../domain/client/existing.ts';
 import type { ClientSnapshot, ExistingCredential } from '../domain/client/machine.ts';
-import type { ApiConnection } from '../kube/connection.ts';
-import { readAnnotatedSecret, type SecretContent } from '../kube/keys.ts';
+import type { SecretContent } from '../kube/keys.ts';
+import type { Issuer } from '../providers/issuers.ts';
 import type { ReadKey } from '../providers/oidc/private-key.ts';
 import { Redacted } from '../redacted.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
@@ -16,9 +16,10 @@ export interface HandInsOptions {
   readonly memory: Memory;
   readonly namespace: string;
   readonly clock: Clock;
-  readonly connection: ApiConnection;
-  /** `undefined`: the issuer is not configured. */
-  readKey(issuer: string, text: string): ReadKey | undefined;
+  /** Of our namespace; `undefined`: there is none of that name. */
+  readSecret(name: string, signal: AbortSignal): Promise<SecretContent | undefined>;
+  /** `undefined`: it is not configured. */
+  issuer(url: string): Pick<Issuer, 'readKey' | 'signingAlgorithms'> | undefined;
   /** The operator's configuration names this key as a credential of its own. */
   isConfigured(ref: KeyRef): boolean;
   /** What this pool or this client record waits for is another one than before. */
@@ -94,11 +95,10 @@ export class HandIns {
 
   /** Whether the Secret is another one than before. */
   async #again(name: string, after: Milliseconds, signal: AbortSignal): Promise<boolean> {
-    const { connection, namespace } = this.#o;
     const known = this.#secrets.get(name);
     const at = this.#o.clock.now();
     if (known !== undefined && at < plus(known.at, after)) return false;
-    const secret = await readAnnotatedSecret(connection, { namespace, name }, signal);
+    const secret = await this.#o.readSecret(name, signal);
     const digest = sha256(JSON.stringify([secret?.data, secret?.annotations[annotations.expires]]));
     this.#secrets.set(name, { at, digest, secret: secret && new Redacted(secret) });
     return known?.digest !== digest;
@@ -106,7 +106,8 @@ export class HandIns {
 
   #state(pool: IdentityPool, kept: Kept): ExistingCredential {
     const { client, provider } = pool.spec;
-    const of = sha256(kept.digest, JSON.stringify([client, provider.issuer]));
+    const supported = this.#o.issuer(provider.issuer)?.signingAlgorithms;
+    const of = sha256(kept.digest, JSON.stringify([client, provider.issuer, supported]));
     const known = this.#states.get(pool.metadata.name);
     if (known?.of === of) return known.state;
     const state = this.#read(pool, kept);
@@ -125,7 +126,9 @@ export class HandIns {
     }
     const method = pool.spec.client?.authentication ?? 'PrivateKeyJwt';
     const read: ReadKey | undefined =
-      method === 'PrivateKeyJwt' ? this.#o.readKey(pool.spec.provider.issuer, text) : readSecretText(method, text);
+      method === 'PrivateKeyJwt'
+        ? this.#o.issuer(pool.spec.provider.issuer)?.readKey(text)
+        : readSecretText(method, text);
     if (read === undefined) return { is: 'Unknown' };
     const remedy = 'Store the credential of the client as spec.client.authentication says';
     if ('problem' in read) return unusable('CredentialMalformed', `key ${key} of ${place} ${read.problem}. ${remedy}`);

@@ -5,7 +5,7 @@ import { atOnce, leaves } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
-import { readConfigMap, readSecret } from '../kube/keys.ts';
+import { readAnnotatedSecret, readConfigMap, readSecret } from '../kube/keys.ts';
 import { leaseAccess } from '../kube/leases.ts';
 import { mayUse } from '../kube/reviews.ts';
 import { Budgets } from '../runtime/budget.ts';
@@ -100,7 +100,8 @@ export class Operator {
     this.#handIns = new HandIns({
       ...options,
       memory: this.#memory,
-      readKey: (issuer, text) => this.#providers.issuer(issuer)?.readKey(text),
+      readSecret: (name, signal) => readAnnotatedSecret(connection, { namespace, name }, signal),
+      issuer: (url) => this.#providers.issuer(url),
       isConfigured: (ref) => refersTo(this.#configuration, ref),
       changed: (what) => this.#wiring.handedIn(what),
     });
@@ -109,10 +110,8 @@ export class Operator {
     const causes = new Causes();
     this.#auditors = new Auditors(options.audit, this.#memory, clock);
     this.#leader = new Leader({
-      id: options.id,
+      ...options,
       lease: leaseAccess(connection, { namespace, name: leaseName }),
-      clock,
-      random,
       onFailure: (error) => logger.warn('lease', { error }),
     });
     this.#effects = new Effects<EffectName>({

@@ -94,14 +94,19 @@ export class Issuer {
     });
   }
 
+  /** What the provider says that it verifies; `undefined`: it does not say, or its metadata is not known yet. */
+  get signingAlgorithms(): readonly string[] | undefined {
+    return this.#shared.discovery.known?.signingAlgorithms;
+  }
+
   /** A key of the best algorithm that the provider is known to verify; works offline. */
   generateKey(): Promise<GeneratedKey> {
-    return generateKey(chooseAlgorithm(this.#shared.discovery.known?.signingAlgorithms));
+    return generateKey(chooseAlgorithm(this.signingAlgorithms));
   }
 
   /** An administrator's private key, as JWK or PEM. Where the text names no algorithm, one that the provider is known to verify. */
   readKey(text: string): ReadKey {
-    return readPrivateKey(text, this.#shared.discovery.known?.signingAlgorithms);
+    return readPrivateKey(text, this.signingAlgorithms);
   }
 
   /** Resolves once metadata is known and not too old; usually at once. Throws `OperatorError`. */
