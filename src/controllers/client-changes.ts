@@ -1,5 +1,5 @@
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
-import { generation, metadataDigest } from '../domain/client/generations.ts';
+import { generation, metadataDigest, newestSent } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
@@ -97,7 +97,7 @@ export class ClientChanges {
   }
 
   async observe(key: string, s: ClientSnapshot, signal: AbortSignal): Promise<void> {
-    const newest = s.record?.generations.findLast((one) => one.clientId !== undefined) ?? s.record?.generations.at(-1);
+    const newest = s.record && newestSent(s.record);
     if (newest === undefined) return;
     const found = await this.#open(key, s, 'client.Observe.metadata', newest.n, signal);
     if (found === undefined) return;

@@ -81,6 +81,12 @@ export function managementOf(record: ClientRecord, of: Generation): ClientRecord
   return of.management ?? record.management;
 }
 
+/** The one that a look at the provider compares with: the newest that was sent there. What is only planned is not there yet. */
+export function newestSent({ generations }: ClientRecord): Generation | undefined {
+  const known = generations.filter(({ clientId }) => clientId !== undefined);
+  return known.findLast(({ state }) => state !== 'Planned') ?? known.at(-1) ?? generations.at(-1);
+}
+
 /** Other generations of the same client at the provider. */
 export function siblings(record: ClientRecord, of: Generation): readonly Generation[] {
   return record.generations.filter(
