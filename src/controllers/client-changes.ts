@@ -1,5 +1,5 @@
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
-import { generation, metadataDigest, newestSent } from '../domain/client/generations.ts';
+import { generation, newestSent } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
@@ -72,9 +72,8 @@ export class ClientChanges {
         ? found.registry.register(wanted, bounded)
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
     );
-    const sent = metadataDigest(desired);
     return this.#persist(`client.${call}.answer`, key, intent, signal, (record) =>
-      answered(record, answer, sent, this.#o.clock.now()),
+      answered(record, answer, desired, this.#o.clock.now()),
     );
   }
 

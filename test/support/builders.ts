@@ -160,6 +160,7 @@ export function buildDesired(overrides: Partial<Desired> = {}): Desired {
     authentication: 'PrivateKeyJwt',
     scopes: ['artifacts:publish'],
     audiences: ['https://registry.example.com'],
+    carriers: [],
     maxTokenLifetime: 15 * minute,
     rotateEvery: 90 * 24 * hour,
     overlap: hour,
@@ -186,6 +187,7 @@ export function buildClientRecord(overrides: Partial<ClientRecord> = {}): Client
     handled: [],
     updatedAt: noon,
     sent: metadataDigest(buildDesired()),
+    sentCarriers: [],
     highest: 1,
     ...overrides,
   };

@@ -106,7 +106,16 @@ export function isForeign(record: ClientRecord, of?: Generation): boolean {
   return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
 }
 
-/** Digest of everything in the client's metadata that follows from the spec; credentials and how they authenticate are not in it. */
+/** What was sent last is what is wanted. Records of older versions do not say which carrier scopes were sent: those count as the right ones. */
+export function isSent({ sent, sentCarriers }: ClientRecord, desired: Desired): boolean {
+  const sameCarriers = sentCarriers === undefined || sentCarriers.join(' ') === desired.carriers.join(' ');
+  return sameCarriers && sent === metadataDigest(desired);
+}
+
+/**
+ * Digest of everything in the client's metadata that follows from the spec; credentials and how they authenticate are not in it. A digest of
+ * more than that would send every client once more after an upgrade.
+ */
 export function metadataDigest(desired: Desired): string {
   const { name, scopes, audiences, maxTokenLifetime } = desired;
   return sha256(name, JSON.stringify(scopes), JSON.stringify(audiences), String(maxTokenLifetime));

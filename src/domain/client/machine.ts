@@ -26,6 +26,8 @@ export interface Desired {
   readonly authentication: AuthenticationMethod;
   readonly scopes: readonly string[];
   readonly audiences: readonly string[];
+  /** Scopes of the provider that carry these audiences, sorted: `audience.by: Scope`. A client is allowed them besides `scopes`. */
+  readonly carriers: readonly string[];
   readonly maxTokenLifetime: Milliseconds;
   readonly rotateEvery: Milliseconds;
   readonly overlap: Milliseconds;

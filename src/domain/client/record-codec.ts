@@ -58,6 +58,7 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('possibleOrphans', (value) => value.integer()),
     ...root.optional('updatedAt', (value) => value.instant()),
     ...root.optional('sent', (value) => value.text()),
+    ...root.optional('sentCarriers', (value) => value.texts()),
     ...root.optional('highest', (value) => value.integer()),
     ...root.optional('rollbacks', (value) => ({
       count: value.at('count').integer(),

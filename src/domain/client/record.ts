@@ -103,6 +103,8 @@ export interface ClientRecord {
   readonly updatedAt?: Instant;
   /** Digest of the client metadata that was sent then (see `metadataDigest`). */
   readonly sent?: string;
+  /** The carrier scopes that were sent then; absent in records of older versions, for which a look tells. */
+  readonly sentCarriers?: readonly string[];
   /** The highest generation that was ever planned; numbers are never used twice, also not after a rollback. */
   readonly highest?: number;
   /** New credentials in a row that never came to work, and when the last one was given up. */

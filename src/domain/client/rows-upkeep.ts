@@ -4,7 +4,7 @@ import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, isForeign, isGone, metadataDigest } from './generations.ts';
+import { currentOf, inState, isForeign, isGone, isSent } from './generations.ts';
 import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
@@ -44,7 +44,7 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { observed } = record;
   const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
   const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > (record.updatedAt ?? 0);
-  if (mayChange && (hasDrift || record.sent !== metadataDigest(desired) || isPerhapsLost(s, record, current))) {
+  if (mayChange && (hasDrift || !isSent(record, desired) || isPerhapsLost(s, record, current))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })

@@ -73,6 +73,7 @@ export function desiredOf(
     authentication: spec.client?.authentication ?? 'PrivateKeyJwt',
     scopes: [...spec.ceiling.scopes].toSorted(),
     audiences: [...spec.ceiling.audiences].toSorted(),
+    carriers: carriersOf(pool),
     maxTokenLifetime: maxTokenLifetime(pool),
     rotateEvery: rotateEvery(pool),
     overlap: parseDuration(spec.rotation?.overlap ?? '') ?? hour,
@@ -82,6 +83,11 @@ export function desiredOf(
     ...(rotate === undefined ? {} : { rotateRequest: rotate }),
     ...(revoke === undefined ? {} : { revokeRequest: revoke }),
   };
+}
+
+function carriersOf({ spec }: IdentityPool): readonly string[] {
+  const carriers = new Map(Object.entries(spec.provider.audience?.scopes ?? {}));
+  return [...new Set(spec.ceiling.audiences.flatMap((audience) => carriers.get(audience) ?? []))].toSorted();
 }
 
 /** Ids on the objects. An empty one asks for nothing. */

@@ -7,7 +7,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isForeign, managementOf } from './generations.ts';
+import { currentOf, generation, isForeign, managementOf, metadataDigest } from './generations.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
@@ -114,8 +114,8 @@ export interface AnswerFacts {
   readonly observed: ClientObservation;
 }
 
-/** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. `sent`: `metadataDigest`. */
-export function answered(record: ClientRecord, answer: AnswerFacts, sent: string, now: Instant): ClientRecord {
+/** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. */
+export function answered(record: ClientRecord, answer: AnswerFacts, desired: Desired, now: Instant): ClientRecord {
   const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer.clientId);
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
@@ -135,7 +135,8 @@ export function answered(record: ClientRecord, answer: AnswerFacts, sent: string
     ...(hasOwn && managementLost === true ? { managementLost } : {}),
     observed: answer.observed,
     updatedAt: now,
-    sent,
+    sent: metadataDigest(desired),
+    sentCarriers: desired.carriers,
   });
 }
 
@@ -242,7 +243,8 @@ export function without(record: ClientRecord, n: number): ClientRecord {
   const generations = rest.generations.filter((one) => one.n !== n);
   const onlyExternal = generations.length > 0 && generations.every(isExternal);
   if (!onlyExternal) return checked({ ...rest, ...kept, generations });
-  const { management: _, managementLost: _lost, observed: _seen, sent: _sent, ...external } = rest;
+  const { management: _, managementLost: _lost, observed: _seen, ...more } = rest;
+  const { sent: _sent, sentCarriers: _carriers, ...external } = more;
   return checked({ ...external, ...kept, generations });
 }
 

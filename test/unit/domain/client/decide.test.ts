@@ -1363,6 +1363,18 @@ const cases: readonly Case[] = [
   },
   {
     row: 'stale',
+    title: 'another scope carries the audience: Update',
+    s: snapshot({ ...wanting({ carriers: ['aud-new'] }), record: record({ sentCarriers: ['aud-old'] }) }),
+    action: { type: 'Update', generation: 1 },
+  },
+  {
+    row: 'settled',
+    title: 'after an upgrade nothing is sent again: which scopes carry audiences the old version did not note',
+    s: snapshot({ ...wanting({ carriers: ['aud-old'] }), record: omit(record(), 'sentCarriers') }),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'stale',
     title:
       'the provider refuses every scope of a client that it was sent once: part of that may be lost, so it is sent once more',
     s: snapshot({ asks, record: refusedSince(plus(noon, 1)) }),

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { newestSent } from '#src/domain/client/generations.ts';
+import { metadataDigest, newestSent } from '#src/domain/client/generations.ts';
 import type { Generation } from '#src/domain/client/record.ts';
-import { buildClientRecord, buildGeneration as g, omit } from '#test/support/builders.ts';
+import { buildClientRecord, buildDesired, buildGeneration as g, omit } from '#test/support/builders.ts';
 
 const rows: readonly {
   readonly title: string;
@@ -28,3 +28,7 @@ const rows: readonly {
 for (const { title, generations, looksAt } of rows) {
   test(`a look at the provider: ${title}`, (t) => t.is(newestSent(buildClientRecord({ generations }))?.n, looksAt));
 }
+
+test('the digest of what was sent is the one that older versions stored: another one sends every client again after an upgrade', (t) => {
+  t.is(metadataDigest(buildDesired()), '35551a648bad2be844163dca24da2301976770d02c7d9000436a51725f9e93d3');
+});

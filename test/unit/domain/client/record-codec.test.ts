@@ -93,6 +93,7 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
     possibleOrphans: fc.nat(),
     updatedAt: at,
     sent: text,
+    sentCarriers: fc.array(text),
     highest: fc.nat(),
     rollbacks: fc.record({ count: fc.nat(), at }),
     emergency: fc.nat(),

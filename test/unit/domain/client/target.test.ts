@@ -93,3 +93,22 @@ for (const [what, field, annotations, expected] of [
     t.deepEqual(target && desiredOf(whole, target, installation).asked?.map(requestMark), [...expected]);
   });
 }
+
+const [registry, deploy] = ['https://registry.example.com', 'https://deploy.example.com'];
+for (const [what, audience, carriers] of [
+  ['no word about audiences', undefined, []],
+  ['by parameter', { by: 'Resource' }, []],
+  [
+    'by scope: those of the ceiling',
+    { by: 'Scope', scopes: { [registry]: 'aud-r', 'https://other.example.com': 'aud-o' } },
+    ['aud-r'],
+  ],
+  ['by scope: one for both', { by: 'Scope', scopes: { [registry]: 'aud', [deploy]: 'aud' } }, ['aud']],
+  ['by scope: sorted', { by: 'Scope', scopes: { [registry]: 'aud-r', [deploy]: 'aud-d' } }, ['aud-d', 'aud-r']],
+] as const) {
+  test(`scopes that carry audiences: ${what}`, (t) => {
+    const provider = { issuer: 'https://idp.example.com', ...(audience === undefined ? {} : { audience }) };
+    const whole = pool({ provider, ceiling: { scopes: ['a'], audiences: [registry, deploy] } });
+    t.deepEqual(desiredOf(whole, targetOf(whole, undefined)!, installation).carriers, carriers);
+  });
+}

@@ -7,14 +7,7 @@ import type { Instant } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
-import {
-  currentOf,
-  generation,
-  liveAfter,
-  managementOf,
-  metadataDigest,
-  tagText,
-} from '#src/domain/client/generations.ts';
+import { currentOf, generation, liveAfter, managementOf, tagText } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
@@ -380,9 +373,7 @@ export class ToyWorld {
       if (mishap === 'lost') throw new Trouble('Unclear');
       if (mishap === 'crash-answer') throw new Crash();
       const next =
-        answer === undefined
-          ? deregistered(noted, this.now)
-          : answered(noted, answer, metadataDigest(this.desired), this.now);
+        answer === undefined ? deregistered(noted, this.now) : answered(noted, answer, this.desired, this.now);
       this.#store(next);
     } catch (error) {
       if (error instanceof Trouble && error.effect === 'None') {
