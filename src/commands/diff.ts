@@ -1,3 +1,4 @@
+import { keyOf } from '../api/meta.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
@@ -57,7 +58,9 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
   if (args.positionals.length > 0) throw new CommandError('files are given with -f; see --help');
   const only = args.given.get('namespace')?.[0];
   const proposed = await readManifests(files, surface);
-  const edits = await checked(cluster, proposed.filter(isOurs), surface);
+  const ours = proposed.filter(isOurs);
+  refuseTwins(ours, cluster.namespace);
+  const edits = await checked(cluster, ours, surface);
   const identities = required(await cluster.identities(only));
   const namespaces = [...new Set([...identities, ...edits.identities].map(({ metadata }) => metadata.namespace ?? ''))];
   const before = await readObjects(cluster, namespaces);
@@ -111,6 +114,20 @@ interface Edits {
   readonly identities: readonly CiIdentity[];
 }
 
+function placeOf({ kind, metadata }: Manifest, namespace: string): Named['metadata'] {
+  return { name: metadata.name, ...(kind === 'CiIdentity' ? { namespace: metadata.namespace ?? namespace } : {}) };
+}
+
+/** Pure. Of an object that is in the files twice the last would stay if they were applied in order, but nobody knows the order. */
+export function refuseTwins(manifests: readonly Manifest[], namespace: string): void {
+  const seen = new Set<string>();
+  for (const manifest of manifests) {
+    const object = `${manifest.kind} ${keyOf(placeOf(manifest, namespace))}`;
+    if (seen.has(object)) throw new CommandError(`${object} is in the files twice: leave one of them out`);
+    seen.add(object);
+  }
+}
+
 /** The proposed objects as the API server would store them; where the caller may not apply them, as they stand in the files. */
 async function checked(cluster: Cluster, manifests: readonly Manifest[], surface: ProcessSurface): Promise<Edits> {
   const kindOf: Readonly<Record<string, Kind>> = {
@@ -123,10 +140,7 @@ async function checked(cluster: Cluster, manifests: readonly Manifest[], surface
     const kind = kindOf[manifest.kind];
     if (kind === undefined)
       throw new CommandError(`${manifest.kind} ${manifest.metadata.name} is no kind of ${manifest.apiVersion}`);
-    const place = {
-      name: manifest.metadata.name,
-      ...(manifest.kind === 'CiIdentity' ? { namespace: manifest.metadata.namespace ?? cluster.namespace } : {}),
-    };
+    const place = placeOf(manifest, cluster.namespace);
     const answer = await cluster.call('PATCH', pathOf(kind, place), {
       body: manifest,
       contentType: 'application/apply-patch+yaml',
@@ -137,9 +151,7 @@ async function checked(cluster: Cluster, manifests: readonly Manifest[], surface
       surface.complain(
         `note: ${manifest.kind} ${place.name} is taken as it stands, because you may not apply it (not checked by the API server)\n`,
       );
-      const { namespace } = place as { readonly namespace?: string };
-      const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) };
-      found.push({ kind: manifest.kind, object: { ...manifest, metadata } });
+      found.push({ kind: manifest.kind, object: { ...manifest, metadata: { ...manifest.metadata, ...place } } });
     } else throw new CommandError(`${manifest.kind} ${place.name} is not valid: ${answerMessage(answer)}`);
   }
   const of = <T>(kind: string): readonly T[] => found.flatMap((one) => (one.kind === kind ? [one.object as T] : []));

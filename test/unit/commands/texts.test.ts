@@ -3,7 +3,7 @@ import test from 'ava';
 import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
 import { instant } from '#src/clock.ts';
 import { explainIdentity, reportsText } from '#src/commands/explain.ts';
-import { diffText } from '#src/commands/diff.ts';
+import { diffText, refuseTwins } from '#src/commands/diff.ts';
 import { parseManifests } from '#src/commands/manifests.ts';
 import type { Objects } from '#src/commands/objects.ts';
 import { inputOf } from '#src/commands/objects.ts';
@@ -11,6 +11,7 @@ import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
 import { type Simulation, simulationText } from '#src/commands/simulate.ts';
+import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
 import { planText } from '#src/commands/uninstall.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
@@ -249,6 +250,35 @@ for (const [name, text, expected] of manifests) {
         parseManifests(text, 'f').map(({ kind }) => kind),
         expected,
       );
+  });
+}
+
+for (const [name, first, second, expected] of [
+  ['two pools', 'IdentityPool {name: a}', 'IdentityPool {name: b}', undefined],
+  ['a pool and a policy', 'IdentityPool {name: a}', 'ScopePolicy {name: a}', undefined],
+  ['identities of two namespaces', 'CiIdentity {name: a}', 'CiIdentity {name: a, namespace: other}', undefined],
+  [
+    'a pool twice',
+    'IdentityPool {name: a}',
+    'IdentityPool {name: a, namespace: x}',
+    /^IdentityPool a is in the files twice/,
+  ],
+  ['a policy twice', 'ScopePolicy {name: a}', 'ScopePolicy {name: a}', /^ScopePolicy a is in the files twice/],
+  [
+    'an identity twice, once without its namespace',
+    'CiIdentity {name: a}',
+    'CiIdentity {name: a, namespace: ci-payments}',
+    /^CiIdentity ci-payments\/a is in the files twice: leave one of them out$/,
+  ],
+] as const) {
+  test(`diff: ${name}`, (t) => {
+    const documents = [first, second].map((one) => {
+      const [kind = '', ...metadata] = one.split(' ');
+      return `apiVersion: ci-identity.dev/v1alpha1\nkind: ${kind}\nmetadata: ${metadata.join(' ')}\n`;
+    });
+    const look = (): void => refuseTwins(parseManifests(documents.join('---\n'), 'f'), 'ci-payments');
+    if (expected === undefined) t.notThrows(look);
+    else t.throws(look, { instanceOf: CommandError, message: expected });
   });
 }
 
