@@ -22,8 +22,9 @@ export interface Minting {
 
 /** What every audit line about a token says of what was asked for, of whom, and by which rules. */
 export function subjectMatter({ action, client, facts, s }: Minting): Partial<AuditFacts> {
-  const by =
-    s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by.map((granted) => granted.by) : [];
+  const granted = s.access.is === 'Seen' && s.access.value.is === 'Granted' ? s.access.value.by : [];
+  // A rule that gives 64 scopes at 64 audiences is named once.
+  const by = [...new Map(granted.map((one) => [`${one.by.policy} ${one.by.rule}`, one.by])).values()];
   return {
     scopes: action.ask.scopes,
     audiences: action.ask.audiences,

@@ -71,6 +71,8 @@ export interface AuditFacts {
   readonly denials?: readonly { readonly scope?: string; readonly audience?: string; readonly reason: string }[];
   /** `metadata.generation` of the objects on which the decision rests. */
   readonly decided_on?: { readonly pool?: number; readonly identity?: number };
+  /** How many of a list are not in it, because the line would be too long. */
+  readonly left_out?: Readonly<Partial<Record<keyof typeof longestLists, number>>>;
   /** How often the same happened since the line before that says it, without a line of its own. */
   readonly repeated?: number;
 }
@@ -83,6 +85,12 @@ export interface AuditLine extends AuditFacts {
   /** SHA-256 of the previous line of this process as written, without its line end; 64 zeros for the first. */
   readonly previous: string;
 }
+
+/**
+ * Bytes that each list may take of a line. A tenant may name 64 scopes and 64 audiences of 256 characters, and container runtimes split
+ * lines of more than 16 KiB, of which no part is JSON any more.
+ */
+const longestLists = { scopes: 3_000, audiences: 3_000, by: 1_500, denials: 2_500 } as const;
 
 /** `previous` of the first line of a process. */
 export const firstPrevious = '0'.repeat(64);
@@ -120,7 +128,7 @@ export class AuditLog {
       process_id: this.#processId,
       seq: this.#seq,
       previous: this.#previous,
-      ...facts,
+      ...fitted(facts),
     };
     const text = JSON.stringify(line, (_key, value: unknown) =>
       typeof value === 'string' ? clean(value, 2_048) : value,
@@ -129,4 +137,18 @@ export class AuditLog {
     this.#seq += 1;
     this.#previous = sha256(text);
   }
+}
+
+function fitted(facts: AuditFacts): AuditFacts {
+  const lists: Record<string, readonly unknown[]> = {};
+  const leftOut: Record<string, number> = {};
+  for (const [name, longest] of Object.entries(longestLists)) {
+    const all: readonly unknown[] = facts[name as keyof typeof longestLists] ?? [];
+    let bytes = 0;
+    const kept = all.filter((item) => (bytes += Buffer.byteLength(JSON.stringify(item)) + 1) <= longest);
+    if (kept.length === all.length) continue;
+    lists[name] = kept;
+    leftOut[name] = all.length - kept.length;
+  }
+  return Object.keys(leftOut).length === 0 ? facts : { ...facts, ...lists, left_out: leftOut };
 }

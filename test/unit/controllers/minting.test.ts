@@ -1,10 +1,12 @@
 import test from 'ava';
 import { issued, type Minting } from '#src/controllers/minting.ts';
+import type { Access } from '#src/domain/access/access.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
 import {
   buildAsk,
   buildClientFacts,
   buildEndedToken,
+  buildGranted,
   buildLiveSnapshot,
   buildSessionRecord,
   buildSessionSnapshot,
@@ -41,3 +43,15 @@ for (const [title, s, predecessor, event] of rows)
       token_sha256: token.sha256,
     });
   });
+
+test('a rule that gives many scopes is named once', (t) => {
+  const rule = { policy: 'publishers', rule: 0, generation: 3 };
+  const other = { ...rule, rule: 1 };
+  const by = [rule, rule, other].map((one, n) => ({ audience: 'a', scope: `s${n}`, by: { ...one } }));
+  const s = buildSessionSnapshot({ access: { is: 'Seen', value: { ...buildGranted(), by } as Access } });
+  const { current, ...client } = buildClientFacts();
+  const facts = { pool: { name: 'ci-bots' }, issuer: client.issuer } as Minting['facts'];
+  const action = { type: 'Mint', ask: buildAsk(), hash: 'h', predecessor: 'Superseded' } as const;
+  const minting = { key: 'k', s, action, client: { ...client, current }, facts } as Minting;
+  t.deepEqual(issued(minting, buildToken(), 'NewPod').by, [rule, other]);
+});

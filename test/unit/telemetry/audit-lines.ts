@@ -23,8 +23,28 @@ export const tokenFacts = {
 
 const sha = 'a'.repeat(64);
 
+const longNames = (first: string): readonly string[] =>
+  Array.from({ length: 64 }, (_, n) => `${first}${n}${'x'.repeat(253)}`.slice(0, 256));
+
+/** As long as a team can make a line: 64 scopes and 64 audiences of 256 characters. */
+export const widest = {
+  event: 'Forbidden',
+  outcome: 'Success',
+  reason: 'NoRule',
+  ...tokenFacts,
+  token_sha256: 'a'.repeat(64),
+  message: 'm'.repeat(2_048),
+  requester: 'r'.repeat(512),
+  claimed_run_url: 'u'.repeat(512),
+  scopes: longNames('s'),
+  audiences: longNames('a'),
+  by: longNames('p').map((policy, rule) => ({ policy, rule, generation: 1 })),
+  denials: longNames('s').map((scope, n) => ({ scope, audience: longNames('a')[n] ?? '', reason: 'NoRule' })),
+} as const satisfies AuditFacts;
+
 /** One of each event, as the controllers write them. */
 export const everyEvent: readonly AuditFacts[] = [
+  widest,
   { event: 'Started', outcome: 'Success', reason: 'Ready', message: 'epoch 1' },
   { event: 'Halted', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
   { event: 'Resumed', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },

@@ -8,7 +8,7 @@ import { Redacted } from '#src/redacted.ts';
 import { type AuditFacts, AuditLog, auditEvents } from '#src/telemetry/audit.ts';
 import { verifyChain } from '#src/telemetry/audit-chain.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { everyEvent, sessionFacts, tokenFacts, written } from './audit-lines.ts';
+import { everyEvent, sessionFacts, tokenFacts, widest, written } from './audit-lines.ts';
 
 interface Schema {
   readonly properties: Readonly<
@@ -105,6 +105,27 @@ test('text of others stays one line, cannot forge a member, and is cut', (t) => 
   t.like(parsed(line), { outcome: 'Failure', requester: 'a?{"version":1}????","outcome":"Success' });
   t.is((parsed(line)['message'] as string).length, 2_048);
   t.true(validate(parsed(line)), JSON.stringify(validate.errors));
+});
+
+test('the widest line is one that a container runtime does not split, and says what is not in it', (t) => {
+  const [line = ''] = written('p', [widest]);
+  t.true(Buffer.byteLength(line) < 16_000, `${Buffer.byteLength(line)} bytes`);
+  const read = parsed(line) as Record<'scopes' | 'audiences' | 'by' | 'denials', unknown[]> & { left_out: object };
+  t.deepEqual(read.left_out, {
+    scopes: 64 - read.scopes.length,
+    audiences: 64 - read.audiences.length,
+    by: 64 - read.by.length,
+    denials: 64 - read.denials.length,
+  });
+  t.deepEqual(read.scopes, widest.scopes.slice(0, 11));
+  t.deepEqual(read.denials, widest.denials.slice(0, 4));
+});
+
+test('a usual line is whole', (t) => {
+  const scopes = Array.from({ length: 64 }, (_, n) => `artifacts:publish-${n}`);
+  const [line] = written('p', [{ ...minted, scopes } as AuditFacts]);
+  t.deepEqual(parsed(line)['scopes'], scopes);
+  t.false('left_out' in parsed(line));
 });
 
 test('any text makes a line that fits the schema and a whole chain', (t) => {
