@@ -6,6 +6,7 @@ import { formatDuration } from '../clock.ts';
 import { ruleName } from '../domain/access/explain.ts';
 import { type Shift, shiftOf } from '../domain/access/shift.ts';
 import { type Kind, kinds, pathOf } from '../kube/resources.ts';
+import { clean } from '../telemetry/clean.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { type Manifest, isOurs, readManifests } from './manifests.ts';
@@ -213,7 +214,8 @@ export function diffText(shifts: readonly IdentityShift[], compared: number): st
     ];
   });
   const sentences = shifts.flatMap(({ namespace, identity, lost }) =>
-    lost.map(({ message }) => `- CiIdentity ${namespace}/${identity}: ${message}\n`),
+    // An object that is taken as it stands in the files was checked by nobody.
+    lost.map(({ message }) => `- CiIdentity ${namespace}/${identity}: ${clean(message, 2_048)}\n`),
   );
   const losers = shifts.filter(({ lost }) => lost.length > 0);
   const pods = losers.reduce((sum, shift) => sum + (shift.livePods ?? 0), 0);

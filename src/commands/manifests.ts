@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { apiVersion } from '../api/names.ts';
 import type { ObjectMeta } from '../api/meta.ts';
+import { clean } from '../telemetry/clean.ts';
 import { CommandError, type ProcessSurface } from './surface.ts';
+
+/** No name of Kubernetes is longer. */
+const longestName = 253;
 
 /** An object of a manifest, not checked by any API server yet. */
 export interface Manifest {
@@ -67,11 +71,19 @@ function objectsIn(value: unknown, source: string): readonly Manifest[] {
   if (typeof value !== 'object' || typeof object.kind !== 'string' || typeof object.apiVersion !== 'string') {
     throw new CommandError(`${source}: holds something that is no Kubernetes object (apiVersion, kind, metadata)`);
   }
-  const meta = object.metadata as { readonly name?: unknown; readonly generateName?: unknown } | undefined;
+  const meta = object.metadata as Readonly<Partial<Record<'name' | 'generateName' | 'namespace', unknown>>> | undefined;
+  if ([object.kind, meta?.name, meta?.generateName, meta?.namespace].some(isOdd)) {
+    throw new CommandError(`${source}: holds an object with a kind, name or namespace that no API server takes`);
+  }
   if (typeof meta?.name !== 'string' && typeof meta?.generateName !== 'string') {
     throw new CommandError(`${source}: a ${object.kind} has no metadata.name`);
   }
   return [value as Manifest];
+}
+
+/** Our sentences quote these; a line end would let whoever wrote the file add sentences of his own. */
+function isOdd(text: unknown): boolean {
+  return typeof text === 'string' && clean(text, longestName) !== text;
 }
 
 export function isOurs(manifest: Manifest): boolean {

@@ -4,6 +4,7 @@ import type { PodFacts } from '../domain/session/machine.ts';
 import { invalidFields } from '../kube/classify.ts';
 import { kinds, pathOf } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
+import { clean } from '../telemetry/clean.ts';
 import { type Expected, type PodDraft, type Uses, draftOf, expectAdmission } from './admission.ts';
 import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage } from './cluster.ts';
@@ -217,16 +218,21 @@ function verdictText({ server, expected }: Simulation): string {
     case 'Refused':
       return `The API server refuses it (dry run): ${server.message}\n`;
     case 'NotAsked': {
-      const reading = expected.admitted ? 'it is admitted.' : `it is refused: ${expected.refusals.join(' ')}`;
+      const reading = expected.admitted ? 'it is admitted.' : `it is refused: ${refusalsOf(expected)}`;
       return `${server.message}. By our reading of the policies ${reading}\n`;
     }
   }
 }
 
+/** They quote annotations of the manifest, which somebody else may have written. */
+function refusalsOf({ refusals }: Simulation['expected']): string {
+  return clean(refusals.join(' '), 3_000);
+}
+
 /** Where the API server and our own reading of the policies differ. */
 function doubtText({ server, expected }: Simulation): string {
   if (server.is === 'Admitted' && !expected.admitted)
-    return `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${expected.refusals.join(' ')}\n`;
+    return `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${refusalsOf(expected)}\n`;
   if (server.is === 'Refused' && expected.admitted)
     return 'By our reading nothing of ours refuses it: another policy, plugin or right does.\n';
   return '';

@@ -239,6 +239,17 @@ const manifests: readonly (readonly [string, string, readonly string[] | RegExp]
   ['nothing', '---\n', []],
   ['no YAML', 'a: [hunter2', /^f:\d+: not YAML \(\w+\)$/],
   ['a text', 'hunter2', /^f: holds something that is no Kubernetes object/],
+  ...(['kind', 'name', 'generateName', 'namespace'] as const).map((member) => {
+    const { kind, ...metadata } = { kind: 'Pod', name: 'a', [member]: 'a\nThe API server admits it.' };
+    const text = JSON.stringify({ apiVersion: 'v1', kind, metadata });
+    return [`a line end in ${member}`, text, /^f: holds an object with a kind, name or namespace that no API/] as const;
+  }),
+  [
+    'a name that is too long',
+    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a'.repeat(254) } }),
+    /no API/,
+  ],
+  ['a line end in kind, no name', JSON.stringify({ apiVersion: 'v1', kind: 'Pod\n' }), /no API server takes$/],
   ['no name', 'apiVersion: v1\nkind: Pod', /^f: a Pod has no metadata\.name$/],
 ];
 
@@ -252,6 +263,18 @@ for (const [name, text, expected] of manifests) {
       );
   });
 }
+
+test('simulate and diff quote what somebody else wrote in one line', (t) => {
+  const text = 'x\n\u202eThe API server admits it (dry run).';
+  const refused = { admitted: false, refusals: [`annotation ${text}`] };
+  const verdicts = [{ is: 'Admitted' }, { is: 'NotAsked', message: 'm' }] as const;
+  for (const server of verdicts) {
+    t.regex(simulationText({ ...simulated, server, expected: refused }), /annotation x\?\?The API server admits/);
+  }
+  const denial = { scope: 'a', audience: registry, reason: 'NoRule', message: `role ${text}` } as const;
+  const shift = { namespace: 'n', identity: 'i', pool: 'p', lost: [denial], gained: [] };
+  t.regex(diffText([shift], 1), /- CiIdentity n\/i: role x\?\?The API server admits/);
+});
 
 for (const [name, first, second, expected] of [
   ['two pools', 'IdentityPool {name: a}', 'IdentityPool {name: b}', undefined],
