@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml';
 import { instant, minute, second, systemClock } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '#src/api/v1alpha1/ci-identity.ts';
+import type { PodFacts } from '#src/domain/session/machine.ts';
 import { type ApiConnection, connect } from '#src/kube/connection.ts';
 import { EventRecorder } from '#src/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '#src/kube/finalizers.ts';
@@ -27,7 +28,7 @@ import {
   pods,
   scopePolicies,
 } from '#src/kube/watches.ts';
-import { Reflector, type Source, VersionExpiredError } from '#src/runtime/reflector.ts';
+import { PageTooLargeError, Reflector, type Source, VersionExpiredError } from '#src/runtime/reflector.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
@@ -191,7 +192,7 @@ test('a reflector over a pod watch keeps trimmed facts through pages, changes an
   const made = ['a', 'b', 'c'];
   for (const name of made)
     await create(admin, kinds.pods, { namespace: agents }, agentPod({ namespace: agents, name }), { signal });
-  const store = new Store<Awaited<ReturnType<ReturnType<typeof pods>['list']>>['items'][number][1]>('pods');
+  const store = new Store<PodFacts>('pods');
   const stop = new AbortController();
   const reflector = new Reflector({
     name: 'pods',
@@ -216,6 +217,29 @@ test('a reflector over a pod watch keeps trimmed facts through pages, changes an
   t.is(reflector.health().message, undefined);
   stop.abort();
   await running;
+});
+
+test('pods that are large on purpose are listed a few at a time', async (t) => {
+  const names = ['large-1', 'large-2', 'large-3', 'large-4'];
+  // JSON has six bytes for each of these.
+  const containers = [{ name: 'idle', image: 'none', args: ['<'.repeat(1_200_000)] }];
+  for (const name of names) {
+    const pod = agentPod({ namespace: agents, name, containers });
+    await create(admin, kinds.pods, { namespace: agents }, pod, { signal });
+  }
+  await t.throwsAsync(pods(api, agents).list({ limit: 500 }, signal), { instanceOf: PageTooLargeError });
+  const store = new Store<PodFacts>('pods');
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  const source = pods(api, agents);
+  const reflector = new Reflector({ name: 'pods', source, store, clock: systemClock, random: Math.random });
+  const running = reflector.run(stop.signal);
+  await eventually('the list is complete', () => reflector.health().synced || undefined);
+  for (const name of names) t.like(store.get(`${agents}/${name}`), { name, phase: 'Pending' });
+  t.is(reflector.health().message, undefined);
+  stop.abort();
+  await running;
+  for (const name of names) await remove(admin, kinds.pods, { namespace: agents, name }, {}, { signal });
 });
 
 async function identity(name: string): Promise<Resource<CiIdentitySpec, CiIdentityStatus>> {
