@@ -17,6 +17,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { verifyChain } from '#src/telemetry/audit-chain.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -34,17 +36,14 @@ import {
 } from './operator-lab.ts';
 
 let lab: Lab;
-let count = 0;
-const newPod = (): Promise<Pod> => createPod(lab, `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`, ['publisher']);
+const newPod = (): Promise<Pod> => createPod(lab, nextPodName(), ['publisher']);
 const deletePod = (pod: Pod): Promise<string> => lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '10s' });
 });
 
-test.after.always(async () => {
-  await lab?.stop();
-});
+stopAfterwards(() => [lab]);
 
 async function leading(auditPath: string): Promise<OperatorProcess> {
   const operator = lab.operator({ auditPath });

@@ -6,7 +6,8 @@ import test from 'ava';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { eventually } from '#test/support/eventually.ts';
-import { agentPod } from '#test/support/jenkins-pod.ts';
+import { agentPod, nextPodName } from '#test/support/jenkins-pod.ts';
+import { stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { type Leak, LeakScanner, formsOf } from '#test/support/leak-scan.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
@@ -35,14 +36,10 @@ let operator: OperatorProcess;
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 16, deliveryLag: '2s', logLevel: 'debug' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
 });
 
-test.after.always(async () => {
-  await lab?.stop();
-});
+stopAfterwards(() => [lab]);
 
 interface RawSecret {
   readonly metadata: { readonly name: string };
@@ -62,14 +59,12 @@ async function learn(): Promise<void> {
   for (const { kind, value } of lab.provider.secrets()) scanner.know(`provider ${kind}`, value);
 }
 
-let count = 0;
-
 /** As Jenkins makes it, with an inbound agent secret of its own. */
 async function jenkinsPod(...identities: readonly string[]): Promise<Pod> {
   const secret = randomBytes(32).toString('hex');
   scanner.know('JENKINS_SECRET', secret);
   const labels = Object.fromEntries(identities.map((one) => [`identity/${one}`, 'yes']));
-  const pod = agentPod({ name: `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`, labels });
+  const pod = agentPod({ name: nextPodName(), labels });
   const text = JSON.stringify(pod).replaceAll('0123456789abcdef'.repeat(4), secret);
   const created = await lab.kubectlAsJenkins(['create', '-o', 'json', '-f', '-'], text);
   return (JSON.parse(created) as { metadata: Pod }).metadata;

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { type OperatorProcess, startOperator } from '#test/support/operator-process.ts';
 import {
@@ -27,9 +29,7 @@ let operator: OperatorProcess;
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '10s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),
@@ -39,16 +39,10 @@ test.before(async () => {
   await identityReady(lab, 'publisher');
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
-test.after.always(async () => {
-  await lab?.stop();
-});
-
-let count = 0;
-const newPod = (): Promise<Pod> => createPod(lab, `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`, ['publisher']);
+const newPod = (): Promise<Pod> => createPod(lab, nextPodName(), ['publisher']);
 
 const leads = async (process: OperatorProcess): Promise<boolean> =>
   /^ci_identity_leader 1$/m.test((await page(process, '/metrics')).text);

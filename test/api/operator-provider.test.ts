@@ -3,6 +3,8 @@ import test from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -38,9 +40,7 @@ const provider = (tokenTtl: number): Promise<OidcProvider> =>
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   [brief, wary] = await Promise.all([provider(12), provider(600)]);
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),
@@ -49,17 +49,8 @@ test.before(async () => {
   await identityReady(lab, 'publisher');
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-  await Promise.all([brief?.stop(), wary?.stop()]);
-});
-
-let count = 0;
-const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
+logOnFailure(() => operator);
+stopAfterwards(() => [lab, brief, wary]);
 
 interface Issuer {
   readonly url: string;
@@ -119,7 +110,7 @@ test.serial('an unusable configuration is refused as a whole, and the one before
   const good = readFileSync(lab.configFile, 'utf8');
   writeFileSync(lab.configFile, good.replace('"ControllerConfiguration"', '"Nonsense"'));
   await eventually('the log says so', () => (operator.log().includes('the old one stays in force') ? true : undefined));
-  const pod = await createPod(lab, podName(), ['brief']);
+  const pod = await createPod(lab, nextPodName(), ['brief']);
   t.truthy(await tokenOf(lab, pod, 'brief'));
   writeFileSync(lab.configFile, good);
 });
@@ -127,7 +118,7 @@ test.serial('an unusable configuration is refused as a whole, and the one before
 test.serial(
   'a token is renewed under the same Secret, and the superseded one is revoked deliveryLag later',
   async (t) => {
-    const pod = await createPod(lab, podName(), ['brief']);
+    const pod = await createPod(lab, nextPodName(), ['brief']);
     const first = await tokenOf(lab, pod, 'brief');
     const before = await deliveryOf(lab, pod, 'brief');
     const second = await tokenOf(lab, pod, 'brief', first);
@@ -159,10 +150,10 @@ test.serial(
     const up = brief.faults.add({ dropRequest: true });
     const pods: Pod[] = [];
     for (let n = 0; n < 4; n += 1) {
-      pods.push(await createPod(lab, podName(), ['brief']));
+      pods.push(await createPod(lab, nextPodName(), ['brief']));
       await new Promise((resolve) => setTimeout(resolve, 1_050));
     }
-    const other = await createPod(lab, podName(), ['publisher']);
+    const other = await createPod(lab, nextPodName(), ['publisher']);
     t.truthy(await tokenOf(lab, other, 'publisher', undefined, 3_000));
     const from = brief.stats.count('token');
     t.true(from < 20, `${from} token requests while the provider was down`);

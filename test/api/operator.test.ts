@@ -2,6 +2,8 @@
 import test from 'ava';
 import { registerResourceServer } from '#test/quickstart/resource-server.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -36,9 +38,7 @@ const publishers = (scopes: readonly string[] = ['artifacts:publish', 'artifacts
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     publishers(),
@@ -50,23 +50,15 @@ test.before(async () => {
   await identityReady(lab, 'reader');
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 const ours = (): ReturnType<Lab['provider']['clients']> =>
   lab.provider.clients().filter(({ name }) => name?.startsWith('ci-identity') === true);
 
 /** Pod names end as the plugin's do; each is used once. */
-let count = 0;
-const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
-
 async function podWithToken(name = 'publisher'): Promise<{ readonly pod: Pod; readonly token: string }> {
-  const pod = await createPod(lab, podName(), [name]);
+  const pod = await createPod(lab, nextPodName(), [name]);
   return { pod, token: await tokenOf(lab, pod, name) };
 }
 
@@ -156,7 +148,7 @@ test.serial('the token is live at the provider with exactly the scope and the au
 });
 
 test.serial('two identities on one pod are two sessions with a Secret each', async (t) => {
-  const pod = await createPod(lab, podName(), ['publisher', 'reader']);
+  const pod = await createPod(lab, nextPodName(), ['publisher', 'reader']);
   const publisher = await tokenOf(lab, pod, 'publisher');
   const reader = await tokenOf(lab, pod, 'reader');
   t.not(publisher, reader);
@@ -198,7 +190,7 @@ test.serial(
     const { message } = await condition(lab, 'ciidentity/publisher', 'Authorized', { status: 'False' }, team);
     t.true(error.message.endsWith(message), `${error.message}\n${message}`);
     const refusal = await eventually('the next pod is refused', async () => {
-      const text = await refusalOf(createPod(lab, podName(), ['publisher']));
+      const text = await refusalOf(createPod(lab, nextPodName(), ['publisher']));
       return text === '(not refused)' ? undefined : text;
     });
     t.true(refusal.includes(message), refusal);
@@ -331,7 +323,7 @@ test.serial('a namespace loses its label: its tokens die and no session record i
   await lab.apply(identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }, 'ci-leaving'));
   await identityReady(lab, 'publisher', 'ci-leaving').catch(() => undefined);
   const pod = await eventually('a pod is admitted with its identity', () =>
-    createPod(lab, podName(), ['publisher'], { namespace: 'ci-leaving' }).catch(() => undefined),
+    createPod(lab, nextPodName(), ['publisher'], { namespace: 'ci-leaving' }).catch(() => undefined),
   );
   const token = await tokenOf(lab, pod, 'publisher');
   await lab.kubectl(['label', 'namespace', 'ci-leaving', 'ci-identity.dev/inject-']);
@@ -348,7 +340,7 @@ test.serial(
     t.is(reason, 'NoRule');
     t.true(message.includes('deploy:production'), message);
     const refusal = await eventually('the pod is refused', async () => {
-      const text = await refusalOf(createPod(lab, podName(), ['deployer']));
+      const text = await refusalOf(createPod(lab, nextPodName(), ['deployer']));
       return text.includes('deploy:production') ? text : undefined;
     });
     t.regex(refusal, /Forbidden|forbidden/);
@@ -370,7 +362,7 @@ test.serial(
     );
     t.true(message.includes('secrets.ci-identity.dev'), message);
     const before = lab.provider.issued();
-    const unlucky = await createPod(lab, podName(), ['publisher']);
+    const unlucky = await createPod(lab, nextPodName(), ['publisher']);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     t.is(lab.provider.issued(), before, 'nothing is minted');
     t.true(isLive(lab.provider, token));

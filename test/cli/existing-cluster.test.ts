@@ -1,6 +1,7 @@
 /** `npm run quickstart -- --kubeconfig …` on a cluster of somebody else: asks first, cleans up, touches nothing that was there. */
 import test from 'ava';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
+import { stopAfterwards } from '#test/support/hooks.ts';
 import { contentsOf, quickstart } from '#test/quickstart/foreign-cluster.ts';
 
 let cluster: Cluster;
@@ -11,9 +12,7 @@ test.before(async () => {
   before = await contentsOf(cluster);
 });
 
-test.after.always(async () => {
-  await cluster?.stop();
-});
+stopAfterwards(() => [cluster]);
 
 test.serial('without a terminal and without --yes nothing is created; what would be is shown', async (t) => {
   const { code, out } = await quickstart(['--kubeconfig', cluster.kubeconfig]);

@@ -23,6 +23,7 @@ import {
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { type Said, plugin, run } from './plugin.ts';
@@ -38,9 +39,7 @@ const jenkins = 'system:serviceaccount:jenkins:jenkins';
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     publishers(...both),
@@ -51,13 +50,8 @@ test.before(async () => {
   await condition(lab, 'ciidentity/deployer', 'Authorized', { status: 'False' }, team);
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-3_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 test.serial('kubectl finds the plugin by its name', async (t) => {
   const folder = join(lab.dir, 'bin');

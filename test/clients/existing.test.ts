@@ -15,6 +15,8 @@ import {
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { administratorsKey, patiently, recordWhere, records, secret, system } from './support.ts';
@@ -32,9 +34,7 @@ const theirs = (clientId: string, name: string, authentication = 'PrivateKeyJwt'
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   lab.provider.addClient('jenkins', {
     token_endpoint_auth_method: 'private_key_jwt',
     jwks: { keys: [first.jwk] },
@@ -51,16 +51,9 @@ test.before(async () => {
   );
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
-test.after.always(async () => {
-  await lab?.stop();
-});
-
-let count = 0;
-const podName = (): string => `existing-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
 const current = (want: { status: string; reason?: string }, name = 'theirs'): ReturnType<typeof condition> =>
   patiently(lab, name, 'CredentialCurrent', want);
 
@@ -71,7 +64,7 @@ test.serial('the Secret is missing: the pool, the identity and a waiting build s
     'IdentityPool theirs: Secret ci-identity-system/jenkins does not exist. Put the credential of the client there.',
   );
   await condition(lab, 'identitypool/theirs', 'Stalled', { status: 'True', reason: 'CredentialMissing' });
-  const pod = await createPod(lab, podName(), ['publisher']);
+  const pod = await createPod(lab, nextPodName(), ['publisher']);
   t.true((await errorOf(lab, pod, 'publisher')).message.includes('Secret ci-identity-system/jenkins does not exist'));
 });
 
@@ -88,7 +81,7 @@ test.serial(
     await secret(lab, 'jenkins', { credential: first.secret });
     await identityReady(lab, 'publisher');
     await condition(lab, 'identitypool/theirs', 'Ready', { status: 'True', reason: 'Ready' });
-    const pod = await createPod(lab, podName(), ['publisher']);
+    const pod = await createPod(lab, nextPodName(), ['publisher']);
     const token = await tokenOf(lab, pod, 'publisher');
     const live = lab.provider.liveTokens().find(({ value }) => value === token);
     t.is(live?.clientId, 'jenkins');
@@ -105,7 +98,7 @@ test.serial('a wrong new credential: the one before mints on, and the pool says 
   const { message } = await current({ status: 'True', reason: 'CredentialRefused' });
   t.regex(message, /refuses the new credential in key credential of Secret jenkins.*the one before mints on/);
   await condition(lab, 'identitypool/theirs', 'Ready', { status: 'True', reason: 'Ready' });
-  const pod = await createPod(lab, podName(), ['publisher']);
+  const pod = await createPod(lab, nextPodName(), ['publisher']);
   t.true(isLive(lab.provider, await tokenOf(lab, pod, 'publisher')));
 });
 
@@ -113,14 +106,14 @@ test.serial('the Secret is deleted: the copy mints on', async (t) => {
   await lab.kubectl(['delete', 'secret', '-n', system, 'jenkins']);
   const { message } = await current({ status: 'True', reason: 'CredentialMissing' });
   t.regex(message, /does not exist.*Until then the credential that was proven last mints on/);
-  const pod = await createPod(lab, podName(), ['publisher']);
+  const pod = await createPod(lab, nextPodName(), ['publisher']);
   t.true(isLive(lab.provider, await tokenOf(lab, pod, 'publisher')));
 });
 
 test.serial(
   'the administrator changes the credential under a running session: taken over, nothing is interrupted',
   async (t) => {
-    const pod = await createPod(lab, podName(), ['publisher']);
+    const pod = await createPod(lab, nextPodName(), ['publisher']);
     const token = await tokenOf(lab, pod, 'publisher');
     lab.provider.editClient('jenkins', { jwks: { keys: [first.jwk, third.jwk] } });
     await secret(lab, 'jenkins', { credential: third.secret });
@@ -131,7 +124,7 @@ test.serial(
     await current({ status: 'True', reason: 'CredentialCurrent' });
     // The old key goes at the provider, as soon as the pool says that the new one mints.
     lab.provider.editClient('jenkins', { jwks: { keys: [third.jwk] } });
-    const later = await createPod(lab, podName(), ['publisher']);
+    const later = await createPod(lab, nextPodName(), ['publisher']);
     t.true(isLive(lab.provider, await tokenOf(lab, later, 'publisher')));
     await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
     t.true((await dies(lab.provider, token)) < 5_000, 'revoked with the credential that works now');

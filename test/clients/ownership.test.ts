@@ -13,6 +13,7 @@ import {
   tokenOf,
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { letADayPass, patiently, recordWhere, records, secret, system } from './support.ts';
@@ -26,18 +27,11 @@ const ceiling = { scopes: ['artifacts:publish', 'artifacts:read'], audiences: [r
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 30, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 async function apply(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
   await lab.apply(pool(name, lab.provider.issuer, { ceiling, rotation: quick, ...spec }));

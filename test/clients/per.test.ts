@@ -14,6 +14,8 @@ import {
   tokenOf,
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { patiently, records } from './support.ts';
@@ -31,9 +33,7 @@ const people = [
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   await lab.agentNamespace(other);
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     bots('Identity'),
     policy('bots', { role: 'publisher', pool: 'bots', scopes: ['artifacts:publish'], namespaces: [team, other] }),
@@ -41,20 +41,13 @@ test.before(async () => {
   );
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 function bots(per: 'Pool' | 'Namespace' | 'Identity', overlap = '1h'): string {
   return pool('bots', lab.provider.issuer, { client: { per }, rotation: { allowSubjectChange: true, overlap } });
 }
 
-let count = 0;
-const podName = (): string => `per-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
 const clientOf = (token: string): string | undefined =>
   lab.provider.liveTokens().find(({ value }) => value === token)?.clientId;
 const clients = (): Promise<unknown> => statusOf(lab, 'identitypool/bots').then((status) => status['clients']);
@@ -86,7 +79,9 @@ test.serial(
     for (const [name, namespace] of people) await identityReady(lab, name, namespace);
     await settled(3);
     await condition(lab, 'identitypool/bots', 'Ready', { status: 'True', reason: 'Ready' });
-    const pods = await Promise.all(people.map(([name, namespace]) => createPod(lab, podName(), [name], { namespace })));
+    const pods = await Promise.all(
+      people.map(([name, namespace]) => createPod(lab, nextPodName(), [name], { namespace })),
+    );
     const tokens = await Promise.all(pods.map((pod, n) => tokenOf(lab, pod, people[n]?.[0] ?? '')));
     t.is(new Set(tokens.map(clientOf)).size, 3);
     t.false('clientId' in (await statusOf(lab, 'identitypool/bots')), 'the status is a summary');
@@ -96,7 +91,7 @@ test.serial(
 test.serial(
   'an identity is deleted under a running build: its token first, then its client, and nobody else',
   async (t) => {
-    const pod = await createPod(lab, podName(), ['deployer']);
+    const pod = await createPod(lab, nextPodName(), ['deployer']);
     const token = await tokenOf(lab, pod, 'deployer');
     const own = clientOf(token);
     await lab.kubectl(['delete', 'ciidentity', '-n', team, 'deployer']);
@@ -114,7 +109,7 @@ for (const [per, total] of [
   test.serial(
     `client.per becomes ${per} under running builds: the new client mints before the old one ends`,
     async (t) => {
-      const pod = await createPod(lab, podName(), ['publisher']);
+      const pod = await createPod(lab, nextPodName(), ['publisher']);
       const token = await tokenOf(lab, pod, 'publisher');
       const before = clientOf(token);
       let gap = 0;
@@ -139,7 +134,7 @@ for (const [per, total] of [
 }
 
 test.serial('a new client that cannot be registered: the one before mints on, also for new builds', async (t) => {
-  const pod = await createPod(lab, podName(), ['publisher']);
+  const pod = await createPod(lab, nextPodName(), ['publisher']);
   const before = clientOf(await tokenOf(lab, pod, 'publisher'));
   const mend = lab.provider.faults.add({
     endpoint: 'register',
@@ -147,7 +142,7 @@ test.serial('a new client that cannot be registered: the one before mints on, al
   });
   await lab.apply(bots('Pool'));
   await patiently(lab, 'bots', 'Ready', { status: 'False' });
-  const later = await createPod(lab, podName(), ['publisher']);
+  const later = await createPod(lab, nextPodName(), ['publisher']);
   t.is(clientOf(await tokenOf(lab, later, 'publisher')), before);
   mend();
   // Any edit is a reason to try at once what was refused.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, agentNamespaceDocuments, startLab } from '#test/support/lab.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
   type Pod,
@@ -38,15 +39,10 @@ test.before(async () => {
   lab = await startLab({ tokenLifetime: 20, deliveryLag: '2s' });
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator?.log().slice(-3_000));
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
-test.after.always(() => lab?.stop());
-
-let count = 0;
-const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
-const podIn = (namespace: string): Promise<Pod> => createPod(lab, podName(), ['publisher'], { namespace });
+const podIn = (namespace: string): Promise<Pod> => createPod(lab, nextPodName(), ['publisher'], { namespace });
 
 /** Another namespace: it gets a token in the time in which it always does. */
 async function others(): Promise<void> {
@@ -342,3 +338,4 @@ for (const [n, [title, spec, reason, says]] of asks.entries()) {
     await others();
   });
 }
+import { nextPodName } from '#test/support/jenkins-pod.ts';

@@ -2,6 +2,8 @@
 import test from 'ava';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -33,9 +35,7 @@ test.before(async () => {
     deliveryLag: '2s',
     etcdFlags: [`--quota-backend-bytes=${32 * 1024 ** 2}`],
   });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish'] }),
@@ -44,14 +44,10 @@ test.before(async () => {
   await identityReady(lab, 'publisher');
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator?.log().slice(-4_000));
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
-test.after.always(() => lab?.stop());
-
-let count = 0;
-const newPod = (): Promise<Pod> => createPod(lab, `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`, ['publisher']);
+const newPod = (): Promise<Pod> => createPod(lab, nextPodName(), ['publisher']);
 const remove = (...pods: readonly Pod[]): Promise<string> =>
   lab.kubectl([
     'delete',

@@ -6,6 +6,8 @@ import test from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -106,32 +108,24 @@ test.before(async () => {
     identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
     ...[...victims.values()].flatMap(objectsOf),
   );
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await identityReady(lab, 'publisher');
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-3_000));
-});
-
+logOnFailure(() => operator);
 test.after.always(async () => {
   await lab?.stop();
   for (const { provider } of victims.values()) await provider?.stop();
 });
 
-let count = 0;
-const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
-
 /** The innocent tenant: another provider, another namespace. It gets a token in the time in which it always does. */
 async function others(): Promise<void> {
-  const pod = await createPod(lab, podName(), ['publisher']);
+  const pod = await createPod(lab, nextPodName(), ['publisher']);
   await tokenOf(lab, pod, 'publisher', undefined, 10_000);
   await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
 }
 
-const newPod = ({ name }: FaultRow): Promise<Pod> => createPod(lab, podName(), [name], { namespace: broken });
+const newPod = ({ name }: FaultRow): Promise<Pod> => createPod(lab, nextPodName(), [name], { namespace: broken });
 
 async function isTold(row: FaultRow, told: Told): Promise<string> {
   const { reason } = told;

@@ -4,7 +4,8 @@ import { readdirSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from '#test/support/eventually.ts';
-import { agentPod } from '#test/support/jenkins-pod.ts';
+import { agentPod, nextPodName } from '#test/support/jenkins-pod.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab, startLabWith } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -51,22 +52,15 @@ const objects = (issuer: string): readonly string[] => [
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
   await lab.apply(...objects(lab.provider.issuer));
   for (const name of ['publisher', 'reader']) await identityReady(lab, name);
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator?.log().slice(-4_000));
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
-test.after.always(() => lab?.stop());
-
-let count = 0;
-const podName = (): string => `payments-deploy-${(count += 1)}-x7k2p-q0b4t-m1wz9`;
-const newPod = (name = 'publisher'): Promise<Pod> => createPod(lab, podName(), [name]);
+const newPod = (name = 'publisher'): Promise<Pod> => createPod(lab, nextPodName(), [name]);
 const remove = (...names: readonly string[]): Promise<string> =>
   lab.kubectl(['delete', 'pod', '-n', team, ...names, '--force', '--grace-period=0', '--wait=false']);
 
@@ -153,7 +147,7 @@ test.serial('fifty connections to /metrics that ask and never read: pods get the
 });
 
 test.serial('a hundred pods at once: the process opens only so many descriptors', async (t) => {
-  const names = Array.from({ length: 100 }, podName);
+  const names = Array.from({ length: 100 }, nextPodName);
   const labels = { 'identity/publisher': 'yes' };
   const pods = names.map((name) => JSON.stringify(agentPod({ name, labels })));
   await lab.kubectlAsJenkins(['create', '-f', '-'], pods.join('\n---\n'));

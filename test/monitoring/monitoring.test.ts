@@ -1,6 +1,7 @@
 /** Alerts by promtool, and every query of the dashboard on a real Prometheus that scrapes the running operator. */
 import test from 'ava';
 import { eventually } from '#test/support/eventually.ts';
+import { stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { createPod, dies, identity, identityReady, policy, pool, team, tokenOf } from '#test/api/operator-lab.ts';
 import { alertRows } from './alerts.ts';
@@ -20,10 +21,7 @@ if (missing !== undefined) test(`skipped: ${missing}`, (t) => t.pass());
 let lab: Lab | undefined;
 let prometheus: Prometheus | undefined;
 
-test.after.always(async () => {
-  await prometheus?.stop();
-  await lab?.stop();
-});
+stopAfterwards(() => [prometheus, lab]);
 
 run('promtool check rules', async (t) => {
   const { promtool: binary } = await prometheusBinaries((line) => t.log(line));
@@ -70,9 +68,7 @@ run(
   async (t) => {
     const { prometheus: binary } = await prometheusBinaries((line) => t.log(line));
     lab = await startLab({ tokenLifetime: 600, deliveryLag: '10s' });
-    const operator = lab.operator();
-    await operator.ready();
-    await lab.guarded();
+    const operator = await lab.running();
     await lab.apply(
       pool('ci-bots', lab.provider.issuer),
       policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),

@@ -8,6 +8,7 @@ import { recordWhere, secret, system } from '#test/clients/support.ts';
 import type { Program } from '#test/kill/program.ts';
 import { Stage } from '#test/kill/story.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { assertServed, Builds } from './builds.ts';
 import { assertUnharmed } from './load.ts';
@@ -56,10 +57,7 @@ test.before(async (t) => {
   builds = new Builds({ programs: stage, view, name: 'innocent', every: 2_000, life: 15_000 });
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(program?.log().slice(-4_000));
-});
-
+logOnFailure(() => program);
 test.after.always(async () => {
   for (const rotations of open) rotations.kill();
   await stage?.close();

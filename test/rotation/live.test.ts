@@ -7,6 +7,7 @@ import type { Program } from '#test/kill/program.ts';
 import { Stage } from '#test/kill/story.ts';
 import { auditOf, condition, statusOf } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { assertServed, Builds } from './builds.ts';
 import { assertUnharmed } from './load.ts';
@@ -34,10 +35,7 @@ test.before(async (t) => {
   await lab.guarded();
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(program?.log().slice(-4_000));
-});
-
+logOnFailure(() => program);
 test.after.always(async () => {
   for (const rotations of open) rotations.kill();
   await stage?.close();

@@ -9,6 +9,7 @@ import test from 'ava';
 import type { Pod } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts';
+import { stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -106,10 +107,7 @@ test.before(async () => {
   await lab.guarded();
 });
 
-test.after.always(async () => {
-  await lab?.stop();
-  await proxy?.stop();
-});
+stopAfterwards(() => [lab, proxy]);
 
 const chosen = weathers.filter(({ sample }) => isWhole || sample === true);
 

@@ -17,6 +17,7 @@ import {
   tokenOf,
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 
@@ -61,18 +62,11 @@ async function metric(line: RegExp): Promise<string> {
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 test.serial(
   'a pod that an identity selects and that was created without it is evented and counted within a minute',

@@ -18,6 +18,7 @@ import {
   tokenOf,
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 
@@ -153,18 +154,11 @@ async function stage(
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  operator = lab.operator();
-  await operator.ready();
-  await lab.guarded();
+  operator = await lab.running();
 });
 
-test.afterEach.always((t) => {
-  if (!t.passed) t.log(operator.log().slice(-4_000));
-});
-
-test.after.always(async () => {
-  await lab?.stop();
-});
+logOnFailure(() => operator);
+stopAfterwards(() => [lab]);
 
 for (const [index, one] of cases.entries()) {
   const { title, edit, then, undo } = one;

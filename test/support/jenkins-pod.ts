@@ -140,3 +140,11 @@ function jnlp(agent: string): AgentContainer {
     volumeMounts: [workspace],
   };
 }
+
+let named = 0;
+
+/** The name of another pod of the job `payments/deploy`, as the plugin makes it. */
+export function nextPodName(): string {
+  named += 1;
+  return `payments-deploy-${named}-x7k2p-q0b4t-m1wz9`;
+}

@@ -51,6 +51,8 @@ export interface Lab<P extends LabProvider = OidcProvider> {
   readonly operatorKubeconfig: string;
   readonly jenkinsKubeconfig: string;
   operator(options?: Partial<OperatorOptions>): OperatorProcess;
+  /** The same, once it is ready and {@link Lab.guarded}. */
+  running(options?: Partial<OperatorOptions>): Promise<OperatorProcess>;
   /** Resolves when pods that are created from now on are trusted: the guard has been whole for a moment. Once per installation. */
   guarded(): Promise<void>;
   /** `kubectl` as cluster admin; throws with stderr when it fails. */
@@ -103,6 +105,17 @@ export async function startLabWith<P extends LabProvider>(
   const operatorKubeconfig = await cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller');
   const jenkinsKubeconfig = await cluster.kubeconfigForServiceAccount(jenkinsNamespace, 'jenkins');
   const running = new Set<OperatorProcess>();
+  const operator = (more: Partial<OperatorOptions> = {}): OperatorProcess => {
+    const process = startOperator({
+      kubeconfig: operatorKubeconfig,
+      configFile,
+      dir,
+      ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+      ...more,
+    });
+    running.add(process);
+    return process;
+  };
   return {
     dir,
     cluster,
@@ -110,15 +123,11 @@ export async function startLabWith<P extends LabProvider>(
     configFile,
     operatorKubeconfig,
     jenkinsKubeconfig,
-    operator(more = {}) {
-      const process = startOperator({
-        kubeconfig: operatorKubeconfig,
-        configFile,
-        dir,
-        ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
-        ...more,
-      });
-      running.add(process);
+    operator,
+    async running(more) {
+      const process = operator(more);
+      await process.ready();
+      await guarded(kubectl);
       return process;
     },
     guarded: () => guarded(kubectl),
