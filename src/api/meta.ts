@@ -19,7 +19,6 @@ export interface OwnerReference {
   readonly name: string;
   readonly uid: string;
   readonly controller?: boolean;
-  readonly blockOwnerDeletion?: boolean;
 }
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/ and KEP-1623. */
@@ -41,8 +40,6 @@ export interface KubeObject<Spec = unknown, Status = unknown> {
 }
 
 /** `namespace/name`, or `name` for cluster-scoped objects. */
-export type ObjectKey = string;
-
-export function keyOf(meta: { readonly name: string; readonly namespace?: string | undefined }): ObjectKey {
+export function keyOf(meta: { readonly name: string; readonly namespace?: string | undefined }): string {
   return meta.namespace === undefined || meta.namespace === '' ? meta.name : `${meta.namespace}/${meta.name}`;
 }

@@ -2,7 +2,8 @@ import { annotations, labels, version as ourVersion } from '../api/names.ts';
 import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
-import type { Definition, Facts, LeaseObject } from './doctor-facts.ts';
+import type { Definition } from '../kube/definitions.ts';
+import type { Facts, LeaseObject } from './doctor-facts.ts';
 import type { NamespaceObject } from './objects.ts';
 
 /**

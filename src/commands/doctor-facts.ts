@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { emergencyStopConfigMap, leaseName } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import { type Instant, type Milliseconds, systemClock } from '../clock.ts';
 import type { ObservedPolicy, ShippedPolicy } from '../domain/access/trust.ts';
+import { type Definition, readShippedDefinitions } from '../kube/definitions.ts';
 import { readShippedPolicies, trimPolicy } from '../kube/guard.ts';
 import { type Kind, kinds } from '../kube/resources.ts';
 import { admissionKinds } from '../kube/watches.ts';
@@ -13,19 +12,6 @@ import type { Cluster, Read } from './cluster.ts';
 import type { NamespaceObject } from './objects.ts';
 import { type Grant, type RawBinding, type RawRole, grantsOf } from './rights.ts';
 import { CommandError } from './surface.ts';
-
-/** A CustomResourceDefinition, as far as it is looked at. */
-export interface Definition {
-  readonly metadata: { readonly name: string };
-  readonly spec: {
-    readonly versions: readonly {
-      readonly name: string;
-      readonly served?: boolean;
-      readonly schema?: { readonly openAPIV3Schema?: unknown };
-    }[];
-  };
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
-}
 
 export interface LeaseObject {
   readonly spec?: {
@@ -158,13 +144,4 @@ function joined<T>(reads: readonly Read<readonly T[]>[]): Read<readonly T[]> {
   const withheld = reads.find((read) => read.is === 'Withheld');
   if (withheld !== undefined) return withheld;
   return { is: 'Read', value: reads.flatMap((read) => (read.is === 'Read' ? read.value : [])) };
-}
-
-/** The definitions that this version ships. */
-export function readShippedDefinitions(
-  directory: URL = new URL('../../crds/', import.meta.url),
-): readonly Definition[] {
-  return ['identitypools', 'scopepolicies', 'ciidentities'].map(
-    (plural) => parse(readFileSync(new URL(`${plural}.yaml`, directory), 'utf8')) as Definition,
-  );
 }

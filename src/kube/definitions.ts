@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { group } from '../api/names.ts';
+import { group, version } from '../api/names.ts';
 import type { ApiConnection } from './connection.ts';
 import { get, type Kind } from './resources.ts';
 
@@ -11,24 +11,28 @@ export interface Schema {
   readonly additionalProperties?: Schema | boolean;
 }
 
-interface Definition {
+/** A CustomResourceDefinition, as far as it is looked at. */
+export interface Definition {
   readonly metadata: { readonly name: string };
   readonly spec: {
-    readonly versions: readonly { readonly name: string; readonly schema?: { readonly openAPIV3Schema?: Schema } }[];
+    readonly versions: readonly {
+      readonly name: string;
+      readonly served?: boolean;
+      readonly schema?: { readonly openAPIV3Schema?: Schema };
+    }[];
   };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
 const files = ['identitypools', 'scopepolicies', 'ciidentities'] as const;
-const version = 'v1alpha1';
 const definitions: Kind = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 const remedy = 'run kubectl apply --server-side -k crds with the files of this version';
 /** Members that a sentence names. */
 const mostNamed = 5;
 
 /** The definitions that this version ships, read from `crds` beside the source (the image has both). Throws when one is missing. */
-export function readShippedDefinitions(
-  directory: URL = new URL('../../crds/', import.meta.url),
-): readonly Definition[] {
+export function readShippedDefinitions(): readonly Definition[] {
+  const directory = new URL('../../crds/', import.meta.url);
   return files.map((file) => parse(readFileSync(new URL(`${file}.yaml`, directory), 'utf8')) as Definition);
 }
 

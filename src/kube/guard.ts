@@ -13,9 +13,8 @@ const shippedFiles = ['inject', 'use', 'identities', 'claims', 'pods', 'secrets'
  * The policies and bindings that this version ships, read from `manifests/admission` beside the source (the image has both).
  * Throws when a file is missing or holds anything else: a program without its guard must not start.
  */
-export function readShippedPolicies(
-  directory: URL = new URL('../../manifests/admission/', import.meta.url),
-): readonly ShippedPolicy[] {
+export function readShippedPolicies(): readonly ShippedPolicy[] {
+  const directory = new URL('../../manifests/admission/', import.meta.url);
   return shippedFiles.flatMap((file) =>
     parseAllDocuments(readFileSync(new URL(`${file}.yaml`, directory), 'utf8')).map((document) => {
       const object = document.toJS() as { kind?: string; metadata?: { name?: string }; spec?: unknown } | null;
