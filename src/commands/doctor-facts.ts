@@ -42,7 +42,6 @@ export interface Facts {
 }
 
 const rbac = (plural: string): Kind => ({ group: 'rbac.authorization.k8s.io', version: 'v1', plural });
-const definitionKind: Kind = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 
 export async function gatherFacts(cluster: Cluster): Promise<Facts> {
   const version = await versionOf(cluster);
@@ -106,7 +105,7 @@ async function orMissing<T>(read: Promise<Read<T>>): Promise<Read<T>> {
 
 async function readDefinitions(cluster: Cluster): Promise<Facts['definitions']> {
   const read = await Promise.all(
-    readShippedDefinitions().map(({ metadata }) => cluster.get<Definition>(definitionKind, metadata)),
+    readShippedDefinitions().map(({ metadata }) => cluster.get<Definition>(kinds.customResourceDefinitions, metadata)),
   );
   return joined(
     read.map((one) =>

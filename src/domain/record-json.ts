@@ -113,3 +113,8 @@ export class Place {
     throw new Malformed(`${this.#path} is not ${what}`);
   }
 }
+
+/** Names one object, also after another one has taken its name. */
+export function readRef(place: Place): { readonly name: string; readonly uid: string } {
+  return { name: place.at('name').text(), uid: place.at('uid').text() };
+}

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { group, version } from '../api/names.ts';
 import type { ApiConnection } from './connection.ts';
-import { get, type Kind } from './resources.ts';
+import { get, kinds } from './resources.ts';
 
 /** The part of a JSON schema that says which members exist. */
 export interface Schema {
@@ -25,7 +25,6 @@ export interface Definition {
 }
 
 const files = ['identitypools', 'scopepolicies', 'ciidentities'] as const;
-const definitions: Kind = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' };
 const remedy = 'run kubectl apply --server-side -k crds with the files of this version';
 /** Members that a sentence names. */
 const mostNamed = 5;
@@ -48,7 +47,10 @@ export async function definitionProblems(
   const problems = await Promise.all(
     shipped.map(async (wanted) => {
       const { name } = wanted.metadata;
-      return problemOf(wanted, await get<Definition>(connection, definitions, { name }, { signal }));
+      return problemOf(
+        wanted,
+        await get<Definition>(connection, kinds.customResourceDefinitions, { name }, { signal }),
+      );
     }),
   );
   return problems.filter((problem) => problem !== undefined);

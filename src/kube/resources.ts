@@ -34,6 +34,7 @@ export const kinds = {
   configMaps: { group: '', version: 'v1', plural: 'configmaps' },
   events: { group: 'events.k8s.io', version: 'v1', plural: 'events' },
   leases: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' },
+  customResourceDefinitions: { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' },
   subjectAccessReviews: { group: 'authorization.k8s.io', version: 'v1', plural: 'subjectaccessreviews' },
   mutatingPolicies: { ...admission, plural: 'mutatingadmissionpolicies' },
   mutatingPolicyBindings: { ...admission, plural: 'mutatingadmissionpolicybindings' },

@@ -1,6 +1,6 @@
 /** Client records as JSON, with keys, secrets and management tokens in the open: for record Secrets only. */
 import { type Reason, reasons } from '../../api/reasons.ts';
-import { decodeRecord } from '../record-json.ts';
+import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
@@ -73,10 +73,6 @@ function readRecord(root: Place): ClientRecord {
   };
   assertClientInvariants(record);
   return record;
-}
-
-function readRef(place: Place): { readonly name: string; readonly uid: string } {
-  return { name: place.at('name').text(), uid: place.at('uid').text() };
 }
 
 function readManagement(place: Place): Management {

@@ -1,6 +1,6 @@
 /** Session records as JSON, with the tokens in the open: for record Secrets only. */
 import type { Ask } from '../access/access.ts';
-import { decodeRecord } from '../record-json.ts';
+import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
@@ -39,10 +39,6 @@ function readRecord(root: Place): SessionRecord {
   };
   assertSessionInvariants(record);
   return record;
-}
-
-function readRef(place: Place): { readonly name: string; readonly uid: string } {
-  return { name: place.at('name').text(), uid: place.at('uid').text() };
 }
 
 function readToken(place: Place): Token {

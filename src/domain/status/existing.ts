@@ -2,8 +2,8 @@
 import { formatDuration, type Instant, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import type { Generation } from '../client/record.ts';
-import { about, draft, type Draft } from './conditions.ts';
-import { currentOf } from './clients.ts';
+import { draft, type Draft } from './conditions.ts';
+import { currentOf, say } from './clients.ts';
 import type { PoolFacts } from './pool-facts.ts';
 
 /** Replaces what is said of clients that the operator registers; `undefined`: nothing special. */
@@ -72,8 +72,4 @@ function placeOf({ pool }: PoolFacts): string {
 
 function sentence(text: string): string {
   return text.endsWith('.') ? text : `${text}.`;
-}
-
-function say({ pool }: PoolFacts, message: string): string {
-  return about(`IdentityPool ${pool.metadata.name}`, message);
 }
