@@ -19,6 +19,7 @@ import {
   noon,
   omit,
 } from '#test/support/builders.ts';
+import { tableTests } from '../table.ts';
 
 interface Case {
   readonly row: string;
@@ -1585,7 +1586,7 @@ for (const c of cases) {
   });
 }
 
-/** In the order in which they are asked. A row that moves is a decision, so it is written twice. */
+/** In the order in which they are asked. */
 const expectedRows = [
   'lost-lease',
   'unknown',
@@ -1620,20 +1621,7 @@ const expectedRows = [
   'settled', // nothing to do
 ];
 
-test('the table has these rows, in this order', (t) => {
-  t.deepEqual(
-    clientRows.map((row) => row.name),
-    expectedRows,
-  );
-});
-
-test('every row is shown by at least one case', (t) => {
-  const shown = new Set(cases.map((c) => c.row));
-  t.deepEqual(
-    expectedRows.filter((row) => !shown.has(row)),
-    [],
-  );
-});
+tableTests(clientRows, expectedRows, cases);
 
 test('what spends a budget of the issuer says which, and nothing else does', (t) => {
   for (const c of cases) {

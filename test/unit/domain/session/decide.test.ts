@@ -19,6 +19,7 @@ import {
   noon,
   omit,
 } from '#test/support/builders.ts';
+import { tableTests } from '../table.ts';
 
 interface Case {
   readonly row: string;
@@ -972,7 +973,7 @@ for (const c of cases) {
   });
 }
 
-/** In the order in which they are asked: what ends a token before what makes one. A row that moves is a decision, so it is written twice. */
+/** In the order in which they are asked: what ends a token before what makes one. */
 const expectedRows = [
   'lost-lease',
   'expired',
@@ -994,20 +995,7 @@ const expectedRows = [
   'settled', // nothing to do
 ];
 
-test('the table has these rows, in this order', (t) => {
-  t.deepEqual(
-    sessionRows.map((row) => row.name),
-    expectedRows,
-  );
-});
-
-test('every row is shown by at least one case', (t) => {
-  const shown = new Set(cases.map((c) => c.row));
-  t.deepEqual(
-    expectedRows.filter((row) => !shown.has(row)),
-    [],
-  );
-});
+tableTests(sessionRows, expectedRows, cases);
 
 test('what spends the budget of the issuer says so, and nothing else does', (t) => {
   for (const c of cases) {
