@@ -27,10 +27,11 @@ function named({ file, text }: Page): readonly string[] {
   return marked(text).filter((word) => ours.test(word));
 }
 
-/** A path is meant from the page's folder, src/, test/ or the root; a bare name may be anywhere. */
+/** A path is meant from the page's folder, src/, test/ or the root; a bare name may be anywhere, on pages of test/ below that folder. */
 function isThere(name: string, { folder }: Page): boolean {
   if ([folder, 'src', 'test', '.'].some((from) => existsSync(join(from, name)))) return true;
-  return !name.includes('/') && files.some((file) => basename(file) === name);
+  const below = folder.startsWith('test') ? `${folder}/` : '';
+  return !name.includes('/') && files.some((file) => file.startsWith(below) && basename(file) === name);
 }
 
 /** As GitHub makes anchors of headings. */
