@@ -2,10 +2,9 @@
 import test from 'ava';
 
 /** Where a test failed, the end of what the program said; `undefined` while there is none. */
-export function logOnFailure(program: () => { log(): string } | undefined, characters = 4_000): void {
+export function logOnFailure(program: () => { log(): string } | undefined): void {
   test.afterEach.always((t) => {
-    const log = program()?.log();
-    if (!t.passed && log !== undefined) t.log(log.slice(-characters));
+    if (!t.passed) t.log(program()?.log().slice(-4_000));
   });
 }
 
