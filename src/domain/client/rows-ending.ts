@@ -3,11 +3,11 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { highestGeneration, inState, inWork, isForeign, siblings } from './generations.ts';
+import { highestGeneration, inState, inWork, isForeign, managementOf, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, openRequests } from './requests.ts';
-import { isDrained, isSeenLately, planAgainAt } from './schedule.ts';
+import { isDrained, isSeenLately, isStale, planAgainAt } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -67,10 +67,17 @@ function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gene
   if (one.removedAt !== undefined) return confirm(s, now, record, one);
   if (one.retireAfter !== undefined && now < one.retireAfter) return undefined;
   if (siblings(record, one).some(({ state }) => state !== 'Retiring')) return undefined;
-  if (s.brake === true || isUnmanageable(s, record, one)) return undefined;
+  if (s.brake === true) return undefined;
+  if (isUnmanageable(s, record, one)) return triedAgain(s, now, record, one);
   // A foreign client is never deleted, and who that is may have changed since the last look.
   if (!isSeenLately(record, now)) return act(s, now, 'Deregistering', { type: 'Observe' });
   return actOnLook(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
+}
+
+/** The token that manages the client was refused, which may have been no more than a mishap at the provider: it is tried once a day. */
+function triedAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
+  const isWorthIt = managementOf(record, one) !== undefined && isStale(record, s.jitter ?? 0, now);
+  return isWorthIt ? act(s, now, 'Deregistering', { type: 'Observe' }) : undefined;
 }
 
 /** Many providers answer for a deleted client only that the token is unknown; then its own credential must be refused. */

@@ -9,7 +9,7 @@ import { generation, highestGeneration, inState, isForeign, isLive } from './gen
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
-import { staleAt } from './schedule.ts';
+import { isStale } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, handled, without, withoutIntent } from './transitions.ts';
@@ -59,12 +59,10 @@ const restored: ClientRow = {
     const there = record?.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
     return there !== undefined && record !== undefined && there > highestGeneration(record);
   },
-  then: (s, now) => {
-    const stale = s.record === undefined ? undefined : staleAt(s.record, s.jitter ?? 0);
-    return stale !== undefined && now >= stale
+  then: (s, now) =>
+    s.record !== undefined && isStale(s.record, s.jitter ?? 0, now)
       ? act(s, now, 'RestoredState', { type: 'Observe' })
-      : wait(s, now, 'RestoredState');
-  },
+      : wait(s, now, 'RestoredState'),
 };
 
 /** A person handed in a new registration access token: it is tried, and refused it is asked for again. */

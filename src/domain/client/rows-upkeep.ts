@@ -8,7 +8,7 @@ import { currentOf, inState, isForeign, isGone, isSent } from './generations.ts'
 import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { dueAt, isSeenLately, proveAgainAfter, staleAt } from './schedule.ts';
+import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
 import { act, actOnLook, desiredOf, gaveWay, isUnmanageable, prove, variantAtAll, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
@@ -50,8 +50,7 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
       : act(s, now, 'ClientDrifted', { type: 'Observe' });
   }
-  const from = staleAt(record, s.jitter ?? 0);
-  return from === undefined || now >= from ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
+  return isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
 }
 
 /**

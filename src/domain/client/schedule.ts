@@ -104,6 +104,11 @@ export function staleAt(record: ClientRecord, jitter: number): Instant | undefin
   return record.observed === undefined ? undefined : plus(record.observed.at, lookAgainAfter * (1 + 0.1 * jitter));
 }
 
+/** The provider was never asked, or not for a day. */
+export function isStale(record: ClientRecord, jitter: number, now: Instant): boolean {
+  return now >= (staleAt(record, jitter) ?? now);
+}
+
 /** After new credentials that never worked: 5 minutes, doubling, a day at most. */
 export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Instant | undefined {
   return rollbacks && plus(rollbacks.at, Math.min(5 * minute * 2 ** (rollbacks.count - 1), day));

@@ -423,6 +423,30 @@ const cases: readonly Case[] = [
     title: 'without the management token it waits visibly',
     s: snapshot({ ...gone, record: withGenerations([g({ state: 'Retiring' })], late) }),
     reason: 'RegistrationAccessTokenLost',
+    recheckAt: plus(noon, day),
+  },
+  {
+    row: 'unwanted',
+    title: 'one refusal of the management token may have been a mishap: it is tried again once a day',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Retiring' })], {
+        ...late,
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    now: plus(noon, day),
+    action: { type: 'Observe' },
+  },
+  {
+    row: 'unwanted',
+    title: 'where none was ever given there is nothing to try',
+    s: snapshot({
+      ...gone,
+      record: omit(withGenerations([g({ state: 'Retiring' })], late), 'management') as ClientRecord,
+    }),
+    now: plus(noon, day),
+    reason: 'RegistrationAccessTokenLost',
   },
   {
     row: 'unwanted',
