@@ -23,6 +23,8 @@ export interface Probe {
   readonly credential: Credential;
   readonly pool?: IdentityPool;
   readonly settles: ProofUse;
+  /** Of an identity, and never tried before. */
+  readonly isNewAsk: boolean;
   /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
   readonly inUse: (sha256: string) => boolean;
   readonly now: () => Instant;
@@ -49,6 +51,9 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
       return { is: 'CredentialRefused', message: error.message };
     const { reason, message } = error;
     if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
+    // Thrown, it would be asked for again and again, and the credential never be proven with what others ask for.
+    if (reason === 'TokenRequestRefused' && o.isNewAsk && o.settles !== 'Retired')
+      return { is: 'Unclear', reason, message, lasting: true };
     throw error;
   }
   const { capabilities } = provider;

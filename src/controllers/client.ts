@@ -129,6 +129,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       clientId: work.subject.clientId,
       credential: work.subject.credential,
       settles: action.settles,
+      isNewAsk: action.hash !== '' && work.record.proofs[action.hash] === undefined,
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
       inUse: (sha256) => memory.holdsToken(sha256),
       now: () => this.#o.clock.now(),

@@ -12,12 +12,18 @@ import { checked, countRollback, notRemoved, replaced, withOwnManagement, withou
 
 /**
  * `Accepted`: a usable token came; the caller revokes it. `CredentialRefused`: `invalid_client`. `AskRefused`: the credential authenticates,
- * but the provider does not give the ask, or gives something else. Anything else (an outage) is no outcome and is thrown.
+ * but the provider does not give the ask, or gives something else. `Unclear`: it refuses the ask for a reason that says nothing about the
+ * credential, so another ask has to show that. Anything else (an outage) is no outcome and is thrown.
  */
 export type ProofOutcome =
   | { readonly is: 'Accepted' }
   | { readonly is: 'CredentialRefused'; readonly message: string }
-  | { readonly is: 'AskRefused'; readonly reason: Reason; readonly message: string; readonly lasting: boolean };
+  | {
+      readonly is: 'AskRefused' | 'Unclear';
+      readonly reason: Reason;
+      readonly message: string;
+      readonly lasting: boolean;
+    };
 
 export interface ProofResult {
   readonly use: ProofUse;
@@ -39,6 +45,7 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
   if (subject === undefined) return record;
   const authenticates = result.outcome.is !== 'CredentialRefused';
   const known = remembered(record, result, now);
+  if (result.outcome.is === 'Unclear') return known;
   switch (result.use) {
     case 'OpenIntent':
       return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);

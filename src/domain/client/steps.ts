@@ -110,10 +110,16 @@ export function prove(
   return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s) }, lane);
 }
 
-/** Some ask that is granted; without any, a request for nothing in particular shows as well whether the credential authenticates. */
+/**
+ * What is known to be given, else what nobody tried yet: the ask of one identity that the provider refuses must not hold up the others.
+ * Without any, a request for nothing in particular shows as well whether the credential authenticates.
+ */
 function anyAsk(s: ClientSnapshot): { readonly hash: string; readonly ask: Ask } {
-  const [first] = s.asks;
-  if (first !== undefined) return first;
+  const outcomeOf = (hash: string): string | undefined => s.record?.proofs[hash]?.outcome;
+  const chosen =
+    s.asks.find(({ hash }) => outcomeOf(hash) === 'Accepted') ??
+    s.asks.find(({ hash }) => outcomeOf(hash) === undefined);
+  if (chosen !== undefined) return chosen;
   const maxLifetime = desiredOf(s)?.maxTokenLifetime ?? 15 * minute;
   return { hash: '', ask: { scopes: [], audiences: [], maxLifetime } };
 }

@@ -122,6 +122,8 @@ const askedAtFirst = [
   { kind: 'Revoke', id: 'v1' },
 ] as const;
 
+const badAsk = { bad: { outcome: 'Refused', at: noon, generation: 1, reason: 'TokenRequestRefused' } } as const;
+
 const cases: readonly Case[] = [
   {
     row: 'lost-lease',
@@ -1109,6 +1111,35 @@ const cases: readonly Case[] = [
     title: 'with this credential alone',
     s: snapshot({ asks, record: withGenerations(rotating('Created')) }),
     action: { type: 'Prove', generation: 2, settles: 'Verify', hash: 'h1' },
+  },
+  {
+    row: 'verify',
+    title: 'with an ask that is known to be given, rather than with one that is refused or was never tried',
+    s: snapshot({
+      asks: ['bad', 'new', 'good'].map((hash) => ({ hash, ask: buildAsk() })),
+      record: withGenerations(rotating('Created'), {
+        proofs: { ...badAsk, good: { ...badAsk.bad, outcome: 'Accepted' } },
+      }),
+    }),
+    action: { type: 'Prove', hash: 'good' },
+  },
+  {
+    row: 'verify',
+    title: 'else with one that was never tried',
+    s: snapshot({
+      asks: ['bad', 'new'].map((hash) => ({ hash, ask: buildAsk() })),
+      record: withGenerations(rotating('Created'), { proofs: badAsk }),
+    }),
+    action: { type: 'Prove', hash: 'new' },
+  },
+  {
+    row: 'verify',
+    title: 'else with none: what is refused already would show nothing',
+    s: snapshot({
+      asks: [{ hash: 'bad', ask: buildAsk() }],
+      record: withGenerations(rotating('Created'), { proofs: badAsk }),
+    }),
+    action: { type: 'Prove', hash: '', ask: { scopes: [], audiences: [], maxLifetime: 15 * minute } },
   },
   {
     row: 'verify',

@@ -71,3 +71,18 @@ test('the answer to the first registration was lost: its management token with i
   const after = proved(before, { ...of, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
   t.is(after.managementLost, true);
 });
+
+const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
+for (const [use, state] of [
+  ['Verify', 'Created'],
+  ['OpenIntent', 'Planned'],
+] as const) {
+  test(`${use}: an ask that is refused for an unknown reason is remembered and settles nothing, so that the next one may`, (t) => {
+    const before = buildClientRecord({
+      generations: [buildGeneration(), buildGeneration({ n: 2, state })],
+    });
+    const after = proved(before, { ...of, generation: 2, use, outcome: unclear }, now);
+    t.deepEqual(after.generations, before.generations);
+    t.like(after.proofs['a'], { outcome: 'Refused', reason: 'TokenRequestRefused', generation: 2 });
+  });
+}
