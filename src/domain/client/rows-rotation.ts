@@ -149,8 +149,7 @@ export function retirable(s: ClientSnapshot, now: Instant): Step | undefined {
 function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | undefined {
   const { record } = s;
   if (record === undefined || (one.retireAfter !== undefined && now < one.retireAfter)) return undefined;
-  const canProve = one.credential.type === 'PrivateKeyJwt' || one.credential.secret !== undefined;
-  const nothingToDo = isExternal(one) || one.clientId === undefined || isForeign(record, one) || !canProve;
+  const nothingToDo = isExternal(one) || one.clientId === undefined || isForeign(record, one);
   if (nothingToDo) return write(s, now, 'Retired', without(record, one.n));
   const propagation = s.capabilities?.credentialPropagation ?? 0;
   if (one.removedAt !== undefined) {

@@ -1345,6 +1345,14 @@ const cases: readonly Case[] = [
   },
   {
     row: 'retire',
+    title: 'a client that was registered without a secret is there all the same: Deregister',
+    s: snapshot({
+      record: withGenerations([g({ state: 'Retiring', credential: { type: 'ClientSecretBasic' } })]),
+    }),
+    action: { type: 'Deregister', generation: 1 },
+  },
+  {
+    row: 'retire',
     title: 'removed: its credential must be refused',
     s: snapshot({ record: withGenerations([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })]) }),
     action: { type: 'Prove', generation: 1, settles: 'Retired' },
