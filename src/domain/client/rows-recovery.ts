@@ -112,10 +112,22 @@ function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, o
     if (seen === 'Present') return waitForPerson(s, now, record);
   }
   if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record, true));
-  if (s.capabilities?.clientIdBy === 'Us') return act(s, now, 'Registering', { type: 'Register', generation: of.n });
+  if (s.capabilities?.clientIdBy === 'Us') return registerAgain(s, now, record, of);
   return isKey
     ? act(s, now, 'Registering', { type: 'Register', generation: of.n, orphanPossible: true })
     : waitForPerson(s, now, record);
+}
+
+/**
+ * Under the id that we chose there is never a second client: if the lost call took effect, the provider says that the id is taken, until a
+ * person deletes that client or makes a request, which is then carried out with a client of another id.
+ */
+function registerAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation): Step {
+  const desired = desiredOf(s);
+  const isAsked = desired !== undefined && openRequests(record, desired).some(({ kind }) => kind !== 'Revoke');
+  return isAsked
+    ? write(s, now, 'RotationRequested', without(withoutIntent(record, true), of.n), lanes.Stop)
+    : act(s, now, 'Registering', { type: 'Register', generation: of.n });
 }
 
 /**

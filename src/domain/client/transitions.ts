@@ -88,7 +88,7 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
   if (current !== undefined && !isOwnClient(plan.variant)) return current.clientId;
   if (plan.clientIdBy === 'Provider') return undefined;
   const { clientId } = plan.desired;
-  return plan.generation > 1 && isOwnClient(plan.variant) ? `${clientId}-${plan.generation}` : clientId;
+  return plan.generation > 1 ? `${clientId}-${plan.generation}` : clientId;
 }
 
 /**

@@ -124,6 +124,11 @@ const askedAtFirst = [
 
 const badAsk = { bad: { outcome: 'Refused', at: noon, generation: 1, reason: 'TokenRequestRefused' } } as const;
 
+const takenById = withGenerations(
+  [g(), g({ n: 2, state: 'Planned', clientId: 'ci-1-2', credential: { type: 'ClientSecretBasic' } })],
+  { variant: 'NewClient', intent: { call: 'Register', generation: 2, at: noon } },
+);
+
 const cases: readonly Case[] = [
   {
     row: 'lost-lease',
@@ -295,6 +300,30 @@ const cases: readonly Case[] = [
       record: registering({ generations: [g({ state: 'Planned', credential: { type: 'ClientSecretBasic' } })] }),
     }),
     action: { type: 'Register' },
+  },
+  {
+    row: 'open-intent',
+    title:
+      'the id may be taken by the client whose secret was lost: a request gives that one up, and is carried out with another',
+    s: snapshot({
+      record: takenById,
+      ...wanting({ authentication: 'ClientSecretBasic', rotateRequest: 'r1' }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    stored: { intent: undefined, possibleOrphans: 1, handled: [] },
+  },
+  {
+    row: 'open-intent',
+    title: 'and so does an emergency',
+    s: snapshot({
+      record: takenById,
+      ...wanting({ authentication: 'ClientSecretBasic', rotateRequest: 'e1', revokeRequest: 'e1' }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    stored: { intent: undefined, possibleOrphans: 1, handled: [] },
+    lane: lanes.Stop,
   },
   {
     row: 'open-intent',

@@ -1,9 +1,12 @@
 /** Names that are made of other names: bounded, different, and of characters that every place takes. */
 import test from 'ava';
 import fc from 'fast-check';
+import type { ClientRecord } from '#src/domain/client/record.ts';
 import { marksOf, requestMark } from '#src/domain/client/requests.ts';
 import { clientRecordName, desiredOf, sessionRecordName, targetOf } from '#src/domain/client/target.ts';
+import { planned } from '#src/domain/client/transitions.ts';
 import { deliverySecretName } from '#src/api/names.ts';
+import { buildClientRecord, buildDesired, buildKey, noon, omit } from '#test/support/builders.ts';
 import { pool } from '../access/objects.ts';
 
 const installation = 'kube-system-uid/ci-identity-system';
@@ -112,3 +115,12 @@ for (const [what, audience, carriers] of [
     t.deepEqual(desiredOf(whole, targetOf(whole, undefined)!, installation).carriers, carriers);
   });
 }
+
+test('client ids: one that was given up, or may be there without its secret, is not taken again', (t) => {
+  const before = omit(buildClientRecord({ generations: [], highest: 1 }), 'management') as ClientRecord;
+  const desired = buildDesired();
+  const plan = { desired, variant: 'TwoKeys', credential: buildKey(), clientIdBy: 'Us', handles: [] } as const;
+  const idOf = (record: ClientRecord | undefined, generation: number): string | undefined =>
+    planned(record, { ...plan, generation }, noon, 1).generations[0]?.clientId;
+  t.deepEqual([idOf(undefined, 1), idOf(before, 2)], ['ci-1', 'ci-1-2']);
+});

@@ -387,9 +387,11 @@ function isMissed(world: ToyWorld): boolean {
   return world.removed && !world.deleted && workingCurrent(world) === undefined;
 }
 
-/** Only a lost answer of a provider that chooses the id leaves one. */
+/** Only a lost answer leaves one: of a provider that chooses the id, or one that held a secret. */
 function mayHaveOrphan(world: ToyWorld): boolean {
-  return [...world.clients.keys()].every((id) => id.startsWith('random-')) && lostAnAnswer(world);
+  const isLost = ([id, { keys }]: readonly [string, { readonly keys: ReadonlySet<string> }]): boolean =>
+    id.startsWith('random-') || [...keys].every((key) => key.startsWith('s'));
+  return [...world.clients].every(isLost) && lostAnAnswer(world);
 }
 
 function lostAnAnswer(world: ToyWorld): boolean {
