@@ -1,3 +1,4 @@
+import { type Clock, type Instant, type Milliseconds, plus, second } from '../clock.ts';
 import { type Brake, type BrakedThing, brakedThings } from '../domain/access/brake.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
@@ -12,14 +13,25 @@ export interface BrakeReportOptions {
   readonly events: EventRecorder;
   readonly audit: AuditLog;
   readonly metrics: Metrics;
-  /** The brake holds, holds more, or let go: everything looks again. */
+  readonly clock: Clock;
+  /** The brake holds, holds something else, or let go: everything looks again. */
   readonly changed: () => void;
+  /** It holds more or fewer: whoever shows the message shows the new one. */
+  readonly counted: () => void;
+}
+
+/** Another number is told this often at most: somebody may make and delete things for ever. */
+const tellEvery: Milliseconds = 10 * second;
+
+interface Told {
+  readonly brake: Brake;
+  readonly at: Instant;
 }
 
 /** Tells people what the brake holds back: an event on the Namespace that takes the acknowledgement, an audit line, a metric. */
 export class BrakeReport {
   readonly #o: BrakeReportOptions;
-  readonly #told = new Map<BrakedThing, Brake>();
+  readonly #told = new Map<BrakedThing, Told>();
 
   constructor(options: BrakeReportOptions) {
     this.#o = options;
@@ -31,13 +43,18 @@ export class BrakeReport {
   }
 
   #compare(what: BrakedThing, brake: Brake | undefined): void {
-    const before = this.#told.get(what);
-    this.#o.metrics.set('ci_identity_brake_held_keys', { machine: what }, brake?.ending ?? 0);
-    if (brake?.id === before?.id) return;
+    this.#o.metrics.set('ci_identity_brake_held_keys', { machine: what }, brake?.held ?? 0);
+    const now = this.#o.clock.now();
+    const told = this.#told.get(what);
+    const before = told?.brake;
+    if (brake?.id === before?.id && brake?.only === before?.only) return;
+    const isOther = brake === undefined || before === undefined || brake.only !== before.only;
+    if (!isOther && told !== undefined && now < plus(told.at, tellEvery)) return;
     if (brake === undefined) this.#told.delete(what);
-    else this.#told.set(what, brake);
+    else this.#told.set(what, { brake, at: now });
     this.#tell(brake, before);
-    this.#o.changed();
+    if (isOther) this.#o.changed();
+    else this.#o.counted();
   }
 
   #tell(brake: Brake | undefined, before: Brake | undefined): void {

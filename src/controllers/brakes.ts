@@ -12,19 +12,18 @@ const atOnce: Milliseconds = minute;
 /** While something is on its way out it is counted again this often; in between only what vanishes makes a new count. */
 const countEvery: Milliseconds = 1 * second;
 
-/** Keys of what is there: on its way out, and not. What has ended is in neither. */
+/** Keys of what is there: on its way out, with the namespace that it belongs to, and not. What has ended is in neither. */
 interface Sorted {
-  readonly ending: ReadonlySet<string>;
-  readonly staying: ReadonlySet<string>;
+  readonly ending: Map<string, string>;
+  readonly staying: Set<string>;
 }
 
 /** One thing that may be held back, and how many of it. */
 interface Count {
   brake: Brake | undefined;
-  ending: number;
   at: Instant | undefined;
-  /** Key → when it was first seen on its way out. */
-  readonly since: Map<string, Instant>;
+  /** By key: whose it is, and when it was first seen on its way out. */
+  readonly ending: Map<string, { readonly namespace: string; readonly since: Instant }>;
 }
 
 /**
@@ -36,8 +35,8 @@ export class Brakes {
   readonly #targets: ClientTargets;
   readonly #namespace: string;
   readonly #clock: Clock;
-  readonly #sessions: Count = { brake: undefined, ending: 0, at: undefined, since: new Map() };
-  readonly #clients: Count = { brake: undefined, ending: 0, at: undefined, since: new Map() };
+  readonly #sessions: Count = { brake: undefined, at: undefined, ending: new Map() };
+  readonly #clients: Count = { brake: undefined, at: undefined, ending: new Map() };
 
   constructor(o: { memory: Memory; targets: ClientTargets; namespace: string; clock: Clock }) {
     this.#memory = o.memory;
@@ -66,22 +65,21 @@ export class Brakes {
 
   #look(what: BrakedThing, count: Count, find: () => Sorted): Brake | undefined {
     const now = this.#clock.now();
-    const current = count.at !== undefined && (count.ending === 0 || now < plus(count.at, countEvery));
+    const current = count.at !== undefined && (count.ending.size === 0 || now < plus(count.at, countEvery));
     if (current) return count.brake;
     const { ending, staying } = find();
-    for (const key of ending) if (!count.since.has(key)) count.since.set(key, now);
-    for (const [key, since] of count.since) {
+    for (const [key, namespace] of ending) if (!count.ending.has(key)) count.ending.set(key, { namespace, since: now });
+    for (const [key, { since }] of count.ending) {
       const endedLongAgo = !ending.has(key) && now >= plus(since, atOnce);
-      if (staying.has(key) || endedLongAgo) count.since.delete(key);
+      if (staying.has(key) || endedLongAgo) count.ending.delete(key);
     }
     count.at = now;
-    count.ending = count.since.size;
     count.brake = brakeOf(
       {
         what,
         subject: `Namespace ${this.#namespace}`,
-        ending: count.ending,
-        total: count.ending + staying.size,
+        ending: perNamespace(count),
+        total: count.ending.size + staying.size,
         acknowledged: this.#memory.namespaces.get(this.#namespace)?.annotations[annotations.acknowledge],
       },
       now,
@@ -90,12 +88,13 @@ export class Brakes {
   }
 
   #vanishing(): Sorted {
-    const [ending, staying] = [new Set<string>(), new Set<string>()];
+    const sorted: Sorted = { ending: new Map(), staying: new Set() };
     for (const [name, { record }] of this.#memory.sessions.entries()) {
       if (record === undefined || record.tokens.at(-1)?.end !== undefined) continue;
-      (this.#isVanished(record) ? ending : staying).add(name);
+      if (this.#isVanished(record)) sorted.ending.set(name, record.pod.namespace);
+      else sorted.staying.add(name);
     }
-    return { ending, staying };
+    return sorted;
   }
 
   #isVanished(record: SessionRecord): boolean {
@@ -112,14 +111,15 @@ export class Brakes {
   }
 
   #unwanted(): Sorted {
-    const [ending, staying] = [new Set<string>(), new Set<string>()];
+    const sorted: Sorted = { ending: new Map(), staying: new Set() };
     const { clients, pools, identities } = this.#memory;
-    if (!pools.synced || !identities.synced) return { ending, staying };
+    if (!pools.synced || !identities.synced) return sorted;
     for (const [name, { record }] of clients.entries()) {
       if (record === undefined || record.generations.length === 0) continue;
-      (this.#stays(name, record.pool.name) ? staying : ending).add(name);
+      if (this.#stays(name, record.pool.name)) sorted.staying.add(name);
+      else sorted.ending.set(name, record.namespace ?? '');
     }
-    return { ending, staying };
+    return sorted;
   }
 
   /** Its pool wants it, or deletes nothing at the provider (`deletionPolicy: Retain`). */
@@ -128,6 +128,12 @@ export class Brakes {
     if (pool?.spec.deletionPolicy === 'Retain') return true;
     return pool !== undefined && pool.metadata.deletionTimestamp === undefined && this.#targets.isWanted(client);
   }
+}
+
+function perNamespace({ ending }: Count): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { namespace } of ending.values()) counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
+  return counts;
 }
 
 interface Seen {

@@ -3,6 +3,7 @@ import { type Instant, type Milliseconds, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
+import { isHeldIn, isPiledUp } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
@@ -81,10 +82,20 @@ export function snapshotClient(
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
-    ...(wanted.is === 'Gone' && sources.brakes.of('clients') !== undefined ? { brake: true } : {}),
+    ...brakeOn(sources, target, wanted),
     jitter: jitterOf(key),
     ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };
+}
+
+function brakeOn(
+  { brakes }: ClientSources,
+  { namespace }: ClientTarget,
+  wanted: Known<Desired>,
+): Pick<ClientSnapshot, 'brake' | 'piledUp'> {
+  const brake = brakes.of('clients');
+  if (wanted.is === 'Gone') return isHeldIn(brake, namespace ?? '') ? { brake: true } : {};
+  return namespace !== undefined && isPiledUp(brake, namespace) ? { piledUp: true } : {};
 }
 
 function windowOf(pool: Known<IdentityPool>, now: Instant): Pick<ClientSnapshot, 'window'> {

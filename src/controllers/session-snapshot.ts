@@ -4,6 +4,7 @@ import { type Instant, type Milliseconds, instant, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { sha256 } from '../digest.ts';
 import type { Access, Guard, Stop } from '../domain/access/access.ts';
+import { isHeldIn } from '../domain/access/brake.ts';
 import { type StopSources, stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
@@ -115,7 +116,7 @@ export function snapshotSession(
     epoch: sources.epoch(),
     seenSince: sources.seenSince(key),
     ...(delivered === undefined ? {} : { delivered }),
-    ...(record !== undefined && sources.brakes.of('sessions') !== undefined ? { brake: true } : {}),
+    ...(record !== undefined && isHeldIn(sources.brakes.of('sessions'), namespace) ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
     ...revokedBefore(memory, record),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),

@@ -3,6 +3,7 @@ import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, type Milliseconds, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
+import { isHeldIn } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import { rotateEvery } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
@@ -59,8 +60,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     .ofPool(name)
     .filter((record) => !isUnasked(sources, record, pool))
     .map((record) => clientView(sources, pool, record));
-  const leaving = clients.some(({ wanted, record }) => !wanted && record !== undefined);
-  const brake = leaving ? sources.brakes.of('clients')?.message : undefined;
+  const brake = brakeOn(sources, clients);
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
@@ -80,6 +80,15 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(clockOffset === undefined ? {} : { clockOffset }),
     ...(writtenAt === undefined ? {} : { writtenAt }),
   };
+}
+
+/** Why clients that are not wanted any longer are still there. */
+function brakeOn({ brakes }: StatusSources, clients: readonly ClientView[]): string | undefined {
+  const brake = brakes.of('clients');
+  const isHeld = clients.some(
+    ({ wanted, record }) => !wanted && record !== undefined && isHeldIn(brake, record.namespace ?? ''),
+  );
+  return isHeld ? brake?.message : undefined;
 }
 
 function expiryOfRegistration(issuer: Issuer | undefined): Instant | undefined {

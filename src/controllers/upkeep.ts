@@ -37,7 +37,7 @@ export interface UpkeepOptions {
 /** What the leader does now and then, because no watch tells of it. */
 export function upkeep(o: UpkeepOptions): readonly Part[] {
   const { wiring } = o;
-  const brakes = new BrakeReport({ ...o, changed: () => wiring.everything() });
+  const brakes = new BrakeReport({ ...o, changed: () => wiring.everything(), counted: () => wiring.pools() });
   const rights = new Rights({ ...o, withdrawn: (identity) => wiring.identityAndSessions(identity) });
   const misses = new InjectionMisses(o);
   const every = (what: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part => ({

@@ -218,10 +218,15 @@ export class Wiring {
     for (const name of this.#targets.all()) this.#wake(machines.client, name);
   }
 
+  /** What every pool says of itself. */
+  pools(): void {
+    for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
+  }
+
   /** Start, configuration, emergency stop, guard; and now and then, for what changes with time alone or was missed. */
   everything(): void {
     for (const [key] of this.#memory.identities.entries()) this.#wake(machines.identity, key);
-    for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
+    this.pools();
     for (const [name] of this.#memory.policies.entries()) this.#wake(machines.policy, name);
     this.clients();
     this.sessions();

@@ -107,6 +107,8 @@ export interface ClientSnapshot {
   readonly outage?: boolean;
   /** The brake holds back deregistration. */
   readonly brake?: boolean;
+  /** So many clients of its namespace are held back by the brake that no more are made for it. */
+  readonly piledUp?: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
   readonly epoch?: number;
   /** `deletionPolicy: Retain` of the pool, as long as it is there. */

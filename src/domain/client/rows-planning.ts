@@ -15,8 +15,12 @@ import { firstVariant } from './variants.ts';
 const first: ClientRow = {
   name: 'first',
   when: (s) => (s.record?.generations.length ?? 0) === 0 && s.unasked !== true && variantOfFirst(s) !== 'None',
-  then: (s, now) =>
-    isPaused(s, now) ? wait(s, now, 'CredentialRefused') : plan(s, now, 'Planned', variantOfFirst(s), lanes.NewPod),
+  then: (s, now) => {
+    if (s.piledUp === true) return wait(s, now, 'BrakeHolds');
+    return isPaused(s, now)
+      ? wait(s, now, 'CredentialRefused')
+      : plan(s, now, 'Planned', variantOfFirst(s), lanes.NewPod);
+  },
 };
 
 function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {

@@ -837,6 +837,12 @@ const cases: readonly Case[] = [
   },
   {
     row: 'first',
+    title: 'too many clients of its namespace wait for an acknowledgement',
+    s: { ...none, piledUp: true },
+    reason: 'BrakeHolds',
+  },
+  {
+    row: 'first',
     title: 'requests that are there already count as done, however many of a kind',
     s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1', asked: askedAtFirst }) },
     action: { type: 'Plan', handles: ['Rotate r1', 'Rotate r2', 'Revoke v1'] },

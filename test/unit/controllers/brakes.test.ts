@@ -1,0 +1,137 @@
+/** Who is held back by the brake, and how often it counts and tells, from what memory holds. */
+import test from 'ava';
+import { type Instant, minute, plus, second } from '#src/clock.ts';
+import { BrakeReport, type BrakeReportOptions } from '#src/controllers/brake-report.ts';
+import { Brakes } from '#src/controllers/brakes.ts';
+import { ClientTargets } from '#src/controllers/client-targets.ts';
+import { Memory } from '#src/controllers/memory.ts';
+import { isHeldIn } from '#src/domain/access/brake.ts';
+import { clientRecordName } from '#src/domain/client/target.ts';
+import { buildClientRecord, noon } from '#test/support/builders.ts';
+import { identity, pool } from '../domain/access/objects.ts';
+
+const system = 'ci-identity-system';
+let version = 0;
+const kept = (uid: string): { uid: string; resourceVersion: string } => ({
+  uid,
+  resourceVersion: `${(version += 1)}`,
+});
+
+/** Pools with a client per identity, and `own` with one client for all; each identity has its client. */
+class Scene {
+  now: Instant = noon;
+  readonly memory = new Memory(system);
+  readonly targets = new ClientTargets(this.memory);
+  readonly clock = { now: () => this.now } as BrakeReportOptions['clock'];
+  readonly brakes = new Brakes({ memory: this.memory, targets: this.targets, namespace: system, clock: this.clock });
+
+  constructor(pools: readonly string[]) {
+    for (const name of pools) this.pool(name);
+    this.memory.pools.put('own', { ...kept('own'), ...pool({}, { name: 'own', uid: 'own' }) });
+    this.#client('own', '', '');
+    const { pools: all, identities, clients } = this.memory;
+    all.replaceAll([...all.entries()]);
+    identities.replaceAll([]);
+    clients.replaceAll([...clients.entries()]);
+  }
+
+  pool(name: string, deletionTimestamp?: string): void {
+    const meta = { name, uid: name, ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) };
+    const client = name === 'own' ? {} : { client: { per: 'Identity' as const } };
+    this.memory.pools.put(name, { ...kept(name), ...pool(client, meta) });
+  }
+
+  add(poolName: string, namespace: string, name: string, uid = `${namespace}/${name}`): void {
+    const one = identity({ pool: poolName }, { namespace, name, uid });
+    this.memory.identities.put(`${namespace}/${name}`, { ...kept(uid), ...one });
+    this.#client(poolName, namespace, uid, name);
+  }
+
+  remove(namespace: string, name: string, uid = `${namespace}/${name}`): void {
+    this.memory.identities.remove(`${namespace}/${name}`, uid);
+  }
+
+  /** What the operator does with clients that are not wanted any longer and not held. */
+  deregister(): void {
+    for (const [name, { record }] of this.memory.clients.entries()) {
+      const held = isHeldIn(this.brakes.of('clients'), record?.namespace ?? '');
+      if (!this.targets.isWanted(name) && !held) this.memory.clients.remove(name, name);
+    }
+  }
+
+  held(...namespaces: readonly string[]): readonly string[] {
+    return namespaces.filter((namespace) => isHeldIn(this.brakes.of('clients'), namespace));
+  }
+
+  acknowledge(): void {
+    const annotations = { 'ci-identity.dev/acknowledge': this.brakes.of('clients')?.id ?? '' };
+    this.memory.namespaces.put(system, { ...kept(system), name: system, annotations, labels: {}, terminating: false });
+  }
+
+  #client(poolName: string, namespace: string, uid: string, name = ''): void {
+    const key = clientRecordName(poolName, namespace, uid);
+    const owner = namespace === '' ? {} : { namespace, identity: { name, uid } };
+    const record = buildClientRecord({ pool: { name: poolName, uid: poolName }, ...owner });
+    this.memory.clients.put(key, { ...kept(key), name: key, record });
+  }
+}
+
+test('who makes and deletes one identity again and again holds back only his own clients', (t) => {
+  const scene = new Scene(['shared']);
+  for (let n = 0; n < 30; n += 1) scene.add('shared', 'team-b', `id-${n}`);
+  const told: string[] = [];
+  let looks = 0;
+  const report = new BrakeReport({
+    brakes: scene.brakes,
+    memory: scene.memory,
+    clock: scene.clock,
+    namespace: system,
+    events: { record: () => undefined },
+    audit: { record: ({ event }: { readonly event: string }) => told.push(event) },
+    metrics: { set: () => undefined },
+    changed: () => (looks += 1),
+    counted: () => undefined,
+  } as unknown as BrakeReportOptions);
+  for (let n = 0; n < 30; n += 1) {
+    scene.now = plus(scene.now, 2 * second);
+    scene.add('shared', 'team-evil', 'x', `evil-${n}`);
+    scene.now = plus(scene.now, 2 * second);
+    scene.remove('team-evil', 'x', `evil-${n}`);
+    report.look();
+    scene.deregister();
+  }
+  t.deepEqual(scene.held('team-evil', 'team-b', ''), ['team-evil']);
+  scene.pool('own', '2026-11-24T12:00:00Z');
+  scene.remove('team-b', 'id-0');
+  t.deepEqual(scene.held('team-evil', 'team-b', ''), ['team-evil'], 'what others delete goes on');
+  t.is(looks, 1, 'everything looks again when the brake begins to hold, not each time it holds one more');
+  t.true(told.length <= 8, `told ${told.length} times in 80 s`);
+  scene.now = plus(scene.now, 5 * minute);
+  t.deepEqual(scene.held('team-evil'), ['team-evil'], 'until somebody acknowledges it');
+  scene.acknowledge();
+  scene.now = plus(scene.now, second);
+  t.deepEqual(scene.held('team-evil', 'team-b', ''), []);
+});
+
+test('many pools with few clients each are deleted at once: everything is held, one acknowledgement lets all go', (t) => {
+  const pools = Array.from({ length: 8 }, (_, n) => `pool-${n}`);
+  const scene = new Scene(pools);
+  for (const name of pools) for (const one of ['a', 'b']) scene.add(name, `team-${name}`, one);
+  for (const name of pools) scene.pool(name, '2026-11-24T12:00:00Z');
+  const teams = pools.map((name) => `team-${name}`);
+  t.deepEqual(scene.held(...teams), teams);
+  t.regex(scene.brakes.of('clients')?.id ?? '', /^clients-16-/);
+  scene.acknowledge();
+  scene.now = plus(scene.now, second);
+  t.deepEqual(scene.held(...teams), []);
+});
+
+test('every identity vanishes with its kind: everything is held, also where most are of one namespace', (t) => {
+  const scene = new Scene(['shared']);
+  scene.memory.pools.remove('own', 'own');
+  scene.memory.clients.remove(clientRecordName('own', '', ''), clientRecordName('own', '', ''));
+  for (let n = 0; n < 20; n += 1) scene.add('shared', 'team-a', `id-${n}`);
+  scene.add('shared', 'team-b', 'one');
+  scene.memory.identities.replaceAll([]);
+  t.deepEqual(scene.held('team-a', 'team-b'), ['team-a', 'team-b']);
+});
