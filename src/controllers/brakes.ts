@@ -5,6 +5,7 @@ import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
 import type { ClientTargets } from './client-targets.ts';
 import type { Memory } from './memory.ts';
+import type { Kept, Store } from '../runtime/store.ts';
 import { identityFacts } from './session-snapshot.ts';
 
 /** What ends within this time of each other ends at once: objects vanish one by one, even if somebody deleted their kind. */
@@ -48,11 +49,26 @@ export class Brakes {
       this.#sessions.at = undefined;
       this.#clients.at = undefined;
     };
-    for (const store of [identities, namespaces, pools]) {
+    const follow = <V extends Kept>(store: Store<V>, decisive: (value: V) => unknown): void => {
       store.onChange((_key, next, previous) => {
-        if (previous !== undefined && (next === undefined || isOther(next, previous))) anew();
+        if (previous === undefined) return;
+        if (next === undefined || JSON.stringify(decisive(next)) !== JSON.stringify(decisive(previous))) anew();
       });
-    }
+    };
+    // What decides whether something is on its way out, and nothing else: each count walks through everything.
+    follow(identities, ({ uid, metadata, spec }) => [uid, metadata.deletionTimestamp, spec.pool]);
+    follow(pools, ({ uid, metadata, spec }) => [
+      uid,
+      metadata.deletionTimestamp,
+      spec.client?.per,
+      spec.purpose,
+      spec.deletionPolicy,
+    ]);
+    follow(namespaces, ({ uid, terminating, annotations: noted }) => [
+      uid,
+      terminating,
+      noted[annotations.acknowledge],
+    ]);
     for (const store of [identities, namespaces, pools, clients, sessions]) store.onSynced(anew);
   }
 
@@ -134,20 +150,4 @@ function perNamespace({ ending }: Count): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { namespace } of ending.values()) counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
   return counts;
-}
-
-interface Seen {
-  readonly uid: string;
-  readonly metadata?: { readonly deletionTimestamp?: string; readonly generation?: number };
-  readonly terminating?: boolean;
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-/** Made anew, on its way out, or its spec or annotations are others: whatever may change the count. Never its status. */
-function isOther(next: Seen, previous: Seen): boolean {
-  return JSON.stringify(relevant(next)) !== JSON.stringify(relevant(previous));
-}
-
-function relevant({ uid, metadata, terminating, annotations: noted }: Seen): unknown {
-  return [uid, metadata?.deletionTimestamp, metadata?.generation, terminating, noted];
 }

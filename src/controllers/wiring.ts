@@ -31,6 +31,7 @@ export class Wiring {
   readonly #wake: Wake;
   readonly #counted = new Set<string>();
   readonly #countedPools = new Set<string>();
+  readonly #countedClients = new Set<string>();
 
   /** The operator's namespace carries acknowledgements, which concern everything. */
   constructor(memory: Memory, targets: ClientTargets, operatorNamespace: string, wake: Wake) {
@@ -113,7 +114,7 @@ export class Wiring {
       this.#poolOfMany(pool);
       for (const one of [next, previous]) {
         if (one === undefined) continue;
-        for (const client of this.#targets.around(pool, refOf(one))) this.#wake(machines.client, client);
+        for (const client of this.#targets.around(pool, refOf(one))) this.#servingClient(client);
       }
     }
   }
@@ -122,8 +123,7 @@ export class Wiring {
     for (const [key, identity] of this.#memory.identities.byIndex(indexes.namespace, name)) {
       this.identityAndSessions(key);
       // Its labels may decide what is granted, and so whether there is a client.
-      for (const client of this.#targets.around(identity.spec.pool, refOf(identity)))
-        this.#wake(machines.client, client);
+      for (const client of this.#targets.around(identity.spec.pool, refOf(identity))) this.#servingClient(client);
     }
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.namespace, name)) this.sessionRecord(record);
     for (const [, pod] of this.#memory.pods.get(name)?.entries() ?? []) this.pod(pod);
@@ -145,13 +145,15 @@ export class Wiring {
 
   /**
    * What has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace;
-   * pools count their clients, and tell what is wrong with their issuer, and their clients look out for its end; a client whose successors
-   * work by now goes. To be called about once a second.
+   * pools count their clients, and tell what is wrong with their issuer, and their clients look out for its end; a client that works
+   * for many looks at their asks, and one whose successors work by now goes. To be called about once a second.
    */
   news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
     this.newsFor(troubled.namespaces);
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
+    for (const client of this.#countedClients) this.#wake(machines.client, client);
+    this.#countedClients.clear();
     for (const pool of this.#countedPools) {
       this.#wake(machines.pool, pool);
       for (const client of this.#targets.ofPool(pool))
@@ -184,6 +186,13 @@ export class Wiring {
     const { per = 'Pool' } = this.#memory.pools.get(name)?.spec.client ?? {};
     if (per === 'Pool' && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
     else this.#countedPools.add(name);
+  }
+
+  /** A client that works for many looks at all of them, so an edit of one has a second's time. One that is still to be made does not wait. */
+  #servingClient(name: string): void {
+    const isThere = this.#memory.clients.get(name) !== undefined;
+    if (isThere && this.#targets.find(name)?.identity === undefined) this.#countedClients.add(name);
+    else this.#wake(machines.client, name);
   }
 
   /** A step of the client failed: its pool and identities say so. The client itself is not woken, or its failure would count as news. */

@@ -135,3 +135,29 @@ test('every identity vanishes with its kind: everything is held, also where most
   scene.memory.identities.replaceAll([]);
   t.deepEqual(scene.held('team-a', 'team-b'), ['team-a', 'team-b']);
 });
+
+test('edits that bring nothing on its way out make no new count: each walks through every session and client', (t) => {
+  const scene = new Scene(['shared']);
+  scene.add('shared', 'team-a', 'one');
+  let counts = 0;
+  const { sessions, clients } = scene.memory;
+  for (const store of [sessions, clients]) {
+    const entries = store.entries.bind(store);
+    Object.assign(store, { entries: () => ((counts += 1), entries()) });
+  }
+  const look = (): void => {
+    scene.brakes.of('sessions');
+    scene.brakes.of('clients');
+  };
+  look();
+  t.is(counts, 2);
+  for (let generation = 2; generation < 102; generation += 1) {
+    const meta = { namespace: 'team-a', name: 'one', uid: 'team-a/one', generation };
+    scene.memory.identities.put('team-a/one', { ...kept(meta.uid), ...identity({ pool: 'shared' }, meta) });
+    look();
+  }
+  t.is(counts, 2, '100 edits');
+  scene.remove('team-a', 'one');
+  look();
+  t.is(counts, 4, 'its deletion');
+});

@@ -215,6 +215,23 @@ test('2,000 clients: an edited identity and a written record wake what has to do
   t.deepEqual(woken, ['pool a']);
 });
 
+test('100 edits of one identity: the client that works for 2,000 looks once a second', (t) => {
+  const { memory, targets, clients } = many('Pool');
+  const woken: string[] = [];
+  const wiring = new Wiring(memory, targets, 'ci-identity-system', (machine, key) => {
+    if (machine === 'client') woken.push(key);
+  });
+  wiring.connect();
+  const before = memory.identities.get('team-7/identity-7')!;
+  for (let generation = 2; generation < 102; generation += 1) {
+    const metadata = { ...before.metadata, generation };
+    memory.identities.put('team-7/identity-7', { ...before, resourceVersion: `edit-${generation}`, metadata });
+  }
+  t.deepEqual(woken, []);
+  wiring.news({ issuers: [], namespaces: [] });
+  t.deepEqual(woken, clients);
+});
+
 test('client.per is changed: the client before mints for each identity until its own works, and is wanted no longer after the last', (t) => {
   const { memory, targets, clients } = many('Pool');
   const [before = ''] = clients;
