@@ -4,6 +4,7 @@ import type { Decision } from '../decision.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
 import { decideSession } from '../domain/session/decide.ts';
+import { usableToken } from '../domain/session/facts.ts';
 import type { Delivered, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import { dropped, forbidden, unrevocable } from '../domain/session/transitions.ts';
@@ -97,7 +98,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     }
   }
 
-  /** The first token of a session is inside the limits of its identity; whoever has one goes on. */
+  /** The first token of a session, or the first after its end, is inside the limits of its identity; whoever has one goes on. */
   async #mint(
     key: string,
     s: SessionSnapshot,
@@ -108,7 +109,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const { namespace, podUid, identity } = parseSessionKey(key);
     const known = this.#o.sources.memory.identity(namespace, identity);
     const mint = (): Promise<void> => this.#o.minter.mint(key, s, action, reason, signal);
-    if (s.record !== undefined || known.is !== 'Seen') await mint();
+    if (usableToken(s) !== undefined || known.is !== 'Seen') await mint();
     else await this.#o.limits.within(known.value, podUid, signal, mint);
   }
 

@@ -75,7 +75,7 @@ export interface SessionSnapshot {
   readonly mayUse: Known<boolean>;
   readonly access: Known<Access>;
   readonly stop?: Stop;
-  /** Without a record: the limit of the identity that this session would break, as a sentence. */
+  /** Without a usable token: the limit of the identity that this session would break with one, as a sentence. */
   readonly limit?: string;
   readonly record?: SessionRecord;
   readonly newerFormat?: boolean;

@@ -78,7 +78,10 @@ const undelivered: SessionRow = {
 const limited: SessionRow = {
   name: 'limited',
   when: (s, now) =>
-    s.record === undefined && s.limit !== undefined && mintable(s) !== undefined && endCause(s, now) === undefined,
+    usableToken(s) === undefined &&
+    s.limit !== undefined &&
+    mintable(s) !== undefined &&
+    endCause(s, now) === undefined,
   then: (s, now) => {
     const step = deliverError(s, now, 'LimitReached', limitError(s));
     return { ...step, recheckAt: earliest(step.recheckAt, plus(now, limitPause)) ?? plus(now, limitPause) };

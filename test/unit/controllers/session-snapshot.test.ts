@@ -3,7 +3,13 @@ import { minute, plus } from '#src/clock.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type SessionSources, sessionKey, snapshotSession } from '#src/controllers/session-snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
-import { buildClientRecord, buildGranted, buildPod, buildSessionRecord } from '#test/support/builders.ts';
+import {
+  buildClientRecord,
+  buildEndedToken,
+  buildGranted,
+  buildPod,
+  buildSessionRecord,
+} from '#test/support/builders.ts';
 import { identity, pool, seen } from '../domain/access/objects.ts';
 
 const kept = (name: string): { uid: string; resourceVersion: string } => ({ uid: name, resourceVersion: '1' });
@@ -15,6 +21,7 @@ const requested = plus(record.since, minute);
 function moved(o: {
   readonly stopped?: 'before' | 'ci-bots';
   readonly revoked?: 'client-before' | 'client-now';
+  readonly ended?: boolean;
 }): SessionSnapshot | undefined {
   const memory = new Memory('ci-identity-system');
   for (const name of ['before', 'ci-bots'])
@@ -24,7 +31,8 @@ function moved(o: {
     memory.clients.put(name, { ...kept(name), name, record: buildClientRecord(asked) });
   }
   memory.clients.replaceAll([...memory.clients.entries()]);
-  memory.sessions.put('session', { ...kept('session'), name: 'session', record });
+  const tokens = o.ended === true ? ([buildEndedToken('Forbidden')] as const) : record.tokens;
+  memory.sessions.put('session', { ...kept('session'), name: 'session', record: { ...record, tokens } });
   memory.sessions.replaceAll([...memory.sessions.entries()]);
   const { name, uid } = record.identity;
   const one = identity({}, { namespace: record.pod.namespace, name, uid });
@@ -44,7 +52,7 @@ function moved(o: {
     epoch: () => 1,
     clientFailure: () => undefined,
     outage: () => undefined,
-    limitOf: () => undefined,
+    limitOf: () => 'full',
     seenSince: () => record.since,
   } as unknown as SessionSources;
   const key = sessionKey({ namespace: record.pod.namespace, pod: pod.name, podUid: record.pod.uid, identity: name });
@@ -64,4 +72,9 @@ test('a request to revoke reaches the tokens of the client that it is about, and
   t.is(requestOf(moved({ revoked: 'client-now' })), undefined);
   t.deepEqual(moved({ revoked: 'client-before' })?.revokedBefore, new Map([['client-before', requested]]));
   t.is(moved({ revoked: 'client-now' })?.revokedBefore, undefined);
+});
+
+test('a limit is for who has no token, also where a stop took the one that there was', (t) => {
+  t.is(moved({})?.limit, undefined);
+  t.is(moved({ ended: true })?.limit, 'full');
 });

@@ -721,6 +721,17 @@ const cases: readonly Case[] = [
     recheckAt: plus(noon, 10 * second),
   },
   {
+    row: 'limited',
+    title: 'a stop is lifted, and others have taken its place meanwhile',
+    s: ending({
+      limit: 'full',
+      record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
+    }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'LimitReached',
+  },
+  {
     row: 'due',
     title: 'who has a token is not limited',
     s: buildLiveSnapshot({ limit: 'full' }),
