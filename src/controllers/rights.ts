@@ -20,38 +20,71 @@ const atOnce = 4;
 
 /**
  * Asks again and again about the rights on which live sessions rest: RBAC is not watched (the operator may not read it), so this is how a
- * creator that lost `use` is found. Sessions of one creator and identity cost one question.
+ * creator that lost `use` is found. Sessions of one creator and identity cost one question. The namespaces take turns, so that nobody waits
+ * for the many rights of another one.
  */
 export class Rights {
   readonly #o: RightsOptions;
-  #next = 0;
+  /** By namespace: the key of the right that was asked about last. */
+  readonly #asked = new Map<string, string>();
+  #lastNamespace: string | undefined;
 
   constructor(options: RightsOptions) {
     this.#o = options;
   }
 
-  /** Rejects with what the API server yields; nobody loses anything for that. */
+  /** Rejects with what the API server yields; nobody loses anything for that, and whoever had no turn yet comes first in the next look. */
   async look(signal: AbortSignal): Promise<void> {
-    const all = this.#inUse();
-    const start = this.#next < all.length ? this.#next : 0;
-    const turn = all.slice(start, start + mostPerLook);
-    this.#next = start + turn.length;
+    const turn = this.#nextTurn();
     for (let i = 0; i < turn.length; i += atOnce)
       await Promise.all(turn.slice(i, i + atOnce).map((right) => this.#ask(right, signal)));
   }
 
-  async #ask({ user, namespace, identity }: Right, signal: AbortSignal): Promise<void> {
+  async #ask(right: Right, signal: AbortSignal): Promise<void> {
+    const { user, namespace, identity } = right;
+    this.#asked.set(namespace, keyOf(right));
+    this.#lastNamespace = namespace;
     const allowed = await this.#o.reviews.again(user, namespace, identity, signal);
     if (!allowed) this.#o.withdrawn(`${namespace}/${identity}`);
   }
 
-  #inUse(): readonly Right[] {
-    const rights = new Map<string, Right>();
+  /** One of each namespace, then another one of each, and so on. */
+  #nextTurn(): readonly Right[] {
+    const rights = this.#inUse();
+    for (const namespace of this.#asked.keys()) if (!rights.has(namespace)) this.#asked.delete(namespace);
+    const waiting = after([...rights.keys()], this.#lastNamespace).map((namespace) => {
+      const own = rights.get(namespace) ?? new Map<string, Right>();
+      return after([...own.keys()], this.#asked.get(namespace)).flatMap((key) => own.get(key) ?? []);
+    });
+    const turn: Right[] = [];
+    for (let round = 0; turn.length < mostPerLook; round += 1) {
+      const next = waiting.flatMap((own) => own[round] ?? []);
+      if (next.length === 0) break;
+      turn.push(...next);
+    }
+    return turn.slice(0, mostPerLook);
+  }
+
+  /** By namespace and key. */
+  #inUse(): ReadonlyMap<string, ReadonlyMap<string, Right>> {
+    const rights = new Map<string, Map<string, Right>>();
     for (const [, { record }] of this.#o.memory.sessions.entries()) {
       if (record === undefined || record.tokens.at(-1)?.end !== undefined) continue;
       const right = { user: record.requester, namespace: record.pod.namespace, identity: record.identity.name };
-      rights.set(`${right.namespace}/${right.identity} ${right.user}`, right);
+      const own = rights.get(right.namespace) ?? new Map<string, Right>();
+      rights.set(right.namespace, own.set(keyOf(right), right));
     }
-    return [...rights.values()];
+    return rights;
   }
+}
+
+function keyOf({ user, identity }: Right): string {
+  return `${identity} ${user}`;
+}
+
+/** In order, and what comes behind `last` first. */
+function after(keys: readonly string[], last: string | undefined): readonly string[] {
+  const sorted = keys.toSorted();
+  const start = last === undefined ? -1 : sorted.findIndex((key) => key > last);
+  return start === -1 ? sorted : [...sorted.slice(start), ...sorted.slice(0, start)];
 }
