@@ -1,5 +1,4 @@
 import { sessionId } from '../api/names.ts';
-import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { Clock } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
@@ -65,21 +64,26 @@ export class SessionAudit {
       ...(seen?.claimedRunUrl === undefined ? {} : { claimed_run_url: seen.claimedRunUrl }),
       ...(seen?.claimedTraceparent === undefined ? {} : { claimed_traceparent: seen.claimedTraceparent }),
       ...(denials.length === 0 ? {} : { denials }),
-      ...this.#decidedOn(known),
+      ...decidedOn(s, facts.pool ?? s.record?.pool.name),
       ...facts,
       ...more,
     });
   }
+}
 
-  #decidedOn(identity: Known<CiIdentity>): Pick<AuditFacts, 'decided_on'> {
-    if (identity.is !== 'Seen') return {};
-    const pool = this.#memory.pool(identity.value.spec.pool);
-    const generations = [
-      ['identity', identity.value.metadata.generation],
-      ['pool', pool.is === 'Seen' ? pool.value.metadata.generation : undefined],
-    ].filter(([, generation]) => generation !== undefined);
-    return { decided_on: Object.fromEntries(generations) as NonNullable<AuditFacts['decided_on']> };
-  }
+/** Of the snapshot, not of memory: who edits in between did not decide this. The pool only if it is the one that the line is about. */
+function decidedOn(
+  { identity, pool }: SessionSnapshot,
+  poolOfLine: string | undefined,
+): Pick<AuditFacts, 'decided_on'> {
+  if (identity.is !== 'Seen') return {};
+  const isOther = poolOfLine !== undefined && poolOfLine !== pool?.name;
+  return {
+    decided_on: {
+      identity: identity.value.generation,
+      ...(pool === undefined || isOther ? {} : { pool: pool.generation }),
+    },
+  };
 }
 
 const mostDenials = 64;

@@ -106,6 +106,7 @@ export function snapshotSession(
     pod,
     identityName,
     identity: identityFacts(identity),
+    ...poolFacts(pool),
     namespace: namespaceState,
     guard: sources.guard(),
     mayUse: requester === undefined ? { is: 'Unknown' } : sources.reviews.known(requester, namespace, identityName),
@@ -187,6 +188,12 @@ export function identityFacts(identity: Known<CiIdentity>): SessionSnapshot['ide
   const { metadata } = identity.value;
   if (metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
   return { is: 'Seen', value: { uid: metadata.uid ?? '', generation: metadata.generation ?? 0 } };
+}
+
+function poolFacts(pool: Known<IdentityPool>): Pick<SessionSnapshot, 'pool'> {
+  if (pool.is !== 'Seen') return {};
+  const { name, generation = 0 } = pool.value.metadata;
+  return { pool: { name, generation } };
 }
 
 function clientFacts(

@@ -68,6 +68,8 @@ export interface SessionSnapshot {
   /** The identity's name: second half of the key, known even when the object is gone. */
   readonly identityName: string;
   readonly identity: Known<{ readonly uid: string; readonly generation: number }>;
+  /** The pool that the identity names; without an identity the one of the record. */
+  readonly pool?: { readonly name: string; readonly generation: number };
   /** `Leaving`: terminating or without the label. */
   readonly namespace: Known<'Active' | 'Leaving'>;
   readonly guard: Guard;

@@ -2,8 +2,15 @@ import test from 'ava';
 import { Memory } from '#src/controllers/memory.ts';
 import { SessionAudit } from '#src/controllers/session-audit.ts';
 import { type AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
-import { buildLiveSnapshot, buildSessionRecord } from '#test/support/builders.ts';
+import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import { buildLiveSnapshot, buildSessionRecord, omit } from '#test/support/builders.ts';
+import { identity } from '../domain/access/objects.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+const decided = {
+  identity: { is: 'Seen', value: { uid: 'identity-uid', generation: 4 } },
+  pool: { name: 'ci-bots', generation: 7 },
+} satisfies Partial<SessionSnapshot>;
 
 const table: readonly (readonly [event: AuditFacts['event'], lines: number])[] = [
   ['Expired', 1],
@@ -28,3 +35,35 @@ for (const [event, lines] of table) {
     t.is(written.length, lines + 2, 'the record was changed meanwhile');
   });
 }
+
+for (const { title, s, pool, then } of [
+  {
+    title: 'a first token',
+    s: omit(buildLiveSnapshot(decided), 'record'),
+    pool: 'ci-bots',
+    then: { identity: 4, pool: 7 },
+  },
+  { title: 'a denial without a pool', s: omit(buildLiveSnapshot(decided), 'record'), then: { identity: 4, pool: 7 } },
+  { title: 'a revocation', s: buildLiveSnapshot(decided), then: { identity: 4, pool: 7 } },
+  {
+    title: 'a token of the pool before, while the identity names another one by now',
+    s: buildLiveSnapshot({ ...decided, pool: { name: 'others', generation: 9 } }),
+    then: { identity: 4 },
+  },
+  { title: 'the identity is gone', s: buildLiveSnapshot({ ...decided, identity: { is: 'Gone' } }), then: undefined },
+])
+  test(`decided_on is what the snapshot saw, whatever memory holds by now: ${title}`, (t) => {
+    const clock = new VirtualClock();
+    const written: string[] = [];
+    const log = new AuditLog({ write: (line) => void written.push(line), clock });
+    const memory = new Memory('ci-identity-system');
+    const edited = identity({}, { namespace: 'ns', name: 'publisher', uid: 'identity-uid', generation: 5 });
+    memory.identities.put('ns/publisher', { uid: 'identity-uid', resourceVersion: '5', ...edited });
+    const facts = { event: 'Revoked', outcome: 'Success', reason: 'NewPod' } as const;
+    new SessionAudit(log, memory, clock).record(
+      'ns/pod/uid/publisher',
+      s,
+      pool === undefined ? facts : { ...facts, pool },
+    );
+    t.deepEqual((JSON.parse(written[0] ?? '{}') as AuditFacts).decided_on, then);
+  });

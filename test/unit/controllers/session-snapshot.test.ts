@@ -74,6 +74,10 @@ test('a request to revoke reaches the tokens of the client that it is about, and
   t.is(moved({ revoked: 'client-now' })?.revokedBefore, undefined);
 });
 
+test('the pool that the snapshot decides on is the one that the identity names', (t) => {
+  t.is(moved({})?.pool?.name, 'ci-bots');
+});
+
 test('a limit is for who has no token, also where a stop took the one that there was', (t) => {
   t.is(moved({})?.limit, undefined);
   t.is(moved({ ended: true })?.limit, 'full');
