@@ -39,7 +39,7 @@ const oddRole =
   "a role is a DNS label, lower-case letters, digits and '-', such as publisher; wildcards and scopes do not belong here";
 const oddKey =
   "a label key is a name of letters, digits, '-', '_' and '.', with or without a DNS prefix and '/', such as team or example.com/team";
-const oddKeys = oddKey.replace('a label key', 'every key of matchLabels');
+const oddKeys = oddKey.replace('a label key', 'every key of matchLabels').replace('name of', 'name of at most 317');
 const oddValue =
   "a label value consists of letters, digits, '-', '_' and '.', and begins and ends with a letter or digit; wildcards match nothing";
 const oddValues = 'In and NotIn need values, Exists and DoesNotExist take none';
@@ -183,7 +183,7 @@ function selector(path: string, field: string, pick: (selector: unknown) => Chan
       says: tooMany(17, 16),
       field: `${field}.matchLabels`,
     },
-    ...['-a', 'a b', '*', 'A/b/c', '/a', 'EXAMPLE.com/a'].map((key): Row => ({
+    ...['-a', 'a b', '*', 'A/b/c', '/a', 'EXAMPLE.com/a', long(318)].map((key): Row => ({
       at: `${path}.matchLabels`,
       breaks: 'rule',
       changes: pick({ matchLabels: { [key]: 'x' } }),
