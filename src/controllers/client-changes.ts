@@ -235,7 +235,8 @@ export class ClientChanges {
         if (!same) throw changedMeanwhile(key);
         return await this.write(effect, key, next(record), record, signal);
       } catch (error) {
-        const passing = error instanceof OperatorError && (error.class === 'Transient' || error.class === 'Conflict');
+        // A server that has just started refuses for seconds what it will allow (401, 403), and the answer is gone with a first refusal.
+        const passing = error instanceof OperatorError && error.class !== 'Terminal';
         if (!passing || !same || this.#o.clock.now() >= until) throw error;
         await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), signal);
       }

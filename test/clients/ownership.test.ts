@@ -13,6 +13,7 @@ import {
   tokenOf,
 } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
+import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
@@ -201,6 +202,45 @@ test.serial(
     t.false([operator.log(), operator.audit()].some((text) => text.includes('not-a-token')));
     await remove('heals');
     t.is(there(clientId), undefined);
+  },
+);
+
+test.serial(
+  'the API server refuses for a moment to store what the provider has just answered: the answer is kept, and stored then',
+  async (t) => {
+    const clientId = await ready('refused');
+    const [name] = await recordWhere(lab, 'refused', 'is there', () => true);
+    const proxy = await startFaultProxyOf(lab.cluster);
+    t.teardown(() => proxy.stop());
+    await operator.stop();
+    operator = lab.operator({
+      kubeconfig: await lab.cluster.kubeconfigForServiceAccount(system, 'controller', proxy.url),
+    });
+    await operator.ready(60_000);
+    const updates = (): number => lab.provider.stats.count('update');
+    const before = updates();
+    let refusals = 0;
+    proxy.on({
+      when({ method, path }) {
+        const isAnswer = method === 'PUT' && path.endsWith(`/secrets/${name}`) && updates() > before;
+        if (isAnswer) refusals += 1;
+        return isAnswer;
+      },
+      times: 5,
+      fault: { type: 'Answer', status: 403, body: JSON.stringify({ kind: 'Status', reason: 'Forbidden', code: 403 }) },
+    });
+    // The answer to this PUT holds the only copy of the next management token.
+    await apply('refused', { ceiling: narrower });
+    await eventually('the edit arrives', () => there(clientId)?.scopes.join() === 'artifacts:read' || undefined, {
+      timeoutMs: 30_000,
+    });
+    await recordWhere(lab, 'refused', 'has the answer', ({ intent }) => refusals === 5 && intent === undefined);
+    t.is(updates(), before + 1, 'it was sent once');
+    await remove('refused');
+    t.is(there(clientId), undefined, 'the token of the answer manages it');
+    await operator.stop();
+    operator = lab.operator();
+    await operator.ready(60_000);
   },
 );
 
