@@ -23,7 +23,7 @@ export function desiredClient(
   };
 }
 
-/** Of a client that nobody wants any more only its being there matters, so what would count as drift does not. */
+/** Of a client that nobody wants any more only its being there and its tag matter: that it differs from this means nothing. */
 export function nothingDesired(record: ClientRecord, subject: Generation): DesiredClient {
   const { type: authentication } = subject.credential;
   const tag = tagText(record.tag);

@@ -71,7 +71,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return this.#prove(key, s, action, reason, signal);
       case 'Observe':
         await changes.observe(key, s, signal);
-        return this.#tellDrift(key, s);
+        // Of a client that goes nothing is desired, and everything differs from that.
+        return s.wanted.is === 'Seen' ? this.#tellDrift(key, s) : undefined;
       case 'Record':
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
         this.#tell(s.record, action.next);

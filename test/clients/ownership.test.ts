@@ -2,6 +2,7 @@
 import test from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
+  auditOf,
   condition,
   createPod,
   identity,
@@ -17,7 +18,7 @@ import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
-import { letADayPass, patiently, recordWhere, records, secret, system } from './support.ts';
+import { letADayPass, letPass, patiently, recordWhere, records, secret, system } from './support.ts';
 
 let lab: Lab;
 let operator: OperatorProcess;
@@ -61,8 +62,16 @@ test.serial('drift: what somebody changed at the provider is found by the daily 
   );
   t.is(there(clientId)?.name, 'ci-identity drift 1');
   await patiently(lab, 'drift', 'Registered', { status: 'True', reason: 'Registered' });
+  // So long ago that it is looked at before it is deleted.
+  await letPass(lab, 'drift', 120_000);
   await remove('drift');
   t.is(there(clientId), undefined, 'deleted, and looked for');
+  const told = auditOf(operator).filter(({ event, pool: of }) => event === 'Drifted' && of === 'drift');
+  t.deepEqual(
+    told.map(({ reason }) => reason),
+    ['ClientDrifted'],
+    'what somebody changed, and not that we deleted it',
+  );
 });
 
 test.serial(

@@ -71,11 +71,14 @@ export function recordWhere(
 }
 
 /** The last look at the provider was so long ago that another one is due; what a day of waiting would do. */
-export async function letADayPass(lab: Lab, pool: string): Promise<void> {
+export const letADayPass = (lab: Lab, pool: string): Promise<void> => letPass(lab, pool, 48 * 3_600_000);
+
+/** The last look at the provider was earlier by so many milliseconds. */
+export async function letPass(lab: Lab, pool: string, ms: number): Promise<void> {
   for (const [name, record] of await records(lab, pool)) {
     const { observed } = record;
     if (observed === undefined) continue;
-    const older = { ...record, observed: { ...observed, at: observed.at - 48 * 3_600_000 } };
+    const older = { ...record, observed: { ...observed, at: observed.at - ms } };
     const data = { 'record.json': Buffer.from(JSON.stringify(older)).toString('base64') };
     await lab.kubectl(['patch', 'secret', '-n', system, name, '--type=merge', '-p', JSON.stringify({ data })]);
   }
