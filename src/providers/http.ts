@@ -109,7 +109,9 @@ export class Http {
         throw new UnusableAnswer('the answer is compressed although that was not allowed');
       }
       const body = await readCapped(answer.body, what.maxBytes);
-      const providerTime = parseHttpDate(headers['date'] ?? '');
+      // What a cache kept says when the provider once answered (RFC 9111 §5.1). Some say `Age: 0` of what they only passed on.
+      const isKept = (headers['age'] ?? '0') !== '0';
+      const providerTime = isKept ? undefined : parseHttpDate(headers['date'] ?? '');
       if (providerTime !== undefined) this.sawTime(providerTime);
       return { status: answer.statusCode, headers, body, ...(providerTime === undefined ? {} : { providerTime }) };
     } catch (error) {

@@ -88,6 +88,21 @@ test('a proper answer of the same server is one', async (t) => {
   t.is((await get(client(t), `https://127.0.0.1:${port}/`)).body, '{}');
 });
 
+test("the provider's clock is not read from what a cache kept", async (t) => {
+  const answer = (headers: string): string =>
+    `${head}date: Tue, 24 Nov 2026 12:00:00 GMT\r\n${headers}content-length: 2\r\nconnection: close\r\n\r\n{}`;
+  for (const [headers, seen] of [
+    ['', true],
+    ['age: 1800\r\n', false],
+    ['age: 0\r\n', true],
+  ] as const) {
+    const { port } = await startServer(t, answer(headers));
+    const http = client(t);
+    const { providerTime } = await get(http, `https://127.0.0.1:${port}/`);
+    t.deepEqual([providerTime !== undefined, http.clockOffset !== undefined], [seen, seen], headers);
+  }
+});
+
 /** A name service whose owner changes his mind after each answer. */
 function rebinding(...answers: readonly (readonly string[])[]): Lookup & { asked(): number } {
   let asked = 0;
