@@ -1,5 +1,6 @@
 /** The only place that calls identity providers. */
 import { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { Agent, buildConnector, request } from 'undici';
 import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
 import { LostLeaseError } from '../errors.ts';
@@ -30,6 +31,7 @@ export interface HttpOptions {
   readonly clock: Clock;
   /** PEM text; replaces the system's roots. Read before each call: a new bundle starts new connections. */
   readonly caBundle: () => string | undefined;
+  /** Read before each call: another answer starts new connections, whose addresses are judged anew. */
   readonly allowPrivateNetwork: () => boolean;
   /** `http://host:port` of a proxy for all calls; absent: none, whatever the environment says. A new one starts new connections. */
   readonly proxyUrl?: () => string | undefined;
@@ -46,6 +48,13 @@ export const smallAnswer = 65_536;
 
 const defaultDeadline = 10 * second;
 
+/** A connection is kept only as long as these stay what they were when it was made. */
+interface ConnectionSettings {
+  readonly ca: string | undefined;
+  readonly proxyUrl: string | undefined;
+  readonly allowPrivateNetwork: boolean;
+}
+
 /** Wrong encoding or too many bytes: the answer was cut off and thrown away. */
 export class UnusableAnswer extends Error {
   override readonly name = 'UnusableAnswer';
@@ -58,7 +67,7 @@ export class UnusableAnswer extends Error {
 export class Http {
   readonly #options: HttpOptions;
   #agent: Agent | undefined;
-  #madeFor: { readonly ca: string | undefined; readonly proxyUrl: string | undefined } | undefined;
+  #madeFor: ConnectionSettings | undefined;
   #offset: Milliseconds | undefined;
   #certificateExpiry: Instant | undefined;
 
@@ -126,22 +135,21 @@ export class Http {
   }
 
   #dispatcher(): Agent {
-    const ca = this.#options.caBundle();
-    const proxyUrl = this.#options.proxyUrl?.();
-    if (this.#agent !== undefined && ca === this.#madeFor?.ca && proxyUrl === this.#madeFor?.proxyUrl)
-      return this.#agent;
+    const { caBundle, proxyUrl, allowPrivateNetwork } = this.#options;
+    const wanted = { ca: caBundle(), proxyUrl: proxyUrl?.(), allowPrivateNetwork: allowPrivateNetwork() };
+    if (this.#agent !== undefined && isDeepStrictEqual(wanted, this.#madeFor)) return this.#agent;
     void this.#agent?.close();
-    this.#madeFor = { ca, proxyUrl };
+    this.#madeFor = wanted;
     this.#agent = new Agent({
       allowH2: false,
       connections: 32,
       pipelining: 1,
-      connect: this.#connector(ca, proxyUrl),
+      connect: this.#connector(wanted),
     });
     return this.#agent;
   }
 
-  #connector(ca: string | undefined, proxyUrl: string | undefined): buildConnector.connector {
+  #connector({ ca, proxyUrl }: ConnectionSettings): buildConnector.connector {
     const lookup = guardedLookup(this.#options.allowPrivateNetwork, this.#options.lookup);
     const tls = {
       timeout: 5 * second,

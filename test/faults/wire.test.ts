@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Server, type TLSSocket, createServer } from 'node:tls';
 import { systemClock } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
@@ -20,10 +21,11 @@ test.before(async () => {
 });
 test.after.always(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Listens on every address and answers each connection with these bytes, whatever was asked. */
+/** Listens on every address and answers each connection with these bytes, whatever was asked; `stays`: each request on it. */
 async function startServer(
   t: { teardown(fn: () => void): void },
   bytes: string,
+  stays = false,
 ): Promise<{ port: number; met: () => number }> {
   let met = 0;
   const sockets = new Set<TLSSocket>();
@@ -32,7 +34,8 @@ async function startServer(
     met += 1;
     sockets.add(socket);
     socket.on('error', () => {});
-    socket.once('data', () => socket.end(bytes));
+    if (stays) socket.on('data', () => socket.write(bytes));
+    else socket.once('data', () => socket.end(bytes));
   });
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   t.teardown(() => {
@@ -149,4 +152,19 @@ test('a name of a private address once the permission is withdrawn: asked at the
   const error = await t.throwsAsync(get(http, `https://${name}:${port}/`), { instanceOf: OperatorError });
   t.is(error?.reason, 'AddressNotAllowed');
   t.is(met(), 1);
+});
+
+test('a connection to a private address that is open when the permission is withdrawn: used no more', async (t) => {
+  const { port, met } = await startServer(t, `${head}content-length: 2\r\n\r\n{}`, true);
+  const permission = { given: true };
+  const http = client(t, { lookup: rebinding(['127.0.0.1']), allowPrivateNetwork: () => permission.given });
+  for (let calls = 0; calls < 2; calls += 1) {
+    t.is((await get(http, `https://${name}:${port}/`)).status, 200);
+    // Only then is the connection free for the next call.
+    await setImmediate();
+  }
+  t.is(met(), 1, 'one connection for both');
+  permission.given = false;
+  const error = await t.throwsAsync(get(http, `https://${name}:${port}/`), { instanceOf: OperatorError });
+  t.is(error?.reason, 'AddressNotAllowed');
 });
