@@ -1,4 +1,5 @@
 /** What people ask for with an id: a rotation, a revocation, or with one id for both an emergency. */
+import { sha256 } from '../../digest.ts';
 import { currentOf } from './generations.ts';
 import type { Desired } from './machine.ts';
 import type { ClientRecord } from './record.ts';
@@ -6,6 +7,14 @@ import type { ClientRecord } from './record.ts';
 export interface ClientRequest {
   readonly kind: 'Rotate' | 'Revoke' | 'Emergency';
   readonly id: string;
+}
+
+/** An annotation may have 256 KiB, a record with all its ids 1 MiB. */
+const longestId = 256;
+
+/** The id by which a request is known. A longer one keeps its beginning, which is what status shows, and is told from others by its digest. */
+export function idOfText(text: string): string {
+  return text.length <= longestId ? text : `${text.slice(0, 64)} ${sha256(text)}`;
 }
 
 /** How a record remembers that the request was carried out. That of an emergency is the id alone, and counts for every kind. */

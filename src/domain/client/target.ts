@@ -3,7 +3,7 @@ import { annotations } from '../../api/names.ts';
 import { day, hour, minute, parseDuration } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Desired } from './machine.ts';
-import { type ClientRequest, isHandled } from './requests.ts';
+import { type ClientRequest, idOfText, isHandled } from './requests.ts';
 
 /** Which OAuth client: the pool's one, or the one of a namespace or identity (`client.per`). */
 export interface ClientTarget {
@@ -94,7 +94,7 @@ function carriersOf({ spec }: IdentityPool): readonly string[] {
 function idsOf({ metadata, spec }: IdentityPool): Readonly<Record<'rotate' | 'revoke', readonly string[]>> {
   const { rotate, revoke } = annotations;
   const given = (...ids: readonly (string | undefined)[]): readonly string[] =>
-    ids.flatMap((id) => (id === undefined || id === '' ? [] : [id]));
+    ids.flatMap((id) => (id === undefined || id === '' ? [] : [idOfText(id)]));
   return {
     rotate: given(spec.rotation?.request, metadata.annotations?.[rotate]),
     revoke: given(spec.revokeRequest, metadata.annotations?.[revoke]),

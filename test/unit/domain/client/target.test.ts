@@ -124,3 +124,16 @@ test('client ids: one that was given up, or may be there without its secret, is 
     planned(record, { ...plan, generation }, noon, 1).generations[0]?.clientId;
   t.deepEqual([idOf(undefined, 1), idOf(before, 2)], ['ci-1', 'ci-1-2']);
 });
+
+test('an id of any length: what is remembered of it is short, and two of them stay two', (t) => {
+  const long = 'x'.repeat(200_000);
+  const annotated = (rotate: string, revoke: string) =>
+    pool({}, { annotations: { 'ci-identity.dev/rotate': rotate, 'ci-identity.dev/revoke': revoke } });
+  const marksFor = (asked: ReturnType<typeof pool>) =>
+    desiredOf(asked, targetOf(asked, undefined)!, installation).asked?.flatMap(({ id }) => marksOf(id)) ?? [];
+  t.true(marksFor(annotated(`${long}1`, `${long}2`)).every((mark) => mark.length < 300));
+  t.is(new Set(marksFor(annotated(`${long}1`, `${long}2`))).size, 6);
+  t.is(marksFor(annotated(long, long)).length, 3, 'the same for both is an emergency');
+  const asWritten = 'INC-'.padEnd(200, '1');
+  t.true(marksFor(annotated(asWritten, '')).includes(`Rotate ${asWritten}`));
+});

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { IdentityPool, IdentityPoolStatus } from '#src/api/v1alpha1/identity-pool.ts';
 import { day, instant, plus, type Instant } from '#src/clock.ts';
+import { idOfText } from '#src/domain/client/requests.ts';
 import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from '#src/domain/status/pool-facts.ts';
@@ -342,15 +343,16 @@ test('a failure names the client that fails', (t) => {
   );
 });
 
-test('requests: an annotation that is longer than the status takes is done all the same', (t) => {
-  const id = 'INC-'.padEnd(80, '1');
-  const asked = pool({}, { finalizers, annotations: { 'ci-identity.dev/rotate': id } });
-  const [started] = poolStatus(poolFacts({ pool: asked }), now).requests ?? [];
-  t.is(started?.id.length, 64);
-  t.is(started?.outcome, 'InProgress');
-  const clients = [client({ record: record({ handled: [id] }) })];
-  t.is(poolStatus(poolFacts({ pool: asked, clients }), now).requests?.[0]?.outcome, 'Done');
-});
+for (const length of [80, 100_000])
+  test(`requests: an annotation of ${length} characters, more than the status takes, is done all the same`, (t) => {
+    const id = 'INC-'.padEnd(length, '1');
+    const asked = pool({}, { finalizers, annotations: { 'ci-identity.dev/rotate': id } });
+    const [started] = poolStatus(poolFacts({ pool: asked }), now).requests ?? [];
+    t.is(started?.id.length, 64);
+    t.is(started?.outcome, 'InProgress');
+    const clients = [client({ record: record({ handled: [idOfText(id)] }) })];
+    t.is(poolStatus(poolFacts({ pool: asked, clients }), now).requests?.[0]?.outcome, 'Done');
+  });
 
 test('requests: seen, done when every client has handled it, the last five', (t) => {
   const asked = pool({ rotation: { request: 'INC-1' }, revokeRequest: 'INC-1' }, { finalizers, generation: 4 });
