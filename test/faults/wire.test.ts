@@ -1,7 +1,7 @@
 /** Real servers that write their bytes themselves, and a name that turns elsewhere between two calls. */
 import test from 'ava';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, type Socket, connect, createServer as createPlainServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { systemClock } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import type { Lookup } from '#src/providers/egress.ts';
 import { Http, type HttpOptions, smallAnswer } from '#src/providers/http.ts';
+import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { type ServerCertificate, makeServerCertificate } from '#test/providers/certificates.ts';
 
 const name = 'idp.example.com';
@@ -21,19 +22,21 @@ test.before(async () => {
 });
 test.after.always(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Listens on every address and answers each connection with these bytes, whatever was asked; `stays`: each request on it. */
+/** Listens on every address and answers each connection with these bytes, whatever was asked; `stays`: each request on it. `reached`: one arrived. */
 async function startServer(
   t: { teardown(fn: () => void): void },
   bytes: string,
   stays = false,
-): Promise<{ port: number; met: () => number }> {
+): Promise<{ port: number; met: () => number; reached: Promise<void> }> {
   let met = 0;
+  const reached = Promise.withResolvers<void>();
   const sockets = new Set<TLSSocket>();
   const { certPem: cert, keyPem: key } = certificate;
   const server: Server = createServer({ cert, key }, (socket) => {
     met += 1;
     sockets.add(socket);
     socket.on('error', () => {});
+    socket.once('data', () => reached.resolve());
     if (stays) socket.on('data', () => socket.write(bytes));
     else socket.once('data', () => socket.end(bytes));
   });
@@ -42,7 +45,7 @@ async function startServer(
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { port: (server.address() as AddressInfo).port, met: () => met };
+  return { port: (server.address() as AddressInfo).port, met: () => met, reached: reached.promise };
 }
 
 function client(t: { teardown(fn: () => Promise<void>): void }, options: Partial<HttpOptions> = {}): Http {
@@ -167,4 +170,42 @@ test('a connection to a private address that is open when the permission is with
   permission.given = false;
   const error = await t.throwsAsync(get(http, `https://${name}:${port}/`), { instanceOf: OperatorError });
   t.is(error?.reason, 'AddressNotAllowed');
+});
+
+/** Listens and does this with each connection. */
+async function startPlainServer(
+  t: { teardown(fn: () => void): void },
+  meet: (socket: Socket) => void,
+): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createPlainServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    meet(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Looks like a record of TLS and can be read by nobody. */
+const noRecord = Buffer.from([0x17, 3, 3, 0, 32, ...Array<number>(32).fill(0)]);
+
+test('TLS that breaks: before it stands surely nothing was sent; once the call was sent nobody knows', async (t) => {
+  const never = await startPlainServer(t, (socket) => void socket.once('data', () => socket.end(noRecord)));
+  const { port, reached } = await startServer(t, '', true);
+  const late = await startPlainServer(t, (socket) => {
+    const behind = connect(port, '127.0.0.1').on('error', () => {});
+    socket.pipe(behind).pipe(socket);
+    void reached.then(() => socket.end(noRecord));
+  });
+  for (const [at, surely] of [
+    [never, true],
+    [late, false],
+  ] as const) {
+    const error = await t.throwsAsync(get(client(t), `https://127.0.0.1:${at}/`), { instanceOf: OperatorError });
+    t.is(error && surelyWithoutEffect(error), surely, error?.message);
+  }
 });
