@@ -39,9 +39,12 @@ export interface ClientChangesOptions {
   readonly clock: Clock;
 }
 
+/** Says what a call did, given the record as it is stored next. Before it is: a process that is killed in between says it twice, never not at all. */
+export type Tell = (next: ClientRecord) => void;
+
 /**
- * The calls that change or look at a client at the provider, write-ahead: intent → exactly one call → answer. A refusal closes the intent;
- * where nobody knows whether the call took effect it stays open, and the table decides.
+ * The calls that change or look at a client at the provider, write-ahead: intent → exactly one call → what is told of it → answer. A refusal
+ * closes the intent; where nobody knows whether the call took effect it stays open, and the table decides.
  */
 export class ClientChanges {
   readonly #o: ClientChangesOptions;
@@ -50,18 +53,19 @@ export class ClientChanges {
     this.#o = options;
   }
 
-  /** Register or Update. Resolves with the record as stored. */
+  /** Register or Update. */
   async change(
     key: string,
     s: ClientSnapshot,
     action: Action<'Register'> | Action<'Update'>,
+    tell: Tell,
     signal: AbortSignal,
-  ): Promise<ClientRecord | undefined> {
-    if (s.wanted.is !== 'Seen') return undefined;
+  ): Promise<void> {
+    if (s.wanted.is !== 'Seen') return;
     const desired = s.wanted.value;
     const call = action.type;
     const found = await this.#open(key, s, `client.${call}.metadata`, action.generation, signal);
-    if (found === undefined) return undefined;
+    if (found === undefined) return;
     const intent: Intent = { call, generation: action.generation, at: this.#o.clock.now() };
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
     const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), found.record, intent, signal);
@@ -72,30 +76,31 @@ export class ClientChanges {
         ? found.registry.register(wanted, bounded)
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
     );
-    return this.#persist(`client.${call}.answer`, key, intent, signal, (record) =>
-      answered(record, answer, desired, this.#o.clock.now()),
-    );
+    const next = (record: ClientRecord): ClientRecord => answered(record, answer, desired, this.#o.clock.now());
+    tell(next(noted));
+    await this.#persist(`client.${call}.answer`, key, intent, signal, next);
   }
 
   async deregister(
     key: string,
     s: ClientSnapshot,
     action: Action<'Deregister'>,
+    tell: Tell,
     signal: AbortSignal,
-  ): Promise<ClientRecord | undefined> {
+  ): Promise<void> {
     const found = await this.#open(key, s, 'client.Deregister.metadata', action.generation, signal);
-    if (found === undefined) return undefined;
+    if (found === undefined) return;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
     const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
     await this.#call('client.Deregister.call', key, intent, signal, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
-    return this.#persist('client.Deregister.answer', key, intent, signal, (record) =>
-      deregistered(record, this.#o.clock.now()),
-    );
+    const next = (record: ClientRecord): ClientRecord => deregistered(record, this.#o.clock.now());
+    tell(next(noted));
+    await this.#persist('client.Deregister.answer', key, intent, signal, next);
   }
 
-  async observe(key: string, s: ClientSnapshot, signal: AbortSignal): Promise<void> {
+  async observe(key: string, s: ClientSnapshot, tell: Tell, signal: AbortSignal): Promise<void> {
     const newest = s.record && newestSent(s.record);
     if (newest === undefined) return;
     const found = await this.#open(key, s, 'client.Observe.metadata', newest.n, signal);
@@ -109,9 +114,10 @@ export class ClientChanges {
     const { management, ...observation } = await this.#o.effects.run('client.Observe.call', options, (bounded) =>
       registry.observe(clientRef(record, subject), wanted, bounded),
     );
-    await this.#persist('client.Observe.record', key, record.intent, signal, (stored) =>
-      observed(management === undefined ? stored : withManagement(stored, subject, management), observation),
-    );
+    const next = (stored: ClientRecord): ClientRecord =>
+      observed(management === undefined ? stored : withManagement(stored, subject, management), observation);
+    tell(next(record));
+    await this.#persist('client.Observe.record', key, record.intent, signal, next);
   }
 
   /** The provider as the record's pool uses it; throws where its issuer is not configured any more. */
@@ -226,14 +232,15 @@ export class ClientChanges {
     intent: Intent | undefined,
     signal: AbortSignal,
     next: (record: ClientRecord) => ClientRecord,
-  ): Promise<ClientRecord> {
+  ): Promise<void> {
     const until = plus(this.#o.clock.now(), persistFor);
     for (;;) {
       const record = this.#o.records.get(key)?.record;
       const same = record !== undefined && isSame(record.intent, intent);
       try {
         if (!same) throw changedMeanwhile(key);
-        return await this.write(effect, key, next(record), record, signal);
+        await this.write(effect, key, next(record), record, signal);
+        return;
       } catch (error) {
         // A server that has just started refuses for seconds what it will allow (401, 403), and the answer is gone with a first refusal.
         const passing = error instanceof OperatorError && error.class !== 'Terminal';

@@ -4,14 +4,14 @@ import { decideClient } from '../domain/client/decide.ts';
 import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
-import type { ClientRecord, Variant } from '../domain/client/record.ts';
+import type { ClientRecord, Intent, Variant } from '../domain/client/record.ts';
 import { type Telling, restored, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
 import { nextMethod } from '../domain/client/variants.ts';
 import { assertNever } from '../errors.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
-import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import type { AuditEvent, AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import { Once } from '../telemetry/once.ts';
 import type { ClientChanges } from './client-changes.ts';
 import { prove } from './client-prove.ts';
@@ -21,6 +21,12 @@ import { notConfigured } from './pool-providers.ts';
 
 type Taken = Decision<ClientAction> & { readonly action: ClientAction };
 type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly type: T }>;
+
+/** The event of each call that changes something at the provider. */
+const past = { Register: 'Registered', Update: 'Updated', Deregister: 'Deregistered' } as const satisfies Record<
+  Intent['call'],
+  AuditEvent
+>;
 
 export interface ClientMachineOptions {
   readonly sources: ClientSources;
@@ -32,7 +38,10 @@ export interface ClientMachineOptions {
   told(record: ClientRecord, telling: Telling): void;
 }
 
-/** Snapshot and apply of one OAuth client. The table is `domain/client/decide.ts`. */
+/**
+ * Snapshot and apply of one OAuth client. The table is `domain/client/decide.ts`. Audit lines are written before the record that they tell
+ * of: a process that is killed in between says something twice, never not at all.
+ */
 export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   readonly name = 'client';
   readonly #o: ClientMachineOptions;
@@ -55,29 +64,25 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     switch (action.type) {
       case 'Plan':
         return this.#plan(key, s, action, signal);
-      case 'Register': {
-        const registered = await changes.change(key, s, action, signal);
-        return this.#record(registered, action.generation, { event: 'Registered', outcome: 'Success', reason });
-      }
-      case 'Update': {
-        const updated = await changes.change(key, s, action, signal);
-        return this.#record(updated, action.generation, { event: 'Updated', outcome: 'Success', reason });
-      }
-      case 'Deregister': {
-        const gone = await changes.deregister(key, s, action, signal);
-        return this.#record(gone, action.generation, { event: 'Deregistered', outcome: 'Success', reason });
-      }
+      case 'Register':
+      case 'Update':
+        return changes.change(key, s, action, (next) => this.#done(next, action, { reason }), signal);
+      case 'Deregister':
+        return changes.deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal);
       case 'Prove':
         return this.#prove(key, s, action, reason, signal);
       case 'Observe':
-        await changes.observe(key, s, signal);
-        // Of a client that goes nothing is desired, and everything differs from that.
-        return s.wanted.is === 'Seen' ? this.#tellDrift(key, s) : undefined;
+        return changes.observe(
+          key,
+          s,
+          // Of a client that goes nothing is desired, and everything differs from that.
+          (next) => (s.wanted.is === 'Seen' ? this.#tellDrift(s.record, next) : undefined),
+          signal,
+        );
       case 'Record':
         if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
-        this.#tell(s.record, action.next);
+        this.#tell(s.record, action.next, reason === 'RecordRestored' ? [restored(action.next, key)] : undefined);
         await changes.write('client.Record.record', key, action.next, s.record, signal);
-        if (reason === 'RecordRestored') this.#say(action.next, restored(action.next, key));
         return undefined;
       default:
         return assertNever(action);
@@ -153,26 +158,45 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       audiences: action.ask.audiences,
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
+    if (action.settles === 'OpenIntent' && outcome.is !== 'CredentialRefused') {
+      // Where the registration access token was lost with the answer, the intent of the Update is closed already.
+      const type = work.record.intent?.call ?? 'Update';
+      const message = 'its answer was lost; a token request shows that it took effect';
+      this.#done(next, { type, generation: action.generation }, { reason, message });
+    }
     this.#tell(work.record, next);
     await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
   }
 
+  /** A call changed something at the provider. */
+  #done(
+    next: ClientRecord,
+    { type, generation: n }: Pick<Intent, 'generation'> & { readonly type: Intent['call'] },
+    why: Pick<AuditFacts, 'reason' | 'message'>,
+  ): void {
+    this.#record(next, n, { event: past[type], outcome: 'Success', ...why });
+  }
+
   /** Only what is new: the same drift is looked at again until it is repaired. */
-  #tellDrift(key: string, s: ClientSnapshot): void {
-    const record = this.#o.sources.memory.clients.get(key)?.record;
-    const [before, now] = [s.record?.observed, record?.observed];
-    const newest = record?.generations.at(-1)?.n;
-    if (record === undefined || now === undefined || newest === undefined) return;
+  #tellDrift(record: ClientRecord | undefined, next: ClientRecord): void {
+    const [before, now] = [record?.observed, next.observed];
+    const newest = next.generations.at(-1)?.n;
+    if (now === undefined || newest === undefined) return;
     const gone = now.is === 'Gone' && before?.is !== 'Gone';
     const drifted = now.drift.length > 0 && now.drift.join() !== before?.drift.join();
     const reason = gone ? 'ClientGone' : 'ClientDrifted';
-    if (gone || drifted)
-      this.#record(record, newest, { event: 'Drifted', outcome: 'Failure', reason, message: now.drift.join(', ') });
+    const message = now.drift.join(', ');
+    if ((gone || drifted) && this.#ahead.isNew(record, `Drifted ${reason} ${message}`))
+      this.#record(next, newest, { event: 'Drifted', outcome: 'Failure', reason, message });
   }
 
-  /** Each step of a credential's life: an audit line, and an event on the pool. Before the record: a kill in between loses no line. */
-  #tell(before: ClientRecord | undefined, after: ClientRecord): void {
-    for (const telling of tell(before, after, this.#o.clock.now()))
+  /** Each step of a credential's life: an audit line, and an event on the pool. */
+  #tell(
+    before: ClientRecord | undefined,
+    after: ClientRecord,
+    tellings: readonly Telling[] = tell(before, after, this.#o.clock.now()),
+  ): void {
+    for (const telling of tellings)
       if (this.#ahead.isNew(before, `${telling.step} ${telling.generation}`)) this.#say(after, telling);
   }
 
@@ -182,8 +206,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#o.told(record, telling);
   }
 
-  #record(record: ClientRecord | undefined, n: number, facts: AuditFacts): void {
-    if (record === undefined) return;
+  #record(record: ClientRecord, n: number, facts: AuditFacts): void {
     const clientId = generation(record, n)?.clientId;
     this.#o.audit.record({
       pool: record.pool.name,

@@ -86,6 +86,8 @@ export interface OidcProvider {
   issued(): number;
   /** Epoch milliseconds of each token that was revoked, in order. */
   revokedAt(): readonly number[];
+  /** Ids of clients that were deleted by a request for it (RFC 7592). */
+  deregisteredClients(): readonly string[];
   /** Deletes a client behind everybody's back, as an administrator would. */
   removeClient(clientId: string): void;
   /** Revokes an opaque token behind everybody's back. */
@@ -209,6 +211,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   provider.use(faultMiddleware(faults, stats));
   server.on('request', provider.callback());
 
+  const removedByHand = new Set<string>();
   const initialAccessTokens = (): readonly string[] => store.list('InitialAccessToken').map(({ id }) => id);
   const newInitialAccessToken = (): Promise<string> => new provider.InitialAccessToken({}).save();
 
@@ -258,7 +261,11 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
         sha256: createHash('sha256').update(id).digest('hex'),
         at,
       })),
-    removeClient: (clientId) => store.delete('Client', clientId),
+    deregisteredClients: () => store.deleted('Client').flatMap(({ id }) => (removedByHand.has(id) ? [] : [id])),
+    removeClient(clientId) {
+      removedByHand.add(clientId);
+      store.delete('Client', clientId);
+    },
     revokeToken: (value) => store.delete('ClientCredentials', value),
     editClient(clientId, change) {
       const entry = store.get('Client', clientId);

@@ -108,6 +108,7 @@ async function undisturbed(t: ExecutionContext, act: Act): Promise<void> {
   const from = proxy.requests.length;
   const program = act.start();
   await rotations.settled(before, id);
+  await rotations.told();
   const effects = await clientEffectsOf(await program.metrics());
   const counted = place.view.counts();
   const written = proxy.requests.slice(from).map(writeOf);
@@ -134,6 +135,7 @@ async function disturbed(t: ExecutionContext, act: Act, point: Point): Promise<n
   try {
     if (losesSecret(variant, point)) await askAgainWhenLost(act, before);
     else await rotations.settled(before, id);
+    await rotations.told();
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}\n${program.log().slice(-4_000)}`, { cause: error });
   } finally {

@@ -2,6 +2,7 @@
 import type { Condition } from '#src/api/meta.ts';
 import {
   type Pod,
+  auditOf,
   createPod,
   identity,
   identityReady,
@@ -25,6 +26,7 @@ export interface Generation {
 
 export interface ClientRecord {
   readonly pool: { readonly name: string };
+  readonly variant: string;
   readonly intent?: { readonly call: string };
   readonly generations: readonly Generation[];
   readonly possibleOrphans?: number;
@@ -223,6 +225,34 @@ export class Rotations {
     if (kid !== undefined && own?.kids.join() !== kid)
       broken.push(`the provider has keys ${own?.kids.join()} instead of ${kid}`);
     return broken;
+  }
+
+  /** Waits until every call that changed something at the provider has its audit line. Whatever dies or is lost: there is one at least. */
+  async told(): Promise<void> {
+    const record = await this.record();
+    await eventually('every change at the provider has its audit line', () => {
+      const missing = this.#untold(record);
+      if (missing.length > 0) throw new Error(`no audit line says ${missing.join('; ')}`);
+      return true;
+    });
+  }
+
+  #untold({ variant, generations: [only] }: ClientRecord): readonly string[] {
+    if (this.#isTheirs || only === undefined) return [];
+    const said = auditOf({ audit: () => this.#o.programs.auditText() }).filter(({ pool: of }) => of === this.#o.name);
+    const has = (what: Readonly<Record<string, unknown>>, ...events: readonly string[]): boolean =>
+      said.some((line) => events.includes(line.event) && Object.entries(what).every(([key, is]) => line[key] === is));
+    const { n: generation, clientId: client_id } = only;
+    const missing: string[] = [];
+    if (!has({ generation, client_id }, 'Registered', 'Updated'))
+      missing.push(`since when generation ${generation} is known`);
+    const registered = new Set(said.flatMap((line) => (line.event === 'Registered' ? [line['client_id']] : [])));
+    const left = [...registered].filter((of) => of !== client_id && !has({ client_id: of }, 'Deregistered'));
+    if (left.length > this.#orphans) missing.push(`that clients ${left.join(', ')} were deleted`);
+    for (const { event, generation: n } of said)
+      if (event === 'Retired' && variant === 'TwoKeys' && !has({ generation: n }, 'Updated'))
+        missing.push(`that generation ${String(n)} was taken out`);
+    return missing;
   }
 
   async #unsaid(id: string): Promise<readonly string[]> {

@@ -13,6 +13,7 @@ export interface AuditorSources {
     clients(): readonly ProviderClient[];
     liveTokens(): readonly LiveToken[];
     revokedTokens(): readonly { readonly sha256: string }[];
+    deregisteredClients(): readonly string[];
   };
   /** The audit stream of each process so far. */
   auditStreams(): readonly string[];
@@ -165,6 +166,7 @@ export class Auditor {
     if (this.#sources.entitled === undefined) statusFindings(facts, this.#sources.away?.() === true, broken);
     else observedFindings(facts, broken);
     lineFindings(facts, this.#sources.provider.revokedTokens(), broken);
+    callFindings(facts, this.#sources.provider.deregisteredClients(), broken);
     outcomeFindings(facts, broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
     if (strays.length > lostProbes)
@@ -431,6 +433,25 @@ function lineFindings(
   for (const { sha256: hash } of revoked)
     if (born.has(hash) && !ended.has(hash) && !isNoticed(lines, hash))
       broken.push(`token ${hash} was revoked, and no audit line says so`);
+}
+
+/** Every client that was registered or deregistered, and every credential that the provider was told of, has its line. */
+function callFindings({ clients, lines }: Facts, deregistered: readonly string[], broken: string[]): void {
+  const says = (event: string, clientId: string | undefined, n?: number): boolean =>
+    lines.some(
+      (line) => line.event === event && line.client_id === clientId && (n === undefined || line.generation === n),
+    );
+  for (const [name, { generations }] of clients)
+    for (const { n, clientId, state } of generations) {
+      if (state === 'Planned') continue;
+      if (!says('Registered', clientId))
+        broken.push(`client ${clientId} of ${name} is there, and no audit line says Registered`);
+      if (!says('Registered', clientId, n) && !says('Updated', clientId, n))
+        broken.push(`the provider knows generation ${n} of ${name}, and no audit line says since when`);
+    }
+  for (const clientId of deregistered)
+    if (!says('Deregistered', clientId))
+      broken.push(`client ${clientId} was deleted, and no audit line says Deregistered`);
 }
 
 /** A process that lives on says what became of a request before it makes the next one for the same session. */

@@ -1,0 +1,160 @@
+import test from 'ava';
+import { ClientChanges } from '#src/controllers/client-changes.ts';
+import { ClientMachine } from '#src/controllers/client.ts';
+import type { EffectName } from '#src/controllers/effect-names.ts';
+import type { ClientAction } from '#src/domain/client/machine.ts';
+import type { ClientRecord, Intent } from '#src/domain/client/record.ts';
+import { OperatorError } from '#src/errors.ts';
+import { Redacted } from '#src/redacted.ts';
+import { Effects } from '#src/runtime/effect.ts';
+import { AuditLog } from '#src/telemetry/audit.ts';
+import {
+  buildAsk,
+  buildClientRecord,
+  buildClientSnapshot,
+  buildGeneration,
+  noon,
+  omit,
+} from '#test/support/builders.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+const present = { is: 'Present', at: noon, drift: [] } as const;
+const answer = { clientId: 'ci-1', observed: present };
+
+/** What happened in order: effects that were done, and audit lines. `refused`: the credential is, by the token endpoint. */
+async function carryOut(record: ClientRecord, action: ClientAction, refused = false): Promise<readonly string[]> {
+  const order: string[] = [];
+  const clock = new VirtualClock();
+  let stored = record;
+  const effects = new Effects<EffectName>({
+    clock,
+    held: () => true,
+    crash: (name, moment) => void (moment === 'after' && order.push(name)),
+  });
+  const records = {
+    get: () => ({ record: stored }),
+    write: async (_key: string, next: ClientRecord) => (stored = next),
+  };
+  const provider = {
+    capabilities: { ignoredScopes: [], carrierScopes: () => [], revocation: 'Immediate' },
+    clients: {
+      register: async () => answer,
+      update: async () => answer,
+      deregister: async () => undefined,
+      observe: async () => ({ ...present, drift: ['scope'] }),
+    },
+    tokens: {
+      mint: async () => {
+        if (refused) throw new OperatorError({ class: 'Terminal', reason: 'CredentialRefused', message: 'no' });
+        return { value: new Redacted('token'), sha256: 'a1', tokenType: 'Bearer', expiresIn: 60 };
+      },
+      revoke: async () => 'Confirmed',
+    },
+  };
+  const memory = { pool: () => ({ is: 'Gone' }), holdsToken: () => false };
+  const providers = { issuer: () => ({ ready: async () => undefined }), providerAt: () => provider };
+  const o = { memory, providers, records, effects, clock };
+  const write = (line: string): void => {
+    const { event, generation, client_id: clientId } = JSON.parse(line) as Readonly<Record<string, string>>;
+    order.push(`${event} ${generation} of ${clientId}`);
+  };
+  const machine = new ClientMachine({
+    sources: { memory, providers, epoch: () => 1 },
+    changes: new ClientChanges(o as unknown as ConstructorParameters<typeof ClientChanges>[0]),
+    effects,
+    audit: new AuditLog({ write, clock }),
+    clock,
+    told: () => undefined,
+  } as unknown as ConstructorParameters<typeof ClientMachine>[0]);
+  const taken = { row: 'row', action, reason: 'InProgress' } as const;
+  await machine.apply('client-1', buildClientSnapshot({ record }), taken, new AbortController().signal);
+  return order.filter((step) => !/metadata|revoke/.test(step));
+}
+
+const generation = buildGeneration({ state: 'Planned' });
+const planned = omit(buildClientRecord({ generations: [generation] }), 'management', 'observed', 'updatedAt', 'sent');
+const rotating = buildClientRecord({ generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Planned' })] });
+const leaving = buildClientRecord({ generations: [buildGeneration({ state: 'Retiring' })] });
+const lost = (record: ClientRecord, call: Intent['call'], n: number): ClientRecord => ({
+  ...record,
+  intent: { call, generation: n, at: noon },
+});
+const prove = (n: number): ClientAction => ({
+  type: 'Prove',
+  generation: n,
+  hash: '',
+  ask: buildAsk(),
+  settles: 'OpenIntent',
+});
+
+interface Row {
+  readonly title: string;
+  readonly record: ClientRecord;
+  readonly action: ClientAction;
+  readonly refused?: boolean;
+  readonly order: readonly string[];
+}
+
+const change = (call: Intent['call'], line: string): readonly string[] => [
+  `client.${call}.intent`,
+  `client.${call}.call`,
+  line,
+  `client.${call}.answer`,
+];
+
+const rows: readonly Row[] = [
+  {
+    title: 'Register',
+    record: planned,
+    action: { type: 'Register', generation: 1 },
+    order: change('Register', 'Registered 1 of ci-1'),
+  },
+  {
+    title: 'Update',
+    record: rotating,
+    action: { type: 'Update', generation: 2 },
+    order: change('Update', 'Updated 2 of ci-1'),
+  },
+  {
+    title: 'Deregister',
+    record: leaving,
+    action: { type: 'Deregister', generation: 1 },
+    order: change('Deregister', 'Deregistered 1 of ci-1'),
+  },
+  {
+    title: 'Observe that finds drift',
+    record: buildClientRecord(),
+    action: { type: 'Observe' },
+    order: ['client.Observe.call', 'Drifted 1 of ci-1', 'client.Observe.record'],
+  },
+  {
+    title: 'a proof that a registration whose answer was lost took effect',
+    record: lost(planned, 'Register', 1),
+    action: prove(1),
+    order: ['client.Prove.call', 'Proved 1 of ci-1', 'Registered 1 of ci-1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that an update whose answer was lost took effect',
+    record: lost(rotating, 'Update', 2),
+    action: prove(2),
+    order: ['client.Prove.call', 'Proved 2 of ci-1', 'Updated 2 of ci-1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that an update took effect whose answer was lost with the management token',
+    record: { ...rotating, managementLost: true },
+    action: prove(2),
+    order: ['client.Prove.call', 'Proved 2 of ci-1', 'Updated 2 of ci-1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that an update had no effect',
+    record: lost(rotating, 'Update', 2),
+    action: prove(2),
+    refused: true,
+    order: ['Proved 2 of ci-1', 'client.Prove.record'],
+  },
+];
+
+for (const { title, record, action, refused = false, order } of rows)
+  test(`audit lines come before the record: ${title}`, async (t) => {
+    t.deepEqual(await carryOut(record, action, refused), order);
+  });
