@@ -17,7 +17,7 @@ export interface Remedy {
 export const remedies = {
   IssuerNotConfigured: {
     cause: "The pool names a URL that is not, to the letter, in the operator's configuration.",
-    step: 'Add it under `issuers`; the change takes force within seconds, without a restart.',
+    step: 'Add it under `issuers`; the change takes force within seconds, without a restart. Builds that hold a token keep it until it expires.',
     by: 'Platform',
   },
   ProviderMetadataInvalid: {

@@ -19,6 +19,7 @@ import {
   isLive,
   policy,
   pool,
+  refusalOf,
   registry,
   sessions,
   sha256,
@@ -140,6 +141,44 @@ test.serial(
           ?.tokens.every(({ sha256: of }) => of !== sha256(first)) || undefined,
     );
     await condition(lab, 'ciidentity/brief', 'Probed', { status: 'True', reason: 'TokenLifetimeTooShort' }, team);
+    await lab.kubectl(['delete', 'pod', '-n', team, '--all', '--wait=false']);
+  },
+);
+
+test.serial(
+  'every issuer is lost from the configuration by mistake: no build loses its token, renewals wait; put back, all go on',
+  async (t) => {
+    const good = readFileSync(lab.configFile, 'utf8');
+    const [long, short] = [await createPod(lab, podName(), ['publisher']), await createPod(lab, podName(), ['brief'])];
+    const kept = await tokenOf(lab, long, 'publisher');
+    await tokenOf(lab, short, 'brief');
+    writeFileSync(lab.configFile, JSON.stringify({ ...(JSON.parse(good) as object), issuers: [] }));
+    const want = { status: 'False', reason: 'IssuerNotConfigured' };
+    for (const name of ['ci-bots', 'brief-bots']) {
+      const { message } = await condition(lab, `identitypool/${name}`, 'Ready', want);
+      t.regex(message, /Tokens that pods hold stay good until they expire, and none of them is renewed or revoked/);
+    }
+    const held = await tokenOf(lab, short, 'brief');
+    await condition(lab, 'ciidentity/publisher', 'Authorized', want, team);
+    t.regex(
+      await refusalOf(createPod(lab, podName(), ['publisher'])),
+      /issuer \S+ is not listed in the configuration of the operator, so it is never called\. Ask .+ to add it under issuers/,
+    );
+    await dies(brief, held, 30_000);
+    await eventually('the short token expires by itself', () =>
+      auditOf(operator).find(({ event, token_sha256 }) => event === 'Expired' && token_sha256 === sha256(held)),
+    );
+    t.true(isLive(lab.provider, kept));
+    t.is((await deliveryOf(lab, long, 'publisher')).files['token'], kept);
+    const ours = [long.uid, short.uid];
+    t.deepEqual(
+      auditOf(operator).filter(({ event, pod }) => event === 'Forbidden' && ours.includes(pod?.uid ?? '')),
+      [],
+    );
+    writeFileSync(lab.configFile, good);
+    t.truthy(await tokenOf(lab, short, 'brief', held, 30_000));
+    await identityReady(lab, 'publisher');
+    t.is((await deliveryOf(lab, long, 'publisher')).files['token'], kept);
     await lab.kubectl(['delete', 'pod', '-n', team, '--all', '--wait=false']);
   },
 );

@@ -44,7 +44,10 @@ export type Access =
     }
   | {
       readonly is: 'Denied';
-      /** `true`: only an edit of an object changes it. */
+      /**
+       * `true`: somebody decided so, and only an edit of an object changes it. `false`: nobody did (a namespace is gone, a line is missing in
+       * the configuration of the operator), so nothing new is given, and what was given is not taken away for it.
+       */
       readonly lasting: boolean;
       readonly denials: readonly Denial[];
     };

@@ -21,7 +21,10 @@ export interface AuthorizeInput {
   readonly issuerConfigured: boolean;
 }
 
-/** What has to be judged; `Refused`: nothing at all is granted, whatever the rules say, and only an edit of an object changes that. */
+/** Nobody decided against the identity: see {@link Access}. */
+const undecided: ReadonlySet<Reason> = new Set<Reason>(['NamespaceLeaving', 'IssuerNotConfigured']);
+
+/** What has to be judged; `Refused`: nothing at all is granted, whatever the rules say. */
 export type Asked =
   | { readonly is: 'Question'; readonly question: Question }
   | { readonly is: 'Refused'; readonly denial: Denial }
@@ -50,7 +53,8 @@ export function askedOf({ identity, pool, policies, namespace, issuerConfigured 
 export function authorize(input: AuthorizeInput): Known<Access> {
   const asked = askedOf(input);
   if (asked.is === 'Unknown') return asked;
-  if (asked.is === 'Refused') return seen({ is: 'Denied', lasting: true, denials: [asked.denial] });
+  if (asked.is === 'Refused')
+    return seen({ is: 'Denied', lasting: !undecided.has(asked.denial.reason), denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
   // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
   const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));

@@ -89,7 +89,7 @@ export function wrongPurpose(pool: string): string {
 }
 
 export function issuerNotConfigured(pool: string, issuer: string): string {
-  return `IdentityPool ${pool}: issuer ${issuer} is not listed in the configuration of the operator, so it is never called. Ask the operator's administrator to add it under issuers, or correct the pool.`;
+  return `IdentityPool ${pool}: issuer ${issuer} is not listed in the configuration of the operator, so it is never called. Ask the operator's administrator to add it under issuers, or name another pool.`;
 }
 
 export function namespaceGone(namespace: string): string {

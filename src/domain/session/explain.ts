@@ -35,13 +35,13 @@ export function forbiddenError(s: SessionSnapshot): DeliveredError {
 }
 
 function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
-  const [first] = denials;
-  return errorOf(
-    s,
-    first?.reason ?? 'NothingGranted',
-    denials.map((denial) => denial.message).join(' ') || 'nothing of what it asks for is granted',
-    'Ask the owners of the ScopePolicies for a rule, or correct roles, scopes and audiences of the CiIdentity.',
-  );
+  const reason = denials[0]?.reason ?? 'NothingGranted';
+  const why = denials.map((denial) => denial.message).join(' ') || 'nothing of what it asks for is granted';
+  const fix =
+    reason === 'IssuerNotConfigured'
+      ? 'Ask the administrator of the operator; the file token appears by itself as soon as the issuer is listed.'
+      : 'Ask the owners of the ScopePolicies for a rule, or correct roles, scopes and audiences of the CiIdentity.';
+  return errorOf(s, reason, why, fix);
 }
 
 export function untrustedError(s: SessionSnapshot, reason: 'ClaimInvalid' | 'PodOlderThanGuard'): DeliveredError {

@@ -68,11 +68,11 @@ export function isHeld(s: SessionSnapshot, now: Instant): boolean {
   return s.brake === true && isVanished(s, now) && !isRevokeRequested(s);
 }
 
-/** Somebody decided against it: a stop, no rule, no right. Only facts that are certain; a namespace that is gone decides nothing. */
+/** Somebody decided against it: a stop, no rule, no right. Only facts that are certain. */
 export function isForbidden(s: SessionSnapshot): boolean {
   if (s.stop !== undefined) return true;
   const access = s.access.is === 'Seen' ? s.access.value : undefined;
-  return access?.is === 'Denied' && access.lasting && access.denials[0]?.reason !== 'NamespaceLeaving';
+  return access?.is === 'Denied' && access.lasting;
 }
 
 /** The creator lost (or never had) the verb `use`. */

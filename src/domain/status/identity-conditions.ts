@@ -137,7 +137,7 @@ function going(facts: IdentityFacts): Going {
   const { access, guard, client, failure } = facts;
   if (access.is === 'Seen' && access.value.is === 'Denied') {
     // A pool is often applied right after the identities that name it.
-    return access.value.lasting && deniedReason(access.value.denials) !== 'PoolMissing' ? 'Stalled' : 'Reconciling';
+    return deniedReason(access.value.denials) === 'PoolMissing' ? 'Reconciling' : 'Stalled';
   }
   if (guard.is !== 'Intact') return 'Reconciling';
   const trouble = client.is === 'Seen' && !isReady(client.value) ? client.value.failure : failure;

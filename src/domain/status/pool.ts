@@ -166,6 +166,7 @@ function waiting(part: Draft, why: Draft): Draft {
 function blockedBy({
   pool,
   issuerConfigured,
+  clients,
 }: PoolFacts): { readonly ready: Draft; readonly going: Going } | undefined {
   const subject = `IdentityPool ${pool.metadata.name}`;
   if (pool.spec.purpose === 'Interactive') {
@@ -173,7 +174,11 @@ function blockedBy({
     return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
   }
   if (issuerConfigured) return undefined;
-  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator, so it is never called. Add it under issuers, or create the pool with another issuer.`;
+  const mints = clients.some((client) => currentOf(client) !== undefined);
+  const live = mints
+    ? ' Tokens that pods hold stay good until they expire, and none of them is renewed or revoked.'
+    : '';
+  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator, so it is never called. Add it under issuers, or create the pool with another issuer.${live}`;
   return { ready: draft('Ready', 'False', 'IssuerNotConfigured', about(subject, why)), going: 'Stalled' };
 }
 

@@ -16,6 +16,8 @@ interface Case {
   /** `reason audience scope` of each denial. */
   readonly denials?: readonly string[];
   readonly wouldDeny?: readonly string[];
+  /** Of a denial: somebody decided it (default). */
+  readonly lasting?: boolean;
 }
 
 const rules = (...list: Parameters<typeof rule>[0][]): Partial<AuthorizeInput> => ({
@@ -218,17 +220,27 @@ const cases: readonly Case[] = [
     denials: ['PoolMissing'],
   },
   { name: 'a pool for people', given: { pool: seen(pool({ purpose: 'Interactive' })) }, denials: ['PurposeMismatch'] },
-  { name: 'an issuer that is not configured', given: { issuerConfigured: false }, denials: ['IssuerNotConfigured'] },
-  { name: 'the namespace is gone', given: { namespace: { is: 'Gone' } }, denials: ['NamespaceLeaving'] },
+  {
+    name: 'an issuer that is not configured: nobody decided that',
+    given: { issuerConfigured: false },
+    denials: ['IssuerNotConfigured'],
+    lasting: false,
+  },
+  {
+    name: 'the namespace is gone: nobody decided that',
+    given: { namespace: { is: 'Gone' } },
+    denials: ['NamespaceLeaving'],
+    lasting: false,
+  },
 ];
 
-for (const { name, given, token, denials = [], wouldDeny = [] } of cases) {
+for (const { name, given, token, denials = [], wouldDeny = [], lasting = true } of cases) {
   test(`authorize: ${name}`, (t) => {
     const access = accessOf(given);
     t.deepEqual(access.denials.map(line), denials);
     t.deepEqual(access.is === 'Granted' ? [access.ask.scopes, access.ask.audiences] : undefined, token);
     if (access.is === 'Granted') t.deepEqual(access.wouldDeny.map(line), wouldDeny);
-    if (access.is === 'Denied') t.true(access.lasting);
+    if (access.is === 'Denied') t.is(access.lasting, lasting);
     for (const { message } of access.denials) t.regex(message, /^\S.{20,1800}\.$/);
   });
 }

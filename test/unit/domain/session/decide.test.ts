@@ -40,6 +40,11 @@ const denied = (lasting: boolean): SessionSnapshot['access'] => ({
   is: 'Seen',
   value: { is: 'Denied', lasting, denials: [{ reason: 'NoRule', message: 'No rule grants role publisher here.' }] },
 });
+/** A typo in the operator's configuration, or a line that somebody took out. */
+const unlisted: SessionSnapshot['access'] = {
+  is: 'Seen',
+  value: { is: 'Denied', lasting: false, denials: [{ reason: 'IssuerNotConfigured', message: 'Not listed.' }] },
+};
 const stop = { sources: ['IdentityPool ci-bots (spec.suspend)'] };
 const pod = (overrides: Parameters<typeof buildPod>[0]): SessionSnapshot['pod'] => ({
   is: 'Seen',
@@ -197,6 +202,13 @@ const cases: readonly Case[] = [
     tokens: ['a1'],
     lane: lanes.Stop,
   },
+  {
+    row: 'over',
+    title: 'pod is gone, while the issuer is not in the configuration',
+    s: buildLiveSnapshot({ pod: { is: 'Gone' }, access: unlisted }),
+    action: 'Forbid',
+    reason: 'PodOver',
+  },
   { row: 'over', title: 'pod succeeded', s: buildLiveSnapshot({ pod: pod({ phase: 'Succeeded' }) }), action: 'Forbid' },
   { row: 'over', title: 'pod failed', s: buildLiveSnapshot({ pod: pod({ phase: 'Failed' }) }), action: 'Forbid' },
   {
@@ -263,7 +275,7 @@ const cases: readonly Case[] = [
       brake: true,
       access: {
         is: 'Seen',
-        value: { is: 'Denied', lasting: true, denials: [{ reason: 'NamespaceLeaving', message: 'gone' }] },
+        value: { is: 'Denied', lasting: false, denials: [{ reason: 'NamespaceLeaving', message: 'gone' }] },
       },
     }),
     reason: 'NotSynced',
@@ -439,6 +451,20 @@ const cases: readonly Case[] = [
     s: buildLiveSnapshot({ mayUse: { is: 'Seen', value: false } }),
     action: 'Forbid',
     reason: 'CreatorMayNotUse',
+  },
+  {
+    row: 'stopped',
+    title: 'lost use, while the issuer is not in the configuration',
+    s: buildLiveSnapshot({ access: unlisted, mayUse: { is: 'Seen', value: false } }),
+    action: 'Forbid',
+    reason: 'CreatorMayNotUse',
+  },
+  {
+    row: 'stopped',
+    title: 'a stop, while the issuer is not in the configuration',
+    s: buildLiveSnapshot({ access: unlisted, stop }),
+    action: 'Forbid',
+    reason: 'Suspended',
   },
   {
     row: 'stopped',
@@ -639,6 +665,38 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'waiting',
+    title: 'live and due, and its issuer is not in the configuration any more: keeps its token',
+    s: buildLiveSnapshot({ access: unlisted }),
+    now: plus(noon, 14 * minute),
+    reason: 'IssuerNotConfigured',
+    recheckAt: plus(noon, 15 * minute),
+  },
+  {
+    row: 'waiting',
+    title: 'the issuer is not in the configuration: nobody is told at once',
+    s: buildSessionSnapshot({ access: unlisted }),
+    reason: 'IssuerNotConfigured',
+    recheckAt: plus(noon, 295 * second),
+  },
+  {
+    row: 'waiting',
+    title: 'the issuer is not in the configuration after five minutes either',
+    s: buildSessionSnapshot({ access: unlisted }),
+    now: plus(noon, 295 * second),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'IssuerNotConfigured',
+  },
+
+  {
+    row: 'undelivered',
+    title: 'a new process, and the issuer is not in the configuration: what is held is delivered all the same',
+    s: omit(buildLiveSnapshot({ access: unlisted }), 'delivered'),
+    action: 'Deliver',
+    content: 'Token',
+  },
+  {
     row: 'undelivered',
     title: 'the pod cannot mount what was delivered: somebody took it away',
     s: buildLiveSnapshot({ pod: unmounted() }),
@@ -782,6 +840,12 @@ const cases: readonly Case[] = [
     action: 'Forbid',
     tokens: ['a1'],
     lane: lanes.Stop,
+  },
+  {
+    row: 'withdrawn',
+    title: 'asked to revoke, while the issuer is not in the configuration',
+    s: buildLiveSnapshot({ access: unlisted, client: client({ revokeBefore: plus(noon, second) }) }),
+    action: 'Forbid',
   },
   {
     row: 'withdrawn',

@@ -74,6 +74,11 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
     'Ready=False/PoolMissing Authorized=False/PoolMissing Probed=Unknown/NothingGranted Issuing=False/PoolMissing Exclusive=True/Exclusive Reconciling=True/PoolMissing',
   ],
   [
+    'the issuer is not in the configuration',
+    { access: seen(accessOf({ issuerConfigured: false })) },
+    'Ready=False/IssuerNotConfigured Authorized=False/IssuerNotConfigured Probed=Unknown/NothingGranted Issuing=False/IssuerNotConfigured Exclusive=True/Exclusive Stalled=True/IssuerNotConfigured',
+  ],
+  [
     'not probed yet',
     { client: seen(client()) },
     'Ready=Unknown/Probing Authorized=True/Authorized Probed=Unknown/Probing Issuing=True/Issuing Exclusive=True/Exclusive Reconciling=True/Probing',

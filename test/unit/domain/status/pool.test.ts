@@ -657,6 +657,14 @@ test('an outage says since when, that live tokens stay good, and what the last c
   );
 });
 
+test('an issuer that the configuration lists no more: what becomes of the tokens that pods hold', (t) => {
+  const said = (clients: PoolFacts['clients']): string =>
+    messageOf(poolStatus(poolFacts({ issuerConfigured: false, clients }), now), 'Ready');
+  const live = / Tokens that pods hold stay good until they expire, and none of them is renewed or revoked\.$/;
+  t.regex(said([client({})]), live);
+  t.notRegex(said([unregistered]), live);
+});
+
 const { management: _given, ...unmanaged } = record();
 
 test('a client that cannot be managed says so, for the reason that it has, unless the issuer has a credential for all', (t) => {
