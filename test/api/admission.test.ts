@@ -1386,6 +1386,95 @@ function* changesOf(whole: unknown, path: readonly (string | number)[] = []): Ge
   }
 }
 
+const injected = async (pod: unknown): Promise<PodJson> => {
+  const { status, body } = await lab.send('jenkins', 'POST', podsOf('ci-payments'), pod);
+  if (status !== 201) throw new Error(JSON.stringify(body));
+  return body as PodJson;
+};
+
+/** What injection adds, each once: `kind name` of the volume and of whatever each container has of it. */
+function additionsOf({ spec }: PodJson): readonly string[] {
+  const ours = ({ name }: { readonly name: string }): boolean => /^(ci-identity-|CI_IDENTITY_)/.test(name);
+  return [
+    ...spec.volumes.filter(ours).map(({ name }) => `volume ${name}`),
+    ...spec.containers.flatMap(({ name: container, env = [], volumeMounts }) =>
+      [...volumeMounts, ...env].filter(ours).map(({ name }) => `${container} ${name}`),
+    ),
+  ];
+}
+
+const inContainer = (name: string): readonly string[] =>
+  ['ci-identity-publisher', 'CI_IDENTITY_POD_UID']
+    .concat(
+      ['_PUBLISHER_DIR', '_PUBLISHER_TOKEN_FILE', '_PUBLISHER_SESSION_ID', '_TOKEN_FILE'].map(
+        (suffix) => `CI_IDENTITY${suffix}`,
+      ),
+    )
+    .map((what) => `${name} ${what}`);
+
+function hasEachOnce(t: ExecutionContext, pod: PodJson, containers: readonly string[]): void {
+  t.deepEqual(
+    additionsOf(pod).toSorted(),
+    ['volume ci-identity-publisher', ...containers.flatMap(inContainer)].toSorted(),
+  );
+}
+
+test('a pod that is injected already stays as it is', async (t) => {
+  const first = await injected(agentPod({ namespace: 'ci-payments' }));
+  const { name, namespace: ns, labels, annotations } = first.metadata as Record<string, unknown>;
+  const again = await injected({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: ns, labels, annotations },
+    spec: first.spec,
+  });
+  t.deepEqual(again.spec, first.spec);
+  t.deepEqual(again.metadata.annotations, first.metadata.annotations);
+  hasEachOnce(t, again, ['maven', 'jnlp']);
+});
+
+test('a container that another policy adds, before ours or after it, is injected once, and so are the others', async (t) => {
+  const name = 'sidecar.test.ci-identity.dev';
+  const apiVersion = 'admissionregistration.k8s.io/v1';
+  await lab.apply(
+    {
+      apiVersion,
+      kind: 'MutatingAdmissionPolicy',
+      metadata: { name },
+      spec: {
+        failurePolicy: 'Fail',
+        reinvocationPolicy: 'Never',
+        matchConstraints: {
+          resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+        },
+        matchConditions: [{ name: 'asked', expression: "'sidecar' in object.metadata.?labels.orValue({})" }],
+        mutations: [
+          {
+            patchType: 'JSONPatch',
+            jsonPatch: {
+              expression:
+                "[JSONPatch{op: 'add', path: '/spec/containers/-', value: Object.spec.containers{name: 'sidecar', image: 'sidecar:1'}}]",
+            },
+          },
+        ],
+      },
+    },
+    { apiVersion, kind: 'MutatingAdmissionPolicyBinding', metadata: { name }, spec: { policyName: name } },
+  );
+  const pod = agentPod({ namespace: 'ci-payments', labels: { sidecar: 'yes' } });
+  const hasSidecar = ({ spec }: PodJson): boolean => spec.containers.some((one) => one.name === 'sidecar');
+  await eventually('the other policy is effective', async () => (hasSidecar(await injected(pod)) ? true : undefined));
+  // The order of policies is random.
+  for (let n = 0; n < 12; n += 1) hasEachOnce(t, await injected(pod), ['maven', 'jnlp', 'sidecar']);
+});
+
+test('a pod of five hundred containers: each is injected once', async (t) => {
+  const names = Array.from({ length: 498 }, (_, n) => `tool-${n}`);
+  const containers = names.map((name) => ({ name, image: 'tool:1' }));
+  const pod = await injected(agentPod({ namespace: 'ci-payments', containers }));
+  hasEachOnce(t, pod, ['maven', ...names, 'jnlp']);
+});
+
 for (const [kind, says] of [
   [
     'Deployment',

@@ -28,7 +28,7 @@ import {
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
-import { type FaultRow, type Told, early, faultRows, outage, startRows, workingRows } from './rows.ts';
+import { type FaultRow, type Told, early, faultRows, outage, shared, startRows, token, workingRows } from './rows.ts';
 
 const broken = 'ci-broken';
 const patient = { timeoutMs: 90_000 };
@@ -97,7 +97,7 @@ function objectsOf(victim: Victim): readonly string[] {
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   await lab.agentNamespace(broken);
-  for (const victim of await Promise.all([...faultRows, outage, early].map(victimOf)))
+  for (const victim of await Promise.all([...faultRows, outage, early, shared].map(victimOf)))
     victims.set(victim.row.name, victim);
   const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: object[] };
   const issuers = [...file.issuers, ...[...victims.values()].map(configurationOf)];
@@ -178,7 +178,7 @@ function testRow(row: FaultRow): void {
 for (const row of startRows) testRow(row);
 
 test.serial('providers that fail later work at first', async (t) => {
-  await Promise.all([...workingRows, outage, early].map(({ name }) => identityReady(lab, name, broken)));
+  await Promise.all([...workingRows, outage, early, shared].map(({ name }) => identityReady(lab, name, broken)));
   for (const row of workingRows) {
     for (const fault of row.faults) of(row).provider?.faults.add(fault);
     of(row).pod = await newPod(row);
@@ -213,6 +213,31 @@ test.serial(
     await dies(provider, long.token, 90_000);
     const next = await tokenOf(lab, long.pod, early.name, long.token);
     t.true(isLive(provider, next), 'a successor took its place');
+  },
+);
+
+test.serial(
+  'the same token for two pods: the second gets none and is told, the first keeps its own; asked again it gets one of its own',
+  async (t) => {
+    const { provider } = of(shared);
+    if (provider === undefined) throw new Error('there is no provider');
+    const first = await newPod(shared);
+    const value = await tokenOf(lab, first, shared.name);
+    const mend = provider.faults.add(token({ access_token: value }));
+    const second = await newPod(shared);
+    of(shared).pod = second;
+    const says =
+      /hands out a token again that another session holds; switch token caching or re-use off for this client/;
+    t.log(
+      await isTold(shared, { on: 'pod', reason: 'TokenUnusable', says, fix: /Correct it at the identity provider/ }),
+    );
+    t.true(isLive(provider, value));
+    t.is((await deliveryOf(lab, first, shared.name)).files['token'], value);
+    mend();
+    await lab.kubectl(['annotate', 'identitypool', shared.name, 'ci-identity.dev/retry=mended']);
+    t.not(await tokenOf(lab, second, shared.name, undefined, patient.timeoutMs), value);
+    await lab.kubectl(['delete', 'pods', '-n', broken, '--wait=false', first.name]);
+    await dies(provider, value, 30_000);
   },
 );
 

@@ -44,7 +44,7 @@ const big = 'a'.repeat(10_000_000);
 const refusedClient = json({ error: 'invalid_client' }, 401);
 
 /** Whatever the token endpoint really said, changed. */
-const token = (change: Readonly<Record<string, unknown>>): Fault => ({
+export const token = (change: Readonly<Record<string, unknown>>): Fault => ({
   endpoint: 'token',
   rewrite: ({ status, body }) => (status === 200 ? { body: { ...(body as object), ...change } } : {}),
 });
@@ -364,6 +364,9 @@ export const outage: FaultRow = {
   told: [],
   heals: 'Itself',
 };
+
+/** Its provider gives a second pod the token of the first. */
+export const shared: FaultRow = { name: 'shared', title: 'the same token for two pods', faults: [], told: [] };
 
 /** Its provider gives tokens of five minutes, of which one is allowed. */
 export const early: FaultRow = {
