@@ -16,7 +16,7 @@ import {
 import { loadConfig } from '../kube/kubeconfig.ts';
 import { groupsOf } from '../kube/reviews.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 import { type Arguments, valueOf } from './arguments.ts';
 import { CommandError, type ProcessSurface } from './surface.ts';
 

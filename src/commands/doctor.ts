@@ -1,4 +1,4 @@
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
 import { conditionChecks } from './doctor-conditions.ts';

@@ -1,5 +1,5 @@
 import { OperatorError } from '../errors.ts';
-import { cleanLines } from '../telemetry/clean.ts';
+import { cleanLines } from '../clean.ts';
 import { type Arguments, type Description, parseArguments, program } from './arguments.ts';
 import { type Cluster, withCluster } from './cluster.ts';
 import { CommandError, type ProcessSurface, type Run, exitCodes } from './surface.ts';

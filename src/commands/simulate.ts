@@ -161,6 +161,11 @@ async function dryRun(
   namespace: string,
   user: string | undefined,
 ): Promise<{ readonly verdict: Verdict; readonly stored?: unknown }> {
+  if (/\p{Cc}/u.test(user ?? '')) {
+    const message =
+      'the name of the creator has control characters, which no header carries, so the API server was not asked';
+    return { verdict: { is: 'NotAsked', message } };
+  }
   const { namespace: _, ...metadata } = manifest.metadata;
   const answer = await cluster.call('POST', pathOf(kinds.pods, { namespace }), {
     body: { ...manifest, metadata: { ...metadata, namespace } },

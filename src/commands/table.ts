@@ -1,4 +1,4 @@
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 
 const widest = 400;
 

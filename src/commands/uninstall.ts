@@ -3,7 +3,7 @@ import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Milliseconds, plus, second, systemClock } from '../clock.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { leaderless } from './doctor-checks.ts';
 import type { LeaseObject } from './doctor-facts.ts';

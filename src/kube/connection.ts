@@ -37,7 +37,7 @@ export interface RequestParameters {
   readonly deadline?: Milliseconds;
   /** Bytes that the answer may have; a longer one throws PageTooLargeError. Default: no limit. */
   readonly longest?: number;
-  /** Act as this user (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation). */
+  /** Act as this user (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation), sent as UTF-8. */
   readonly impersonate?: string;
 }
 
@@ -199,7 +199,7 @@ class Connection implements ApiConnection {
         accept: o.accept ?? 'application/json',
         'user-agent': 'ci-identity-operator',
         ...(o.body === undefined ? {} : { 'content-type': o.contentType ?? 'application/json' }),
-        ...(o.impersonate === undefined ? {} : { 'impersonate-user': o.impersonate }),
+        ...(o.impersonate === undefined ? {} : { 'impersonate-user': Buffer.from(o.impersonate).toString('latin1') }),
       },
       ...(o.query === undefined ? {} : { query: o.query }),
       ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),

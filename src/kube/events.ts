@@ -1,3 +1,4 @@
+import { clean } from '../clean.ts';
 import { type Instant, minute, type Milliseconds, plus, second } from '../clock.ts';
 import { sha256 } from '../digest.ts';
 import type { ApiConnection } from './connection.ts';
@@ -145,7 +146,7 @@ export class EventRecorder {
       action: reason,
       reason,
       type,
-      note: cut(message),
+      note: cut(clean(message, longestNote)),
       regarding,
     };
   }

@@ -1,3 +1,4 @@
+import { clean } from '../clean.ts';
 import { parseJsonObject, record, text } from './fields.ts';
 import type { HttpAnswer } from './http.ts';
 
@@ -80,10 +81,4 @@ function encoded(secret: string): readonly string[] {
       .slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6)),
   );
   return [encodeURIComponent(secret), ...base64];
-}
-
-/** One line of printable text: control, bidirectional and zero-width characters become `?`. */
-function clean(value: string, length: number): string {
-  const safe = value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?');
-  return safe.length > length ? `${safe.slice(0, length - 1)}…` : safe;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, toRfc3339 } from '../clock.ts';
 import { sha256 } from '../digest.ts';
-import { clean } from './clean.ts';
+import { clean } from '../clean.ts';
 
 /** What happened, as a past participle. */
 export const auditEvents = [

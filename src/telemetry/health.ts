@@ -1,6 +1,6 @@
 import { type Server, createServer } from 'node:http';
 import type { Clock, Milliseconds } from '../clock.ts';
-import { clean } from './clean.ts';
+import { clean } from '../clean.ts';
 import type { Metrics } from './metrics.ts';
 
 /** One thing that can be in trouble: a watch, an issuer, the lease. */

@@ -4,7 +4,7 @@ import winston from 'winston';
 import { type Clock, systemClock, toRfc3339 } from '../clock.ts';
 import type { LogLevel } from '../config.ts';
 import { OperatorError } from '../errors.ts';
-import { clean } from './clean.ts';
+import { clean } from '../clean.ts';
 
 /** Constant messages, data as fields. Values that are secret travel in `Redacted` boxes and print as a placeholder. */
 export interface Logger {

@@ -72,7 +72,10 @@ const chainOf = (...files: readonly string[]): ReturnType<typeof verifyChain> =>
 const blocked = (operator: OperatorProcess, why: RegExp): Promise<true> =>
   eventually('it says that the audit stream is blocked', async () => {
     const { status, text } = await page(operator, '/readyz');
-    return status === 503 && why.test(text) ? true : undefined;
+    const metrics = (await page(operator, '/metrics')).text;
+    const waits = /^ci_identity_audit_waiting_lines [1-9]/m.test(metrics);
+    const refuses = /^ci_identity_failures_total\{.*reason="AuditBlocked".*\} [1-9]/m.test(metrics);
+    return status === 503 && why.test(text) && waits && refuses ? true : undefined;
   });
 
 /** While it is blocked: what a pod has is taken back, and no pod gets anything. */

@@ -197,6 +197,8 @@ test.serial(
       requests?: readonly { id: string; outcome: string }[];
     };
     t.is(requests?.find((one) => one.id === id)?.outcome, 'InProgress');
+    const lines = auditOf({ audit: () => stage.auditText() }).filter((line) => line.pool === 'never');
+    t.true(lines.some(({ event, generation }) => event === 'RolledBack' && generation === 2));
     await unharmed(t, never, [1]);
   },
 );

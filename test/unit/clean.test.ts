@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { clean } from '#src/telemetry/clean.ts';
+import { clean } from '#src/clean.ts';
 
 const rows: readonly (readonly [string, string, string])[] = [
   ['plain text', 'Größe: 3 ≥ 2 – 漢字 😀', 'Größe: 3 ≥ 2 – 漢字 😀'],

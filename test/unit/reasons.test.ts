@@ -27,6 +27,21 @@ test('every reason that the code says is in the table', (t) => {
   t.true(said > 20);
 });
 
+test('every row of the table is expected by some test', (t) => {
+  const tests = globSync('test/**/*.ts', { exclude: ['test/unit/reasons.test.ts'] }).map((file) =>
+    readFileSync(file, 'utf8'),
+  );
+  // In quotes, as `Type=False/Reason`, or in a pattern.
+  const expected = (reason: string): boolean => {
+    const word = new RegExp(`['/ (|="]${reason}['/ )|"\\\\$]`);
+    return tests.some((text) => word.test(text));
+  };
+  t.deepEqual(
+    table.filter((reason) => !expected(reason)),
+    [],
+  );
+});
+
 const words = { reason: reasons, 'condition type': conditionTypes };
 for (const [kind, name, text] of Object.entries(words).flatMap(([of, rows]) =>
   Object.entries(rows).map(([n, x]) => [of, n, x] as const),

@@ -1,4 +1,5 @@
 /** What a build reads in `error.json`: subject – what – why – what to do. A pure function of the state, stable while the state is. */
+import { clean } from '../../clean.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Denial } from '../access/access.ts';
@@ -8,7 +9,7 @@ import type { DeliveredError, SessionSnapshot } from './machine.ts';
 const longestMessage = 1_024;
 
 export function errorOf(s: SessionSnapshot, reason: Reason, why: string, fix: string): DeliveredError {
-  return { reason, message: `${subject(s)}: ${why}`.slice(0, longestMessage), fix };
+  return { reason, message: clean(`${subject(s)}: ${why}`, longestMessage), fix };
 }
 
 function subject(s: SessionSnapshot): string {

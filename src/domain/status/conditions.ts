@@ -1,7 +1,7 @@
 import { conditionTypes, type ConditionType, type Reason } from '../../api/reasons.ts';
 import type { Condition } from '../../api/meta.ts';
 import { toRfc3339, type Instant } from '../../clock.ts';
-import { cut } from '../access/explain.ts';
+import { clean } from '../../clean.ts';
 
 /** A condition as a projection says it; {@link setConditions} adds when and about which generation. */
 export interface Draft {
@@ -19,7 +19,7 @@ const order = Object.keys(conditionTypes);
 /**
  * The conditions to write: one per draft, in the order of the table. `lastTransitionTime` is kept while `status` stays the same; a
  * condition that no draft speaks of goes. Conditions of types that are not ours belong to others and are left out (server-side apply
- * leaves them alone).
+ * leaves them alone). Sentences quote others (the name of a creator, a reason to stop), and terminals show them.
  */
 export function setConditions(
   previous: readonly Condition[] | undefined,
@@ -35,7 +35,7 @@ export function setConditions(
         type,
         status,
         reason,
-        message: cut(message, longestMessage),
+        message: clean(message, longestMessage),
         observedGeneration: generation,
         lastTransitionTime: before?.lastTransitionTime ?? toRfc3339(now),
       };

@@ -561,6 +561,7 @@ const cases: readonly Case[] = [
     title: 'revokeRequest alone',
     s: snapshot(wanting({ revokeRequest: 'e1' })),
     action: { type: 'Record' },
+    reason: 'RevokeRequested',
     next: ['Current'],
     lane: lanes.Stop,
   },
@@ -867,6 +868,7 @@ const cases: readonly Case[] = [
     title: 'a new request rotates now',
     s: snapshot({ window: closed, ...wanting({ rotateRequest: 'r1' }) }),
     action: { type: 'Plan', generation: 2, variant: 'TwoKeys', handles: ['Rotate r1'] },
+    reason: 'RotationRequested',
     lane: lanes.Routine,
   },
   {

@@ -55,6 +55,11 @@ test('messages are cut to what the CRD takes', (t) => {
   t.is(setConditions(undefined, [{ ...ready, message: 'x'.repeat(5000) }], 1, now)[0]?.message.length, 2048);
 });
 
+test('a sentence that quotes somebody stays one line of text', (t) => {
+  const [condition] = setConditions(undefined, [{ ...ready, message: 'creator a\nb\u001b[31m\u202ec.' }], 1, now);
+  t.is(condition?.message, 'creator a?b?[31m?c.');
+});
+
 test('Ready: the first False speaks, else the first Unknown, else all is well', (t) => {
   const yes = draft('Authorized', 'True', 'Authorized', 'yes');
   const unknown = draft('Probed', 'Unknown', 'Probing', 'perhaps');
