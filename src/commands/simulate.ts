@@ -1,3 +1,4 @@
+import { clean } from '../clean.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, systemClock } from '../clock.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
@@ -209,7 +210,7 @@ async function dryRun(
 export function simulationText(simulation: Simulation): string {
   const { namespace, pod, creator, server } = simulation;
   return [
-    `Pod ${namespace}/${pod}, created by ${creator}\n`,
+    `Pod ${namespace}/${pod}, created by ${clean(creator)}\n`,
     verdictText(simulation),
     doubtText(simulation),
     server.is === 'Refused' ? '' : givenText(simulation),
