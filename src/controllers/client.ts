@@ -5,7 +5,7 @@ import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { proved } from '../domain/client/proofs.ts';
 import type { ClientRecord, Intent, Variant } from '../domain/client/record.ts';
-import { type Telling, restored, tell } from '../domain/client/story.ts';
+import { type Telling, foundOut, restored, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
 import { nextMethod } from '../domain/client/variants.ts';
 import { assertNever } from '../errors.ts';
@@ -158,23 +158,20 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       audiences: action.ask.audiences,
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
-    if (action.settles === 'OpenIntent' && outcome.is !== 'CredentialRefused') {
-      // Where the registration access token was lost with the answer, the intent of the Update is closed already.
-      const type = work.record.intent?.call ?? 'Update';
-      const message = 'its answer was lost; a token request shows that it took effect';
-      this.#done(next, { type, generation: action.generation }, { reason, message });
-    }
+    const found = foundOut(work.record, action.settles, outcome, s.wanted.is === 'Seen');
+    if (found !== undefined)
+      this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
     this.#tell(work.record, next);
     await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
   }
 
   /** A call changed something at the provider. */
   #done(
-    next: ClientRecord,
+    record: ClientRecord,
     { type, generation: n }: Pick<Intent, 'generation'> & { readonly type: Intent['call'] },
     why: Pick<AuditFacts, 'reason' | 'message'>,
   ): void {
-    this.#record(next, n, { event: past[type], outcome: 'Success', ...why });
+    this.#record(record, n, { event: past[type], outcome: 'Success', ...why });
   }
 
   /** Only what is new: the same drift is looked at again until it is repaired. */

@@ -61,6 +61,8 @@ test.serial('drift: what somebody changed at the provider is found by the daily 
     () => there(clientId)?.scopes.toSorted().join(' ') === 'artifacts:publish artifacts:read' || undefined,
   );
   t.is(there(clientId)?.name, 'ci-identity drift 1');
+  const drifted = auditOf(operator).find(({ event, pool: of }) => event === 'Drifted' && of === 'drift');
+  t.like(drifted, { outcome: 'Failure', reason: 'ClientDrifted', client_id: clientId });
   await patiently(lab, 'drift', 'Registered', { status: 'True', reason: 'Registered' });
   // So long ago that it is looked at before it is deleted.
   await letPass(lab, 'drift', 120_000);

@@ -4,7 +4,10 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, generation } from './generations.ts';
-import type { ClientRecord, Generation } from './record.ts';
+import type { ProofUse } from './machine.ts';
+import type { ProofOutcome } from './proofs.ts';
+import type { ClientRecord, Generation, Intent } from './record.ts';
+import { isOwnClient } from './variants.ts';
 
 export interface Telling {
   /**
@@ -28,6 +31,27 @@ export function restored(record: ClientRecord, name: string): Telling {
     good: false,
     message,
   };
+}
+
+/**
+ * The call of ours of which nobody heard how it ended, and a proof shows that it took effect: a new credential authenticates, or one that was
+ * to be taken out is refused.
+ */
+export function foundOut(
+  record: ClientRecord,
+  use: ProofUse,
+  outcome: ProofOutcome,
+  isWanted: boolean,
+): { readonly call: Intent['call']; readonly message: string } | undefined {
+  const authenticates = outcome.is !== 'CredentialRefused';
+  // Where the registration access token was lost with the answer, the intent is closed already.
+  if (use === 'OpenIntent' && authenticates) {
+    const message = 'its answer was lost; a token request shows that it took effect';
+    return { call: record.intent?.call ?? 'Update', message };
+  }
+  if (use !== 'Retired' || authenticates || record.managementLost !== true) return undefined;
+  const call = isWanted && !isOwnClient(record.variant) ? 'Update' : 'Deregister';
+  return { call, message: 'its answer was lost or refused; a token request shows that the credential is out' };
 }
 
 /** In the order in which they happened. A change that nobody needs to hear of (an intent, an observation) says nothing. */

@@ -2,7 +2,7 @@ import test from 'ava';
 import { ClientChanges } from '#src/controllers/client-changes.ts';
 import { ClientMachine } from '#src/controllers/client.ts';
 import type { EffectName } from '#src/controllers/effect-names.ts';
-import type { ClientAction } from '#src/domain/client/machine.ts';
+import type { ClientAction, ProofUse } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Intent } from '#src/domain/client/record.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -22,7 +22,12 @@ const present = { is: 'Present', at: noon, drift: [] } as const;
 const answer = { clientId: 'ci-1', observed: present };
 
 /** What happened in order: effects that were done, and audit lines. `refused`: the credential is, by the token endpoint. */
-async function carryOut(record: ClientRecord, action: ClientAction, refused = false): Promise<readonly string[]> {
+async function carryOut({
+  record,
+  action,
+  refused,
+  wanted,
+}: Required<Omit<Row, 'title' | 'order'>>): Promise<readonly string[]> {
   const order: string[] = [];
   const clock = new VirtualClock();
   let stored = record;
@@ -56,7 +61,7 @@ async function carryOut(record: ClientRecord, action: ClientAction, refused = fa
   const o = { memory, providers, records, effects, clock };
   const write = (line: string): void => {
     const { event, generation, client_id: clientId } = JSON.parse(line) as Readonly<Record<string, string>>;
-    order.push(`${event} ${generation} of ${clientId}`);
+    order.push(`${event} ${generation}${clientId === undefined ? '' : ` of ${clientId}`}`);
   };
   const machine = new ClientMachine({
     sources: { memory, providers, epoch: () => 1 },
@@ -67,24 +72,32 @@ async function carryOut(record: ClientRecord, action: ClientAction, refused = fa
     told: () => undefined,
   } as unknown as ConstructorParameters<typeof ClientMachine>[0]);
   const taken = { row: 'row', action, reason: 'InProgress' } as const;
-  await machine.apply('client-1', buildClientSnapshot({ record }), taken, new AbortController().signal);
+  await machine.apply(
+    'client-1',
+    buildClientSnapshot({ record, ...(wanted ? {} : { wanted: { is: 'Gone' } }) }),
+    taken,
+    new AbortController().signal,
+  );
   return order.filter((step) => !/metadata|revoke/.test(step));
 }
 
 const generation = buildGeneration({ state: 'Planned' });
 const planned = omit(buildClientRecord({ generations: [generation] }), 'management', 'observed', 'updatedAt', 'sent');
 const rotating = buildClientRecord({ generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Planned' })] });
+const retiring = buildClientRecord({
+  generations: [buildGeneration({ state: 'Retiring' }), buildGeneration({ n: 2 })],
+});
 const leaving = buildClientRecord({ generations: [buildGeneration({ state: 'Retiring' })] });
 const lost = (record: ClientRecord, call: Intent['call'], n: number): ClientRecord => ({
   ...record,
   intent: { call, generation: n, at: noon },
 });
-const prove = (n: number): ClientAction => ({
+const prove = (n: number, settles: ProofUse = 'OpenIntent'): ClientAction => ({
   type: 'Prove',
   generation: n,
   hash: '',
   ask: buildAsk(),
-  settles: 'OpenIntent',
+  settles,
 });
 
 interface Row {
@@ -92,6 +105,7 @@ interface Row {
   readonly record: ClientRecord;
   readonly action: ClientAction;
   readonly refused?: boolean;
+  readonly wanted?: boolean;
   readonly order: readonly string[];
 }
 
@@ -146,6 +160,28 @@ const rows: readonly Row[] = [
     order: ['client.Prove.call', 'Proved 2 of ci-1', 'Updated 2 of ci-1', 'client.Prove.record'],
   },
   {
+    title: 'a proof that a credential is out whose removal nobody heard of',
+    record: { ...retiring, managementLost: true },
+    action: prove(1, 'Retired'),
+    refused: true,
+    order: ['Proved 1', 'Updated 1 of ci-1', 'Retired 1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that a client is gone whose deletion nobody heard of',
+    record: { ...leaving, managementLost: true },
+    action: prove(1, 'Retired'),
+    wanted: false,
+    refused: true,
+    order: ['Proved 1', 'Deregistered 1 of ci-1', 'Retired 1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that a credential is out, as the provider had answered',
+    record: retiring,
+    action: prove(1, 'Retired'),
+    refused: true,
+    order: ['Proved 1', 'Retired 1', 'client.Prove.record'],
+  },
+  {
     title: 'a proof that an update had no effect',
     record: lost(rotating, 'Update', 2),
     action: prove(2),
@@ -154,7 +190,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-for (const { title, record, action, refused = false, order } of rows)
+for (const { title, record, action, refused = false, wanted = true, order } of rows)
   test(`audit lines come before the record: ${title}`, async (t) => {
-    t.deepEqual(await carryOut(record, action, refused), order);
+    t.deepEqual(await carryOut({ record, action, refused, wanted }), order);
   });
