@@ -6,7 +6,7 @@ import { formatDuration } from '../clock.ts';
 import { ruleName } from '../domain/access/explain.ts';
 import { type Shift, shiftOf } from '../domain/access/shift.ts';
 import { type Kind, kinds, pathOf } from '../kube/resources.ts';
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { type Manifest, isOurs, readManifests } from './manifests.ts';

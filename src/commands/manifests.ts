@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { apiVersion } from '../api/names.ts';
 import type { ObjectMeta } from '../api/meta.ts';
-import { clean } from '../telemetry/clean.ts';
+import { clean } from '../clean.ts';
 import { CommandError, type ProcessSurface } from './surface.ts';
 
 /** No name of Kubernetes is longer. */

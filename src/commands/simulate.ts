@@ -5,7 +5,6 @@ import type { PodFacts } from '../domain/session/machine.ts';
 import { invalidFields } from '../kube/classify.ts';
 import { kinds, pathOf } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
-import { clean } from '../telemetry/clean.ts';
 import { type Expected, type PodDraft, type Uses, draftOf, expectAdmission } from './admission.ts';
 import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage } from './cluster.ts';

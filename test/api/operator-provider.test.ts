@@ -149,7 +149,10 @@ test.serial(
   'every issuer is lost from the configuration by mistake: no build loses its token, renewals wait; put back, all go on',
   async (t) => {
     const good = readFileSync(lab.configFile, 'utf8');
-    const [long, short] = [await createPod(lab, podName(), ['publisher']), await createPod(lab, podName(), ['brief'])];
+    const [long, short] = [
+      await createPod(lab, nextPodName(), ['publisher']),
+      await createPod(lab, nextPodName(), ['brief']),
+    ];
     const kept = await tokenOf(lab, long, 'publisher');
     await tokenOf(lab, short, 'brief');
     writeFileSync(lab.configFile, JSON.stringify({ ...(JSON.parse(good) as object), issuers: [] }));
@@ -161,7 +164,7 @@ test.serial(
     const held = await tokenOf(lab, short, 'brief');
     await condition(lab, 'ciidentity/publisher', 'Authorized', want, team);
     t.regex(
-      await refusalOf(createPod(lab, podName(), ['publisher'])),
+      await refusalOf(createPod(lab, nextPodName(), ['publisher'])),
       /issuer \S+ is not listed in the configuration of the operator, so it is never called\. Ask .+ to add it under issuers/,
     );
     await dies(brief, held, 30_000);
