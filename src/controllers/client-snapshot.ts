@@ -73,6 +73,7 @@ export function snapshotClient(
     ...(pool.is === 'Seen' && isUnasked(sources, key, pool.value) ? { unasked: true } : {}),
     ...tokens,
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
+    ...keyAlgorithmOf(sources, issuer),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     ...(sources.isOut(issuer) ? { outage: true } : {}),
@@ -86,6 +87,11 @@ export function snapshotClient(
     jitter: jitterOf(key),
     ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };
+}
+
+function keyAlgorithmOf({ providers }: ClientSources, issuer: string): Pick<ClientSnapshot, 'keyAlgorithm'> {
+  const keyAlgorithm = providers.issuer(issuer)?.keyAlgorithm;
+  return keyAlgorithm === undefined ? {} : { keyAlgorithm };
 }
 
 function brakeOn(

@@ -99,7 +99,12 @@ export class Issuer {
     return this.#shared.discovery.known?.signingAlgorithms;
   }
 
-  /** A key of the best algorithm that the provider is known to verify; works offline. */
+  /** The best algorithm that the provider is known to verify; `undefined` as for {@link signingAlgorithms}. */
+  get keyAlgorithm(): string | undefined {
+    return this.signingAlgorithms && chooseAlgorithm(this.signingAlgorithms);
+  }
+
+  /** A key of that algorithm, or of the one that nearly every server verifies; works offline. */
   generateKey(): Promise<GeneratedKey> {
     return generateKey(chooseAlgorithm(this.signingAlgorithms));
   }

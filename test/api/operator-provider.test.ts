@@ -1,7 +1,7 @@
 /** The running program and its providers: a second issuer without a restart, renewal, outages, and what a wrong configuration says. */
 import test from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { nextPodName } from '#test/support/jenkins-pod.ts';
@@ -34,13 +34,15 @@ let operator: OperatorProcess;
 let brief: OidcProvider;
 /** Its registration credential is wrong at first. */
 let wary: OidcProvider;
+/** It verifies no assertion but of RS256. */
+let old: OidcProvider;
 
-const provider = (tokenTtl: number): Promise<OidcProvider> =>
-  startOidcProvider({ scopes: ['artifacts:read', 'artifacts:publish'], resources: [registry], tokenTtl });
+const provider = (tokenTtl: number, more: OidcProviderOptions = {}): Promise<OidcProvider> =>
+  startOidcProvider({ scopes: ['artifacts:read', 'artifacts:publish'], resources: [registry], tokenTtl, ...more });
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
-  [brief, wary] = await Promise.all([provider(12), provider(600)]);
+  [brief, wary, old] = await Promise.all([provider(12), provider(600), provider(600, { keyAlgorithms: ['RS256'] })]);
   operator = await lab.running();
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
@@ -51,7 +53,7 @@ test.before(async () => {
 });
 
 logOnFailure(() => operator);
-stopAfterwards(() => [lab, brief, wary]);
+stopAfterwards(() => [lab, brief, wary, old]);
 
 interface Issuer {
   readonly url: string;
@@ -106,6 +108,24 @@ test.serial('the configuration gets that issuer: the running process takes it ov
   t.true(operator.log().includes('configuration reloaded'));
   t.is((await statusOf(lab, 'identitypool/ci-bots')).conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
 });
+
+test.serial(
+  'a provider that does not verify the algorithm of the first key, which is made before it is asked: another key is made',
+  async (t) => {
+    await secret('old-registration', old.initialAccessToken);
+    await addIssuer('old', old);
+    await lab.apply(
+      pool('old-bots', old.issuer),
+      policy('old', { role: 'publisher', pool: 'old-bots', scopes: ['artifacts:publish'] }),
+      identity('old', { pool: 'old-bots', roles: ['publisher'] }),
+    );
+    await identityReady(lab, 'old');
+    t.deepEqual(
+      old.clients().map(({ kids }) => kids.length),
+      [1],
+    );
+  },
+);
 
 test.serial('an unusable configuration is refused as a whole, and the one before stays in force', async (t) => {
   const good = readFileSync(lab.configFile, 'utf8');

@@ -36,6 +36,8 @@ export interface OidcProviderOptions {
   readonly dir?: string;
   /** Sign the server certificate to live this many days; negative: already expired. */
   readonly certificateDays?: number;
+  /** Algorithms of client assertions that it verifies; default those of oidc-provider. */
+  readonly keyAlgorithms?: readonly string[];
   /** Everything in the metadata document that shall differ from what oidc-provider says. */
   readonly discovery?: Readonly<Record<string, unknown>>;
 }
@@ -158,6 +160,9 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     extraClientMetadata: { properties: options.keepSoftwareId === false ? [] : ['software_id'] },
     responseTypes: ['code'],
     jwks: { keys: signingKeys },
+    ...(options.keyAlgorithms === undefined
+      ? {}
+      : { enabledJWA: { clientAuthSigningAlgValues: options.keyAlgorithms } }),
     ...(options.discovery === undefined ? {} : { discovery: options.discovery }),
     features: {
       devInteractions: { enabled: false },

@@ -100,6 +100,8 @@ export interface ClientSnapshot {
   /** How many of them were minted before the record's `revokeBefore`. */
   readonly revokedTokens?: number;
   readonly capabilities?: ClientCapabilities;
+  /** Algorithm of a key that is made now (RFC 7518 §3.1); absent: the provider's metadata is not known yet, or names none. */
+  readonly keyAlgorithm?: string;
   /** Controller, API server and provider agree on the time. */
   readonly clockAgrees: boolean;
   readonly failure?: Failure;

@@ -15,13 +15,18 @@ import { moved, replaced, rolledBack, without } from './transitions.ts';
 /** An old credential or client that is still there is taken out again after this long. */
 export const retirePause: Milliseconds = 5 * minute;
 
-/** Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; or in a client that is gone. */
+/**
+ * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone; or with a key
+ * that was made before the provider had said which algorithms it verifies.
+ */
 const abandoned: ClientRow = {
   name: 'abandoned',
-  when: ({ record, wanted }) => {
+  when: ({ record, wanted, keyAlgorithm }) => {
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
+    const { credential } = of;
+    if (credential.type === 'PrivateKeyJwt' && credential.alg !== (keyAlgorithm ?? credential.alg)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },

@@ -953,6 +953,35 @@ const cases: readonly Case[] = [
     next: ['Current'],
   },
   {
+    row: 'abandoned',
+    title: 'the first key was made before the provider said that it does not verify its algorithm: another is made',
+    s: snapshot({
+      record: withGenerations([omit(g({ state: 'Planned' }), 'clientId') as Generation]),
+      keyAlgorithm: 'RS256',
+    }),
+    action: { type: 'Record' },
+    next: [],
+  },
+  {
+    row: 'abandoned',
+    title: 'likewise a second key',
+    s: snapshot({
+      record: withGenerations([g(), g({ n: 2, state: 'Planned' })]),
+      keyAlgorithm: 'RS256',
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+  },
+  {
+    row: 'create',
+    title: 'a key of the algorithm that the provider verifies is sent',
+    s: snapshot({
+      record: withGenerations([g(), g({ n: 2, state: 'Planned' })]),
+      keyAlgorithm: 'ES256',
+    }),
+    action: { type: 'Update', generation: 2 },
+  },
+  {
     row: 'open-intent',
     title: 'but not while nobody knows whether it was registered',
     s: snapshot({
