@@ -81,7 +81,7 @@ function isMass(ending: number, total: number): boolean {
 /** The namespace that alone makes it a mass change. */
 function loneLoser({ ending, total }: MassChange, all: number): string | undefined {
   for (const [namespace, own] of ending)
-    if (own > all - own && all < total && !isMass(all - own, total)) return namespace;
+    if (own > all - own && all < total && !isMass(all - own, total - own)) return namespace;
   return undefined;
 }
 

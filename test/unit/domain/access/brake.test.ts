@@ -65,6 +65,7 @@ const losses: readonly (readonly [string, Readonly<Record<string, number>>, numb
   ['ten of one and one of another', { a: 10, b: 1 }, 30, ['a']],
   ['many pools are deleted, and a namespace loses a few', { '': 20, a: 3 }, 30, ['']],
   ['the others alone are a mass change as well', { a: 30, b: 11 }, 10, ['a', 'b']],
+  ['what one namespace loses does not make that of the others few', { a: 500, b: 50, c: 50 }, 10, ['a', 'b', 'c']],
   ['nobody loses more than all others together', { a: 6, b: 6, c: 6 }, 30, ['a', 'b', 'c']],
   ['every object of a kind, a few in each namespace', { a: 3, b: 3, c: 3, d: 3 }, 0, ['a', 'b', 'c', 'd']],
   ['every object of a kind, most of them in one namespace', { a: 20, b: 1 }, 0, ['a', 'b']],
