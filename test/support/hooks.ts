@@ -4,7 +4,7 @@ import test from 'ava';
 /** Where a test failed, the end of what the program said; `undefined` while there is none. */
 export function logOnFailure(program: () => { log(): string } | undefined): void {
   test.afterEach.always((t) => {
-    if (!t.passed) t.log(program()?.log().slice(-4_000));
+    if (!t.passed) t.log(program()?.log().slice(-20_000));
   });
 }
 
