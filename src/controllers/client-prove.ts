@@ -23,8 +23,8 @@ export interface Probe {
   readonly credential: Credential;
   readonly pool?: IdentityPool;
   readonly settles: ProofUse;
-  /** Of an identity, and never tried before. */
-  readonly isNewAsk: boolean;
+  /** Of no identity, or given before: a refusal of it says something about more than the ask. */
+  readonly isKnownGood: boolean;
   /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
   readonly inUse: (sha256: string) => boolean;
   readonly now: () => Instant;
@@ -52,7 +52,7 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
     const { reason, message } = error;
     if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
     // Thrown, it would be asked for again and again, and the credential never be proven with what others ask for.
-    if (reason === 'TokenRequestRefused' && o.isNewAsk && o.settles !== 'Retired')
+    if (reason === 'TokenRequestRefused' && !o.isKnownGood && o.settles !== 'Retired')
       return { is: 'Unclear', reason, message, lasting: true };
     throw error;
   }

@@ -135,7 +135,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       clientId: work.subject.clientId,
       credential: work.subject.credential,
       settles: action.settles,
-      isNewAsk: action.hash !== '' && work.record.proofs[action.hash] === undefined,
+      isKnownGood: action.hash === '' || work.record.proofs[action.hash]?.outcome === 'Accepted',
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
       inUse: (sha256) => memory.holdsToken(sha256),
       now: () => this.#o.clock.now(),
@@ -158,7 +158,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       audiences: action.ask.audiences,
       ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
     });
-    const found = foundOut(work.record, action.settles, outcome, s.wanted.is === 'Seen');
+    const found = foundOut(work.record, action.generation, action.settles, outcome, s.wanted.is === 'Seen');
     if (found !== undefined)
       this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
     this.#tell(work.record, next);

@@ -23,7 +23,15 @@ import {
 } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { drainedFrom, handled, moved, notRemoved, revoked, without, withoutEmergency } from './transitions.ts';
-import { drainedStep, mayNotChange, mayProve, refusedNew, retirable, retirePause } from './rows-rotation.ts';
+import {
+  drainedStep,
+  isOfOtherAlgorithm,
+  mayNotChange,
+  mayProve,
+  refusedNew,
+  retirable,
+  retirePause,
+} from './rows-rotation.ts';
 
 /** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
 const unwanted: ClientRow = {
@@ -171,6 +179,7 @@ function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
 /** The steps of every rotation, but ahead of all other work and also while stopped. */
 function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Generation): Step {
   if (next.state === 'Planned') {
+    if (isOfOtherAlgorithm(next, s.keyAlgorithm)) return write(s, now, 'Planned', without(record, next.n), lanes.Stop);
     return mayNotChange(s) ? onlyRevoke(s, now, record) : create(s, now, record, next, lanes.Stop);
   }
   return mayProve(s, next, now)

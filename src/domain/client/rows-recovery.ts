@@ -166,7 +166,9 @@ function lateGeneration(s: ClientSnapshot): Generation | undefined {
   const { record } = s;
   if (record?.managementLost !== true || !isUnmanageable(s, record)) return undefined;
   const others = inState(record, 'Created', 'Current', 'Draining', 'Retiring').map((one) => one.clientId);
-  return inState(record, 'Planned').find((one) => one.clientId !== undefined && others.includes(one.clientId));
+  return inState(record, 'Planned').find(
+    (one) => !isExternal(one) && one.clientId !== undefined && others.includes(one.clientId),
+  );
 }
 
 function unknownReason(s: ClientSnapshot): Reason | undefined {
@@ -178,10 +180,10 @@ function unknownReason(s: ClientSnapshot): Reason | undefined {
   return s.capabilities === undefined ? 'ProviderUnavailable' : undefined;
 }
 
-/** What is not wanted and exists nowhere but here needs no provider to go. */
+/** What is not wanted and exists nowhere but here needs no provider to go, nor does a request to revoke to be noted. */
 function needsProvider(s: ClientSnapshot): boolean {
   const { wanted, record } = s;
-  if (wanted.is !== 'Gone') return true;
+  if (wanted.is !== 'Gone') return askedToRevoke(s) === undefined;
   return (
     record !== undefined && !retains(s) && record.generations.some((one) => isLive(one, record) && !isExternal(one))
   );

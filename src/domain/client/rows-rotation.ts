@@ -10,7 +10,7 @@ import type { ClientRecord, Generation } from './record.ts';
 import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, gaveWay, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { moved, replaced, rolledBack, without } from './transitions.ts';
+import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
 
 /** An old credential or client that is still there is taken out again after this long. */
 export const retirePause: Milliseconds = 5 * minute;
@@ -25,17 +25,24 @@ const abandoned: ClientRow = {
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    const { credential } = of;
-    if (credential.type === 'PrivateKeyJwt' && credential.alg !== (keyAlgorithm ?? credential.alg)) return true;
+    if (isOfOtherAlgorithm(of, keyAlgorithm)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
-    return write(s, now, 'Planned', without(s.record, of.n));
+    const next = without(s.record, of.n);
+    // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
+    const isOwed = isOfOtherAlgorithm(of, s.keyAlgorithm) && currentOf(next) !== undefined;
+    return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
   },
 };
+
+/** Its key is none that would be made now that the provider has said which algorithms it verifies. */
+export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string | undefined): boolean {
+  return credential.type === 'PrivateKeyJwt' && credential.alg !== (algorithm ?? credential.alg);
+}
 
 const createRow: ClientRow = {
   name: 'create',

@@ -5,11 +5,21 @@ import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, inState, isForeign, isGone, isSent } from './generations.ts';
-import { mostProofs } from './invariants.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
-import { act, actOnLook, desiredOf, gaveWay, isUnmanageable, prove, variantAtAll, wait, write } from './steps.ts';
+import {
+  act,
+  actOnLook,
+  desiredOf,
+  gaveWay,
+  isUnmanageable,
+  prove,
+  rememberedAsks,
+  variantAtAll,
+  wait,
+  write,
+} from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 
 /** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
@@ -85,8 +95,7 @@ function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   const generation = currentOf(s.record);
   if (s.record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
   const { proofs, updatedAt } = s.record;
-  const kept = s.asks.toSorted((a, b) => (a.hash < b.hash ? -1 : 1)).slice(0, mostProofs);
-  const found = kept.find(({ hash }) => {
+  const found = rememberedAsks(s).find(({ hash }) => {
     const known = proofs[hash];
     if (known?.outcome !== 'Refused') return known === undefined;
     return now >= plus(known.at, proveAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);

@@ -1,6 +1,6 @@
 /** How a row's answer is put together, and the conditions that several rows share. */
 import type { Reason } from '../../api/reasons.ts';
-import { minute } from '../../clock.ts';
+import { minute, plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
@@ -11,7 +11,8 @@ import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
-import { nextLook } from './schedule.ts';
+import { mostProofs } from './invariants.ts';
+import { nextLook, proveAgainAfter } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -107,19 +108,30 @@ export function prove(
   settles: ProofUse,
   lane: Lane = lanes.Routine,
 ): Step {
-  return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s) }, lane);
+  return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s, now) }, lane);
+}
+
+interface HashedAsk {
+  readonly hash: string;
+  readonly ask: Ask;
+}
+
+/** As many asks as a record remembers proofs of; those of others would be forgotten, and asked for again without end. */
+export function rememberedAsks({ asks }: ClientSnapshot): readonly HashedAsk[] {
+  return asks.toSorted((a, b) => (a.hash < b.hash ? -1 : 1)).slice(0, mostProofs);
 }
 
 /**
- * What is known to be given, else what nobody tried yet: the ask of one identity that the provider refuses must not hold up the others.
- * Without any, a request for nothing in particular shows as well whether the credential authenticates.
+ * What is known to be given, else what nobody tried yet, or not for a while: the ask of one identity that the provider refuses must not hold
+ * up the others. Without any, a request for nothing in particular shows as well whether the credential authenticates.
  */
-function anyAsk(s: ClientSnapshot): { readonly hash: string; readonly ask: Ask } {
-  const outcomeOf = (hash: string): string | undefined => s.record?.proofs[hash]?.outcome;
+function anyAsk(s: ClientSnapshot, now: Instant): HashedAsk {
+  const asks = rememberedAsks(s).map((one) => ({ one, proof: s.record?.proofs[one.hash] }));
   const chosen =
-    s.asks.find(({ hash }) => outcomeOf(hash) === 'Accepted') ??
-    s.asks.find(({ hash }) => outcomeOf(hash) === undefined);
-  if (chosen !== undefined) return chosen;
+    asks.find(({ proof }) => proof?.outcome === 'Accepted') ??
+    asks.find(({ proof }) => proof === undefined) ??
+    asks.find(({ proof }) => proof !== undefined && now >= plus(proof.at, proveAgainAfter));
+  if (chosen !== undefined) return chosen.one;
   const maxLifetime = desiredOf(s)?.maxTokenLifetime ?? 15 * minute;
   return { hash: '', ask: { scopes: [], audiences: [], maxLifetime } };
 }

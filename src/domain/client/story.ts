@@ -39,17 +39,20 @@ export function restored(record: ClientRecord, name: string): Telling {
  */
 export function foundOut(
   record: ClientRecord,
+  n: number,
   use: ProofUse,
   outcome: ProofOutcome,
   isWanted: boolean,
 ): { readonly call: Intent['call']; readonly message: string } | undefined {
+  if (outcome.is === 'Unclear') return undefined;
   const authenticates = outcome.is !== 'CredentialRefused';
   // Where the registration access token was lost with the answer, the intent is closed already.
   if (use === 'OpenIntent' && authenticates) {
     const message = 'its answer was lost; a token request shows that it took effect';
     return { call: record.intent?.call ?? 'Update', message };
   }
-  if (use !== 'Retired' || authenticates || record.managementLost !== true) return undefined;
+  const isTakenOut = generation(record, n)?.removedAt !== undefined;
+  if (use !== 'Retired' || authenticates || record.managementLost !== true || !isTakenOut) return undefined;
   const call = isWanted && !isOwnClient(record.variant) ? 'Update' : 'Deregister';
   return { call, message: 'its answer was lost or refused; a token request shows that the credential is out' };
 }

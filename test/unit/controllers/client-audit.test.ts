@@ -88,6 +88,12 @@ const retiring = buildClientRecord({
   generations: [buildGeneration({ state: 'Retiring' }), buildGeneration({ n: 2 })],
 });
 const leaving = buildClientRecord({ generations: [buildGeneration({ state: 'Retiring' })] });
+/** The provider refused the management token when it should have taken generation 1 out. */
+const takenOut = ({ generations: [first, ...others], ...record }: ClientRecord): ClientRecord => ({
+  ...record,
+  generations: [...(first === undefined ? [] : [{ ...first, removedAt: noon }]), ...others],
+  managementLost: true,
+});
 const lost = (record: ClientRecord, call: Intent['call'], n: number): ClientRecord => ({
   ...record,
   intent: { call, generation: n, at: noon },
@@ -161,18 +167,26 @@ const rows: readonly Row[] = [
   },
   {
     title: 'a proof that a credential is out whose removal nobody heard of',
-    record: { ...retiring, managementLost: true },
+    record: takenOut(retiring),
     action: prove(1, 'Retired'),
     refused: true,
     order: ['Proved 1', 'Updated 1 of ci-1', 'Retired 1', 'client.Prove.record'],
   },
   {
     title: 'a proof that a client is gone whose deletion nobody heard of',
-    record: { ...leaving, managementLost: true },
+    record: takenOut(leaving),
     action: prove(1, 'Retired'),
     wanted: false,
     refused: true,
     order: ['Proved 1', 'Deregistered 1 of ci-1', 'Retired 1', 'client.Prove.record'],
+  },
+  {
+    title: 'a proof that a client is gone which somebody else deleted',
+    record: { ...leaving, managementLost: true },
+    action: prove(1, 'Retired'),
+    wanted: false,
+    refused: true,
+    order: ['Proved 1', 'Retired 1', 'client.Prove.record'],
   },
   {
     title: 'a proof that a credential is out, as the provider had answered',

@@ -55,6 +55,7 @@ const able = (
     ...overrides,
   },
 });
+const hashOf = (i: number): string => String(i).padStart(3, '0');
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } };
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
@@ -151,6 +152,13 @@ const cases: readonly Case[] = [
     title: 'issuer is not configured',
     s: snapshot({ issuerConfigured: false }),
     reason: 'IssuerNotConfigured',
+  },
+  {
+    row: 'revocation',
+    title: 'a request to revoke needs no provider to be noted: pods lose the tokens',
+    s: snapshot({ ...wanting({ revokeRequest: 'r1' }), issuerConfigured: false }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon },
   },
   {
     row: 'unknown',
@@ -369,6 +377,16 @@ const cases: readonly Case[] = [
     title: 'Planned: the key shows whether it arrived',
     s: snapshot({ record: withGenerations(rotating('Planned'), late) }),
     action: { type: 'Prove', generation: 2, settles: 'OpenIntent' },
+  },
+  {
+    row: 'create',
+    title: 'not of an administrator: what he handed in was never sent',
+    s: snapshot({
+      ...theirs,
+      record: withGenerations([g({ state: 'Retiring' }), g({ n: 2, state: 'Planned', source: 'secret-1' })], late),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Created'],
   },
   {
     row: 'answer-too-late',
@@ -971,6 +989,26 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Record' },
     next: ['Current'],
+    stored: { rollbacks: { count: 1, at: noon } },
+  },
+  {
+    row: 'again',
+    title: '… and a rotation that somebody asked for comes with the next one',
+    s: snapshot({ record: withGenerations([g()], { rollbacks: { count: 1, at: noon } }), keyAlgorithm: 'RS256' }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Plan' },
+  },
+  {
+    row: 'emergency',
+    title: 'likewise that of an emergency, also while stopped',
+    s: snapshot({
+      ...stop,
+      record: withGenerations([g(), g({ n: 2, state: 'Planned' })], { emergency: 2 }),
+      keyAlgorithm: 'RS256',
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    lane: lanes.Stop,
   },
   {
     row: 'create',
@@ -1206,6 +1244,27 @@ const cases: readonly Case[] = [
       record: withGenerations(rotating('Created'), { proofs: badAsk }),
     }),
     action: { type: 'Prove', hash: '', ask: { scopes: [], audiences: [], maxLifetime: 15 * minute } },
+  },
+  {
+    row: 'verify',
+    title: 'or with one that was refused some minutes ago',
+    s: snapshot({
+      asks: [{ hash: 'bad', ask: buildAsk() }],
+      record: withGenerations(rotating('Created'), { proofs: badAsk }),
+    }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Prove', hash: 'bad' },
+  },
+  {
+    row: 'verify',
+    title: 'more asks than proofs are remembered: one that was forgotten does not count as never tried',
+    s: snapshot({
+      asks: Array.from({ length: 300 }, (_, i) => ({ hash: hashOf(i), ask: buildAsk() })),
+      record: withGenerations(rotating('Created'), {
+        proofs: Object.fromEntries(Array.from({ length: 256 }, (_, i) => [hashOf(i), badAsk.bad])),
+      }),
+    }),
+    action: { type: 'Prove', hash: '' },
   },
   {
     row: 'verify',

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { hour, plus } from '#src/clock.ts';
+import type { ProofOutcome } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
-import { type Telling, tell } from '#src/domain/client/story.ts';
+import { type Telling, foundOut, tell } from '#src/domain/client/story.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
 
 const g = buildGeneration;
@@ -127,3 +128,25 @@ for (const [what, before, after, step, says = /./] of rows) {
     for (const { message } of tellings) t.regex(message, says);
   });
 }
+
+const open = of([one, g({ n: 2, state: 'Planned' })], { intent: { call: 'Update', generation: 2, at: noon } });
+const out = of([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })], { managementLost: true });
+const refusal = { reason: 'TokenRequestRefused', message: 'no', lasting: true } as const;
+
+for (const [what, record, n, use, outcome, call] of [
+  ['a token came', open, 2, 'OpenIntent', { is: 'Accepted' }, 'Update'],
+  ['the credential authenticates', open, 2, 'OpenIntent', { is: 'AskRefused', ...refusal }, 'Update'],
+  ['a refusal that says nothing', open, 2, 'OpenIntent', { is: 'Unclear', ...refusal }, undefined],
+  ['the credential is not known', open, 2, 'OpenIntent', { is: 'CredentialRefused', message: 'no' }, undefined],
+  ['what was to be taken out is out', out, 1, 'Retired', { is: 'CredentialRefused', message: 'no' }, 'Update'],
+  ['it still authenticates', out, 1, 'Retired', { is: 'Accepted' }, undefined],
+] as const satisfies readonly (readonly [
+  string,
+  ClientRecord,
+  number,
+  'OpenIntent' | 'Retired',
+  ProofOutcome,
+  unknown,
+])[])
+  test(`of a call whose answer was lost, ${what}: ${call === undefined ? 'nothing is told' : `${call} took effect`}`, (t) =>
+    t.is(foundOut(record, n, use, outcome, true)?.call, call));
