@@ -28,6 +28,9 @@ const others: readonly EffectName[] = [
   statusEffects.pool.WriteStatus,
 ];
 
+/** That the old credential is refused is an error, which has no moment after it but the one before the record is written. */
+const isRefused = (effect: EffectName, time: number): boolean => effect === 'client.Prove.call' && time === 2;
+
 const oneTo = (last: number): readonly number[] => Array.from({ length: last }, (_, index) => index + 1);
 
 export function pointsOf(variant: Variant): readonly Point[] {
@@ -35,7 +38,7 @@ export function pointsOf(variant: Variant): readonly Point[] {
   const killed = [...counted, ...others.map((effect) => [effect, 1] as const)].flatMap(([effect, times]) =>
     oneTo(times).flatMap((time): Point[] => [
       { is: 'Killed', effect, moment: 'before', time },
-      { is: 'Killed', effect, moment: 'after', time },
+      ...(isRefused(effect, time) ? [] : [{ is: 'Killed', effect, moment: 'after', time } as const]),
     ]),
   );
   const refused = Object.entries(variant.refusals) as [EffectName, Call][];
