@@ -134,7 +134,7 @@ async function disturbed(t: ExecutionContext, act: Act, point: Point): Promise<n
   const started = Date.now();
   try {
     if (losesSecret(variant, point)) await askAgainWhenLost(act, before);
-    else await rotations.settled(before, id);
+    else await rotations.settled(before, id, undefined, losesToken(point));
     await rotations.told();
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}\n${program.log().slice(-4_000)}`, { cause: error });
@@ -183,6 +183,12 @@ function arm({ place, proxy }: Act, point: Point): string | undefined {
     }
   }
 }
+
+/**
+ * Everything from before is to be revoked at once, and the answer that brings the build its next token may be the one that is lost: then the old
+ * one goes without a successor (row *withdrawn* of the session table), and the next comes with the next try.
+ */
+const losesToken = (point: Point): boolean => point.is === 'CallLost' && point.call === 'token';
 
 const paths: readonly (readonly [Write, RegExp])[] = [
   ['client record', /\/namespaces\/ci-identity-system\/secrets\/client-/],
