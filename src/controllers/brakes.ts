@@ -1,6 +1,7 @@
 import { type Clock, type Instant, type Milliseconds, minute, plus, second } from '../clock.ts';
 import { type Brake, type BrakedThing, brakeOf } from '../domain/access/brake.ts';
 import { isVanished } from '../domain/session/facts.ts';
+import { usableToken } from '../domain/session/facts.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
 import type { ClientTargets } from './client-targets.ts';
@@ -106,7 +107,7 @@ export class Brakes {
   #vanishing(): Sorted {
     const sorted: Sorted = { ending: new Map(), staying: new Set() };
     for (const [name, { record }] of this.#memory.sessions.entries()) {
-      if (record === undefined || record.tokens.at(-1)?.end !== undefined) continue;
+      if (record === undefined || usableToken({ record }) === undefined) continue;
       if (this.#isVanished(record)) sorted.ending.set(name, record.pod.namespace);
       else sorted.staying.add(name);
     }

@@ -9,6 +9,7 @@ import type { Credentials } from './credentials.ts';
 import type { Memory } from './memory.ts';
 import { refusals } from './provider-calls.ts';
 import type { WatchHealth } from './readiness.ts';
+import { usableToken } from '../domain/session/facts.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */
 export function collectMetrics(o: {
@@ -65,7 +66,7 @@ function collectSessions(metrics: Metrics, memory: Memory, now: Instant): void {
   for (const [, { record }] of memory.sessions.entries()) {
     if (record === undefined) continue;
     const pool = record.pool.name;
-    if (record.tokens.at(-1)?.end === undefined) live.set(pool, (live.get(pool) ?? 0) + 1);
+    if (usableToken({ record }) !== undefined) live.set(pool, (live.get(pool) ?? 0) + 1);
     for (const token of record.tokens.filter(isPending)) {
       pending.set(pool, (pending.get(pool) ?? 0) + 1);
       oldest.set(pool, Math.max(oldest.get(pool) ?? 0, (now - (token.endedAt ?? now)) / second));

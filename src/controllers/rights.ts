@@ -1,5 +1,6 @@
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
+import { usableToken } from '../domain/session/facts.ts';
 
 interface Right {
   readonly user: string;
@@ -69,7 +70,7 @@ export class Rights {
   #inUse(): ReadonlyMap<string, ReadonlyMap<string, Right>> {
     const rights = new Map<string, Map<string, Right>>();
     for (const [, { record }] of this.#o.memory.sessions.entries()) {
-      if (record === undefined || record.tokens.at(-1)?.end !== undefined) continue;
+      if (record === undefined || usableToken({ record }) === undefined) continue;
       const right = { user: record.requester, namespace: record.pod.namespace, identity: record.identity.name };
       const own = rights.get(right.namespace) ?? new Map<string, Right>();
       rights.set(right.namespace, own.set(keyOf(right), right));

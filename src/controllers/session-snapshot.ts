@@ -9,7 +9,7 @@ import { type StopSources, stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
-import { newestOf } from '../domain/session/facts.ts';
+import { usableToken } from '../domain/session/facts.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { renderToken } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
@@ -99,8 +99,10 @@ export function snapshotSession(
     stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace)) ??
     stopOfBefore(memory, record, poolName);
   const delivered = sources.delivered.get(key);
-  const hasToken = record !== undefined && newestOf(record).end === undefined;
-  const limit = !hasToken && identity.is === 'Seen' ? sources.limitOf(identity.value, podUid) : undefined;
+  const limit =
+    usableToken({ record }) === undefined && identity.is === 'Seen'
+      ? sources.limitOf(identity.value, podUid)
+      : undefined;
   const lag = sources.deliveryLag();
   return {
     pod,

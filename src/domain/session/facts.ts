@@ -21,8 +21,8 @@ export function newestOf(record: SessionRecord): Token {
 }
 
 /** The token that the pod shall use; absent without a record and while Ending. */
-export function usableToken(s: SessionSnapshot): Token | undefined {
-  const newest = s.record === undefined ? undefined : newestOf(s.record);
+export function usableToken({ record }: { readonly record?: SessionRecord | undefined }): Token | undefined {
+  const newest = record === undefined ? undefined : newestOf(record);
   return newest?.end === undefined ? newest : undefined;
 }
 
