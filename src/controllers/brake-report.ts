@@ -47,8 +47,8 @@ export class BrakeReport {
     const now = this.#o.clock.now();
     const told = this.#told.get(what);
     const before = told?.brake;
-    if (brake?.id === before?.id && brake?.only === before?.only) return;
-    const isOther = brake === undefined || before === undefined || brake.only !== before.only;
+    const isOther = reachOf(brake) !== reachOf(before);
+    if (brake?.id === before?.id && !isOther) return;
     if (!isOther && told !== undefined && now < plus(told.at, tellEvery)) return;
     if (brake === undefined) this.#told.delete(what);
     else this.#told.set(what, { brake, at: now });
@@ -71,4 +71,10 @@ export class BrakeReport {
     const regarding = { apiVersion: 'v1', kind: 'Namespace', name: namespace, uid };
     events.record({ regarding, type: 'Warning', reason: 'BrakeHolds', message });
   }
+}
+
+/** Whose it holds; the same text for the same namespaces. */
+function reachOf(brake: Brake | undefined): string | undefined {
+  if (brake === undefined) return undefined;
+  return brake.only === undefined ? 'everybody' : JSON.stringify([...brake.only.keys()].toSorted());
 }

@@ -22,8 +22,8 @@ export interface Brake {
   readonly id: string;
   /** How many it holds back. */
   readonly held: number;
-  /** Only what belongs to this namespace is held back; absent: everything. */
-  readonly only?: string;
+  /** Only what belongs to these namespaces is held back, with how many of each; absent: everything. */
+  readonly only?: ReadonlyMap<string, number>;
   readonly message: string;
 }
 
@@ -37,9 +37,9 @@ const mostPiledUp = 100;
  * The brake on mass changes: `undefined` lets them go on. It must be asked only about deregistration and about session ends that come
  * from vanished kinds or namespaces; never about a stop, a revocation or a policy edit.
  *
- * It holds everything, with one exception: where one namespace loses more than all others together and theirs alone would be no mass change,
- * it holds what that one loses and nothing else. So nobody who deletes his own objects, or makes and deletes them again and again, holds up
- * others. Where nothing is left at all, as without the kind, everything is held.
+ * It holds everything, with one exception: where a few namespaces each lose more than all others together, and what the others lose would be no
+ * mass change, it holds what those few lose and nothing else. So nobody who deletes his own objects, or makes and deletes them again and again,
+ * in one namespace or in several, holds up others. Where nothing is left at all, as without the kind, everything is held.
  *
  * An id says how many are held and on which day (UTC) it was shown. It counts for at most that many, on that day and the next: so it keeps
  * counting while the number shrinks, after a restart too, and an annotation that stays behind disarms nothing for long.
@@ -48,14 +48,13 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
   const { what, subject, total } = change;
   const ending = [...change.ending.values()].reduce((sum, n) => sum + n, 0);
   if (!isMass(ending, total)) return undefined;
-  const only = loneLoser(change, ending);
-  const held = only === undefined ? ending : (change.ending.get(only) ?? 0);
+  const only = largestLosers(change, ending);
+  const held = only === undefined ? ending : [...only.values()].reduce((sum, n) => sum + n, 0);
   const today = Math.floor(now / day);
   if (idsOf(change.acknowledged).some((id) => covers(id, what, held, today))) return undefined;
   const id = `${what}-${held}-${today}`;
   const effect = what === 'clients' ? 'be deleted at the provider' : 'end because their kind or namespace vanished';
-  const whose =
-    only === undefined ? '' : ` Held back are the ${held} ${only === '' ? 'of whole pools' : `of namespace ${only}`}.`;
+  const whose = only === undefined ? '' : ` Held back are ${inWords(only)}.`;
   return {
     id,
     held,
@@ -66,23 +65,39 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
 
 /** Whether what belongs to this namespace is held back. */
 export function isHeldIn(brake: Brake | undefined, namespace: string): boolean {
-  return brake !== undefined && (brake.only === undefined || brake.only === namespace);
+  return brake !== undefined && (brake.only === undefined || brake.only.has(namespace));
 }
 
-/** So many clients of this namespace are held back that it gets no more: it alone makes and deletes them faster than anybody looks. */
+/** So many clients of this namespace are held back that it gets no more: it makes and deletes them faster than anybody looks. */
 export function isPiledUp(brake: Brake | undefined, namespace: string): boolean {
-  return brake?.only === namespace && brake.held >= mostPiledUp;
+  return (brake?.only?.get(namespace) ?? 0) >= mostPiledUp;
 }
 
 function isMass(ending: number, total: number): boolean {
   return ending > count && ending > share * total;
 }
 
-/** The namespace that alone makes it a mass change. */
-function loneLoser({ ending, total }: MassChange, all: number): string | undefined {
-  for (const [namespace, own] of ending)
-    if (own > all - own && all < total && !isMass(all - own, total - own)) return namespace;
+/** The namespaces that make it a mass change, the largest losers first; `undefined`: it cannot be said of a few. */
+function largestLosers({ ending, total }: MassChange, all: number): ReadonlyMap<string, number> | undefined {
+  if (all >= total) return undefined;
+  const largest = new Map<string, number>();
+  let others = all;
+  for (const [namespace, own] of [...ending].toSorted(([, a], [, b]) => b - a)) {
+    largest.set(namespace, own);
+    others -= own;
+    if (own > others && !isMass(others, total - (all - others))) return largest;
+  }
   return undefined;
+}
+
+const mostNamed = 3;
+
+function inWords(only: ReadonlyMap<string, number>): string {
+  const named = [...only]
+    .slice(0, mostNamed)
+    .map(([namespace, n]) => `the ${n} of ${namespace === '' ? 'whole pools' : `namespace ${namespace}`}`);
+  const more = only.size - named.length;
+  return [...named, ...(more > 0 ? [`those of ${more} more namespaces`] : [])].join(' and ');
 }
 
 function covers(id: string, what: MassChange['what'], ending: number, today: number): boolean {

@@ -66,6 +66,8 @@ const losses: readonly (readonly [string, Readonly<Record<string, number>>, numb
   ['many pools are deleted, and a namespace loses a few', { '': 20, a: 3 }, 30, ['']],
   ['the others alone are a mass change as well', { a: 30, b: 11 }, 10, ['a', 'b']],
   ['what one namespace loses does not make that of the others few', { a: 500, b: 50, c: 50 }, 10, ['a', 'b', 'c']],
+  ['two namespaces lose many, another one thing', { a: 30, b: 31, c: 1 }, 139, ['a', 'b']],
+  ['… and several', { a: 30, b: 30, c: 25, d: 12, e: 5 }, 139, ['a', 'b', 'c']],
   ['nobody loses more than all others together', { a: 6, b: 6, c: 6 }, 30, ['a', 'b', 'c']],
   ['every object of a kind, a few in each namespace', { a: 3, b: 3, c: 3, d: 3 }, 0, ['a', 'b', 'c', 'd']],
   ['every object of a kind, most of them in one namespace', { a: 20, b: 1 }, 0, ['a', 'b']],
