@@ -11,6 +11,14 @@ export function atOnce(lane: number): number {
   return lane < lanes.Routine ? Number.POSITIVE_INFINITY : 8;
 }
 
+/**
+ * The least urgent lane that has every fifth start. A tenant can make work for the first lane without end, by narrowing its own identities again and again,
+ * and others' builds must not wait for that.
+ */
+export function yieldsTo(lane: number): number {
+  return lane === lanes.Stop ? lanes.NewPod : lane;
+}
+
 /** The share of an issuer's budget that this lane leaves to those before it, so that builds do not wait behind what nobody waits for. */
 export function leaves(lane: number): number {
   if (lane === lanes.Stop) return 0;

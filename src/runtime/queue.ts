@@ -86,10 +86,15 @@ export interface QueueOptions {
   readonly budgets: Budgets;
   /** How many keys of a lane that spend no budget may run at once; default any number. */
   readonly atOnce?: ((lane: number) => number) | undefined;
+  /** The least urgent lane that has every fifth start of a resource where this one has the others; default: this one has all of them. */
+  readonly yieldsTo?: ((lane: number) => number) | undefined;
 }
 
+/** So many starts in a row a lane has before one that it yields to has its turn. */
+const mostInARow = 4;
+
 /**
- * What waits for a worker: one entry per key, and never two workers on a key. Lanes first; inside a lane resources and groups take turns;
+ * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `yieldsTo`; inside a lane resources and groups take turns;
  * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Nothing here is O(number of
  * keys); lanes and resources are few.
  */
@@ -97,6 +102,9 @@ export class Queue {
   readonly #clock: Clock;
   readonly #budgets: Budgets;
   readonly #atOnce: (lane: number) => number;
+  readonly #yieldsTo: (lane: number) => number;
+  /** Resource → starts in a row of a lane that yields. */
+  readonly #inARow = new Map<string, number>();
   readonly #waiting = new Map<string, Entry>();
   readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
   readonly #lanes: Lane[] = [];
@@ -109,6 +117,7 @@ export class Queue {
     this.#clock = o.clock;
     this.#budgets = o.budgets;
     this.#atOnce = o.atOnce ?? (() => Number.POSITIVE_INFINITY);
+    this.#yieldsTo = o.yieldsTo ?? ((lane) => lane);
   }
 
   /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
@@ -140,12 +149,14 @@ export class Queue {
           lane.rings.delete(resource);
           continue;
         }
+        if (this.#yields(lane, resource)) continue;
         const permit = resource === '' ? undefined : this.#budgets.start(resource, lane.number);
         if (resource === '' ? this.#isFull(lane) : permit === undefined) continue;
         const entry = ring.take();
         if (entry === undefined) throw new Error('a ring lost count of its entries');
         lane.rings.delete(resource);
         if (ring.size > 0) lane.rings.set(resource, ring);
+        this.#count(lane, resource);
         this.#waiting.delete(entry.key);
         this.#running.set(entry.key, entry.work);
         return { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
@@ -172,7 +183,7 @@ export class Queue {
     let next = this.#delayed.peek()?.due;
     for (const lane of this.#lanes) {
       for (const [resource, ring] of lane.rings) {
-        if (ring.size === 0 || (resource === '' && this.#isFull(lane))) continue;
+        if (ring.size === 0 || (resource === '' && this.#isFull(lane)) || this.#yields(lane, resource)) continue;
         const at = resource === '' ? this.#clock.monotonic() : this.#budgets.nextStart(resource, lane.number);
         if (at !== undefined && (next === undefined || at < next)) next = at;
       }
@@ -189,6 +200,19 @@ export class Queue {
       lanes.set(lane.number, size);
     }
     return { lanes, delayed: this.#delayed.size, running: this.#running.size };
+  }
+
+  #count({ number }: Lane, resource: string): void {
+    if (this.#yieldsTo(number) > number) this.#inARow.set(resource, (this.#inARow.get(resource) ?? 0) + 1);
+    else this.#inARow.delete(resource);
+  }
+
+  #yields({ number }: Lane, resource: string): boolean {
+    const last = this.#yieldsTo(number);
+    if (last === number || resource === '' || (this.#inARow.get(resource) ?? 0) < mostInARow) return false;
+    return this.#lanes.some(
+      (other) => other.number > number && other.number <= last && (other.rings.get(resource)?.size ?? 0) > 0,
+    );
   }
 
   /** What runs is little, so counting it is cheap. */

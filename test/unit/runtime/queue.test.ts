@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { instant } from '#src/clock.ts';
 import type { Work } from '#src/decision.ts';
 import { OperatorError } from '#src/errors.ts';
-import { leaves } from '#src/domain/lanes.ts';
+import { lanes, leaves, yieldsTo } from '#src/domain/lanes.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Heap } from '#src/runtime/heap.ts';
 import { Queue } from '#src/runtime/queue.ts';
@@ -15,7 +15,7 @@ function setUp(
 ): { clock: VirtualClock; queue: Queue; budgets: Budgets } {
   const clock = new VirtualClock();
   const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond, parallel: 1000 }), leaves });
-  return { clock, budgets, queue: new Queue({ clock, budgets, atOnce }) };
+  return { clock, budgets, queue: new Queue({ clock, budgets, atOnce, yieldsTo }) };
 }
 
 const work = (lane: number, by = 0, group = 'ns', resource?: string): Work => ({
@@ -53,6 +53,32 @@ test('groups of a lane take turns: a namespace with a thousand keys does not hol
   t.is(order.length, 1001);
   t.true(order.indexOf('small') <= 1);
   t.deepEqual(order.filter((k) => k !== 'small').slice(0, 3), ['big-0', 'big-1', 'big-2']);
+});
+
+test('somebody makes work for the first lane without end: new pods of others have every fifth call of the issuer', async (t) => {
+  const { clock, queue, budgets } = setUp(10);
+  const issuer = 'https://idp/tokens';
+  let served = 0;
+  let pods = 0;
+  for (let ms = 0; ms < 120_000; ms += 50) {
+    if (ms % 1000 === 0)
+      for (let i = 0; i < 50; i += 1) queue.put(`stop-${ms}-${i}`, work(lanes.Stop, ms, 'evil', issuer));
+    if (ms % 2000 === 0) queue.put(`pod-${(pods += 1)}`, work(lanes.NewPod, ms, 'good', issuer));
+    for (let taken = queue.take(); taken?.permit !== undefined; taken = queue.take()) {
+      if (taken.key.startsWith('pod')) served += 1;
+      budgets.finish(taken.permit, 'Done');
+      queue.done(taken.key);
+    }
+    await clock.advance(50);
+  }
+  t.true(served >= pods - 1, `${served} of ${pods}`);
+});
+
+test('what nobody waits for has nothing of it', (t) => {
+  const { queue } = setUp(1000);
+  for (let i = 0; i < 20; i += 1) queue.put(`stop-${i}`, work(lanes.Stop, i, 'ns', 'https://idp/tokens'));
+  queue.put('renew', work(lanes.Renew, 0, 'ns', 'https://idp/tokens'));
+  t.is(drain(queue).indexOf('renew'), 20);
 });
 
 test('of what spends no budget a lane has no more at once than it may have; all others go on', (t) => {
