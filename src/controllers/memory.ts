@@ -109,12 +109,15 @@ export class Memory {
     return { is: 'Seen', value: active ? 'Active' : 'Leaving' };
   }
 
-  /** `Gone` only after a full list of its namespace. A namespace that is not watched says nothing about its pods. */
+  /**
+   * Only while its namespace can be read: otherwise nobody would see it end, and its token would be renewed all the same. A passing outage
+   * changes nothing.
+   */
   pod(namespace: string, name: string, uid: string): Known<PodFacts> {
     const store = this.pods.get(namespace);
-    const pod = store?.get(`${namespace}/${name}`);
-    if (pod?.uid === uid) return { is: 'Seen', value: pod };
-    return { is: store?.synced === true ? 'Gone' : 'Unknown' };
+    if (store?.synced !== true) return { is: 'Unknown' };
+    const pod = store.get(`${namespace}/${name}`);
+    return pod?.uid === uid ? { is: 'Seen', value: pod } : { is: 'Gone' };
   }
 
   /** The ConfigMap that stops everything, if it is there. */

@@ -2,6 +2,8 @@ import test from 'ava';
 import { Memory, indexes } from '#src/controllers/memory.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { sessionRecordName } from '#src/domain/client/target.ts';
+import type { PodFacts } from '#src/domain/session/machine.ts';
+import { Store } from '#src/runtime/store.ts';
 import { buildClientRecord, buildPod, buildSessionRecord, omit } from '#test/support/builders.ts';
 
 const kept = (name: string): { name: string; uid: string; resourceVersion: string } => ({
@@ -47,3 +49,17 @@ for (const [what, record, asked] of [
     t.is(memory.clients.byIndex(indexes.unmanaged, 'yes').length, asked ? 1 : 0);
   });
 }
+
+test('a pod is there or gone only while its namespace can be read: who may not look any more knows nothing of it', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const { namespace, name, uid } = buildPod();
+  t.is(memory.pod(namespace, name, uid).is, 'Unknown');
+  const pods = new Store<PodFacts>('pods');
+  memory.pods.set(namespace, pods);
+  t.is(memory.pod(namespace, name, uid).is, 'Unknown');
+  pods.replaceAll([[`${namespace}/${name}`, buildPod()]]);
+  t.is(memory.pod(namespace, name, uid).is, 'Seen');
+  t.is(memory.pod(namespace, name, 'another').is, 'Gone');
+  pods.markUnsynced();
+  t.is(memory.pod(namespace, name, uid).is, 'Unknown');
+});
