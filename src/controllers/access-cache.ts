@@ -1,7 +1,11 @@
+import { apiVersion } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { authorize } from '../domain/access/authorize.ts';
+import type { NamespaceFacts } from '../domain/access/rules.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
 import { keyOf } from '../api/meta.ts';
 import type { Memory } from './memory.ts';
 
@@ -55,14 +59,35 @@ export class AccessCache {
     ].join(' ');
     const known = this.#entries.get(key);
     if (known?.version === version) return known.access;
-    const access = authorize({
+    const access = this.#authorize(identity, pool, namespace);
+    this.#entries.set(key, { version, access });
+    return access;
+  }
+
+  /**
+   * Whether what the session holds would still be granted, although its CiIdentity is gone: only a brake keeps such a session, and policies
+   * and pools go on being edited. `undefined` where the record does not say in which roles it was minted.
+   */
+  ofHeld({ pod, identity: { name, uid, roles }, pool, tokens }: SessionRecord): Known<Access> | undefined {
+    const held = tokens.at(-1)?.ask;
+    if (roles === undefined || held === undefined) return undefined;
+    const { scopes, audiences } = held;
+    const identity = {
+      apiVersion,
+      kind: 'CiIdentity',
+      metadata: { namespace: pod.namespace, name, uid },
+      spec: { pool: pool.name, roles, scopes, audiences },
+    } as const;
+    return this.#authorize(identity, this.#memory.pool(pool.name), this.#memory.namespace(pod.namespace));
+  }
+
+  #authorize(identity: CiIdentity, pool: Known<IdentityPool>, namespace: Known<NamespaceFacts>): Known<Access> {
+    return authorize({
       identity,
       pool,
       policies: this.#memory.allPolicies(),
       namespace,
       issuerConfigured: pool.is === 'Seen' && this.#isConfigured(pool.value.spec.provider.issuer),
     });
-    this.#entries.set(key, { version, access });
-    return access;
   }
 }

@@ -50,7 +50,7 @@ export class SessionAudit {
     const seen = s.pod.is === 'Seen' ? s.pod.value : undefined;
     const requester = seen?.requester ?? s.record?.requester;
     const known = this.#memory.identity(namespace, identity);
-    const actor = known.is === 'Seen' ? known.value.spec.actor : undefined;
+    const actor = known.is === 'Seen' ? known.value.spec.actor : s.record?.identity.actor;
     const denials = facts.event === 'Denied' || facts.event === 'Forbidden' ? denialsOf(s.access) : [];
     this.#log.record({
       session_id: sessionId(podUid, identity),

@@ -105,14 +105,21 @@ export class Minter {
     const pool = identity.is === 'Seen' ? this.#o.memory.pool(identity.value.spec.pool) : identity;
     const client = s.client.value;
     const { current } = client;
-    if (pool.is !== 'Seen' || current === undefined || requester === undefined) return undefined;
+    if (identity.is !== 'Seen' || pool.is !== 'Seen' || current === undefined || requester === undefined)
+      return undefined;
     const poolName = pool.value.metadata.name;
+    const { roles, actor } = identity.value.spec;
     const provider = this.#o.providerOf(poolName);
     const credential = this.#o.credentialOf(client.name, current.generation);
     if (provider?.tokens === undefined || credential === undefined) return undefined;
     const facts = {
       pod: { namespace, name, uid },
-      identity: { name: s.identityName, uid: claims[s.identityName] ?? '' },
+      identity: {
+        name: s.identityName,
+        uid: claims[s.identityName] ?? '',
+        roles,
+        ...(actor === undefined ? {} : { actor }),
+      },
       pool: { name: poolName, uid: pool.value.metadata.uid ?? '' },
       client: client.name,
       requester,

@@ -94,7 +94,7 @@ export function snapshotSession(
   const poolName = identity.is === 'Seen' ? identity.value.spec.pool : record?.pool.name;
   const pool = poolName === undefined ? ({ is: identity.is } as Known<IdentityPool>) : memory.pool(poolName);
   const requester = record?.requester ?? (pod.is === 'Seen' ? pod.value.requester : undefined);
-  const access = identity.is === 'Seen' ? sources.access.of(identity.value) : identity;
+  const access = accessOf(sources, identity, record);
   const stop =
     stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace)) ??
     stopOfBefore(memory, record, poolName);
@@ -130,6 +130,15 @@ export function snapshotSession(
     maxSessionAge: pool.is === 'Seen' ? maxSessionAge(pool.value) : Number.MAX_SAFE_INTEGER,
     jitter: jitterOf(key),
   };
+}
+
+function accessOf(
+  { access }: SessionSources,
+  identity: Known<CiIdentity>,
+  record: SessionRecord | undefined,
+): Known<Access> {
+  if (identity.is === 'Seen') return access.of(identity.value);
+  return (identity.is === 'Gone' && record !== undefined ? access.ofHeld(record) : undefined) ?? identity;
 }
 
 /** Name of the record that a session of this pod and identity has or would have. The claim never changes, so neither does the name. */

@@ -103,6 +103,7 @@ export class Wiring {
 
   policy(name: string): void {
     for (const [key] of this.#memory.identities.entries()) this.identityAndSessions(key);
+    this.#heldSessions();
     this.#wake(machines.policy, name);
     this.clients();
   }
@@ -215,6 +216,13 @@ export class Wiring {
 
   #wakeClients(record: SessionRecord): void {
     for (const client of clientsOf(record)) if (this.#isOnItsWay(client)) this.#wake(machines.client, client);
+  }
+
+  /** Those whose identity is gone, which only a brake keeps. */
+  #heldSessions(): void {
+    for (const [, { record }] of this.#memory.sessions.entries())
+      if (record !== undefined && this.#memory.identity(record.pod.namespace, record.identity.name).is !== 'Seen')
+        this.sessionRecord(record);
   }
 
   /** The guard changed: every session looks again. */

@@ -50,8 +50,12 @@ export function endCause(s: EndFacts, now: Instant): Reason | undefined {
   // Another provider: its tokens and ours cannot be in one record.
   const isElsewhere = s.client.is === 'Seen' && s.record !== undefined && s.client.value.issuer !== s.record.issuer;
   if (isElsewhere) return 'ClientChanged';
-  const start = pod?.created ?? s.record?.since;
-  return start !== undefined && now >= plus(start, s.maxSessionAge) ? 'SessionTooOld' : undefined;
+  return isTooOld(s, now) ? 'SessionTooOld' : undefined;
+}
+
+function isTooOld({ pod, record, maxSessionAge }: EndFacts, now: Instant): boolean {
+  const start = pod.is === 'Seen' ? pod.value.created : record?.since;
+  return start !== undefined && now >= plus(start, maxSessionAge);
 }
 
 /**
@@ -63,9 +67,9 @@ export function isVanished(s: EndFacts, now: Instant): boolean {
   return cause === 'IdentityGone' || (cause === 'NamespaceLeaving' && s.namespace.is === 'Gone');
 }
 
-/** The brake holds this end back; what somebody asked for with a `revokeRequest` it does not. */
+/** The brake holds this end back. What somebody asked to revoke, took from the grant, or bounded in time it does not hold. */
 export function isHeld(s: SessionSnapshot, now: Instant): boolean {
-  return s.brake === true && isVanished(s, now) && !isRevokeRequested(s);
+  return s.brake === true && isVanished(s, now) && !isNarrowed(s, now) && !isTooOld(s, now);
 }
 
 /** Somebody decided against it: a stop, no rule, no right. Only facts that are certain. */

@@ -4,7 +4,7 @@ import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
-import type { SessionRecord } from './record.ts';
+import type { IdentityRef, SessionRecord } from './record.ts';
 
 function encode(record: SessionRecord): string {
   const tokens = record.tokens.map((token) => ({
@@ -28,7 +28,7 @@ function readRecord(root: Place): SessionRecord {
     formatVersion: 1,
     epoch: root.at('epoch').integer(),
     pod: { namespace: pod.at('namespace').text(), name: pod.at('name').text(), uid: pod.at('uid').text() },
-    identity: readRef(root.at('identity')),
+    identity: readIdentity(root.at('identity')),
     pool: readRef(root.at('pool')),
     client: root.at('client').text(),
     requester: root.at('requester').text(),
@@ -39,6 +39,18 @@ function readRecord(root: Place): SessionRecord {
   };
   assertSessionInvariants(record);
   return record;
+}
+
+function readIdentity(place: Place): IdentityRef {
+  return {
+    ...readRef(place),
+    ...place.optional('roles', (value) => value.texts()),
+    ...place.optional('actor', (value) => ({
+      type: value.at('type').oneOf('AIAgent', 'Automation'),
+      id: value.at('id').text(),
+      owner: value.at('owner').text(),
+    })),
+  };
 }
 
 function readToken(place: Place): Token {

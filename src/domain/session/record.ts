@@ -1,3 +1,4 @@
+import type { CiIdentityActor } from '../../api/v1alpha1/ci-identity.ts';
 import type { Instant } from '../../clock.ts';
 import type { Token } from '../token.ts';
 
@@ -5,6 +6,16 @@ export interface PodRef {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+}
+
+/** The CiIdentity as it was when the newest token was minted: it may be gone while the token is not. */
+export interface IdentityRef {
+  readonly name: string;
+  readonly uid: string;
+  /** `spec.roles`; absent in records from before they were kept. */
+  readonly roles?: readonly string[];
+  /** `spec.actor`. */
+  readonly actor?: CiIdentityActor;
 }
 
 /**
@@ -16,7 +27,7 @@ export interface SessionRecord {
   /** `leaseTransitions` of the last writer's lease. */
   readonly epoch: number;
   readonly pod: PodRef;
-  readonly identity: { readonly name: string; readonly uid: string };
+  readonly identity: IdentityRef;
   readonly pool: { readonly name: string; readonly uid: string };
   /** Name of the client record that minted the newest token. */
   readonly client: string;

@@ -6,12 +6,12 @@ import type { Instant } from '../../clock.ts';
 import type { Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
 import type { ClientFacts } from './machine.ts';
-import type { PodRef, SessionRecord } from './record.ts';
+import type { IdentityRef, PodRef, SessionRecord } from './record.ts';
 
 /** Whose session it is; fixed at the first token, but for the subject. */
 export interface SessionFacts {
   readonly pod: PodRef;
-  readonly identity: { readonly name: string; readonly uid: string };
+  readonly identity: IdentityRef;
   readonly pool: { readonly name: string; readonly uid: string };
   /** Name of the client record. */
   readonly client: string;

@@ -67,3 +67,21 @@ for (const { title, s, pool, then } of [
     );
     t.deepEqual((JSON.parse(written[0] ?? '{}') as AuditFacts).decided_on, then);
   });
+
+test('the actor is named also when its CiIdentity is gone', (t) => {
+  const clock = new VirtualClock();
+  const written: string[] = [];
+  const audit = new SessionAudit(
+    new AuditLog({ write: (line) => void written.push(line), clock }),
+    new Memory('ci-identity-system'),
+    clock,
+  );
+  const actor = { type: 'AIAgent', id: 'release-bot', owner: 'payments@example.com' } as const;
+  const record = buildSessionRecord({ identity: { name: 'publisher', uid: 'identity-uid', actor } });
+  audit.record('ns/pod/uid/publisher', buildLiveSnapshot({ record }), {
+    event: 'Revoked',
+    outcome: 'Success',
+    reason: 'IdentityGone',
+  });
+  t.like(JSON.parse(written[0] ?? ''), { actor });
+});

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
+import { AccessCache } from '#src/controllers/access-cache.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type SessionSources, sessionKey, snapshotSession } from '#src/controllers/session-snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
@@ -10,7 +11,7 @@ import {
   buildPod,
   buildSessionRecord,
 } from '#test/support/builders.ts';
-import { identity, pool, seen } from '../domain/access/objects.ts';
+import { identity, policy, pool, rule, seen } from '../domain/access/objects.ts';
 
 const kept = (name: string): { uid: string; resourceVersion: string } => ({ uid: name, resourceVersion: '1' });
 const pod = buildPod();
@@ -81,4 +82,28 @@ test('the pool that the snapshot decides on is the one that the identity names',
 test('a limit is for who has no token, also where a stop took the one that there was', (t) => {
   t.is(moved({})?.limit, undefined);
   t.is(moved({ ended: true })?.limit, 'full');
+});
+
+test('a session whose identity is gone is judged by the policies that there are, in the roles in which it was minted', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const held = { ...buildSessionRecord(), identity: { name: 'publisher', uid: 'identity-uid', roles: ['publisher'] } };
+  const access = new AccessCache(memory, () => true);
+  const edit = (rules: Parameters<typeof policy>[1]): void => {
+    memory.policies.replaceAll([['publishers', { ...kept('publishers'), ...policy('publishers', rules) }]]);
+  };
+  const outcome = (): unknown => {
+    const judged = access.ofHeld(held);
+    return judged?.is === 'Seen' ? judged.value.is : judged?.is;
+  };
+  t.is(outcome(), 'Unknown');
+  memory.pools.replaceAll([['ci-bots', { ...kept('ci-bots'), ...pool() }]]);
+  const { namespace } = held.pod;
+  memory.namespaces.replaceAll([
+    [namespace, { ...kept(namespace), name: namespace, labels: {}, annotations: {}, terminating: false }],
+  ]);
+  edit([rule()]);
+  t.is(outcome(), 'Granted');
+  edit([rule({ role: 'reader' })]);
+  t.is(outcome(), 'Denied');
+  t.is(access.ofHeld(buildSessionRecord()), undefined, 'a record from before the roles were kept');
 });

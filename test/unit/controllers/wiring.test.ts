@@ -5,7 +5,7 @@ import { Memory } from '#src/controllers/memory.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { Store } from '#src/runtime/store.ts';
-import { buildPod } from '#test/support/builders.ts';
+import { buildPod, buildSessionRecord } from '#test/support/builders.ts';
 import { identity, policy, pool, rule } from '../domain/access/objects.ts';
 
 const changes: readonly (readonly [string, (wiring: Wiring) => void])[] = [
@@ -58,4 +58,14 @@ test('a creator is seen in another namespace: identities of all its namespaces s
   t.deepEqual(told(), ['ci-payments/reader', 'ci-search/reader']);
   create('ci-search');
   t.deepEqual(told(), []);
+});
+
+test('a policy changes: a session whose identity is gone looks again, because a brake may keep it', (t) => {
+  const memory = new Memory('ci-identity-system');
+  memory.identities.replaceAll([]);
+  memory.sessions.put('session', { uid: 's', resourceVersion: '1', name: 'session', record: buildSessionRecord() });
+  const woken: string[] = [];
+  const wake = (machine: string, key: string): number => woken.push(`${machine} ${key}`);
+  new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', wake).policy('publishers');
+  t.true(woken.includes('session ci-payments/agent-1/pod-uid/publisher'), woken.join(', '));
 });

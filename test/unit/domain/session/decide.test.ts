@@ -40,6 +40,10 @@ const denied = (lasting: boolean): SessionSnapshot['access'] => ({
   is: 'Seen',
   value: { is: 'Denied', lasting, denials: [{ reason: 'NoRule', message: 'No rule grants role publisher here.' }] },
 });
+const granted = (scopes: readonly string[]): SessionSnapshot['access'] => ({
+  is: 'Seen',
+  value: buildGranted({ ...buildAsk(), scopes }),
+});
 /** A typo in the operator's configuration, or a line that somebody took out. */
 const unlisted: SessionSnapshot['access'] = {
   is: 'Seen',
@@ -265,6 +269,48 @@ const cases: readonly Case[] = [
     title: 'the brake holds a vanished identity',
     s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true }),
     reason: 'BrakeHolds',
+  },
+  {
+    row: 'over',
+    title: 'the brake holds what policies and pools still give',
+    s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true, access: granted([...buildAsk().scopes]) }),
+    reason: 'BrakeHolds',
+  },
+  {
+    row: 'over',
+    title: 'the brake never delays an edit that takes a scope, although the identity is gone',
+    s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true, access: granted([]) }),
+    action: 'Forbid',
+    reason: 'IdentityGone',
+  },
+  {
+    row: 'stopped',
+    title: 'the brake never delays an edit that takes everything, although the identity is gone',
+    s: buildLiveSnapshot({
+      identity: { is: 'Gone' },
+      brake: true,
+      access: denied(true),
+    }),
+    action: 'Forbid',
+    reason: 'NoRule',
+  },
+  {
+    row: 'over',
+    title: 'the brake holds no token beyond the life that it may have (onExceed: RevokeEarly)',
+    s: buildLiveSnapshot({
+      identity: { is: 'Gone' },
+      brake: true,
+      record: buildSessionRecord({ tokens: [buildToken({ minted: plus(noon, -hour), exp: plus(noon, hour) })] }),
+    }),
+    action: 'Forbid',
+    reason: 'IdentityGone',
+  },
+  {
+    row: 'over',
+    title: 'the brake holds no session beyond its age',
+    s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true, maxSessionAge: 1 }),
+    action: 'Forbid',
+    reason: 'IdentityGone',
   },
   {
     row: 'unknown',

@@ -45,7 +45,15 @@ const record: fc.Arbitrary<SessionRecord> = fc.record(
     formatVersion: fc.constant(1 as const),
     epoch: fc.nat(),
     pod: fc.record({ namespace: text, name: text, uid: text }),
-    identity: fc.record({ name: text, uid: text }),
+    identity: fc.record(
+      {
+        name: text,
+        uid: text,
+        roles: fc.array(text),
+        actor: fc.record({ type: fc.constantFrom('AIAgent' as const, 'Automation' as const), id: text, owner: text }),
+      },
+      { requiredKeys: ['name', 'uid'] },
+    ),
     pool: fc.record({ name: text, uid: text }),
     client: text,
     requester: text,
