@@ -13,14 +13,12 @@ import { Alarm, Appointments } from './timers.ts';
 
 export type WorkOutcome = 'Done' | 'Bug' | ErrorClass;
 
-export interface LoopOptions {
+export interface LoopOptions extends Pick<QueueOptions, 'atOnce' | 'yieldsTo'> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly budgets: Budgets;
   /** How many pieces of work may be under way at once; asked each time. Default 16. */
   readonly workers?: () => number;
-  readonly atOnce?: QueueOptions['atOnce'];
-  readonly yieldsTo?: QueueOptions['yieldsTo'];
   /** How long work that is under way may go on after a stop before its signal aborts. */
   readonly drain?: Milliseconds;
   /** Called when the row of a key changes. */
