@@ -13,9 +13,7 @@ export function podBench(about: string, sized: (pods: number | undefined) => Ben
     about,
     async run(o) {
       const benchmark = sized(o.size);
-      if (o.profile !== undefined) mkdirSync(o.profile, { recursive: true });
-      const profile = o.profile === undefined ? {} : { profile: resolve(o.profile) };
-      const stage = await openStage({ log: o.log, parallel: o.parallel, ...profile });
+      const stage = await openStage({ log: o.log, parallel: o.parallel, ...profileDirectory(o) });
       try {
         const runs = await runsOf(stage, benchmark, o);
         return { runs, targets: judge(name, runs), table: figuresTable(benchmark, runs) };
@@ -24,6 +22,13 @@ export function podBench(about: string, sized: (pods: number | undefined) => Ben
       }
     },
   };
+}
+
+/** The directory is there afterwards. */
+export function profileDirectory({ profile }: BenchOptions): { readonly profile?: string } {
+  if (profile === undefined) return {};
+  mkdirSync(profile, { recursive: true });
+  return { profile: resolve(profile) };
 }
 
 /** Who comes first changes from run to run, so that neither gains from the age of the cluster. */

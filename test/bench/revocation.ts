@@ -1,7 +1,9 @@
 import { eventually } from '#test/support/eventually.ts';
 import { type Bench, cell, median, target } from './bench.ts';
 import { percentile, tableOf } from './figures.ts';
-import { type Contender, openStage, type Stage } from './stage.ts';
+import { profileDirectory } from './pods.ts';
+import { spendingOfAll, type Spent, spentBetween } from './spending.ts';
+import { type Contender, openStage, type Serving, type Stage } from './stage.ts';
 
 /** One policy edit under live sessions. Lags in milliseconds from the edit until the provider has forgotten the old token. */
 interface RevocationFigures {
@@ -14,7 +16,12 @@ interface RevocationFigures {
   readonly histogram: readonly (readonly [number, number])[];
   readonly providerCallsPerSession: number;
   readonly apiCallsPerSession: number;
+  /** From the edit until the last old token was dead. */
+  readonly spent: Spent;
 }
+
+/** Who has a part in it; `serving` is the contender. */
+const parts = ['serving', 'provider', 'kube-apiserver', 'etcd', 'kube-controller-manager', 'kube-scheduler', 'driver'];
 
 const buckets = [0.25, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60];
 
@@ -24,7 +31,7 @@ export const revocation: Bench = {
   about: 'a policy edit takes a scope from 1,000 live sessions: edit → old token dead at the provider',
   async run(o) {
     const sessions = o.size ?? 1_000;
-    const stage = await openStage({ log: o.log, parallel: o.parallel });
+    const stage = await openStage({ log: o.log, parallel: o.parallel, ...profileDirectory(o) });
     try {
       const runs: RevocationFigures[] = [];
       for (let run = 0; run < (o.runs ?? 1); run += 1) {
@@ -58,6 +65,7 @@ async function measured(stage: Stage, contender: Contender, sessions: number): P
     await Promise.all(Array.from({ length: sessions }, () => stage.pod()));
     const before = { provider: (await stage.provider.counts()).allCalls, api: await stage.apiCalls() };
     const already = (await stage.provider.revokedAt()).length;
+    const idle = await spending(stage, serving);
     const edited = Date.now();
     await serving.narrow();
     const revoked = await eventually(
@@ -68,6 +76,7 @@ async function measured(stage: Stage, contender: Contender, sessions: number): P
       },
       { timeoutMs: 300_000, everyMs: 250 },
     );
+    const spent = spentBetween(idle, await spending(stage, serving));
     const provider = (await stage.provider.counts()).allCalls - before.provider;
     const settled = await settledCalls(stage);
     await stage.clear(contender);
@@ -81,10 +90,15 @@ async function measured(stage: Stage, contender: Contender, sessions: number): P
       histogram: buckets.map((seconds) => [seconds, lags.filter((lag) => lag <= seconds * 1_000).length] as const),
       providerCallsPerSession: provider / sessions,
       apiCallsPerSession: (settled - before.api) / sessions,
+      spent,
     };
   } finally {
     await serving.stop();
   }
+}
+
+async function spending(stage: Stage, { pid }: Serving): Promise<ReturnType<typeof spendingOfAll>> {
+  return spendingOfAll([['serving', pid], ...(await stage.bystanders())]);
 }
 
 /** The last record is written after the last revocation: the calls once no more than a lease's renewal comes. */
@@ -116,5 +130,10 @@ function table(floor: readonly RevocationFigures[], ours: readonly RevocationFig
     ...buckets.map((seconds, n) => row(`dead within ${seconds} s, sessions`, ({ histogram }) => histogram[n]![1], 0)),
     row('provider calls per session', ({ providerCallsPerSession }) => providerCallsPerSession, 2),
     row('API calls per session', ({ apiCallsPerSession }) => apiCallsPerSession, 2),
+    ...parts.map((name) =>
+      row(`CPU of ${name} per session, ms`, ({ spent, sessions }) => (spent.parts[name] ?? 0) / sessions, 1),
+    ),
+    row("machine's CPU spent by others, %", ({ spent }) => spent.strangers * 100, 0),
+    row("machine's CPU idle, %", ({ spent }) => spent.idle * 100, 0),
   ]);
 }

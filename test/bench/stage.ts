@@ -142,7 +142,16 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
       return new Map([...cluster.map(({ name, pid }) => [name, pid] as const), ...others]);
     },
     async clear(contender) {
-      expectStatus('delete pods', await admin.send('DELETE', `${podsPath}?gracePeriodSeconds=0`), 200);
+      await eventually(
+        'the pods are deleted',
+        async () => {
+          // A busy API server gives up on a thousand after a minute, and what it has deleted by then is gone.
+          const answer = await admin.send('DELETE', `${podsPath}?gracePeriodSeconds=0`);
+          expectStatus('delete pods', answer, 200, 504);
+          return answer.status === 200 ? true : undefined;
+        },
+        { timeoutMs: 5 * patience, everyMs: 250 },
+      );
       expectStatus('delete deliveries', await admin.send('DELETE', deliveriesPath), 200);
       if (contender === 'floor') expectStatus('delete records', await admin.send('DELETE', recordsPath), 200);
       await eventually('nothing is left', () => isEmpty(admin), { timeoutMs: 2 * patience, everyMs: 250 });
