@@ -24,6 +24,9 @@ export interface Token {
   readonly endedAt?: Instant;
 }
 
+/** `Confirmed`: nobody can use it any more. `Requested`: some may still accept it. `NotSupported`: the provider does not revoke such tokens. */
+export type RevocationOutcome = 'Confirmed' | 'Requested' | 'NotSupported';
+
 /** What a token endpoint answered, parsed but not judged (RFC 6749 §5.1). */
 export interface Minted {
   readonly value: Redacted<string>;

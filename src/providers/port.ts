@@ -6,11 +6,10 @@ import type { Instant, Milliseconds } from '../clock.ts';
 import type { Ask } from '../domain/access/access.ts';
 import type { AuthenticationMethod, Credential, PublicJwk } from '../domain/client/credential.ts';
 import type { ClientObservation, Variant } from '../domain/client/record.ts';
-import type { Minted } from '../domain/token.ts';
+import type { Minted, RevocationOutcome } from '../domain/token.ts';
 import type { Redacted } from '../redacted.ts';
 
 export type RevocationReach = 'Immediate' | 'IntrospectionOnly' | 'ExpiryOnly';
-export type RevocationOutcome = 'Confirmed' | 'Requested' | 'NotSupported';
 
 export interface Capabilities {
   /** Best first. */

@@ -49,8 +49,11 @@ export function supportedMethods(metadata: Metadata | undefined): ReadonlySet<Au
 /** Seconds that an assertion is good for; several servers refuse more. */
 const assertionLifetime = 60;
 
+/** Puts into form or headers of a request what proves the client. openid-client's type does not say that signing takes its time. */
+type Authenticated = (...request: Parameters<ClientAuth>) => void | Promise<void>;
+
 /**
- * What openid-client needs to authenticate as this credential at `endpoint`. `now`: by the provider's clock. Throws
+ * How a request authenticates as this credential at `endpoint`. `now`: by the provider's clock. Throws
  * `Terminal` `CredentialRefused` for a credential that cannot be used.
  */
 export async function authenticate(
@@ -59,7 +62,7 @@ export async function authenticate(
   metadata: Metadata,
   endpoint: string,
   now: Instant,
-): Promise<ClientAuth> {
+): Promise<Authenticated> {
   if (credential.type === 'PrivateKeyJwt') {
     const key = await importPrivateKey(credential, metadata.issuer);
     const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : endpoint;

@@ -1,14 +1,13 @@
 /** Client credentials (RFC 6749 §4.4), revocation (RFC 7009) and introspection (RFC 7662). */
-import { clientCredentialsGrant, Configuration, customFetch, tokenIntrospection, tokenRevocation } from 'openid-client';
 import type { Clock } from '../../clock.ts';
 import type { Ask } from '../../domain/access/access.ts';
 import type { Credential } from '../../domain/client/credential.ts';
-import type { Minted } from '../../domain/token.ts';
+import type { Minted, RevocationOutcome } from '../../domain/token.ts';
 import type { Redacted } from '../../redacted.ts';
 import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { parseJsonObject, strings, withoutUndefined, words } from '../fields.ts';
 import { type Http, type HttpAnswer, smallAnswer } from '../http.ts';
-import type { RevocationOutcome, TokenSource } from '../port.ts';
+import type { TokenSource } from '../port.ts';
 import { readProviderError } from '../provider-error.ts';
 import { askParameters } from './audiences.ts';
 import { authenticate } from './authentication.ts';
@@ -44,10 +43,9 @@ export class Tokens implements TokenSource {
 
   async mint(ask: Ask, clientId: string, by: Credential, signal: AbortSignal): Promise<Minted> {
     const metadata = await this.#o.discovery.get(signal);
-    const parameters = askParameters(ask, this.#o.audience, this.#o.profile, this.#o.issuer);
-    const answer = await this.#exchange(metadata, metadata.tokenEndpoint, clientId, by, signal, (config) =>
-      clientCredentialsGrant(config, parameters),
-    );
+    const form = askParameters(ask, this.#o.audience, this.#o.profile, this.#o.issuer);
+    form.set('grant_type', 'client_credentials');
+    const answer = await this.#post(metadata, metadata.tokenEndpoint, form, clientId, by, signal);
     const where = this.#where(by);
     if (answer.status !== 200) throw this.#refused(answer, 'Token', where);
     const minted = parseTokenAnswer(answer, where);
@@ -67,9 +65,8 @@ export class Tokens implements TokenSource {
   ): Promise<RevocationOutcome> {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.revocationEndpoint === undefined) return 'NotSupported';
-    const answer = await this.#exchange(metadata, metadata.revocationEndpoint, clientId, by, signal, (config) =>
-      tokenRevocation(config, token.reveal(), { token_type_hint: 'access_token' }),
-    );
+    const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
+    const answer = await this.#post(metadata, metadata.revocationEndpoint, form, clientId, by, signal);
     const isJwt = jwtClaims(token.reveal()) !== undefined;
     const code = answer.status === 400 ? readProviderError(answer, []).code : undefined;
     if (code === 'unsupported_token_type') {
@@ -90,9 +87,8 @@ export class Tokens implements TokenSource {
   ): Promise<Introspection | undefined> {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.introspectionEndpoint === undefined) return undefined;
-    const answer = await this.#exchange(metadata, metadata.introspectionEndpoint, clientId, by, signal, (config) =>
-      tokenIntrospection(config, token.reveal(), { token_type_hint: 'access_token' }),
-    );
+    const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
+    const answer = await this.#post(metadata, metadata.introspectionEndpoint, form, clientId, by, signal);
     if (answer.status === 400 && readProviderError(answer, []).code === 'unsupported_token_type') return undefined;
     const where = this.#where(by, token);
     if (answer.status !== 200) throw this.#refused(answer, 'Introspect', where);
@@ -109,57 +105,23 @@ export class Tokens implements TokenSource {
   }
 
   /**
-   * Lets openid-client authenticate and send exactly one request, and gives back what came: its own errors lose the status, `Retry-After`
-   * and `Date`, and quote tokens, so its verdict on the answer is not asked.
+   * One authenticated request. Only the authentication is openid-client's: its calls lose the status, `Retry-After` and `Date` of what came,
+   * and their errors quote tokens.
    */
-  async #exchange(
+  async #post(
     metadata: Metadata,
     endpoint: string,
+    form: URLSearchParams,
     clientId: string,
     by: Credential,
     signal: AbortSignal,
-    call: (config: Configuration) => Promise<unknown>,
   ): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
-    const clientAuth = await authenticate(by, profile, metadata, endpoint, http.providerNow());
-    const config = new Configuration(
-      withoutUndefined({
-        issuer,
-        token_endpoint: metadata.tokenEndpoint,
-        revocation_endpoint: metadata.revocationEndpoint,
-        introspection_endpoint: metadata.introspectionEndpoint,
-      }) as { issuer: string },
-      clientId,
-      {},
-      clientAuth,
-    );
-    config.timeout = undefined;
-    let outcome: { readonly answer: HttpAnswer } | { readonly failure: Error } | undefined;
-    config[customFetch] = async (url, { method, headers, body }) => {
-      try {
-        const text = body instanceof URLSearchParams ? body.toString() : '';
-        const answer = await http.send(
-          { method: method as 'POST', url, headers, body: text, maxBytes: smallAnswer },
-          signal,
-        );
-        outcome = { answer };
-        return new Response([204, 205, 304].includes(answer.status) ? null : answer.body, {
-          status: answer.status,
-          headers: { 'content-type': answer.headers['content-type'] ?? '' },
-        });
-      } catch (failure) {
-        outcome = { failure: failure as Error };
-        throw failure;
-      }
-    };
-    try {
-      await call(config);
-    } catch (error) {
-      if (outcome === undefined) throw error;
-    }
-    if (outcome === undefined) throw new Error('openid-client sent nothing');
-    if ('failure' in outcome) throw outcome.failure;
-    return outcome.answer;
+    const authenticated = await authenticate(by, profile, metadata, endpoint, http.providerNow());
+    const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' });
+    await authenticated({ issuer }, { client_id: clientId }, form, headers);
+    const request = { url: endpoint, headers: Object.fromEntries(headers), body: form.toString() };
+    return http.send({ method: 'POST', ...request, maxBytes: smallAnswer }, signal);
   }
 
   #refused(answer: HttpAnswer, operation: Operation, where: Where): Error {
