@@ -44,7 +44,8 @@ export const sessionEffects = {
   ],
   Deliver: ['session.Deliver.write'],
   Forbid: ['session.Forbid.record'],
-  Revoke: ['session.Revoke.call', 'session.Revoke.record'],
+  Revoke: ['session.Revoke.call'],
+  Conclude: ['session.Conclude.record'],
   Drop: ['session.Drop.record'],
 } as const satisfies Readonly<Record<SessionAction['type'], readonly string[]>>;
 

@@ -9,6 +9,7 @@ import { doubted } from '../domain/client/proofs.ts';
 import { credentialRefused } from '../domain/client/transitions.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
+import type { RevocationOutcome } from '../domain/token.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { Deliveries } from '../kube/deliveries.ts';
 import { RecordStore } from '../kube/records.ts';
@@ -121,6 +122,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
   const { connection, memory, providers, effects, metrics, clock, troubles, reporter } = parts;
   const audit = parts.sessionAudit;
   const delivered = new Map<string, DeliveredState>();
+  const answered = new Map<string, ReadonlyMap<string, RevocationOutcome>>();
   const seen = new Map<string, Instant>();
   const credentialOf = (client: string, generation: number): Credential | undefined =>
     memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;
@@ -145,6 +147,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
       ...parts,
       existing: (pool) => parts.handIns.existing(pool),
       delivered,
+      answered,
       guard: () => parts.guard.current(),
       capabilities: (issuer) => providers.capabilities(issuer),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
@@ -159,6 +162,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
       },
     },
     delivered,
+    answered,
     minter,
     limits,
     records: sessions,

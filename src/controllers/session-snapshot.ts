@@ -10,6 +10,7 @@ import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { usableToken } from '../domain/session/facts.ts';
+import type { RevocationOutcome } from '../domain/token.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { renderToken } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
@@ -50,6 +51,7 @@ export interface SessionSources {
   /** What the Secret of an existing client holds. */
   existing(pool: IdentityPool): ExistingCredential | undefined;
   readonly delivered: ReadonlyMap<string, Delivered & { readonly resourceVersion: string }>;
+  readonly answered: ReadonlyMap<string, ReadonlyMap<string, RevocationOutcome>>;
   readonly brakes: Brakes;
   guard(): Guard;
   capabilities(issuer: string): Capabilities | undefined;
@@ -99,6 +101,7 @@ export function snapshotSession(
     stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace)) ??
     stopOfBefore(memory, record, poolName);
   const delivered = sources.delivered.get(key);
+  const answered = sources.answered.get(key);
   const limit =
     usableToken({ record }) === undefined && identity.is === 'Seen'
       ? sources.limitOf(identity.value, podUid)
@@ -121,6 +124,7 @@ export function snapshotSession(
     epoch: sources.epoch(),
     seenSince: sources.seenSince(key),
     ...(delivered === undefined ? {} : { delivered }),
+    ...(answered === undefined ? {} : { answered }),
     ...(record !== undefined && isHeldIn(sources.brakes.of('sessions'), namespace) ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
     ...revokedBefore(memory, record),

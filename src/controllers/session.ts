@@ -7,8 +7,8 @@ import { decideSession } from '../domain/session/decide.ts';
 import { usableToken } from '../domain/session/facts.ts';
 import type { Delivered, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
-import { dropped, forbidden, unrevocable } from '../domain/session/transitions.ts';
-import type { Token } from '../domain/token.ts';
+import { concluded, dropped, forbidden } from '../domain/session/transitions.ts';
+import type { RevocationOutcome, Token } from '../domain/token.ts';
 import { assertNever } from '../errors.ts';
 import type { Deliveries } from '../kube/deliveries.ts';
 import type { RecordStore } from '../kube/records.ts';
@@ -33,6 +33,8 @@ export type DeliveredState = Delivered & { readonly resourceVersion: string };
 export interface SessionMachineOptions {
   readonly sources: SessionSources;
   readonly delivered: Map<string, DeliveredState>;
+  /** By session: what providers answered to revocations and no record says yet. */
+  readonly answered: Map<string, ReadonlyMap<string, RevocationOutcome>>;
   readonly minter: Minter;
   readonly limits: SessionLimits;
   readonly records: RecordStore<SessionRecord>;
@@ -71,6 +73,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const snapshot = snapshotSession(this.#o.sources, key, failure);
     if (snapshot === undefined) {
       this.#o.delivered.delete(key);
+      this.#o.answered.delete(key);
       this.#o.causes.forget(key);
       this.#o.forget(key);
     }
@@ -89,6 +92,8 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
         return this.#deliver(key, s, action, reason, signal);
       case 'Revoke':
         return this.#revoke(key, s, action.token, reason, signal);
+      case 'Conclude':
+        return this.#conclude(key, s, signal);
       case 'Forbid':
         return this.#forbid(key, s, action.tokens, reason, signal);
       case 'Drop':
@@ -193,7 +198,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
   }
 
-  /** RFC 7009, as the client and generation that minted it; then the token leaves the record. A provider that cannot: it stays until `exp`. */
+  /** RFC 7009, as the client and generation that minted it. */
   async #revoke(key: string, s: SessionSnapshot, sha256: string, reason: string, signal: AbortSignal): Promise<void> {
     const token = s.record?.tokens.find((held) => held.sha256 === sha256);
     if (s.record === undefined || token === undefined) return;
@@ -208,9 +213,14 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       token_sha256: sha256,
       generation: token.generation,
     });
-    const next = outcome === 'NotSupported' ? unrevocable(s.record, sha256) : dropped(s.record, [sha256]);
-    await this.#write('session.Revoke.record', s, next, signal);
     this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
+    this.#o.answered.set(key, new Map([...(this.#o.answered.get(key) ?? []), [sha256, outcome]]));
+  }
+
+  async #conclude(key: string, s: SessionSnapshot, signal: AbortSignal): Promise<void> {
+    if (s.record === undefined || s.answered === undefined) return;
+    await this.#write('session.Conclude.record', s, concluded(s.record, s.answered), signal);
+    this.#o.answered.delete(key);
   }
 
   /** A superseded token has no cause to be fast about: only forbidden ones count as lag. */
@@ -223,11 +233,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     metrics.observe('ci_identity_revoke_lag_seconds', { pool, outcome }, (clock.now() - since) / second);
   }
 
-  async #askForRevocation(
-    record: SessionRecord,
-    token: Token,
-    signal: AbortSignal,
-  ): Promise<'Confirmed' | 'Requested' | 'NotSupported'> {
+  async #askForRevocation(record: SessionRecord, token: Token, signal: AbortSignal): Promise<RevocationOutcome> {
     const tokens = this.#o.tokensOf(record.issuer);
     const credential = this.#o.revokerOf(clientOf(record, token), token.generation);
     const { value } = token;
@@ -248,10 +254,11 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const { tokens: held, pool } = s.record;
-    for (const token of tokens)
+    const alive = tokens.filter((token) => s.answered?.has(token) !== true);
+    for (const token of alive)
       this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
     await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
-    const late = held.filter(({ sha256, end }) => tokens.includes(sha256) && end === 'Forbidden');
+    const late = held.filter(({ sha256, end }) => alive.includes(sha256) && end === 'Forbidden');
     if (late.length > 0)
       this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: pool.name, outcome: 'Expired' }, late.length);
   }

@@ -99,7 +99,7 @@ export function recalledTokens(s: SessionSnapshot): readonly string[] {
   const { record, revokedBefore } = s;
   if (record === undefined || revokedBefore === undefined || isRevokeRequested(s)) return [];
   return record.tokens
-    .filter((token) => token.end === 'Superseded' && token.value !== undefined)
+    .filter((token) => token.end === 'Superseded' && isOpen(s, token))
     .filter((token) => token.minted < (revokedBefore.get(clientOf(record, token)) ?? token.minted))
     .map((token) => token.sha256);
 }
@@ -217,13 +217,24 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
 export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
   if (s.record === undefined || s.client.is === 'Unknown' || s.failure?.row === 'revoke') return undefined;
   // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
-  const open = s.record.tokens.filter((token) => token.end !== undefined && token.value !== undefined).toReversed();
+  const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
   const forbidden = open.find((token) => token.end === 'Forbidden');
   if (isEnding(s)) return forbidden;
   if (isNarrowed(s, now) || (isDue(s, now) && mintable(s) !== undefined && hasRoom(s))) return undefined;
   if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
   const supersededFrom = supersededGoFrom(s);
   return supersededFrom !== undefined && now >= supersededFrom ? open.find((t) => t.end === 'Superseded') : undefined;
+}
+
+/** The provider knows nothing of its end yet, as far as this process knows. */
+function isOpen({ answered }: SessionSnapshot, { sha256, end, value }: Token): boolean {
+  return end !== undefined && value !== undefined && answered?.has(sha256) !== true;
+}
+
+/** Tokens about which the provider answered, while the record does not say so. */
+export function answeredTokens({ record, answered }: SessionSnapshot): readonly string[] {
+  if (record === undefined || answered === undefined) return [];
+  return record.tokens.map(({ sha256 }) => sha256).filter((sha256) => answered.has(sha256));
 }
 
 function supersededGoFrom(s: SessionSnapshot): Instant | undefined {

@@ -3,6 +3,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Access, Ask, Guard, Stop } from '../access/access.ts';
 import type { Failure } from '../client/machine.ts';
+import type { RevocationOutcome } from '../token.ts';
 import type { SessionRecord } from './record.ts';
 
 /** The trimmed pod: what is kept in memory of an agent pod. Never its environment: JENKINS_SECRET is in there. */
@@ -80,6 +81,8 @@ export interface SessionSnapshot {
   /** Without a usable token: the limit of the identity that this session would break with one, as a sentence. */
   readonly limit?: string;
   readonly record?: SessionRecord;
+  /** By SHA-256: what the provider answered when it was asked to revoke. The record may not say so yet. */
+  readonly answered?: ReadonlyMap<string, RevocationOutcome>;
   readonly newerFormat?: boolean;
   readonly synced: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
@@ -117,8 +120,10 @@ export type SessionAction =
   | { readonly type: 'Deliver'; readonly content: 'Empty' }
   /** Record-only: these tokens are no longer allowed. */
   | { readonly type: 'Forbid'; readonly tokens: readonly string[] }
-  /** RFC 7009 call for one token, then it leaves the record. */
+  /** RFC 7009 call for one token. */
   | { readonly type: 'Revoke'; readonly token: string }
+  /** Record-only: what was answered about these tokens. The record goes with its last token. */
+  | { readonly type: 'Conclude'; readonly tokens: readonly string[] }
   /** Record-only: expired tokens leave; the record goes with its last token. */
   | { readonly type: 'Drop'; readonly tokens: readonly string[] };
 

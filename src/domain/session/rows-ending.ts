@@ -1,6 +1,7 @@
 /** The upper half of the session table: everything that ends a token comes before anything that makes one. */
 import { lanes } from '../lanes.ts';
 import {
+  answeredTokens,
   endCause,
   deliveryFailed,
   isEnding,
@@ -14,7 +15,7 @@ import {
 } from './facts.ts';
 import { forbiddenError, goneError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
+import { conclude, deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';
 import type { Reason } from '../../api/reasons.ts';
@@ -87,6 +88,14 @@ const revokeRow: SessionRow = {
   },
 };
 
+/** By itself and not with the call, so that where a thousand tokens have to die no record waits before the last of them. */
+const revoked: SessionRow = {
+  name: 'revoked',
+  when: (s) =>
+    answeredTokens(s).length > 0 && s.failure?.row !== 'revoked' && !(usableToken(s) !== undefined && isDenied(s)),
+  then: conclude,
+};
+
 const stopped: SessionRow = {
   name: 'stopped',
   when: (s) => isForbidden(s) || (s.record !== undefined && mayNotUse(s)),
@@ -105,6 +114,7 @@ export const endingRows: readonly SessionRow[] = [
   over,
   clean,
   revokeRow,
+  revoked,
   stopped,
 ];
 

@@ -5,7 +5,6 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { lastFifthAt } from '../token.ts';
 import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
   endCause,
@@ -23,7 +22,7 @@ import {
   usableToken,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { deliver, deliverError, forbidAll, mint, saysAlready, wait } from './steps.ts';
+import { deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 
 /** How often a session that waits for room looks again. */
@@ -204,9 +203,4 @@ function waitsWithNewPodsUntil(s: SessionSnapshot, now: Instant): Instant | unde
   if (token === undefined || isRevokeRequested(s)) return undefined;
   const until = plus(token.minted, youth);
   return now < until ? until : undefined;
-}
-
-function renewalLane(s: SessionSnapshot, now: Instant): Lane {
-  const token = usableToken(s);
-  return token !== undefined && now >= lastFifthAt(token) ? lanes.Expiring : lanes.Renew;
 }

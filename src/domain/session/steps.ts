@@ -4,8 +4,19 @@ import type { Instant } from '../../clock.ts';
 import type { Decision, Row, Work } from '../../decision.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
+import { lastFifthAt } from '../token.ts';
 import type { Token } from '../token.ts';
-import { isDelivered, mintable, missesDelivery, newestOf, nextLook, revocable } from './facts.ts';
+import {
+  answeredTokens,
+  isDelivered,
+  isNarrowed,
+  mintable,
+  missesDelivery,
+  newestOf,
+  nextLook,
+  revocable,
+  usableToken,
+} from './facts.ts';
 import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
 
 export type SessionRow = Row<SessionSnapshot, SessionAction>;
@@ -30,10 +41,22 @@ export function revoke(s: SessionSnapshot, now: Instant, token: Token): Step {
   return step(s, now, reason, { type: 'Revoke', token: token.sha256 }, providerWork(s, now, lanes.Stop, token.exp));
 }
 
+/** These tokens are dead already, so it comes after what kills others, unless this session has something to do that is as urgent. */
+export function conclude(s: SessionSnapshot, now: Instant): Step {
+  const lane = isNarrowed(s, now) ? lanes.Stop : renewalLane(s, now);
+  return step(s, now, 'InProgress', { type: 'Conclude', tokens: answeredTokens(s) }, work(s, now, lane));
+}
+
+export function renewalLane(s: SessionSnapshot, now: Instant): Lane {
+  const token = usableToken(s);
+  return token !== undefined && now >= lastFifthAt(token) ? lanes.Expiring : lanes.Renew;
+}
+
 /** Waits, but a token that is forbidden already is revoked all the same. */
 export function waitButRevoke(s: SessionSnapshot, now: Instant, reason: Reason): Step {
   const token = revocable(s, now);
-  return token?.end === 'Forbidden' ? { ...revoke(s, now, token), reason } : wait(s, now, reason);
+  if (token?.end === 'Forbidden') return { ...revoke(s, now, token), reason };
+  return answeredTokens(s).length > 0 ? { ...conclude(s, now), reason } : wait(s, now, reason);
 }
 
 /** Writes `error.json`, unless it says this already and the pod does not seem to miss it. */

@@ -3,7 +3,7 @@
  * epoch into whatever it stores.
  */
 import type { Instant } from '../../clock.ts';
-import type { Token } from '../token.ts';
+import type { RevocationOutcome, Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
 import type { ClientFacts } from './machine.ts';
 import type { IdentityRef, PodRef, SessionRecord } from './record.ts';
@@ -68,18 +68,27 @@ export function forbidden(
   return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
 }
 
-/** The named tokens leave, because they expired or were revoked; `undefined`: it was the last one and the record goes. */
+/** The named tokens leave, because they expired; `undefined`: it was the last one and the record goes. */
 export function dropped(record: SessionRecord, tokens: readonly string[]): SessionRecord | undefined {
   const rest = nonEmpty(record.tokens.filter((token) => !tokens.includes(token.sha256)));
   return rest === undefined ? undefined : checked({ ...record, tokens: rest });
 }
 
-/** The provider cannot revoke this token (`NotSupported`): it stays recorded until it expires, without its value. */
-export function unrevocable(record: SessionRecord, token: string): SessionRecord {
-  const next = record.tokens.map((held) =>
-    held.sha256 === token && held.end !== undefined ? withoutValue(held) : held,
-  );
-  return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
+/**
+ * What the provider answered when it was asked to revoke: a revoked token leaves, one that cannot be revoked stays until it expires, without
+ * its value. `undefined`: the last one left and the record goes.
+ */
+export function concluded(
+  record: SessionRecord,
+  answered: ReadonlyMap<string, RevocationOutcome>,
+): SessionRecord | undefined {
+  const rest = record.tokens.flatMap((token) => {
+    const outcome = answered.get(token.sha256);
+    if (outcome === undefined) return [token];
+    return outcome === 'NotSupported' ? [token.end === undefined ? token : withoutValue(token)] : [];
+  });
+  const tokens = nonEmpty(rest);
+  return tokens === undefined ? undefined : checked({ ...record, tokens });
 }
 
 /** The session moves to another client: a token says which one minted it, unless that is the session's. */

@@ -45,6 +45,7 @@ function moved(o: {
     targets: { serving: () => ({ recordName: 'client-now' }) },
     existing: () => undefined,
     delivered: new Map(),
+    answered: new Map(),
     brakes: { of: () => undefined },
     guard: () => ({ is: 'Unknown' }),
     capabilities: () => undefined,

@@ -71,6 +71,8 @@ const renewed = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
     }),
     ...overrides,
   });
+/** A token was narrowed, and its successor is in use. */
+const narrowedRecord = buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] });
 /** Its usable token is of a client that nobody asked anything of. */
 const movedAndRevoked = renewed({
   record: buildSessionRecord({
@@ -443,7 +445,7 @@ const cases: readonly Case[] = [
     row: 'revoke',
     title: 'Forbidden, successor delivered',
     s: renewed({
-      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+      record: narrowedRecord,
     }),
     action: 'Revoke',
     tokens: ['old'],
@@ -453,11 +455,77 @@ const cases: readonly Case[] = [
     title: 'Forbidden, one delivery failed',
     s: {
       ...undeliveredYet,
-      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+      record: narrowedRecord,
       ...failed('undelivered'),
     },
     action: 'Revoke',
     tokens: ['old'],
+  },
+
+  {
+    row: 'revoked',
+    title: 'narrowed and revoked: the record hears of it after what kills others',
+    s: renewed({ record: narrowedRecord, answered: new Map([['old', 'Confirmed']]) }),
+    action: 'Conclude',
+    tokens: ['old'],
+    lane: lanes.Renew,
+  },
+  {
+    row: 'revoked',
+    title: 'narrowed once more: there has to be room for another token',
+    s: renewed({
+      record: narrowedRecord,
+      answered: new Map([['old', 'Confirmed']]),
+      access: { is: 'Seen', value: narrowedTo },
+    }),
+    action: 'Conclude',
+    lane: lanes.Stop,
+  },
+  {
+    row: 'revoked',
+    title: 'the last fifth of the life of the token in use: nothing that waits may hold back its renewal',
+    s: renewed({ record: narrowedRecord, answered: new Map([['old', 'Confirmed']]) }),
+    now: plus(noon, 13 * minute),
+    action: 'Conclude',
+    lane: lanes.Expiring,
+  },
+  {
+    row: 'revoked',
+    title: 'over, and the last token is dead',
+    s: ending({ pod: { is: 'Gone' }, answered: new Map([['a1', 'Requested']]) }),
+    action: 'Conclude',
+    tokens: ['a1'],
+  },
+  {
+    row: 'revoke',
+    title: 'one of two is dead: the other one first',
+    s: ending({
+      pod: { is: 'Gone' },
+      record: buildSessionRecord({
+        tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildEndedToken('Forbidden')],
+      }),
+      answered: new Map([['a1', 'Confirmed']]),
+    }),
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+  {
+    row: 'unknown',
+    title: 'revoked while nothing is known: the record may hear of it',
+    s: ending({ synced: false, answered: new Map([['a1', 'Confirmed']]) }),
+    action: 'Conclude',
+    tokens: ['a1'],
+  },
+  {
+    row: 'settled',
+    title: 'the record cannot be written: whatever else is to be done goes on',
+    s: renewed({ record: narrowedRecord, answered: new Map([['old', 'Confirmed']]), ...failed('revoked') }),
+  },
+  {
+    row: 'stopped',
+    title: 'a stop does not wait until the record says what was revoked',
+    s: renewed({ record: narrowedRecord, answered: new Map([['old', 'Confirmed']]), stop }),
+    action: 'Forbid',
   },
 
   {
@@ -787,7 +855,7 @@ const cases: readonly Case[] = [
     title: 'delivered first, then the forbidden one is revoked',
     s: {
       ...undeliveredYet,
-      record: buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] }),
+      record: narrowedRecord,
     },
     action: 'Deliver',
     lane: lanes.Stop,
@@ -1083,7 +1151,7 @@ for (const c of cases) {
     const tokens =
       action?.type === 'Revoke'
         ? [action.token]
-        : action?.type === 'Forbid' || action?.type === 'Drop'
+        : action?.type === 'Forbid' || action?.type === 'Drop' || action?.type === 'Conclude'
           ? action.tokens
           : undefined;
     if (c.tokens !== undefined) t.deepEqual(tokens, c.tokens);
@@ -1103,6 +1171,7 @@ const expectedRows = [
   'over',
   'clean',
   'revoke',
+  'revoked', // the record does not say so yet
   'stopped',
   'guard',
   'untrusted',

@@ -11,7 +11,8 @@ import { decideSession } from '#src/domain/session/decide.ts';
 import type { ClientFacts, Delivered, SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
-import { dropped, forbidden, minted, unrevocable } from '#src/domain/session/transitions.ts';
+import type { RevocationOutcome } from '#src/domain/token.ts';
+import { concluded, dropped, forbidden, minted } from '#src/domain/session/transitions.ts';
 import {
   buildAsk,
   buildClientFacts,
@@ -51,6 +52,7 @@ export class ToyWorld {
   readonly trail: string[] = [];
   readonly #revocation: ClientFacts['revocation'];
   #delivered: Delivered | undefined;
+  #answered = new Map<string, RevocationOutcome>();
   #failure: (Failure & { readonly until: Instant }) | undefined;
   #count = 0;
 
@@ -105,6 +107,7 @@ export class ToyWorld {
     this.epoch += 1;
     this.#failure = undefined;
     this.#delivered = undefined;
+    this.#answered = new Map();
   }
 
   advance(by: number): void {
@@ -139,6 +142,7 @@ export class ToyWorld {
       ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),
       ...(this.#delivered === undefined ? {} : { delivered: this.#delivered }),
+      answered: this.#answered,
       ...(failure === undefined ? {} : { failure }),
     });
   }
@@ -159,6 +163,9 @@ export class ToyWorld {
         return this.#revoke(action.token, mishap);
       case 'Deliver':
         this.#deliver(action);
+        break;
+      case 'Conclude':
+        this.#store(this.record && concluded(this.record, this.#answered));
         break;
       case 'Forbid':
         this.#store(this.record && forbidden(this.record, action.tokens, this.now, this.#revocation));
@@ -193,11 +200,10 @@ export class ToyWorld {
     if (this.outage) throw new Trouble();
     const { record } = this;
     if (record === undefined) return;
-    if (this.#revocation === 'ExpiryOnly') return this.#store(unrevocable(record, sha256));
-    this.alive.delete(sha256);
+    if (this.#revocation !== 'ExpiryOnly') this.alive.delete(sha256);
     if (mishap === 'crash-after') throw new Crash();
     if (mishap === 'lost') throw new Trouble();
-    this.#store(dropped(record, [sha256]));
+    this.#answered.set(sha256, this.#revocation === 'ExpiryOnly' ? 'NotSupported' : 'Confirmed');
   }
 
   #deliver(action: Extract<SessionAction, { type: 'Deliver' }>): void {

@@ -2,7 +2,8 @@ import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import { clientOf, clientsOf } from '#src/domain/session/record.ts';
-import { dropped, minted } from '#src/domain/session/transitions.ts';
+import { concluded, dropped, minted } from '#src/domain/session/transitions.ts';
+import type { RevocationOutcome } from '#src/domain/token.ts';
 import { buildEndedToken, buildSessionRecord, buildToken, noon } from '#test/support/builders.ts';
 
 test('a session that moves to another client knows of each token which client minted it', (t) => {
@@ -25,6 +26,35 @@ test('a session that moves to another client knows of each token which client mi
   const read = sessionCodec.decode(sessionCodec.encode(again));
   t.deepEqual(read.is === 'Record' ? clientsOf(read.record) : [], ['client-1', 'client-2']);
   t.deepEqual(clientsOf(dropped(moved, ['a1'])!), ['client-2']);
+});
+
+test('a token that was revoked leaves its record, one that cannot be revoked leaves its value, and the record goes with the last one', (t) => {
+  const [old, older] = [
+    buildEndedToken('Forbidden', { sha256: 'old' }),
+    buildEndedToken('Superseded', { sha256: 'older' }),
+  ];
+  const record = buildSessionRecord({ tokens: [older, old, buildToken()] });
+  const left = (
+    answered: ReadonlyMap<string, RevocationOutcome>,
+  ): readonly (readonly [string, boolean])[] | undefined =>
+    concluded(record, answered)?.tokens.map(({ sha256, value }) => [sha256, value !== undefined]);
+  const [first, second, newest] = [
+    ['older', true],
+    ['old', true],
+    ['a1', true],
+  ] as const;
+  t.deepEqual(left(new Map()), [first, second, newest]);
+  t.deepEqual(
+    left(
+      new Map([
+        ['old', 'Confirmed'],
+        ['older', 'Requested'],
+      ]),
+    ),
+    [newest],
+  );
+  t.deepEqual(left(new Map([['old', 'NotSupported']])), [first, ['old', false], newest]);
+  t.is(concluded(buildSessionRecord({ tokens: [old] }), new Map([['old', 'Confirmed']])), undefined);
 });
 
 for (const [older, predecessor, becomes] of [
