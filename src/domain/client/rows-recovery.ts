@@ -88,15 +88,19 @@ const openIntent: ClientRow = {
       case 'Deregister':
         return act(s, now, 'Deregistering', { type: 'Deregister', generation: of.n });
       case 'Update':
-        return reopenUpdate(s, now, of, intent);
+        return reopenUpdate(s, now, record, of, intent);
       case 'Register':
         return reopenRegister(s, now, record, of, intent);
     }
   },
 };
 
-/** A credential on its way shows by itself whether the provider knows it; anything else is sent again, which changes nothing twice. */
-function reopenUpdate(s: ClientSnapshot, now: Instant, of: Generation, intent: Intent): Step {
+/**
+ * A credential on its way shows by itself whether the provider knows it; anything else is sent again, which changes nothing twice. A client
+ * that nobody wants any more goes as a whole, whatever became of the call.
+ */
+function reopenUpdate(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, intent: Intent): Step {
+  if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record));
   if (of.state === 'Planned' && of.credential.type === 'PrivateKeyJwt') return proveWhenTaken(s, now, of, intent);
   const without = of.state === 'Retiring' ? { without: of.n } : {};
   return act(s, now, 'InProgress', { type: 'Update', generation: of.n, ...without });

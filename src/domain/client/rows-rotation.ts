@@ -46,13 +46,19 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
 
 const createRow: ClientRow = {
   name: 'create',
-  when: (s) => inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !gaveWay(s, 'create'),
+  when: (s) => inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s) && !gaveWay(s, 'create'),
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
   },
 };
+
+/** It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour. */
+function waitsForWindow({ record, window }: ClientSnapshot): boolean {
+  const leavesGap = record?.variant === 'InPlace' && currentOf(record) !== undefined;
+  return leavesGap && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
+}
 
 /** The client of the new credential became somebody else's. */
 export function mayNotChange({ record }: ClientSnapshot): boolean {

@@ -155,7 +155,9 @@ export function nextLook(
       if (desired !== undefined && isExternal(one)) moments.push(remindAt(one, desired.rotateEvery), one.expiresAt);
       moments.push(expiringAt(one), expiringSoonAt(one));
     }
-    if (one.state === 'Draining') moments.push(one.retireAfter, last && plus(last, skew));
+    if (one.state === 'Planned' && s.window?.is === 'Closed') moments.push(s.window.opensAt);
+    if (one.state === 'Draining') moments.push(last && plus(last, skew));
+    moments.push(one.retireAfter);
     if (one.refusedAt !== undefined) {
       moments.push(
         plus(one.refusedAt, proofPause),

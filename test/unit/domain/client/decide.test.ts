@@ -67,6 +67,17 @@ const rotating = (state: Generation['state'], more: Partial<Generation> = {}): r
   g(),
   g({ n: 2, state, ...more }),
 ];
+const inPlace = (rest: Partial<ClientRecord> = {}): Pick<ClientSnapshot, 'wanted' | 'record'> => ({
+  ...wanting({ authentication: 'ClientSecretPost' }),
+  record: record({
+    variant: 'InPlace',
+    generations: [
+      g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') } }),
+      g({ n: 2, state: 'Planned', credential: { type: 'ClientSecretPost' } }),
+    ],
+    ...rest,
+  }),
+});
 const drainingAndCurrent = [g({ state: 'Draining' }), g({ n: 2 })];
 const retiringAndCurrent = [g({ state: 'Retiring' }), g({ n: 2 })];
 const registering = (rest: Partial<ClientRecord> = {}): ClientRecord =>
@@ -361,6 +372,36 @@ const cases: readonly Case[] = [
       record: withGenerations(retiringAndCurrent, { intent: { call: 'Update', generation: 1, at: noon } }),
     }),
     action: { type: 'Update', generation: 1, without: 1 },
+  },
+  {
+    row: 'open-intent',
+    title: 'unwanted: whatever became of an Update, the client goes as a whole',
+    s: snapshot({ ...gone, record: record({ intent: { call: 'Update', generation: 1, at: noon } }) }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    stored: { intent: undefined },
+  },
+  {
+    row: 'open-intent',
+    title: 'likewise one that took an old credential out',
+    s: snapshot({
+      ...gone,
+      record: withGenerations(retiringAndCurrent, { intent: { call: 'Update', generation: 1, at: noon } }),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Current'],
+    stored: { intent: undefined },
+  },
+  {
+    row: 'open-intent',
+    title: 'or one with a new credential',
+    s: snapshot({
+      ...gone,
+      record: withGenerations(rotating('Planned'), { intent: { call: 'Update', generation: 2, at: noon } }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current', 'Planned'],
+    stored: { intent: undefined },
   },
   {
     row: 'open-intent',
@@ -1204,6 +1245,45 @@ const cases: readonly Case[] = [
     action: { type: 'Register', generation: 2 },
   },
   {
+    row: 'settled',
+    title: 'InPlace: what was held up until the window closed waits for the next one',
+    s: snapshot({ ...inPlace(), window: closed }),
+    recheckAt: plus(noon, day),
+  },
+  {
+    row: 'settled',
+    title: 'and is looked at when it opens',
+    s: snapshot({ ...inPlace(), window: { ...closed, opensAt: plus(noon, hour) } }),
+    recheckAt: plus(noon, hour),
+  },
+  {
+    row: 'create',
+    title: 'InPlace: in the window',
+    s: snapshot({ ...inPlace(), window: { is: 'Open', since: noon, length: hour } }),
+    action: { type: 'Update', generation: 2 },
+  },
+  {
+    row: 'emergency',
+    title: 'InPlace: in an emergency at any hour',
+    s: snapshot({ ...inPlace({ emergency: 2 }), window: closed }),
+    action: { type: 'Update', generation: 2 },
+  },
+  {
+    row: 'create',
+    title: 'InPlace: also where the emergency itself was held up',
+    s: snapshot({ ...inPlace({ emergency: 2 }), window: closed, ...failed('emergency') }),
+    action: { type: 'Update', generation: 2 },
+  },
+  {
+    row: 'create',
+    title: 'InPlace: the first one replaces nothing',
+    s: snapshot({
+      ...inPlace({ generations: [g({ state: 'Planned', credential: { type: 'ClientSecretPost' } })] }),
+      window: closed,
+    }),
+    action: { type: 'Register', generation: 1 },
+  },
+  {
     row: 'create',
     title: 'External: calls nothing',
     s: snapshot({ record: withGenerations([g({ state: 'Planned', source: 'one' })], { variant: 'External' }) }),
@@ -1492,6 +1572,12 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Record' },
     next: ['Current'],
+  },
+  {
+    row: 'settled',
+    title: 'taken out and still there: looked at when the pause is over',
+    s: snapshot({ record: withGenerations([g({ state: 'Retiring', retireAfter: plus(noon, minute) }), g({ n: 2 })]) }),
+    recheckAt: plus(noon, minute),
   },
   {
     row: 'retire',

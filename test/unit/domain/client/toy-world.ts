@@ -357,7 +357,8 @@ export class ToyWorld {
 
   #call(action: Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>, mishap: Mishap): void {
     const { record } = this;
-    if (record === undefined) return;
+    // As in the controller: what nobody wants any more is neither registered nor changed.
+    if (record === undefined || (this.deleted && action.type !== 'Deregister')) return;
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
     const noted = withIntent(
       record,

@@ -202,6 +202,43 @@ for (const { name, runs, options } of worlds) {
   });
 }
 
+/** A registration, changed metadata, a new way to authenticate or not, and a rotation until the old credential is out. */
+const rotation: readonly Event[] = ['nothing', 'mint', 'edit', 'rotate', 'window', 'hour', 'hour', 'hour', 'hour'];
+
+for (const { name, options } of worlds) {
+  test(`somebody changes his mind after any step, and the answer to that step is lost: ${name}`, (t) => {
+    const last = interrupted(options, 'nothing', 'none', Number.POSITIVE_INFINITY).trail.length;
+    for (const event of ['delete', 'emergency'] as const) {
+      for (const mishap of ['lost', 'crash-intent', 'crash-answer'] as const) {
+        for (let step = 1; step <= last; step += 1) {
+          const world = interrupted(options, event, mishap, step);
+          const title = `${event} after step ${step} (${mishap})`;
+          t.notThrows(() => settle(world), `${title}\n  ${world.trail.join('\n  ')}`);
+        }
+      }
+    }
+    t.log(`${last} steps`);
+  });
+}
+
+/** The history of a rotation up to this step, which meets the mishap and is followed by the event. */
+function interrupted(options: ToyOptions, event: Event, mishap: Mishap, step: number): ToyWorld {
+  const world = new ToyWorld(options);
+  for (const next of rotation) {
+    happen(world, next, 'planned');
+    for (let i = 0; i < 20; i += 1) {
+      const isLast = world.trail.length + 1 === step;
+      const acted = world.step(isLast ? mishap : 'none');
+      if (isLast) {
+        happen(world, event, 'changed-mind');
+        return world;
+      }
+      if (!acted) break;
+    }
+  }
+  return world;
+}
+
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
   for (const [index, { event, mishap, steps, sweeps }] of turns.entries()) {
     happen(world, event, `request-${index}`);
