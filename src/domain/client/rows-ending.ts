@@ -1,12 +1,11 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
-import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { highestGeneration, inState, inWork, isForeign, managementOf, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { type ClientRequest, hasRotated, openRequests } from './requests.ts';
+import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
 import { isDrained, isSeenLately, isStale, planAgainAt } from './schedule.ts';
 import {
   act,
@@ -130,7 +129,8 @@ function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const desired = desiredOf(s);
   if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;
   const request = openRequests(record, desired).find(({ kind }) => kind === 'Emergency');
-  return request === undefined ? continueEmergency(s, now, record) : beginEmergency(s, now, record, request, desired);
+  const begun = request && beginEmergency(s, now, record, request, desired);
+  return begun ?? continueEmergency(s, now, record);
 }
 
 function beginEmergency(
@@ -142,18 +142,24 @@ function beginEmergency(
 ): Step | undefined {
   // What an administrator put into the Secret of his client may be the very credential to rotate to.
   if (s.existing?.is === 'Unknown') return undefined;
-  const begin = (reason: Reason, changes: Pick<ClientRecord, 'emergency' | 'revokeBefore'>): Step => {
-    const next = handled(record, request, asked, { ...changes, revoking: { id: request.id, since: now } });
-    return write(s, now, reason, next, lanes.Stop);
+  const begin = (done: ClientRequest, changes: Pick<ClientRecord, 'emergency' | 'revokeBefore'>): Step => {
+    const next = handled(record, done, asked, { ...changes, revoking: { id: request.id, since: now } });
+    return write(s, now, changes.emergency === undefined ? 'RotationUnsupported' : 'RevokeRequested', next, lanes.Stop);
   };
   const onItsWay = inWork(record);
-  if (onItsWay !== undefined) return begin('RevokeRequested', { emergency: onItsWay.n });
   const variant = variantNow(s, 'Emergency');
-  if (variant === undefined) return begin('RotationUnsupported', { revokeBefore: now });
-  if (isFull(record)) {
-    return begin('RevokeRequested', { emergency: highestGeneration(record) + 1, revokeBefore: now });
+  if (onItsWay === undefined ? variant === undefined : cannotArrive(s, onItsWay)) {
+    // Nothing can replace the credential now. What it minted so far is revoked, and the rotation is still owed.
+    const half = { kind: 'Revoke', id: request.id } as const;
+    return isHandled(record.handled, half) ? undefined : begin(half, { revokeBefore: now });
   }
-  return plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+  if (onItsWay !== undefined) return begin(request, { emergency: onItsWay.n });
+  if (isFull(record)) return begin(request, { emergency: highestGeneration(record) + 1, revokeBefore: now });
+  return variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+}
+
+function cannotArrive(s: ClientSnapshot, { state }: Generation): boolean {
+  return state === 'Planned' && mayNotChange(s);
 }
 
 /** Two old credentials are still there, and a new one is one too many. Their tokens end first: an emergency waits for no overlap. */
@@ -180,7 +186,7 @@ function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
 function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Generation): Step {
   if (next.state === 'Planned') {
     if (isOfOtherAlgorithm(next, s.keyAlgorithm)) return write(s, now, 'Planned', without(record, next.n), lanes.Stop);
-    return mayNotChange(s) ? onlyRevoke(s, now, record) : create(s, now, record, next, lanes.Stop);
+    return cannotArrive(s, next) ? onlyRevoke(s, now, record) : create(s, now, record, next, lanes.Stop);
   }
   return mayProve(s, next, now)
     ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop)
@@ -197,7 +203,7 @@ function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step 
   return again !== undefined && now < again ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 
-/** Nothing can replace the credential any more: what was minted so far is revoked all the same. */
+/** Nothing can replace the credential any more: what was minted so far is revoked all the same, and the rotation is owed. */
 function onlyRevoke(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
   return write(s, now, 'RotationUnsupported', withoutEmergency(record, now), lanes.Stop);
 }

@@ -111,7 +111,7 @@ function askedOf(pool: IdentityPool): readonly ClientRequest[] {
 
 /**
  * Field and annotation are OR-ed: whichever is not done yet counts, so a request that stays in Git hides no later annotation. What both
- * kinds ask for comes first.
+ * kinds ask for comes first; where it could only revoke so far, it hides no other request to revoke.
  */
 function requestsOf(
   pool: IdentityPool,
@@ -119,10 +119,11 @@ function requestsOf(
 ): { readonly rotate?: string; readonly revoke?: string } {
   const ids = idsOf(pool);
   const both = ids.rotate.find((id) => ids.revoke.includes(id) && !handled.includes(id));
-  const next = (kind: 'Rotate' | 'Revoke', of: readonly string[]): string | undefined =>
-    both ?? of.find((id) => !isHandled(handled, { kind, id })) ?? of[0];
-  const rotate = next('Rotate', ids.rotate);
-  const revoke = next('Revoke', ids.revoke);
+  const open = (kind: 'Rotate' | 'Revoke', of: readonly string[]): string | undefined =>
+    of.find((id) => !isHandled(handled, { kind, id }));
+  const hasRevoked = both !== undefined && isHandled(handled, { kind: 'Revoke', id: both });
+  const rotate = both ?? open('Rotate', ids.rotate) ?? ids.rotate[0];
+  const revoke = (hasRevoked ? undefined : both) ?? open('Revoke', ids.revoke) ?? both ?? ids.revoke[0];
   return { ...(rotate === undefined ? {} : { rotate }), ...(revoke === undefined ? {} : { revoke }) };
 }
 

@@ -266,10 +266,12 @@ export function handled(
   return checked({ ...record, ...changes, handled: withHandled(record.handled, [requestMark(request)], asked) });
 }
 
-/** The emergency brings no new credential; it revokes. */
+/** The emergency brings no new credential for now; it revokes, and of its request that half is done. */
 export function withoutEmergency(record: ClientRecord, now: Instant): ClientRecord {
   const { emergency: _, ...rest } = record;
-  return checked({ ...rest, revokeBefore: now });
+  const id = record.revoking?.id;
+  const marks = record.handled.map((mark) => (mark === id ? requestMark({ kind: 'Revoke', id: mark }) : mark));
+  return checked({ ...rest, revokeBefore: now, handled: marks });
 }
 
 /** The request to revoke is carried out: nothing is left of what it was about. */

@@ -1,4 +1,5 @@
 import { annotations } from '../../api/names.ts';
+import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1/identity-pool.ts';
 import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
@@ -6,9 +7,13 @@ import type { ClientRecord, Generation } from '../client/record.ts';
 import { idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { registered } from './registered.ts';
 import { rotationInWords, tookInWords, unsupportedInWords } from './rotation.ts';
 
 const most = 5;
+
+/** Reasons of the condition Registered for which no credential is replaced. */
+const holdsUp: readonly Reason[] = ['RegistrationAccessTokenLost', 'ClientForeign', 'ClientGone', 'RestoredState'];
 
 type Asked = Pick<IdentityPoolStatusRequest, 'kind' | 'id'>;
 
@@ -40,13 +45,13 @@ function askedOf({ metadata, spec }: IdentityPool): readonly Asked[] {
 
 function brought(
   request: IdentityPoolStatusRequest,
-  { clients }: PoolFacts,
+  facts: PoolFacts,
   asked: readonly Asked[],
   now: Instant,
 ): IdentityPoolStatusRequest {
   if (request.outcome !== 'InProgress') return request;
   const { message: _, ...rest } = request;
-  const wanted = clients.filter((client) => client.wanted);
+  const wanted = facts.clients.filter((client) => client.wanted);
   const isHandled = (record: ClientRecord | undefined): boolean =>
     record?.handled.some((mark) => shown(idOfMark(request.kind, mark)) === request.id) ?? false;
   if (wanted.length > 0 && wanted.every(({ record }) => isHandled(record) && isDone(record, request.kind))) {
@@ -61,12 +66,19 @@ function brought(
       message: 'it was withdrawn or replaced by another before it was carried out.',
     };
   }
-  const held = wanted.map((client) => client.failure?.message ?? underWay(client, request.kind, now)).find(Boolean);
+  const told = wanted.map((client) => client.failure?.message ?? underWay(client, request.kind, now)).find(Boolean);
+  const held = told ?? (request.kind === 'Rotate' ? wrongWithClient(facts) : undefined);
   return held === undefined ? rest : { ...rest, message: cut(held, longestMessage) };
 }
 
 function underWay(client: ClientView, kind: Asked['kind'], now: Instant): string | undefined {
   return (kind === 'Rotate' ? unsupportedInWords(client) : undefined) ?? rotationInWords(client, now);
+}
+
+/** Nothing is changed at the provider while this is so. */
+function wrongWithClient(facts: PoolFacts): string | undefined {
+  const { reason, message } = registered(facts);
+  return holdsUp.includes(reason) ? message : undefined;
 }
 
 function doneInWords(kind: Asked['kind'], wanted: readonly ClientView[], at: Instant, now: Instant): string {

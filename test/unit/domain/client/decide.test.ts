@@ -658,6 +658,37 @@ const cases: readonly Case[] = [
     s: snapshot({ ...able({ variants: [] }), ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }) }),
     action: { type: 'Record' },
     reason: 'RotationUnsupported',
+    stored: { revokeBefore: noon, revoking: { id: 'e1', since: noon }, emergency: undefined, handled: ['Revoke e1'] },
+  },
+  {
+    row: 'settled',
+    title: 'once: the rotation waits until something can replace the credential',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({ managementLost: true, handled: ['Revoke e1'] }),
+    }),
+    reason: 'RegistrationAccessTokenLost',
+  },
+  {
+    row: 'emergency',
+    title: 'what it revoked is told as done meanwhile',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({ managementLost: true, handled: ['Revoke e1'], revoking: { id: 'e1', since: noon } }),
+    }),
+    action: { type: 'Record' },
+    reason: 'RequestDone',
+    stored: { revoking: undefined },
+  },
+  {
+    row: 'emergency',
+    title: 'and it comes as soon as something can',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({ handled: ['Revoke e1'] }),
+    }),
+    action: { type: 'Plan', generation: 2, handles: ['e1'] },
+    lane: lanes.Stop,
   },
   {
     row: 'settled',
@@ -782,12 +813,18 @@ const cases: readonly Case[] = [
         highest: 2,
         revoking: { id: 'e1', since: noon },
         rollbacks: { count: 1, at: noon },
+        handled: ['e0', 'e1'],
       }),
     }),
     now: plus(noon, second),
     action: { type: 'Record' },
     reason: 'RotationUnsupported',
-    stored: { revokeBefore: plus(noon, second), emergency: undefined, revoking: { id: 'e1', since: noon } },
+    stored: {
+      revokeBefore: plus(noon, second),
+      emergency: undefined,
+      revoking: { id: 'e1', since: noon },
+      handled: ['e0', 'Revoke e1'],
+    },
     lane: lanes.Stop,
   },
   {

@@ -70,6 +70,7 @@ for (const [what, handled, annotations, expected] of [
     { rotate: 'INC-1', revoke: 'INC-1' },
     ['git', 'INC-1'],
   ],
+  ['an emergency that could only revoke so far', ['Revoke git'], { revoke: 'git' }, ['git', 'git']],
 ] as const) {
   test(`what is to be carried out next: ${what}`, (t) => {
     const given = Object.entries(annotations).map(([kind, id]) => [`ci-identity.dev/${kind}`, id]);
@@ -82,6 +83,19 @@ for (const [what, handled, annotations, expected] of [
     for (const mark of handled) t.true(standing?.includes(mark));
   });
 }
+
+test('what is to be carried out next: an emergency that could only revoke so far hides no other request to revoke', (t) => {
+  const spec = { rotation: { request: 'INC-1' }, revokeRequest: 'INC-1' };
+  const asked = pool(spec, { annotations: { 'ci-identity.dev/revoke': 'INC-2' } });
+  const target = targetOf(asked, undefined);
+  const next = (...handled: readonly string[]): unknown => {
+    const desired = target && desiredOf(asked, target, installation, handled);
+    return [desired?.rotateRequest, desired?.revokeRequest];
+  };
+  t.deepEqual(next(), ['INC-1', 'INC-1']);
+  t.deepEqual(next('Revoke INC-1'), ['INC-1', 'INC-2']);
+  t.deepEqual(next('Revoke INC-1', 'Revoke INC-2'), ['INC-1', 'INC-1']);
+});
 
 for (const [what, field, annotations, expected] of [
   ['the field', 'git', {}, ['Rotate git']],

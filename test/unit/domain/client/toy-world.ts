@@ -81,6 +81,8 @@ export class ToyWorld {
   clockAgrees = true;
   /** Somebody deleted the client at the provider at some time. */
   removed = false;
+  /** The credential that minted when somebody last asked for an emergency, as long as he did not take it back. */
+  leaked: number | undefined;
   desired: Desired;
   /** The stored record, as text, as the API server has it. */
   stored: string | undefined;

@@ -272,12 +272,15 @@ function happen(world: ToyWorld, event: Event, id: string): void {
       return;
     case 'rotate':
       world.desired = { ...world.desired, rotateRequest: id };
+      world.leaked = undefined;
       return;
     case 'emergency':
       world.desired = { ...world.desired, rotateRequest: id, revokeRequest: id };
+      world.leaked = currentOf(world.record)?.n;
       return;
     case 'revoke':
       world.desired = { ...world.desired, revokeRequest: id };
+      world.leaked = undefined;
       return;
     case 'edit':
       world.desired = { ...world.desired, scopes: [id] };
@@ -378,7 +381,7 @@ function settle(world: ToyWorld): void {
   if (world.desired.existing !== undefined) world.handIn('good');
   deleteLostClient(world);
   runUntilQuiet(world);
-  for (let i = 0; i < 60 && (!isAtRest(world) || isMissed(world)); i += 1) {
+  for (let i = 0; i < 60 && (!isAtRest(world) || isMissed(world) || isLeaked(world)); i += 1) {
     const { recheckAt, reason } = world.decision;
     if (reason === 'RegistrationAccessTokenLost' || world.record?.managementLost === true) {
       if (!lostAnAnswer(world) && !world.removed)
@@ -389,8 +392,8 @@ function settle(world: ToyWorld): void {
     const lost = intent?.call === 'Register' && generations.find(({ n }) => n === intent.generation)?.credential;
     // A secret that was lost with its answer: a person asks again, which gives the attempt up.
     if (lost && lost.type !== 'PrivateKeyJwt') world.desired = { ...world.desired, rotateRequest: `again-${i}` };
-    // A client that somebody deleted: the person says that a new subject is all right.
-    if (isMissed(world)) world.desired = { ...world.desired, allowSubjectChange: true };
+    // A client that somebody deleted, or a leaked credential that nothing else replaces: the person says that a new subject is all right.
+    if (isMissed(world) || isLeaked(world)) world.desired = { ...world.desired, allowSubjectChange: true };
     deleteLostClient(world);
     world.advance(recheckAt === undefined ? hour : Math.max(1, recheckAt - world.now));
     runUntilQuiet(world);
@@ -404,6 +407,7 @@ function settle(world: ToyWorld): void {
   const states = world.record?.generations.map(({ state }) => state).join(' ');
   if (states !== 'Current') throw new Error(`ends with generations: ${states}`);
   if (workingCurrent(world) === undefined) throw new Error('ends with a Current that does not work');
+  if (isLeaked(world)) throw new Error('the credential mints on that an emergency was to replace');
 }
 
 /** The client has the id that we chose and a secret that was lost with the answer: a person deletes it, as the message asks. */
@@ -417,6 +421,12 @@ function deleteLostClient({ record, clients }: ToyWorld): void {
 function isAtRest({ record, deleted }: ToyWorld): boolean {
   const states = record?.generations.map(({ state }) => state).join(' ') ?? '';
   return states === (deleted ? '' : 'Current') && record?.revoking === undefined;
+}
+
+/** The credential that minted when somebody asked for an emergency mints still. */
+function isLeaked({ record, deleted, leaked = 0 }: ToyWorld): boolean {
+  const current = currentOf(record);
+  return !deleted && current !== undefined && current.n <= leaked;
 }
 
 /** A client that somebody deleted is told as such, and only a new one helps. */

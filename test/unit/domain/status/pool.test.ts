@@ -424,6 +424,23 @@ test('a request to revoke is not done because a rotation with the same id is', (
   );
 });
 
+test('an emergency whose credential nothing can replace: revoked is done, rotated is not, and it says what it waits for', (t) => {
+  const asked = pool({ rotation: { request: 'leak-42' }, revokeRequest: 'leak-42' }, { finalizers });
+  const clients = [client({ record: record({ handled: ['Revoke leak-42'], managementLost: true }) })];
+  const requests = poolStatus(poolFacts({ pool: asked, clients }), now).requests ?? [];
+  t.deepEqual(
+    requests.map(({ kind, outcome }) => [kind, outcome]),
+    [
+      ['Rotate', 'InProgress'],
+      ['Revoke', 'Done'],
+    ],
+  );
+  t.regex(
+    requests[0]?.message ?? '',
+    /registration access token of the client .* rotation and deletion wait\. Make a new one/,
+  );
+});
+
 test('a request to revoke is done when nothing from before it is left', (t) => {
   const asked = pool({ revokeRequest: 'INC-1' }, { finalizers });
   const of = (partial: Parameters<typeof record>[0]): string | undefined =>
