@@ -214,7 +214,7 @@ export const remedies = {
   },
   RestoredState: {
     cause: 'The cluster was restored from a backup, so that the provider knows more than our records.',
-    step: 'Nothing is deleted at the provider, and tokens are issued while the old credential works. Restore a newer backup if there is one.',
+    step: 'Nothing is deleted at the provider, and tokens are issued while the old credential works. Restore a newer backup if there is one; otherwise rotate with --emergency, which replaces what is there. A pool that is deleted goes with deletionPolicy Retain.',
     by: 'Platform',
   },
 } as const satisfies Partial<Record<Reason, Remedy>>;

@@ -106,6 +106,12 @@ export function isForeign(record: ClientRecord, of?: Generation): boolean {
   return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
 }
 
+/** The cluster was restored from a backup: the provider knows a later credential of our client than the record does. */
+export function isRestored(record: ClientRecord): boolean {
+  const there = record.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
+  return there !== undefined && there > highestGeneration(record);
+}
+
 /** What was sent last is what is wanted. Records of older versions do not say which carrier scopes were sent: those count as the right ones. */
 export function isSent({ sent, sentCarriers }: ClientRecord, desired: Desired): boolean {
   const sameCarriers = sentCarriers === undefined || sentCarriers.join(' ') === desired.carriers.join(' ');

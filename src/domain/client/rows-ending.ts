@@ -124,7 +124,8 @@ const emergency: ClientRow = {
   then: (s, now) => emergencyStep(s, now) ?? wait(s, now, 'RevokeRequested'),
 };
 
-function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
+/** What an emergency asks for next; `undefined`: none does, or it has to wait. */
+export function emergencyStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
   const desired = desiredOf(s);
   if (record === undefined || desired === undefined || record.generations.length === 0) return undefined;

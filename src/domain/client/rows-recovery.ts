@@ -5,10 +5,11 @@ import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
-import { generation, highestGeneration, inState, isForeign, isLive } from './generations.ts';
+import { generation, inState, isLive, isRestored } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
+import { emergencyStep } from './rows-ending.ts';
 import { isStale } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
@@ -52,13 +53,17 @@ function askedToRevoke(s: ClientSnapshot): ClientRequest | undefined {
   return openRequests(s.record, desired).find(({ kind }) => kind === 'Revoke');
 }
 
-/** The cluster was restored from a backup: the provider is ahead of us. Nothing is changed there, what works goes on working. */
+/**
+ * The provider is ahead of us. Nothing is changed there, what works goes on working. An emergency is somebody's word that everything which is
+ * there shall be replaced, and a client that stays when its pool goes needs none.
+ */
 const restored: ClientRow = {
   name: 'restored',
-  when: ({ record }) => {
-    const there = record?.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
-    return there !== undefined && record !== undefined && there > highestGeneration(record);
-  },
+  when: (s, now) =>
+    s.record !== undefined &&
+    isRestored(s.record) &&
+    emergencyStep(s, now) === undefined &&
+    !(s.wanted.is === 'Gone' && retains(s)),
   then: (s, now) =>
     s.record !== undefined && isStale(s.record, s.jitter ?? 0, now)
       ? act(s, now, 'RestoredState', { type: 'Observe' })

@@ -24,7 +24,8 @@ export function authenticating(facts: PoolFacts, now: Instant): Draft {
   return draft('Authenticating', 'True', 'Authenticated', about(subject, 'no credential of ours is refused.'));
 }
 
-function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, now: Instant): Diagnosis | undefined {
+/** `undefined`: nobody refuses a credential of this client. */
+export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, now: Instant): Diagnosis | undefined {
   const refused = record?.generations.find(isRefused);
   const call =
     (failure === undefined ? undefined : calls[failure.reason as keyof typeof calls]) ??

@@ -13,7 +13,12 @@ export function currentOf({ record }: ClientView): Generation | undefined {
 }
 
 export function isReady(client: ClientView): boolean {
-  return currentOf(client) !== undefined && client.failure?.reason !== 'CredentialRefused';
+  return currentOf(client) !== undefined && !isRefused(client);
+}
+
+/** The provider refuses the credential that shall mint. */
+export function isRefused(client: ClientView): boolean {
+  return currentOf(client)?.refusedAt !== undefined;
 }
 
 /** So long before it expires somebody hears of it: rotation day must not be the day on which it is found. */

@@ -1,7 +1,8 @@
 /** The condition CredentialCurrent: a working credential mints, and its rotation is not overdue. The first case that applies speaks. */
 import { type Instant, plus } from '../../clock.ts';
 import { isExternal } from '../client/existing.ts';
-import { currentOf, failed, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
+import { diagnosisOf } from './authentication.ts';
+import { currentOf, failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { rotationInWords, unsupportedInWords } from './rotation.ts';
@@ -9,7 +10,7 @@ import { rotationInWords, unsupportedInWords } from './rotation.ts';
 export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
   const wanted = facts.clients.filter((client) => client.wanted);
   return (
-    refused(facts, wanted) ??
+    refused(facts, wanted, now) ??
     unverified(facts, wanted) ??
     overdue(facts, wanted, now) ??
     methodUnchanged(facts, wanted) ??
@@ -20,9 +21,12 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
   );
 }
 
-function refused(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
-  const client = wanted.find(({ failure }) => failure?.reason === 'CredentialRefused');
-  return client?.failure && failed('CredentialCurrent', facts, client, client.failure);
+function refused(facts: PoolFacts, wanted: readonly ClientView[], now: Instant): Draft | undefined {
+  const client = wanted.find(isRefused);
+  const found = client && diagnosisOf(facts, client, now);
+  if (client === undefined || found === undefined) return undefined;
+  const why = `no token can be had for the client${ownerOf(client)} at ${issuerOf(facts)}: ${found.why}. ${found.todo}.`;
+  return draft('CredentialCurrent', 'False', 'CredentialRefused', say(facts, why));
 }
 
 function unverified(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {

@@ -5,7 +5,7 @@ import { cut, joinSentences } from '../access/explain.ts';
 import { setOf } from '../access/scopes.ts';
 import { stopSentence } from '../access/stops.ts';
 import type { Proof } from '../client/record.ts';
-import { isReady } from './clients.ts';
+import { isReady, isRefused } from './clients.ts';
 import { draft, longestMessage, marked, summarise, type Draft, type Going } from './conditions.ts';
 import { guardDraft } from './guard.ts';
 import type { IdentityFacts } from './identity-facts.ts';
@@ -92,12 +92,11 @@ function issuing(facts: IdentityFacts): Draft {
   if (unguarded !== undefined) return unguarded;
   if (client.is !== 'Seen' || !isReady(client.value)) {
     const trouble = client.is === 'Seen' ? client.value.failure : undefined;
-    return trouble === undefined
-      ? no(
-          'WaitingForClient',
-          `IdentityPool ${identity.spec.pool} has no proven client yet; tokens follow by themselves.`,
-        )
-      : no(trouble.reason, trouble.message);
+    if (trouble !== undefined) return no(trouble.reason, trouble.message);
+    const pool = `IdentityPool ${identity.spec.pool}`;
+    return client.is === 'Seen' && isRefused(client.value)
+      ? no('CredentialRefused', `${pool}: the provider refuses its credential. Its condition Authenticating says why.`)
+      : no('WaitingForClient', `${pool} has no proven client yet; tokens follow by themselves.`);
   }
   const proof = proofOf(facts);
   if (proof?.outcome === 'Refused' && proof.lasting === true) return no(proof.reason ?? 'ScopeRefused', refusal(proof));

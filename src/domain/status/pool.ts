@@ -103,7 +103,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   if (pool.metadata.deletionTimestamp !== undefined) {
     const left =
       facts.clients.find((client) => isLeft(client) && client.failure !== undefined)?.failure ??
-      parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost');
+      parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost' || reason === 'RestoredState');
     const why =
       left?.message ?? facts.brake ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
     return [
@@ -149,6 +149,7 @@ function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {
 /** Nothing that the operator does changes these. */
 const untilSomebodyActs: readonly Reason[] = [
   'ClientForeign',
+  'RestoredState',
   'ClientClaimed',
   'CredentialMissing',
   'CredentialMalformed',

@@ -1,7 +1,7 @@
 /** The condition Registered: every client that the pool needs exists at the provider. The first case that applies speaks. */
 import { managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
-import { isForeign, isGone, tagText } from '../client/generations.ts';
+import { highestGeneration, isForeign, isGone, isRestored, tagText } from '../client/generations.ts';
 import { isUnmanaged } from '../client/management.ts';
 import type { ClientRecord } from '../client/record.ts';
 import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
@@ -9,7 +9,7 @@ import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 
 /** These failures say that the client itself is wrong at the provider; all others may be about the next step only. */
-const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign', 'RestoredState'];
+const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign'];
 
 export function registered(facts: PoolFacts): Draft {
   const wanted = facts.clients.filter((client) => client.wanted);
@@ -17,6 +17,7 @@ export function registered(facts: PoolFacts): Draft {
     broken(facts, wanted) ??
     missing(facts, wanted) ??
     foreign(facts, wanted) ??
+    restored(facts, wanted) ??
     unmanaged(facts, wanted) ??
     held(facts) ??
     drifted(facts, wanted) ??
@@ -66,6 +67,15 @@ function foreign(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   const tag = client.record.observed?.tag ?? '';
   const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
   return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
+}
+
+/** The client table touches nothing (row *restored*), so this stays until somebody acts. */
+function restored(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const clients = facts.pool.metadata.deletionTimestamp === undefined ? wanted : facts.clients;
+  const client = clients.find(({ record }) => record !== undefined && isRestored(record));
+  if (client?.record === undefined) return undefined;
+  const why = `the provider knows credential generation ${client.record.observed?.generation ?? 0} of the client${ownerOf(client)}, and our record only ${highestGeneration(client.record)}: the cluster was restored from a backup. Nothing is changed or deleted there; tokens are issued while the credential of the record works. Restore a newer backup, or rotate with an emergency (the same new id in spec.rotation.request and spec.revokeRequest), which replaces what is there; a pool that is deleted goes with deletionPolicy Retain`;
+  return draft('Registered', 'False', 'RestoredState', say(facts, `${why}.`));
 }
 
 function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {

@@ -217,6 +217,40 @@ const cases: readonly Case[] = [
     reason: 'RestoredState',
   },
   {
+    row: 'unwanted',
+    title: 'but for a client that stays at the provider',
+    s: snapshot({
+      ...gone,
+      retain: true,
+      record: record({ observed: { is: 'Present', at: noon, drift: [], generation: 7 } }),
+    }),
+    action: { type: 'Record' },
+    next: ['Draining'],
+  },
+  {
+    row: 'emergency',
+    title: 'an emergency replaces whatever is there',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({ observed: { is: 'Present', at: noon, drift: [], generation: 7 } }),
+    }),
+    action: { type: 'Plan', generation: 2 },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'restored',
+    title: 'one that cannot go on changes nothing there',
+    s: snapshot({
+      ...wanting({ revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: record({
+        managementLost: true,
+        handled: ['Revoke e1'],
+        observed: { is: 'Present', at: noon, drift: ['jwks'], generation: 7 },
+      }),
+    }),
+    reason: 'RestoredState',
+  },
+  {
     row: 'restored',
     title: 'looked at again after a day',
     s: snapshot({ record: record({ observed: { is: 'Present', at: noon, drift: [], generation: 2 } }) }),

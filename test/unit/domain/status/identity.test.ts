@@ -5,8 +5,10 @@ import { decideIdentity, identityStatus } from '#src/domain/status/identity.ts';
 import type { IdentityFacts } from '#src/domain/status/identity-facts.ts';
 import { accessOf, charts, identity, policy, pool, registry, rule, seen, twoAudiences } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
-import { brief, client, generation, hash, identityFacts, later, messageOf, now, record } from './facts.ts';
+import { brief, client, generation, hash, identityFacts, later, messageOf, now, proven, record } from './facts.ts';
 import { statusProblems } from './schema.ts';
+
+const refusedRecord = { ...proven, generations: [{ ...generation(1, 'Current'), refusedAt: now }] };
 
 const problemsWith = statusProblems('ciidentities.yaml');
 
@@ -92,6 +94,11 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
     'the client waits for its proof',
     { client: seen(client({ record: record({ generations: [generation(1, 'Created')] }) })) },
     'Ready=False/WaitingForClient Authorized=True/Authorized Probed=Unknown/WaitingForClient Issuing=False/WaitingForClient Exclusive=True/Exclusive Reconciling=True/WaitingForClient',
+  ],
+  [
+    'the provider refuses the only credential of the client',
+    { client: seen(client({ record: refusedRecord })) },
+    'Ready=False/CredentialRefused Authorized=True/Authorized Probed=True/Probed Issuing=False/CredentialRefused Exclusive=True/Exclusive Reconciling=True/CredentialRefused',
   ],
   [
     'the client cannot be registered',

@@ -10,6 +10,9 @@ import { brokenInvariants } from './condition-invariants.ts';
 import { brief, client, finalizers, generation, messageOf, now, poolFacts, record } from './facts.ts';
 import { statusProblems } from './schema.ts';
 
+/** The provider is ahead of the record. */
+const restoredRecord = record({ observed: { is: 'Present', at: now, drift: ['client_name', 'jwks'], generation: 7 } });
+
 const problemsWith = statusProblems('identitypools.yaml');
 
 const own = ['Registered', 'CredentialCurrent', 'RegistrationCredentialValid', 'Authenticating'];
@@ -107,8 +110,8 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   ],
   [
     'the provider refuses the credential',
-    { clients: [client({ failure: failure('CredentialRefused', true) })] },
-    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/CredentialRefused Stalled=True/CredentialRefused',
+    { clients: [client({ record: record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }] }) })] },
+    'Ready=False/CredentialRefused Registered=True/Registered CredentialCurrent=False/CredentialRefused RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/CredentialRefused Reconciling=True/CredentialRefused',
   ],
   [
     'somebody deleted the client',
@@ -135,7 +138,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   ],
   [
     'restored from a backup',
-    { clients: [client({ failure: failure('RestoredState', true) })] },
+    { clients: [client({ record: restoredRecord })] },
     'Ready=False/RestoredState Registered=False/RestoredState CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RestoredState',
   ],
   [
@@ -438,6 +441,31 @@ test('an emergency whose credential nothing can replace: revoked is done, rotate
   t.regex(
     requests[0]?.message ?? '',
     /registration access token of the client .* rotation and deletion wait\. Make a new one/,
+  );
+});
+
+test('restored from a backup: both generations are named, and what a person may do', (t) => {
+  const status = poolStatus(poolFacts({ clients: [client({ record: restoredRecord })] }), now);
+  t.regex(
+    messageOf(status, 'Registered'),
+    /knows credential generation 7 of the client, and our record only 1: .* or rotate with an emergency/,
+  );
+});
+
+test('restored from a backup: a pool that is being deleted says what it waits for', (t) => {
+  const deleted = pool({}, { finalizers, deletionTimestamp: '2026-11-24T11:00:00Z' });
+  const facts = poolFacts({ pool: deleted, clients: [client({ wanted: false, record: restoredRecord })] });
+  t.regex(brief(poolStatus(facts, now)), /^Ready=False\/RestoredState /);
+  t.regex(messageOf(poolStatus(facts, now), 'Ready'), /deletionPolicy Retain/);
+});
+
+test('the provider refuses the only credential: the pool has no client that is ready, and its sentence names a cause', (t) => {
+  const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }] });
+  const status = poolStatus(poolFacts({ clients: [client({ record: refused })] }), now);
+  t.is(status.clients?.ready, 0);
+  t.regex(
+    messageOf(status, 'Ready'),
+    /no token can be had for the client at .*: it refuses the credential of the client/,
   );
 });
 
