@@ -3,6 +3,7 @@ import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { annotations, claimPrefix, deliverySecretName, volumeName } from '../api/names.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
+import { SharedTexts } from './shared-texts.ts';
 
 /** A custom resource of ours in memory: of its metadata only what decisions need, because its owner may write a megabyte of anything there. */
 export interface Resource<Spec = unknown, Status = unknown> extends KubeObject<Spec, Status> {
@@ -156,6 +157,8 @@ export function trimAdmissionObject(kind: ObservedPolicy['kind']): (raw: unknown
   };
 }
 
+const texts = new SharedTexts();
+
 /**
  * The whole custom resource, whose spec and status the schema bounds, but of its metadata neither managedFields, labels nor owners, of its
  * annotations only {@link ours}, and finalizers only of a pool: no other kind has one of ours.
@@ -170,6 +173,7 @@ export function trimResource<Spec, Status>(raw: unknown): Resource<Spec, Status>
     ...metadata
   } = object.metadata as ObjectMeta & { readonly managedFields?: unknown };
   const held = object.kind === 'IdentityPool' && finalizers !== undefined ? { finalizers } : {};
+  texts.within([object.spec, object.status]);
   return { ...kept(metadata), ...object, metadata: { ...metadata, ...held, annotations: ours(metadata) } };
 }
 

@@ -207,13 +207,25 @@ test('the finalizers of a pool stay, because ours is taken out by its place amon
   t.deepEqual(trimResource(raw).metadata.finalizers, finalizers);
 });
 
-test('what was cut off is really gone from memory', (t) => {
+function used(): number {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const used = (): number => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+test.serial('what many identities say alike is in memory once', (t) => {
+  const message = `mallory may use identities in ${'team-1, '.repeat(100)}…`;
+  const text = JSON.stringify({ metadata: { ...meta, name: 'i' }, spec: {}, status: { conditions: [{ message }] } });
+  const before = used();
+  const kept = Array.from({ length: 200 }, () =>
+    trimResource<unknown, { readonly conditions: unknown }>(JSON.parse(text)),
+  );
+  const each = (used() - before) / kept.length;
+  t.true(each < 1_600, `${each} bytes for each of ${kept.length}, where the message alone has ${2 * message.length}`);
+  t.deepEqual(kept[199]?.status, { conditions: [{ message }] });
+});
+
+test.serial('what was cut off is really gone from memory', (t) => {
   const before = used();
   const kept = Array.from({ length: 200 }, (_, n) => {
     const annotations = { 'ci-identity.dev/emergency-stop': `${n}${'x'.repeat(200_000)}` };
