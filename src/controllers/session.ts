@@ -137,7 +137,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const before = this.#o.delivered.get(key);
     const { resourceVersion } = await this.#o.effects
       .run('session.Deliver.write', { deadline: callDeadline, signal }, (bounded) =>
-        this.#o.deliveries.put(delivery, before?.resourceVersion, bounded),
+        this.#o.deliveries.put(delivery, before ?? (isOfAnotherLeader(s) ? 'Written' : 'Nothing'), bounded),
       )
       .catch((error: unknown) => {
         // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
@@ -276,6 +276,11 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       else await this.#o.records.write(name, next, s.record, bounded);
     });
   }
+}
+
+/** Whoever wrote the record most likely wrote its delivery as well. */
+function isOfAnotherLeader({ record, epoch }: SessionSnapshot): boolean {
+  return record !== undefined && epoch !== undefined && record.epoch < epoch;
 }
 
 /** What a build holds from now on. */

@@ -16,6 +16,12 @@ export interface Delivery {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/**
+ * What is known of the Secret that is there, which nobody may read. `Nothing`: most often the pod is new, so creating comes first and is one
+ * call. `Written`: another leader wrote it, so replacing comes first.
+ */
+export type LastDelivery = 'Nothing' | 'Written' | { readonly resourceVersion: string };
+
 /** Writes delivery Secrets into agent namespaces and never reads them: there is no right to. */
 export class Deliveries {
   readonly #connection: ApiConnection;
@@ -25,14 +31,14 @@ export class Deliveries {
   }
 
   /**
-   * Writes the Secret, whole; idempotent: equal bytes change nothing, not even the resourceVersion. With `last`, the version that this
-   * process wrote last, anybody else's write in between is OperatorError Conflict; without it whatever is there is overwritten. A Secret that
-   * is gone is created again. Throws `NamespaceTerminating` when the namespace goes or is gone, `DeliveryRefused` when a Secret of another
+   * Writes the Secret, whole; idempotent: equal bytes change nothing, not even the resourceVersion. With the version that this process wrote
+   * `last`, anybody else's write in between is OperatorError Conflict; without it whatever is there is overwritten. A Secret that is gone is
+   * created again. Throws `NamespaceTerminating` when the namespace goes or is gone, `DeliveryRefused` when a Secret of another
    * type has the name or a policy refuses, otherwise what toError says.
    */
   async put(
     delivery: Delivery,
-    last: string | undefined,
+    last: LastDelivery,
     signal: AbortSignal,
   ): Promise<{ readonly resourceVersion: string }> {
     const { namespace, name } = delivery;
@@ -44,15 +50,14 @@ export class Deliveries {
         response: await call(this.#connection, method, kinds.secrets, place, secretOf(delivery, version), { signal }),
       };
     };
-    const { verb, response } = await (last === undefined
+    const { verb, response } = await (last === 'Nothing'
       ? this.#createOrReplace(send)
-      : this.#replaceOrCreate(send, last));
+      : this.#replaceOrCreate(send, last === 'Written' ? undefined : last.resourceVersion));
     if (response.status >= 300) throw refusal(response, verb, delivery);
     const { metadata } = response.body as { readonly metadata: { readonly resourceVersion: string } };
     return { resourceVersion: metadata.resourceVersion };
   }
 
-  /** Nothing is known: most often the pod is new, so creating comes first and is one call. */
   async #createOrReplace(send: Send): Promise<Attempt> {
     const created = await send('create');
     const mayExist =
@@ -63,7 +68,7 @@ export class Deliveries {
     return replaced.response.status === 404 ? created : replaced;
   }
 
-  async #replaceOrCreate(send: Send, last: string): Promise<Attempt> {
+  async #replaceOrCreate(send: Send, last: string | undefined): Promise<Attempt> {
     const replaced = await send('update', last);
     return replaced.response.status === 404 ? this.#createOrReplace(send) : replaced;
   }

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { LostLeaseError, OperatorError } from '#src/errors.ts';
 import type { ApiConnection } from '#src/kube/connection.ts';
-import { Deliveries, type Delivery } from '#src/kube/deliveries.ts';
+import { Deliveries, type Delivery, type LastDelivery } from '#src/kube/deliveries.ts';
 import { type RecordCodec, RecordStore, type StoredRecord } from '#src/kube/records.ts';
 import { create, get, kinds, remove, replace } from '#src/kube/resources.ts';
 import { records } from '#src/kube/watches.ts';
@@ -186,7 +186,7 @@ test('a delivery is created, replaced whole, and equal bytes change nothing', as
   const deliveries = new Deliveries(api);
   const name = 'ci-identity-publisher.agent-1';
   const owner = await livePod('agent-1');
-  const first = await deliveries.put(delivery(name, { token: 'ä', header: 'h' }, { pod: owner }), undefined, signal);
+  const first = await deliveries.put(delivery(name, { token: 'ä', header: 'h' }, { pod: owner }), 'Nothing', signal);
   t.like(await secret(agents, name), {
     type: 'ci-identity.dev/token',
     data: { token: Buffer.from('ä').toString('base64'), header: Buffer.from('h').toString('base64') },
@@ -195,26 +195,25 @@ test('a delivery is created, replaced whole, and equal bytes change nothing', as
       labels: { 'ci-identity.dev/identity': 'publisher' },
     },
   });
-  const same = await deliveries.put(
-    delivery(name, { token: 'ä', header: 'h' }, { pod: owner }),
-    first.resourceVersion,
-    signal,
-  );
+  const same = await deliveries.put(delivery(name, { token: 'ä', header: 'h' }, { pod: owner }), first, signal);
   t.is(same.resourceVersion, first.resourceVersion);
-  const second = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), same.resourceVersion, signal);
+  const second = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), same, signal);
   t.not(second.resourceVersion, first.resourceVersion);
   t.deepEqual((await secret(agents, name))?.data, { token: Buffer.from('b').toString('base64') });
 
-  const stale = await failureOf(
-    deliveries.put(delivery(name, { token: 'c' }, { pod: owner }), first.resourceVersion, signal),
-  );
+  const stale = await failureOf(deliveries.put(delivery(name, { token: 'c' }, { pod: owner }), first, signal));
   t.is(stale.class, 'Conflict');
-  const takenOver = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), undefined, signal);
+  const takenOver = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), 'Nothing', signal);
   t.is(takenOver.resourceVersion, second.resourceVersion);
+  const restarted = await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), 'Written', signal);
+  t.is(restarted.resourceVersion, second.resourceVersion);
 
   await remove(admin, kinds.secrets, { namespace: agents, name }, {}, { signal });
-  const healed = await deliveries.put(delivery(name, { token: 'd' }, { pod: owner }), second.resourceVersion, signal);
+  const healed = await deliveries.put(delivery(name, { token: 'd' }, { pod: owner }), second, signal);
   t.is((await secret(agents, name))?.metadata.resourceVersion, healed.resourceVersion);
+  await remove(admin, kinds.secrets, { namespace: agents, name }, {}, { signal });
+  await deliveries.put(delivery(name, { token: 'e' }, { pod: owner }), 'Written', signal);
+  t.deepEqual((await secret(agents, name))?.data, { token: Buffer.from('e').toString('base64') });
 });
 
 test('the operator cannot read what it delivers', async (t) => {
@@ -239,7 +238,7 @@ test('a Secret of another type is a refusal with a sentence', async (t) => {
       () => undefined,
     );
   });
-  const immutable = await failureOf(new Deliveries(api).put(delivery(name, { token: 'x' }), undefined, signal));
+  const immutable = await failureOf(new Deliveries(api).put(delivery(name, { token: 'x' }), 'Nothing', signal));
   t.is(immutable.reason, 'DeliveryRefused');
   t.regex(
     immutable.message,
@@ -253,12 +252,12 @@ test('a Secret of another type is a refusal with a sentence', async (t) => {
   ]);
   const unfit = delivery('other.agent-3', { token: 'x' });
   await eventually('the policy is on', async () =>
-    new Deliveries(api).put(unfit, undefined, signal).then(
+    new Deliveries(api).put(unfit, 'Nothing', signal).then(
       () => undefined,
       (error: unknown) => (error instanceof OperatorError ? true : undefined),
     ),
   );
-  const refused = await failureOf(new Deliveries(api).put(unfit, undefined, signal));
+  const refused = await failureOf(new Deliveries(api).put(unfit, 'Nothing', signal));
   t.is(refused.reason, 'DeliveryRefused');
   t.regex(refused.message, /ValidatingAdmissionPolicy secrets\.ci-identity\.dev refuses it/);
 });
@@ -267,20 +266,20 @@ test('a quota that is used up refuses new Secrets and lets old ones be renewed',
   const name = 'ci-identity-publisher.agent-4';
   const deliveries = new Deliveries(api);
   const owner = await livePod('agent-4');
-  await deliveries.put(delivery(name, { token: 'a' }, { pod: owner }), undefined, signal);
+  await deliveries.put(delivery(name, { token: 'a' }, { pod: owner }), 'Nothing', signal);
   const quota = { metadata: { name: 'none' }, spec: { hard: { 'count/secrets': '1' } } };
   const quotas = { group: '', version: 'v1', plural: 'resourcequotas' };
   await create(admin, quotas, { namespace: agents }, quota, { signal });
   await eventually('the quota counts', async () => {
     const error = await deliveries
-      .put(delivery('ci-identity-publisher.agent-5', { token: 'a' }), undefined, signal)
+      .put(delivery('ci-identity-publisher.agent-5', { token: 'a' }), 'Nothing', signal)
       .then(
         () => undefined,
         (thrown: unknown) => thrown,
       );
     return error instanceof OperatorError && error.reason === 'QuotaExceeded' ? true : undefined;
   });
-  await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), undefined, signal);
+  await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), 'Nothing', signal);
   t.is((await secret(agents, name))?.data?.['token'], Buffer.from('b').toString('base64'));
   await remove(admin, quotas, { namespace: agents, name: 'none' }, {}, { signal });
 });
@@ -310,7 +309,7 @@ test('a namespace that goes, or is gone, is said to be so', async (t) => {
     },
   );
   const deliveries = new Deliveries(api);
-  const attempt = (last?: string): Promise<OperatorError> =>
+  const attempt = (last: LastDelivery = 'Nothing'): Promise<OperatorError> =>
     failureOf(
       deliveries.put(delivery('ci-identity-publisher.agent-1', { token: 'a' }, { namespace: ns }), last, signal),
     );
@@ -318,7 +317,7 @@ test('a namespace that goes, or is gone, is said to be so', async (t) => {
   await eventually('the namespace is terminating', async () =>
     (await attempt()).reason === 'NamespaceTerminating' ? true : undefined,
   );
-  t.is((await attempt('1')).reason, 'NamespaceTerminating');
+  t.is((await attempt({ resourceVersion: '1' })).reason, 'NamespaceTerminating');
 
   const held = await get<{ metadata: object }>(admin, kinds.configMaps, { namespace: ns, name: 'holds' }, { signal });
   await replace(
@@ -332,5 +331,5 @@ test('a namespace that goes, or is gone, is said to be so', async (t) => {
     (await get(admin, kinds.namespaces, { name: ns }, { signal })) === undefined ? true : undefined,
   );
   t.is((await attempt()).reason, 'NamespaceTerminating');
-  t.is((await attempt('1')).reason, 'NamespaceTerminating');
+  t.is((await attempt({ resourceVersion: '1' })).reason, 'NamespaceTerminating');
 });
