@@ -1,5 +1,5 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, instant, plus, second } from '../clock.ts';
+import { type Clock, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { atOnce, leaves, yieldsTo } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
@@ -159,9 +159,9 @@ export class Operator {
       ...options,
       memory: this.#memory,
       onFailure: (watch, error) => logger.warn('watch', { watch, error }),
-      onPodStore: (store) => {
+      onPodStore: (name, store) => {
         creators.connect(store);
-        this.#wiring.podsOf(store);
+        this.#wiring.podsOf(name, store);
       },
     });
     this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches: () => this.#watches.pods.health() });
@@ -221,7 +221,7 @@ export class Operator {
     // An administrator replaces referenced Secrets and CA bundles without telling us.
     const keys = { ...this.#o, what: 'credentials of issuers', period: 30 * second };
     const parts: readonly Part[] = [
-      { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#untilSynced(signal) },
+      { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#watches.ready(signal) },
       {
         name: 'keys',
         run: (signal) => repeat(keys, signal, () => this.#refreshKeys(signal)),
@@ -290,11 +290,5 @@ export class Operator {
 
   async #firstKeys(signal: AbortSignal): Promise<void> {
     await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
-  }
-
-  async #untilSynced(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#watches.synced()) {
-      await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), 20), signal);
-    }
   }
 }

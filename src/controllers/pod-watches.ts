@@ -52,6 +52,11 @@ export class PodWatches {
     this.#o.stores.clear();
   }
 
+  /** Each namespace has been read completely once, or could not be. */
+  tried(): boolean {
+    return this.health().every(([, { synced, failingSince }]) => synced || failingSince !== undefined);
+  }
+
   /** By namespace. */
   health(): readonly (readonly [string, ReflectorHealth])[] {
     return [...this.#watched].map(([namespace, { reflector }]) => [namespace, reflector.health()] as const);

@@ -1,5 +1,5 @@
 import { labels } from '../api/names.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
@@ -32,8 +32,11 @@ export interface WatchesOptions {
   readonly random: () => number;
   readonly onFailure: (watch: string, error: unknown) => void;
   /** A pod store begins: connect whoever wants to know of its changes. */
-  readonly onPodStore: (store: Store<PodFacts>) => void;
+  readonly onPodStore: (namespace: string, store: Store<PodFacts>) => void;
 }
+
+/** So long nobody leads for the sake of pods that have not been read. */
+const longestForPods: Milliseconds = 10 * second;
 
 /** Every watch of the program: starts them, and says how they are. */
 export class Watches {
@@ -70,9 +73,9 @@ export class Watches {
     this.pods = new PodWatches({
       stores: memory.pods,
       reflector: (name, store) => this.#reflector(`pods/${name}`, pods(connection, name), store),
-      prepare: (_name, store) => {
+      prepare: (name, store) => {
         indexPods(store);
-        options.onPodStore(store);
+        options.onPodStore(name, store);
       },
     });
     memory.namespaces.onChange((name, next) => {
@@ -97,8 +100,19 @@ export class Watches {
     return this.pods.health().map(([namespace, health]) => [`pods/${namespace}`, health] as const);
   }
 
-  /** Everything but pods has been read completely once. */
-  synced(): boolean {
+  /**
+   * Resolves when everything but pods has been read completely once, and pods as well where that takes seconds only: what is decided from half
+   * of them is decided, and written into statuses, again. A namespace that cannot be read holds up nobody.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#o;
+    const pause = (): Promise<void> => clock.sleepUntil(plus(clock.now(), 20), signal);
+    while (!signal.aborted && !this.#synced()) await pause();
+    const until = clock.monotonic() + longestForPods;
+    while (!signal.aborted && !this.pods.tried() && clock.monotonic() < until) await pause();
+  }
+
+  #synced(): boolean {
     return this.#reflectors.every(({ health }) => health().synced);
   }
 

@@ -30,6 +30,8 @@ export class Wiring {
   readonly #operatorNamespace: string;
   readonly #wake: Wake;
   readonly #counted = new Set<string>();
+  /** Namespaces all of whose identities have news. */
+  readonly #newsOf = new Set<string>();
   readonly #countedPools = new Set<string>();
   readonly #countedClients = new Set<string>();
 
@@ -74,9 +76,9 @@ export class Wiring {
       store.onSynced(() => this.everything());
   }
 
-  podsOf(store: Store<PodFacts>): void {
+  podsOf(namespace: string, store: Store<PodFacts>): void {
     store.onChange((_key, next, previous) => this.pod(next ?? previous));
-    store.onSynced(() => this.sessions());
+    store.onSynced(() => this.#sessionsIn(namespace));
   }
 
   pool(name: string): void {
@@ -126,8 +128,13 @@ export class Wiring {
       // Its labels may decide what is granted, and so whether there is a client.
       for (const client of this.#targets.around(identity.spec.pool, refOf(identity))) this.#servingClient(client);
     }
-    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.namespace, name)) this.sessionRecord(record);
-    for (const [, pod] of this.#memory.pods.get(name)?.entries() ?? []) this.pod(pod);
+    this.#sessionsIn(name);
+  }
+
+  #sessionsIn(namespace: string): void {
+    for (const [, { record }] of this.#memory.sessions.byIndex(indexes.namespace, namespace))
+      this.sessionRecord(record);
+    for (const [, pod] of this.#memory.pods.get(namespace)?.entries() ?? []) this.pod(pod);
   }
 
   pod(pod: PodFacts | undefined): void {
@@ -140,8 +147,7 @@ export class Wiring {
 
   /** The identities of these namespaces look afresh at the next news, for example because one creator makes pods in all of them. */
   newsFor(namespaces: Iterable<string>): void {
-    for (const namespace of namespaces)
-      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace)) this.#counted.add(key);
+    for (const namespace of namespaces) this.#newsOf.add(namespace);
   }
 
   /**
@@ -151,6 +157,9 @@ export class Wiring {
    */
   news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
     this.newsFor(troubled.namespaces);
+    for (const namespace of this.#newsOf)
+      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace)) this.#counted.add(key);
+    this.#newsOf.clear();
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
     for (const client of this.#countedClients) this.#wake(machines.client, client);

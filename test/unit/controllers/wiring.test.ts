@@ -69,3 +69,21 @@ test('a policy changes: a session whose identity is gone looks again, because a 
   new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', wake).policy('publishers');
   t.true(woken.includes('session ci-payments/agent-1/pod-uid/publisher'), woken.join(', '));
 });
+
+test('the pods of a namespace were read: its sessions look, and no others', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const woken: string[] = [];
+  const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (machine, key) =>
+    woken.push(`${machine} ${key.split('/')[0]}`),
+  );
+  for (const namespace of ['ci-payments', 'ci-search']) {
+    const store = new Store<PodFacts>(namespace);
+    memory.pods.set(namespace, store);
+    wiring.podsOf(namespace, store);
+    const pod = { namespace, name: 'ended', uid: namespace };
+    const kept = { uid: namespace, resourceVersion: '1', name: namespace };
+    memory.sessions.put(namespace, { ...kept, record: buildSessionRecord({ pod }) });
+  }
+  memory.pods.get('ci-search')?.replaceAll([['ci-search/agent', buildPod({ namespace: 'ci-search' })]]);
+  t.deepEqual([...new Set(woken.filter((what) => what.startsWith('session')))], ['session ci-search']);
+});
