@@ -164,7 +164,7 @@ export class Operator {
         this.#wiring.podsOf(name, store);
       },
     });
-    this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches: () => this.#watches.pods.health() });
+    this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches: this.#watches.pods });
     this.#guard = startGuard({
       ...options,
       memory: this.#memory,

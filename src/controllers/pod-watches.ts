@@ -57,6 +57,11 @@ export class PodWatches {
     return this.health().every(([, { synced, failingSince }]) => synced || failingSince !== undefined);
   }
 
+  /** Every identity asks for that of its namespace. */
+  healthOf(namespace: string): ReflectorHealth | undefined {
+    return this.#watched.get(namespace)?.reflector.health();
+  }
+
   /** By namespace. */
   health(): readonly (readonly [string, ReflectorHealth])[] {
     return [...this.#watched].map(([namespace, { reflector }]) => [namespace, reflector.health()] as const);

@@ -3,6 +3,7 @@ import { type Clock, type Instant, type Milliseconds, second } from '../clock.ts
 import { OperatorError } from '../errors.ts';
 import { type Budgets, budgetOf } from '../runtime/budget.ts';
 import type { ReflectorHealth } from '../runtime/reflector.ts';
+import type { PodWatches } from './pod-watches.ts';
 
 /** What keeps everybody from the tokens of one issuer. */
 export interface Outage {
@@ -17,8 +18,7 @@ export type NamespaceTrouble = Pick<Outage, 'reason' | 'message'>;
 export interface TroublesOptions {
   readonly clock: Clock;
   readonly budgets: Pick<Budgets, 'health' | 'troubles'>;
-  /** The pod watches, by namespace. */
-  readonly podWatches: () => readonly (readonly [string, ReflectorHealth])[];
+  readonly podWatches: Pick<PodWatches, 'health' | 'healthOf'>;
 }
 
 /** Hiccups are shorter; telling them would only make statuses flicker. */
@@ -51,7 +51,7 @@ export class Troubles {
 
   /** The API server lets us see no pods there, or write no Secrets. */
   ofNamespace(namespace: string): NamespaceTrouble | undefined {
-    const watch = this.#o.podWatches().find(([name]) => name === namespace)?.[1];
+    const watch = this.#o.podWatches.healthOf(namespace);
     return (watch && this.#ofWatch(watch)) ?? this.#refused.get(namespace);
   }
 
@@ -82,12 +82,12 @@ export class Troubles {
 
   /** A namespace that went or opted out has no trouble any more, and one that takes its name begins without. */
   #forgetUnwatched(): void {
-    const watched = new Set(this.#o.podWatches().map(([name]) => name));
+    const watched = new Set(this.#o.podWatches.health().map(([name]) => name));
     for (const name of this.#refused.keys()) if (!watched.has(name)) this.#refused.delete(name);
   }
 
   #namespaces(): readonly (readonly [string, NamespaceTrouble])[] {
-    const unseen = this.#o.podWatches().flatMap(([name, health]) => {
+    const unseen = this.#o.podWatches.health().flatMap(([name, health]) => {
       const trouble = this.#ofWatch(health);
       return trouble === undefined ? [] : [[name, trouble] as const];
     });

@@ -21,7 +21,8 @@ function setUp(): {
   const clock = new VirtualClock();
   const budgets = new Budgets({ clock, random: () => 0, rateOf: () => ({ perSecond: 100 }), leaves: () => 0 });
   const watches = new Map<string, ReflectorHealth>();
-  return { clock, budgets, watches, troubles: new Troubles({ clock, budgets, podWatches: () => [...watches] }) };
+  const podWatches = { health: () => [...watches], healthOf: (namespace: string) => watches.get(namespace) };
+  return { clock, budgets, watches, troubles: new Troubles({ clock, budgets, podWatches }) };
 }
 
 function fail(budgets: Budgets, resource: string, outcome: OperatorError | 'Done'): void {
