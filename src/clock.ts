@@ -83,6 +83,12 @@ export function formatDuration(length: Milliseconds): string {
   return `${seconds}s`;
 }
 
+/** Calls `what` once, after `delay` of real time, unless the function that comes back is called before. */
+export function after(delay: Milliseconds, what: () => void): () => void {
+  const timer = setTimeout(what, delay);
+  return () => clearTimeout(timer);
+}
+
 /** Timers beyond 2^31 ms fire at once in Node, so longer sleeps are taken in pieces of this length. */
 const longestTimer: Milliseconds = 7 * day;
 

@@ -107,6 +107,7 @@ export function snapshotSession(
       ? sources.limitOf(identity.value, podUid)
       : undefined;
   const lag = sources.deliveryLag();
+  const jitter = jitterOf(key);
   return {
     pod,
     identityName,
@@ -118,7 +119,7 @@ export function snapshotSession(
     access,
     ...(stop === undefined ? {} : { stop }),
     ...(limit === undefined ? {} : { limit }),
-    ...(record === undefined ? {} : { record, wantedDigest: renderToken(record, lag, jitterOf(key)).digest }),
+    ...(record === undefined ? {} : { record, wantedDigest: renderToken(record, lag, jitter).digest }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
     synced: memory.sessions.synced,
     epoch: sources.epoch(),
@@ -132,7 +133,7 @@ export function snapshotSession(
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     deliveryLag: lag,
     maxSessionAge: pool.is === 'Seen' ? maxSessionAge(pool.value) : Number.MAX_SAFE_INTEGER,
-    jitter: jitterOf(key),
+    jitter,
   };
 }
 

@@ -2,6 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { Agent, type Dispatcher } from 'undici';
 import { type Clock, type Instant, type Milliseconds, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
+import { withDeadline } from '../runtime/abort.ts';
 import { readBody } from './body.ts';
 import { toError } from './classify.ts';
 import {
@@ -169,10 +170,10 @@ class Connection implements ApiConnection {
   }
 
   async #requestOnce(method: Method, path: string, o: RequestParameters): Promise<ApiResponse> {
-    const deadline = o.deadline ?? defaultDeadline;
-    const signal = AbortSignal.any([o.signal, AbortSignal.timeout(deadline)]);
     try {
-      return await this.#read(await this.#send(method, path, { ...o, signal }), o.longest);
+      return await withDeadline(o.deadline ?? defaultDeadline, o.signal, async (signal) =>
+        this.#read(await this.#send(method, path, { ...o, signal }), o.longest),
+      );
     } catch (error) {
       throw failure(error, `${method} ${resourceOf(path)}`, o.signal);
     }

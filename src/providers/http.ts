@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Agent, buildConnector, request } from 'undici';
 import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
 import { LostLeaseError } from '../errors.ts';
+import { withDeadline } from '../runtime/abort.ts';
 import { unreachable } from './classify.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
 import { tunnelConnector } from './tunnel.ts';
@@ -97,36 +98,40 @@ export class Http {
   }
 
   async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    const deadline = AbortSignal.timeout(this.#options.deadline ?? defaultDeadline);
+    const { issuer, clock, deadline = defaultDeadline } = this.#options;
     try {
       checkUrl(what.url, this.#options.allowPrivateNetwork());
-      const answer = await request(what.url, {
-        method: what.method,
-        dispatcher: this.#dispatcher(),
-        signal: AbortSignal.any([signal, deadline]),
-        headers: {
-          accept: 'application/json',
-          ...what.headers,
-          'accept-encoding': 'identity',
-          'user-agent': 'ci-identity-operator',
-        },
-        ...(what.body === undefined ? {} : { body: what.body }),
-      });
-      const headers = flatten(answer.headers);
-      if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
-        answer.body.on('error', () => undefined).destroy();
-        throw new UnusableAnswer('the answer is compressed although that was not allowed');
-      }
-      const body = await readCapped(answer.body, what.maxBytes);
-      // What a cache kept says when the provider once answered (RFC 9111 §5.1). Some say `Age: 0` of what they only passed on.
-      const isKept = (headers['age'] ?? '0') !== '0';
-      const providerTime = isKept ? undefined : parseHttpDate(headers['date'] ?? '');
-      if (providerTime !== undefined) this.sawTime(providerTime);
-      return { status: answer.statusCode, headers, body, ...(providerTime === undefined ? {} : { providerTime }) };
+      return await withDeadline(deadline, signal, (bounded) => this.#exchange(what, bounded));
     } catch (error) {
       if (error instanceof LostLeaseError) throw error;
-      throw unreachable(error, { issuer: this.#options.issuer, now: this.#options.clock.now() }, signal);
+      throw unreachable(error, { issuer, now: clock.now() }, signal);
     }
+  }
+
+  async #exchange(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    const answer = await request(what.url, {
+      method: what.method,
+      dispatcher: this.#dispatcher(),
+      signal,
+      headers: {
+        accept: 'application/json',
+        ...what.headers,
+        'accept-encoding': 'identity',
+        'user-agent': 'ci-identity-operator',
+      },
+      ...(what.body === undefined ? {} : { body: what.body }),
+    });
+    const headers = flatten(answer.headers);
+    if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+      answer.body.on('error', () => undefined).destroy();
+      throw new UnusableAnswer('the answer is compressed although that was not allowed');
+    }
+    const body = await readCapped(answer.body, what.maxBytes);
+    // What a cache kept says when the provider once answered (RFC 9111 §5.1). Some say `Age: 0` of what they only passed on.
+    const isKept = (headers['age'] ?? '0') !== '0';
+    const providerTime = isKept ? undefined : parseHttpDate(headers['date'] ?? '');
+    if (providerTime !== undefined) this.sawTime(providerTime);
+    return { status: answer.statusCode, headers, body, ...(providerTime === undefined ? {} : { providerTime }) };
   }
 
   async close(): Promise<void> {

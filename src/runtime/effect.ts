@@ -2,6 +2,7 @@ import type { Clock, Milliseconds } from '../clock.ts';
 import { plus, second } from '../clock.ts';
 import type { ErrorClass, ErrorOwner } from '../errors.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
+import { follow } from './abort.ts';
 
 /** How an outside call ended. `Cancelled`: the caller's signal aborted. `Bug`: it threw something that nobody expected. */
 export type EffectOutcome = 'Done' | ErrorClass | 'LostLease' | 'Cancelled' | 'Bug';
@@ -62,8 +63,8 @@ export class Effects<Name extends string = string> {
 
   async #bounded<T>(name: string, o: EffectOptions, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { clock, lost } = this.#o;
-    const over = new AbortController();
-    const signal = AbortSignal.any([o.signal, over.signal, ...(lost === undefined ? [] : [lost])]);
+    const { controller, release } = lost === undefined ? follow(o.signal) : follow(o.signal, lost);
+    const { signal } = controller;
     const late = clock.sleepUntil(plus(clock.now(), o.deadline), signal).then((): never => {
       signal.throwIfAborted();
       throw new OperatorError({
@@ -80,7 +81,8 @@ export class Effects<Name extends string = string> {
     try {
       return await Promise.race([answer, late]);
     } finally {
-      over.abort(callIsOver);
+      release();
+      controller.abort(callIsOver);
     }
   }
 }

@@ -47,6 +47,9 @@ export class Appointments {
   }
 }
 
+/** Nobody sees it; without a reason Node makes a DOMException with a stack each time. */
+const early = new Error('the alarm rings earlier');
+
 /** One sleeper that can be told to wake up earlier. */
 export class Alarm {
   readonly #clock: Clock;
@@ -61,7 +64,7 @@ export class Alarm {
   atLatest(monotonic: Milliseconds): void {
     if (monotonic >= this.#rings) return;
     this.#rings = monotonic;
-    this.#nap?.abort();
+    this.#nap?.abort(early);
   }
 
   /** Sleeps until the earliest {@link atLatest} since the last sleep, or 30 s. */
