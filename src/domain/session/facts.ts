@@ -174,6 +174,19 @@ export function hasRoom(s: SessionSnapshot): boolean {
   return (s.record?.tokens.length ?? 0) < mostTokens;
 }
 
+/**
+ * For so long a token that must go may wait for its successor once more: an answer that was lost once comes with the next try as a rule, the
+ * provider that just failed is not asked to revoke any sooner, and a build that is without a token for a moment has failed for good.
+ */
+const secondTryWithin: Milliseconds = 2 * second;
+
+/** Until when the narrower token, whose Mint failed once, is still waited for; `undefined`: not, or not any more. */
+export function secondTryUntil({ failure }: SessionSnapshot): Instant | undefined {
+  return failure?.row === 'narrowed' && !failure.terminal && failure.attempts === 1
+    ? plus(failure.at, secondTryWithin)
+    : undefined;
+}
+
 /** The pod has, as far as this process knows, what the record says. */
 export function isDelivered(s: SessionSnapshot): boolean {
   return s.delivered?.content === 'Token' && (s.wantedDigest === undefined || s.delivered.digest === s.wantedDigest);

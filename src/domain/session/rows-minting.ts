@@ -19,6 +19,7 @@ import {
   mintable,
   missesDelivery,
   patienceEndsAt,
+  secondTryUntil,
   usableToken,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
@@ -99,12 +100,13 @@ const first: SessionRow = {
 };
 
 /**
- * Narrowed, and no successor can be had: the Mint failed, three tokens are held, or nothing mints. Then the token goes without one. A row of
- * its own, because a row that failed is held back and this must not wait. A new process looks first: it waits in *guard* or *waiting*.
+ * Narrowed, and no successor can be had: the Mint was refused or failed twice, three tokens are held, or nothing mints. Then the token goes
+ * without one. A row of its own, because a row that failed is held back and this must not wait. A new process looks first: it waits in
+ * *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {
   name: 'withdrawn',
-  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || s.failure?.row === 'narrowed'),
+  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || mintFailed(s, now)),
   then: (s, now) => forbidAll(s, now, 'Narrowed'),
 };
 
@@ -112,10 +114,10 @@ const narrowed: SessionRow = {
   name: 'narrowed',
   when: (s, now) => isNarrowed(s, now),
   then: (s, now) => {
-    const waitsUntil = waitsWithNewPodsUntil(s, now);
-    if (waitsUntil === undefined) return mint(s, now, 'Narrowed', 'Forbidden', lanes.Stop);
-    const step = mint(s, now, 'Narrowed', 'Forbidden', lanes.NewPod);
-    return { ...step, recheckAt: earliest(step.recheckAt, waitsUntil) ?? waitsUntil };
+    const youngUntil = waitsWithNewPodsUntil(s, now);
+    const step = mint(s, now, 'Narrowed', 'Forbidden', youngUntil === undefined ? lanes.Stop : lanes.NewPod);
+    const recheckAt = earliest(step.recheckAt, youngUntil, secondTryUntil(s));
+    return recheckAt === undefined ? step : { ...step, recheckAt };
   },
 };
 
@@ -148,6 +150,11 @@ export const mintingRows: readonly SessionRow[] = [
 function isBusy(s: SessionSnapshot, now: Instant): boolean {
   if (usableToken(s) === undefined) return false;
   return isNarrowed(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
+}
+
+function mintFailed(s: SessionSnapshot, now: Instant): boolean {
+  const until = secondTryUntil(s);
+  return s.failure?.row === 'narrowed' && (until === undefined || now >= until);
 }
 
 function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'PodOlderThanGuard' | undefined {

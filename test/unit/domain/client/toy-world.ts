@@ -134,6 +134,7 @@ export class ToyWorld {
           reason,
           message: '',
           at: this.now,
+          attempts: 1,
           terminal: false,
           until: plus(this.now, minute),
         };

@@ -54,6 +54,8 @@ export class ToyWorld {
   #delivered: Delivered | undefined;
   #answered = new Map<string, RevocationOutcome>();
   #failure: (Failure & { readonly until: Instant }) | undefined;
+  /** The row that failed last, and how often in a row. */
+  #failed = { row: '', times: 0 };
   #count = 0;
 
   constructor(revocation: ClientFacts['revocation']) {
@@ -87,14 +89,17 @@ export class ToyWorld {
     try {
       this.#apply(action, mishap);
       if (this.#failure?.row === row) this.#failure = undefined;
+      if (this.#failed.row === row) this.#failed = { row: '', times: 0 };
     } catch (error) {
       if (error instanceof Crash) this.takeOver();
       else if (error instanceof Trouble) {
+        this.#failed = { row, times: this.#failed.row === row ? this.#failed.times + 1 : 1 };
         this.#failure = {
           row,
           reason: 'ProviderUnavailable',
           message: 'x',
           at: this.now,
+          attempts: this.#failed.times,
           terminal: false,
           until: plus(this.now, 10 * second),
         };
