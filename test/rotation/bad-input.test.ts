@@ -116,7 +116,7 @@ test.serial(
       message,
     );
     await secret(lab, 'management-tokens', { [record]: await provider.newManagementToken(clientId) });
-    await rotations.settled(1, undefined, 120_000);
+    await rotations.settled(1, undefined, { timeoutMs: 120_000 });
     assertUnharmed(t, 'unmanaged', await rotations.stop(), shortly);
   },
 );
@@ -147,7 +147,7 @@ test.serial(
       '-p',
       JSON.stringify({ spec: { rotation: { allowSubjectChange: true } } }),
     ]);
-    await rotations.settled(2, undefined, 240_000);
+    await rotations.settled(2, undefined, { timeoutMs: 240_000 });
     t.not((await rotations.record()).generations[0]?.clientId, clientId);
     await rotations.stop();
   },
@@ -172,7 +172,7 @@ test.serial(
       [1],
     );
     await secret(lab, 'registration', { token: fresh });
-    await rotations.settled(1, id, 240_000);
+    await rotations.settled(1, id, { timeoutMs: 240_000 });
     assertUnharmed(t, 'used-up', await rotations.stop(), shortly);
   },
 );

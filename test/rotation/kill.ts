@@ -11,7 +11,7 @@ import { type Program, Programs } from '#test/kill/program.ts';
 import { assertUnharmed } from './load.ts';
 import { chosen, nameOf, type Point, pointsOf, recordWrites, seed, type Write, writes } from './points.ts';
 import { calls } from './provider-view.ts';
-import { Rotations } from './rotations.ts';
+import { Rotations, type SettledOptions } from './rotations.ts';
 import { type Place, type Variant, variants } from './variants.ts';
 
 /** One variant on its stage. */
@@ -133,8 +133,7 @@ async function disturbed(t: ExecutionContext, act: Act, point: Point): Promise<n
   const program = act.start(crashAt);
   const started = Date.now();
   try {
-    if (losesSecret(variant, point)) await askAgainWhenLost(act, before);
-    else await rotations.settled(before, id, undefined, losesToken(point));
+    await rotations.settled(before, id, { losesSecret: losesSecret(variant, point) });
     await rotations.told();
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}\n${program.log().slice(-4_000)}`, { cause: error });
@@ -159,7 +158,7 @@ async function asked({ place, rotations }: Act): Promise<{ readonly before: numb
 /** After a point that failed the next one shall begin with a pool that is at rest. */
 async function recovered(act: Act): Promise<void> {
   const program = act.start();
-  await act.rotations.settled(0, undefined);
+  await act.rotations.settled(0, undefined, { losesSecret: 'Perhaps' });
   await program.stop();
 }
 
@@ -184,12 +183,6 @@ function arm({ place, proxy }: Act, point: Point): string | undefined {
   }
 }
 
-/**
- * Everything from before is to be revoked at once, and the answer that brings the build its next token may be the one that is lost: then the old
- * one goes without a successor (row *withdrawn* of the session table), and the next comes with the next try.
- */
-const losesToken = (point: Point): boolean => point.is === 'CallLost' && point.call === 'token';
-
 const paths: readonly (readonly [Write, RegExp])[] = [
   ['client record', /\/namespaces\/ci-identity-system\/secrets\/client-/],
   ['session record', /\/namespaces\/ci-identity-system\/secrets\/session-/],
@@ -203,24 +196,22 @@ function writeOf({ method, path }: ProxiedRequest): Write | undefined {
 
 /**
  * The answer to a registration held the only copy of a secret, or may have: nobody knows whether the call left. A person has to ask again, and
- * the client that nobody can use is counted.
+ * the client that nobody can use is counted. Other work goes on beside the registration, and a death there meets it under way or not.
  */
-function losesSecret({ name }: Variant, point: Point): boolean {
-  if (name !== 'NewClient') return false;
-  if (point.is === 'CallLost') return point.call === 'register';
-  if (point.is !== 'Killed') return false;
+function losesSecret({ name }: Variant, point: Point): Required<SettledOptions>['losesSecret'] {
+  if (name !== 'NewClient') return 'No';
+  if (point.is === 'CallLost') return point.call === 'register' ? 'Yes' : 'No';
+  if (point.is !== 'Killed') return 'No';
+  if (!point.effect.startsWith('client.')) return 'Perhaps';
   const at = `${point.effect} ${point.moment}`;
   return [
     'client.Register.intent after',
     'client.Register.call before',
     'client.Register.call after',
     'client.Register.answer before',
-  ].includes(at);
-}
-
-async function askAgainWhenLost({ rotations }: Act, before: number): Promise<void> {
-  await rotations.waitsForPerson();
-  await rotations.settled(before, await rotations.ask(true));
+  ].includes(at)
+    ? 'Yes'
+    : 'No';
 }
 
 /** How often the process came by each effect of the client machine. */

@@ -110,7 +110,7 @@ test.serial(
       { timeoutMs: 150_000, everyMs: 1_000 },
     );
     for (const remove of back) remove();
-    await Promise.all(pools.map(({ rotations }, index) => rotations.settled(1, ids[index], 120_000)));
+    await Promise.all(pools.map(({ rotations }, index) => rotations.settled(1, ids[index], { timeoutMs: 120_000 })));
     for (const one of pools) await unharmed(t, one, [1, 2]);
     const columns = await lab.kubectl(['get', 'identitypools']);
     t.regex(columns, /NAME +READY +REASON +CLIENTS +GENERATION +CREDENTIAL AGE +NEXT ROTATION +AGE/);
@@ -149,7 +149,7 @@ test.serial('401 for the new credential for a while: it is asked again, and the 
   const late = await begin('late', { rotation: asked }, { builds: false });
   await aWhile();
   lab.provider.faults.add({ endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } });
-  await late.rotations.settled(1, await late.rotations.ask(true), 90_000);
+  await late.rotations.settled(1, await late.rotations.ask(true), { timeoutMs: 90_000 });
   await aWhile();
   const refused = auditOf({ audit: () => stage.auditText() }).filter(
     ({ pool, event, outcome, generation }) =>

@@ -60,6 +60,13 @@ export interface RotationsOptions {
   readonly maxTokenLifetime?: string;
 }
 
+export interface SettledOptions {
+  /** Default: four minutes. */
+  readonly timeoutMs?: number;
+  /** Default: `No`. */
+  readonly losesSecret?: 'Yes' | 'Perhaps' | 'No';
+}
+
 interface Begun extends RotationsOptions {
   readonly owner: string;
   readonly pod: Pod;
@@ -146,10 +153,15 @@ export class Rotations {
 
   /**
    * Waits until nothing is left to do, and looks at the provider all the while. Throws with what is not as it has to be. `id`: of the request,
-   * if one is to be told as done. `mayLackToken`: the build may be without a token on the way, but not in the end.
+   * if one is to be told as done. `losesSecret`: with the answer to a registration; then it does once what the pool says that a person can do.
    */
-  async settled(before: number, id: string | undefined, timeoutMs = 240_000, mayLackToken = false): Promise<void> {
+  async settled(
+    before: number,
+    id: string | undefined,
+    { timeoutMs = 240_000, losesSecret = 'No' }: SettledOptions = {},
+  ): Promise<void> {
     let [keys, clients, unserved] = [0, 0, 0];
+    let [wanted, mayAskAgain] = [id, losesSecret !== 'No'];
     await eventually(
       `rotation ${id ?? ''} has come to its end`,
       async () => {
@@ -159,7 +171,12 @@ export class Rotations {
         keys = Math.max(keys, ...there.map(({ kids }) => kids.length));
         clients = Math.max(clients, there.length - this.#orphans);
         if (await this.#isUnserved()) unserved += 1;
-        const broken = [...this.#broken(record, there, before), ...(id === undefined ? [] : await this.#unsaid(id))];
+        if (mayAskAgain && record.intent?.call === 'Register' && (await this.#waitsForPerson())) {
+          wanted = await this.ask(true);
+          mayAskAgain = false;
+        }
+        const unsaid = wanted === undefined ? [] : await this.#unsaid(wanted);
+        const broken = [...this.#broken(record, there, before), ...unsaid];
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
       },
@@ -167,18 +184,14 @@ export class Rotations {
     );
     if (keys > most) throw new Error(`the provider had ${keys} keys of one client at once`);
     if (clients > most) throw new Error(`the provider had ${clients} clients of one pool at once`);
-    if (unserved > 0 && !mayLackToken)
-      throw new Error(`${unserved} times the file of the build held a token that was not honoured`);
+    if (unserved > 0) throw new Error(`${unserved} times the file of the build held a token that was not honoured`);
+    if (losesSecret === 'Yes' && mayAskAgain) throw new Error('nobody had to ask again although the secret was lost');
     await this.#token();
   }
 
-  /** The answer to a registration was lost, and with it a secret: the pool says what a person can do. */
-  async waitsForPerson(): Promise<void> {
-    await eventually('the pool says that a request has to be made again', async () => {
-      const { conditions = [] } = await this.#status();
-      const message = conditions.find(({ type }) => type === 'CredentialCurrent')?.message ?? '';
-      return /make a new request/.test(message) ? true : undefined;
-    });
+  async #waitsForPerson(): Promise<boolean> {
+    const { conditions = [] } = await this.#status();
+    return conditions.some(({ type, message }) => type === 'CredentialCurrent' && /make a new request/.test(message));
   }
 
   /** Twice the same token that the provider does not honour: it did not just give way to another one. */
