@@ -11,7 +11,7 @@ import type { ClientView } from '../domain/status/pool-facts.ts';
 import type { Capabilities } from '../providers/port.ts';
 import { jitterOf } from './session-snapshot.ts';
 
-export type RotationFacts = Pick<ClientView, 'nextRotation' | 'unknownTimeZone' | 'unsupported'>;
+export type RotationFacts = Pick<ClientView, 'nextRotation' | 'registersAnew' | 'unknownTimeZone' | 'unsupported'>;
 
 /** When and how the credential of one client is replaced, as its pool stands now. */
 export function rotationFacts(
@@ -31,6 +31,7 @@ export function rotationFacts(
   return {
     ...(next === undefined ? {} : { nextRotation: earliest(next, expiringAt(current)) ?? next }),
     ...(next === undefined && window?.timeZone !== undefined ? { unknownTimeZone: window.timeZone } : {}),
+    ...(variant === 'NewClient' ? { registersAnew: true } : {}),
     ...(knows && variant === undefined ? { unsupported: 'NeedsNewSubject' } : {}),
     ...(variant === 'InPlace' && window === undefined ? { unsupported: 'NeedsWindow' } : {}),
   };

@@ -160,6 +160,11 @@ test.serial(
     const { provider } = lab;
     const spec = { client: { authentication: 'ClientSecretBasic' }, rotation: { ...asked, allowSubjectChange: true } };
     const rotations = await begin('used-up', spec);
+    const { message: ahead } = await condition(lab, 'identitypool/used-up', 'RegistrationCredentialValid', {
+      status: 'True',
+      reason: 'RegistrationCredentialValid',
+    });
+    t.regex(ahead, /The rotation that is due at .* registers a client with it: see at the provider/);
     const fresh = await provider.replaceInitialAccessToken();
     const id = await rotations.ask(true);
     const { message } = await condition(lab, 'identitypool/used-up', 'RegistrationCredentialValid', {

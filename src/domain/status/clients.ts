@@ -1,5 +1,5 @@
 /** What a pool's conditions about its clients share; whether clients can be registered; when time alone changes what is said. */
-import { day, type Instant, plus, toRfc3339 } from '../../clock.ts';
+import { day, earliest, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import type { Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
@@ -51,11 +51,18 @@ function present(facts: PoolFacts, now: Instant): Draft {
   const type = 'RegistrationCredentialValid';
   if (at === undefined || now < plus(at, -warnBefore)) {
     const fine = 'the credential for registering clients is there and was not refused.';
-    return draft(type, 'True', 'RegistrationCredentialValid', say(facts, fine));
+    return draft(type, 'True', 'RegistrationCredentialValid', say(facts, `${fine}${oneUseMore(facts)}`));
   }
   const when = at <= now ? 'expired' : 'expires';
   const why = `the credential for registering clients ${when} at ${toRfc3339(at)}. Make a new one at ${issuerOf(facts)} and put it into the Secret that registrationTokenRef names; clients that exist go on without it.`;
   return draft(type, at <= now ? 'False' : 'True', 'RegistrationCredentialExpiring', say(facts, why));
+}
+
+/** Only the provider knows how often the credential may still be used, and nobody can ask it. So a person is told in time who needs it next. */
+function oneUseMore({ clients }: PoolFacts): string {
+  const next = earliest(...clients.map((one) => (one.wanted && one.registersAnew ? one.nextRotation : undefined)));
+  if (next === undefined) return '';
+  return ` The rotation that is due at ${toRfc3339(next)} registers a client with it: see at the provider that it may be used once more.`;
 }
 
 /** Whether a client that is gone may be replaced without anybody's doing. */

@@ -21,6 +21,8 @@ export interface ClientView {
   readonly failure?: ClientFailure;
   /** When its credential is replaced by schedule, the window counted in. */
   readonly nextRotation?: Instant;
+  /** That rotation registers a new client (variant NewClient), which takes the registration credential. */
+  readonly registersAnew?: boolean;
   /** The time zone of the rotation window, where this program does not know it. */
   readonly unknownTimeZone?: string;
   /** Why its credential cannot be replaced as the pool stands, by what the provider can do. */

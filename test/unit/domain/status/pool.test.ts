@@ -597,6 +597,18 @@ test('a registration credential that expires is found weeks before', (t) => {
   );
 });
 
+test('a rotation that registers a client needs one more use of the registration credential, which only the provider can count', (t) => {
+  const said = (clients: readonly ClientView[]): string =>
+    messageOf(poolStatus(poolFacts({ clients }), now), 'RegistrationCredentialValid');
+  const anew = { registersAnew: true };
+  t.regex(
+    said([client(anew), client({ ...anew, nextRotation: plus(now, day) })]),
+    /not refused\. The rotation that is due at 2026-11-25T12:00:00Z registers a client with it: see at the provider that it may be used once more\.$/,
+  );
+  t.regex(said([client()]), /not refused\.$/, 'other rotations need none');
+  t.regex(said([client({ ...anew, wanted: false })]), /not refused\.$/);
+});
+
 test('the gap of a rotation in place is shown', (t) => {
   t.is(poolStatus(poolFacts({ clients: [client({ record: record({ gap: 1_400 }) })] }), now).credential?.gap, '1s');
 });

@@ -63,6 +63,7 @@ const someClient = merged<ClientView>(
   maybe('record', someRecord),
   maybe('failure', someFailure),
   maybe('owner', fc.constantFrom('namespace a', 'namespace b')),
+  maybe('registersAnew', fc.boolean()),
   maybe('nextRotation', fc.constantFrom(plus(now, -2 * day), now, plus(now, day))),
 );
 const someStop = maybe('stop', fc.constant({ sources: ['IdentityPool ci-bots (spec.suspend)'] }));
