@@ -4,7 +4,7 @@ import type { IdentityPool, IdentityPoolSpec, IdentityPoolStatus } from '../api/
 import type { ScopePolicy, ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { LimitsRecord } from '../domain/access/limits.ts';
-import { holdsCredential } from '../domain/client/generations.ts';
+import { holdsCredential, objectionTo } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
 import { sessionRecordName } from '../domain/client/target.ts';
@@ -50,10 +50,16 @@ export class Memory {
   readonly namespaces = new Store<NamespaceFacts>('namespaces');
   readonly nodes = new Store<NodeFacts>('nodes');
   readonly configMaps = new Store<ConfigMapFacts>('configmaps');
-  readonly clients = new RecordMemory<ClientRecord>('client-records', holdsCredential);
+  readonly clients = new RecordMemory<ClientRecord>('client-records', {
+    worthKeeping: holdsCredential,
+    objection: (record, known) => objectionTo(record, known, this.installation),
+  });
   readonly sessions = new Store<StoredRecord<SessionRecord>>('session-records');
   readonly limits = new Store<StoredRecord<LimitsRecord>>('limits-records');
   readonly pods = new Map<string, Store<PodFacts>>();
+
+  /** Whose clients these are at the providers; absent until it is known, which is before anything is read. */
+  installation: string | undefined;
 
   readonly #namespace: string;
 

@@ -82,7 +82,6 @@ export class Operator {
   readonly #troubles: Troubles;
   readonly #upkeep: readonly Part[];
   #configuration: Configuration;
-  #installation = '';
   #wakeAs: 'Changed' | 'Check' = 'Changed';
 
   constructor(options: OperatorOptions) {
@@ -205,7 +204,7 @@ export class Operator {
       events,
       wiring: this.#wiring,
       epoch: () => this.#leader.epoch,
-      installation: () => this.#installation,
+      installation: () => this.#memory.installation ?? '',
       configuration: () => this.#configuration,
     };
     this.#limits = registerMachines(this.#loop, parts);
@@ -217,7 +216,7 @@ export class Operator {
     const { clock, logger } = this.#o;
     this.#wiring.connect();
     await this.#definitions.fit(stop);
-    this.#installation = await readInstallation(this.#o, stop);
+    this.#memory.installation = await readInstallation(this.#o, stop);
     // An administrator replaces referenced Secrets and CA bundles without telling us.
     const keys = { ...this.#o, what: 'credentials of issuers', period: 30 * second };
     const parts: readonly Part[] = [

@@ -20,6 +20,10 @@ export class Reporter {
 
   constructor(options: { memory: Memory; events: EventRecorder; logger: Logger; metrics: Metrics }) {
     this.#o = options;
+    options.memory.clients.onChange((name, next, previous) => {
+      if (next?.invalid !== undefined && next.invalid !== previous?.invalid)
+        options.logger.warn('record of a client', { name, problem: next.invalid, kept: next.record !== undefined });
+    });
   }
 
   decision(machine: string, key: string, decision: Decision<unknown>, previousRow?: string): void {

@@ -1,16 +1,23 @@
 import { Store } from '../runtime/store.ts';
 import type { StoredRecord } from './records.ts';
 
+export interface RecordRules<R> {
+  readonly worthKeeping: (record: R) => boolean;
+  /** Why this record, which can be read, cannot be ours as we stored it last; `known`: what memory holds. */
+  readonly objection: (record: R, known: R | undefined) => string | undefined;
+}
+
 /**
- * Records in memory that outlive what others do to their Secrets: where somebody deletes one, or makes it unreadable, the record stays as it
- * was stored last, marked as damaged, so that it can be written again. Only {@link Store.forget} lets go of one that is `worthKeeping`.
+ * Records in memory that outlive what others do to their Secrets: where somebody deletes one, puts an old copy in its place, or makes it
+ * unreadable, the record stays as it was stored last, marked as damaged, so that it can be written again. Only {@link Store.forget} lets go of
+ * one that is `worthKeeping`.
  */
 export class RecordMemory<R> extends Store<StoredRecord<R>> {
-  readonly #worthKeeping: (record: R) => boolean;
+  readonly #rules: RecordRules<R>;
 
-  constructor(name: string, worthKeeping: (record: R) => boolean) {
+  constructor(name: string, rules: RecordRules<R>) {
     super(name);
-    this.#worthKeeping = worthKeeping;
+    this.#rules = rules;
   }
 
   override put(key: string, value: StoredRecord<R>): void {
@@ -33,14 +40,18 @@ export class RecordMemory<R> extends Store<StoredRecord<R>> {
     super.replaceAll(listed, resourceVersion);
   }
 
-  /** What cannot be read takes its record from memory. */
-  #readable(key: string, value: StoredRecord<R>): StoredRecord<R> {
+  /** What cannot be read, or cannot be ours, takes its record from memory. */
+  #readable(key: string, { record, ...value }: StoredRecord<R>): StoredRecord<R> {
     const known = this.get(key);
-    if (value.invalid === undefined || known === undefined || !this.#isKept(known)) return value;
-    return { ...value, ...(known.record === undefined ? {} : { record: known.record }) };
+    const objection = record === undefined ? undefined : this.#rules.objection(record, known?.record);
+    const invalid = value.invalid ?? objection;
+    if (invalid === undefined) return record === undefined ? value : { ...value, record };
+    return known?.record !== undefined && this.#isKept(known)
+      ? { ...value, invalid, record: known.record }
+      : { ...value, invalid };
   }
 
   #isKept({ record }: StoredRecord<R>): boolean {
-    return record !== undefined && this.#worthKeeping(record);
+    return record !== undefined && this.#rules.worthKeeping(record);
   }
 }

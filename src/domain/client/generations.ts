@@ -38,6 +38,22 @@ export function highestGeneration(record: ClientRecord | undefined): number {
   return Math.max(record?.highest ?? 0, ...(record?.generations ?? []).map(({ n }) => n));
 }
 
+/**
+ * Why a record that was found is not the one to go by. A cluster that was made from the backup of another one holds that one's records, whose
+ * clients work there; and a copy from before knows neither the credential nor the management token of today.
+ */
+export function objectionTo(
+  record: ClientRecord,
+  known: ClientRecord | undefined,
+  installation: string | undefined,
+): string | undefined {
+  if (installation !== undefined && record.tag.installation !== installation)
+    return `it belongs to installation ${record.tag.installation}, and this is ${installation}`;
+  const isOlder =
+    known !== undefined && (record.epoch < known.epoch || highestGeneration(record) < highestGeneration(known));
+  return isOlder ? 'it is older than what was stored last' : undefined;
+}
+
 /** The provider knows this credential, or may. */
 export function isLive({ state, n }: Generation, record: ClientRecord): boolean {
   return state !== 'Planned' || record.intent?.generation === n;

@@ -10,6 +10,10 @@ const at = (resourceVersion: string, more: Partial<Kept> = {}, uid = 'u1'): Kept
   resourceVersion,
   ...more,
 });
+const objection = (record: string, known?: string): string | undefined => {
+  if (record === 'of somebody else') return record;
+  return known === 'credential' && record === 'credential of last year' ? 'older' : undefined;
+};
 const good = at('5', { record: 'credential' });
 
 /** What happens after `good` is known, and what memory then holds. */
@@ -36,6 +40,16 @@ const rows: readonly (readonly [
     'somebody wrote nonsense',
     (m) => m.put('a', at('6', { invalid: 'it is no JSON' })),
     at('6', { invalid: 'it is no JSON', record: 'credential' }),
+  ],
+  [
+    'somebody put an old copy in its place',
+    (m) => m.put('a', at('6', { record: 'credential of last year' })),
+    at('6', { invalid: 'older', record: 'credential' }),
+  ],
+  [
+    'the list of a cluster that was restored from a backup',
+    (m) => m.replaceAll([['a', at('2', { record: 'credential of last year' })]]),
+    at('2', { invalid: 'older', record: 'credential' }),
   ],
   [
     'a list holds nonsense',
@@ -78,7 +92,7 @@ const rows: readonly (readonly [
 
 for (const [what, happens, then] of rows) {
   test(what, (t) => {
-    const memory = new RecordMemory<string>('records', () => true);
+    const memory = new RecordMemory<string>('records', { worthKeeping: () => true, objection });
     memory.replaceAll([['a', good]], '5');
     happens(memory);
     t.deepEqual(memory.get('a'), then);
@@ -86,7 +100,7 @@ for (const [what, happens, then] of rows) {
 }
 
 test('what is not worth keeping goes, and what was never read stays unread', (t) => {
-  const memory = new RecordMemory<string>('records', (record) => record !== 'ended');
+  const memory = new RecordMemory<string>('records', { worthKeeping: (record) => record !== 'ended', objection });
   memory.replaceAll([['a', at('5', { record: 'ended' })]], '5');
   memory.remove('a', 'u1', '6');
   t.is(memory.get('a'), undefined);
@@ -94,4 +108,6 @@ test('what is not worth keeping goes, and what was never read stays unread', (t)
   t.is(memory.get('b')?.record, undefined);
   memory.remove('b', 'u2', '8');
   t.is(memory.get('b'), undefined);
+  memory.put('c', at('9', { record: 'of somebody else' }, 'u3'));
+  t.deepEqual(memory.get('c'), at('9', { invalid: 'of somebody else' }, 'u3'));
 });
