@@ -2,6 +2,7 @@ import { type Clock, type Instant, type Milliseconds, minute, plus, second } fro
 import { type Brake, type BrakedThing, brakeOf } from '../domain/access/brake.ts';
 import { isVanished } from '../domain/session/facts.ts';
 import { usableToken } from '../domain/session/facts.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
 import type { ClientTargets } from './client-targets.ts';
@@ -133,17 +134,18 @@ export class Brakes {
     if (!pools.synced || !identities.synced) return sorted;
     for (const [name, { record }] of clients.entries()) {
       if (record === undefined || record.generations.length === 0) continue;
-      if (this.#stays(name, record.pool.name)) sorted.staying.add(name);
+      if (this.#stays(name, record)) sorted.staying.add(name);
       else sorted.ending.set(name, record.namespace ?? '');
     }
     return sorted;
   }
 
-  /** Its pool wants it, or deletes nothing at the provider (`deletionPolicy: Retain`). */
-  #stays(client: string, poolName: string): boolean {
-    const pool = this.#memory.pools.get(poolName);
-    if (pool?.spec.deletionPolicy === 'Retain') return true;
-    return pool !== undefined && pool.metadata.deletionTimestamp === undefined && this.#targets.isWanted(client);
+  /** Its pool wants it, or deletes nothing at the provider (`deletionPolicy: Retain`); of a pool that is gone, the record says so. */
+  #stays(client: string, { pool: { name, uid }, retain }: ClientRecord): boolean {
+    const pool = this.#memory.pools.get(name);
+    if (pool?.uid !== uid) return retain === true;
+    if (pool.spec.deletionPolicy === 'Retain') return true;
+    return pool.metadata.deletionTimestamp === undefined && this.#targets.isWanted(client);
   }
 }
 

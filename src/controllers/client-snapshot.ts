@@ -78,7 +78,7 @@ export function snapshotClient(
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     ...(sources.isOut(issuer) ? { outage: true } : {}),
     epoch: sources.epoch(),
-    ...(pool.is === 'Seen' ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
+    ...(isPoolOf(target, pool) ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
     ...(existing === undefined ? {} : { existing }),
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
@@ -87,6 +87,11 @@ export function snapshotClient(
     jitter: jitterOf(key),
     ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };
+}
+
+/** Not another one that took its name since. */
+function isPoolOf(target: ClientTarget, pool: Known<IdentityPool>): pool is { is: 'Seen'; value: IdentityPool } {
+  return pool.is === 'Seen' && pool.value.metadata.uid === target.pool.uid;
 }
 
 function keyAlgorithmOf({ providers }: ClientSources, issuer: string): Pick<ClientSnapshot, 'keyAlgorithm'> {
@@ -122,7 +127,7 @@ function wantedOf(
 ): Known<Desired> {
   if (pool.is !== 'Seen') return pool;
   const { metadata } = pool.value;
-  if (metadata.uid !== target.pool.uid || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
+  if (!isPoolOf(target, pool) || metadata.deletionTimestamp !== undefined) return { is: 'Gone' };
   if (!sources.memory.identities.synced) return { is: 'Unknown' };
   // Nothing is made at the provider before it is certain that deleting the pool will wait for its end.
   if (metadata.finalizers?.includes(poolFinalizer) !== true) return { is: 'Unknown' };

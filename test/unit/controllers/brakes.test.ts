@@ -161,3 +161,18 @@ test('edits that bring nothing on its way out make no new count: each walks thro
   look();
   t.is(counts, 4, 'its deletion');
 });
+
+for (const retain of [true, false]) {
+  const held = retain ? undefined : 30;
+  test(`a pool is gone, its clients were to be ${retain ? 'kept' : 'deleted'}, another pool of that name says otherwise: ${held ?? 'none'} held`, (t) => {
+    const scene = new Scene(['ci-bots']);
+    for (let n = 0; n < 30; n += 1) scene.add('ci-bots', 'ci-payments', `one-${n}`);
+    for (const [name, client] of [...scene.memory.clients.entries()])
+      if (client.record?.pool.name === 'ci-bots')
+        scene.memory.clients.put(name, { ...client, ...kept(name), record: { ...client.record, retain } });
+    scene.memory.pools.remove('ci-bots', 'ci-bots');
+    const another = pool({ deletionPolicy: retain ? 'Delete' : 'Retain' }, { name: 'ci-bots', uid: 'another' });
+    scene.memory.pools.put('ci-bots', { ...kept('another'), ...another });
+    t.is(scene.brakes.of('clients')?.held, held);
+  });
+}
