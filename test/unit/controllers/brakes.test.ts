@@ -167,7 +167,8 @@ for (const retain of [true, false]) {
   test(`a pool is gone, its clients were to be ${retain ? 'kept' : 'deleted'}, another pool of that name says otherwise: ${held ?? 'none'} held`, (t) => {
     const scene = new Scene(['ci-bots']);
     for (let n = 0; n < 30; n += 1) scene.add('ci-bots', 'ci-payments', `one-${n}`);
-    for (const [name, client] of [...scene.memory.clients.entries()])
+    const clients = [...scene.memory.clients.entries()];
+    for (const [name, client] of clients)
       if (client.record?.pool.name === 'ci-bots')
         scene.memory.clients.put(name, { ...client, ...kept(name), record: { ...client.record, retain } });
     scene.memory.pools.remove('ci-bots', 'ci-bots');
