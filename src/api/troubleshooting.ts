@@ -203,7 +203,8 @@ export const remedies = {
     by: 'Platform',
   },
   RecordInvalid: {
-    cause: 'Somebody edited the record Secret of a client in the namespace of the operator, or it came with the backup of another cluster.',
+    cause:
+      'Somebody edited the record Secret of a client in the namespace of the operator, or it came with the backup of another cluster.',
     step: 'Bring it back from a backup; without one, delete the Secret and the client at the provider: a new one is registered. Of another cluster, delete the Secret only: the client is still used there.',
     by: 'Platform',
   },
