@@ -94,8 +94,9 @@ export class Operator {
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
     });
-    const called = (issuer: string): void => this.#budgets.called(`${issuer}/tokens`);
-    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, called });
+    const leave = (issuer: string, signal: AbortSignal): Promise<void> =>
+      this.#budgets.leave(`${issuer}/tokens`, signal);
+    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, leave });
     this.#handIns = new HandIns({
       ...options,
       memory: this.#memory,

@@ -27,7 +27,7 @@ export class PoolProviders {
   readonly #keys: ReferencedKeys;
   readonly #issuers: Issuers;
   readonly #metrics: Metrics;
-  readonly #called: (issuer: string) => void;
+  readonly #leave: (issuer: string, signal: AbortSignal) => Promise<void>;
   #configuration: Configuration;
 
   constructor(o: {
@@ -37,14 +37,14 @@ export class PoolProviders {
     random: () => number;
     configuration: Configuration;
     metrics: Metrics;
-    /** A call to this issuer leaves. */
-    called: (issuer: string) => void;
+    /** Awaited before each call to this issuer ({@link Budgets.leave}). */
+    leave: (issuer: string, signal: AbortSignal) => Promise<void>;
   }) {
     this.#memory = o.memory;
     this.#keys = o.keys;
     this.#issuers = new Issuers({ clock: o.clock, random: o.random });
     this.#metrics = o.metrics;
-    this.#called = o.called;
+    this.#leave = o.leave;
     this.#configuration = o.configuration;
     this.configure(o.configuration);
   }
@@ -90,7 +90,7 @@ export class PoolProviders {
     return (
       provider &&
       counted(provider, {
-        began: () => this.#called(issuer),
+        leave: (signal) => this.#leave(issuer, signal),
         ended: (operation, outcome) => {
           this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome });
           if (refusals.has(outcome))

@@ -3,8 +3,8 @@ import { OperatorError } from '../errors.ts';
 import type { ClientRegistry, IdentityProvider, TokenSource } from '../providers/port.ts';
 
 export interface CallCounter {
-  /** Told of every call when it leaves. */
-  readonly began: () => void;
+  /** Awaited before every call: it may have to wait for the others of its issuer. */
+  readonly leave: (signal: AbortSignal) => Promise<void>;
   /** Told of every call when it has ended: `Done` or the reason of its failure. */
   readonly ended: (operation: string, outcome: string) => void;
 }
@@ -30,10 +30,10 @@ export function counted(provider: IdentityProvider, count: CallCounter): Identit
 
 function countedClients(clients: ClientRegistry, count: CallCounter): ClientRegistry {
   return {
-    observe: (...call) => seen('Observe', count, () => clients.observe(...call)),
-    register: (...call) => seen('Register', count, () => clients.register(...call)),
-    update: (...call) => seen('Update', count, () => clients.update(...call)),
-    deregister: (...call) => seen('Deregister', count, () => clients.deregister(...call)),
+    observe: (...call) => seen('Observe', count, call, () => clients.observe(...call)),
+    register: (...call) => seen('Register', count, call, () => clients.register(...call)),
+    update: (...call) => seen('Update', count, call, () => clients.update(...call)),
+    deregister: (...call) => seen('Deregister', count, call, () => clients.deregister(...call)),
   };
 }
 
@@ -42,14 +42,20 @@ function countedTokens(tokens: TokenSource, count: CallCounter): TokenSource {
   return {
     ...(introspect === undefined
       ? {}
-      : { introspect: (...call) => seen('Introspect', count, () => introspect(...call)) }),
-    mint: (...call) => seen('Mint', count, () => tokens.mint(...call)),
-    revoke: (...call) => seen('Revoke', count, () => tokens.revoke(...call)),
+      : { introspect: (...call) => seen('Introspect', count, call, () => introspect(...call)) }),
+    mint: (...call) => seen('Mint', count, call, () => tokens.mint(...call)),
+    revoke: (...call) => seen('Revoke', count, call, () => tokens.revoke(...call)),
   };
 }
 
-async function seen<T>(operation: string, count: CallCounter, call: () => Promise<T>): Promise<T> {
-  count.began();
+/** The signal is the last argument of every operation. */
+async function seen<T>(
+  operation: string,
+  count: CallCounter,
+  args: readonly [...unknown[], AbortSignal],
+  call: () => Promise<T>,
+): Promise<T> {
+  await count.leave(args[args.length - 1] as AbortSignal);
   try {
     const answer = await call();
     count.ended(operation, 'Done');

@@ -4,7 +4,10 @@ import { hour, plus, second } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
 
-/** What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts, and in the long run no more calls than that. */
+/**
+ * What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts, in the long run no more calls than that, and in
+ * no second do more than `burst + perSecond` calls leave.
+ */
 export interface Rate {
   readonly perSecond: number;
   /** At least 1; default: one second's worth. */
@@ -40,6 +43,8 @@ interface Bucket {
   running: number;
   /** Calls that permits paid for and that were not made yet. */
   paid: number;
+  /** When the calls of the last second left. */
+  readonly left: Milliseconds[];
 }
 
 interface Circuit {
@@ -95,9 +100,17 @@ export class Budgets {
     return { resource, probe: circuit !== undefined };
   }
 
-  /** A call leaves. A permit pays for one; what its work calls besides is charged now, so that others start later. */
-  called(resource: string): void {
+  /**
+   * To be awaited before each call. A permit pays for one; what its work calls besides is charged now, so that others start later. Works that
+   * started in time may come to their calls together, such as after a slow write: then the call waits here. Rejects when `signal` aborts.
+   */
+  async leave(resource: string, signal: AbortSignal): Promise<void> {
+    for (let wait = this.#untilRoom(resource); wait > 0; wait = this.#untilRoom(resource)) {
+      await this.#clock.sleepUntil(plus(this.#clock.now(), Math.ceil(wait)), signal);
+      signal.throwIfAborted();
+    }
     const bucket = this.#filled(resource);
+    bucket.left.push(this.#clock.monotonic());
     if (bucket.paid > 0) bucket.paid -= 1;
     else bucket.tokens -= 1;
   }
@@ -105,8 +118,9 @@ export class Budgets {
   finish(permit: Permit, outcome: CallOutcome): void {
     const bucket = this.#filled(permit.resource);
     bucket.running -= 1;
-    if (outcome === 'Unused') bucket.tokens += 1;
-    bucket.paid = Math.min(bucket.paid, bucket.running);
+    const unused = Math.max(0, bucket.paid - bucket.running);
+    bucket.paid -= unused;
+    bucket.tokens += unused;
     const circuit = this.#circuits.get(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
@@ -156,6 +170,15 @@ export class Budgets {
     known.reason = reason;
   }
 
+  #untilRoom(resource: string): Milliseconds {
+    const { left } = this.#filled(resource);
+    const now = this.#clock.monotonic();
+    while (left[0] !== undefined && left[0] <= now - second) left.shift();
+    const most = Math.floor(this.#burst(resource) + this.#rateOf(budgetOf(resource)).perSecond);
+    const earlier = left.at(-most);
+    return left.length < most || earlier === undefined ? 0 : earlier + second - now;
+  }
+
   #burst(resource: string): number {
     const { perSecond, burst } = this.#rateOf(budgetOf(resource));
     return Math.max(1, burst ?? perSecond);
@@ -178,7 +201,7 @@ export class Budgets {
     const burst = this.#burst(resource);
     const bucket = this.#buckets.get(name);
     if (bucket === undefined) {
-      const fresh = { tokens: burst, filledAt: now, running: 0, paid: 0 };
+      const fresh = { tokens: burst, filledAt: now, running: 0, paid: 0, left: [] };
       this.#buckets.set(name, fresh);
       return fresh;
     }

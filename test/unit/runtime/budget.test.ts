@@ -25,6 +25,7 @@ function outage(retryAt?: Parameters<typeof plus>[0]): OperatorError {
   });
 }
 
+const never = new AbortController().signal;
 const refused = new OperatorError({ class: 'Terminal', reason: 'ScopeRefused', message: 'no' });
 
 test('in no window are there more starts than burst + rate × window, whatever the lanes ask for', async (t) => {
@@ -57,21 +58,73 @@ test('in no window are there more starts than burst + rate × window, whatever t
 for (const calls of [0, 1, 2, 3]) {
   test(`work that makes ${calls} calls on one permit: the provider sees no more than its rate`, async (t) => {
     const { clock, budgets } = setUp({ perSecond: 2, burst: 4 });
-    let made = 0;
-    for (let i = 0; i < 1000; i += 1) {
-      const permits = [tokens, clients].map((resource) => budgets.start(resource, 3));
-      await clock.freeze(100);
-      for (const permit of permits) {
-        if (permit === undefined) continue;
-        for (let call = 0; call < calls; call += 1) budgets.called(permit.resource);
-        made += calls;
-        budgets.finish(permit, 'Done');
+    let [made, ended] = [0, 0];
+    const work = async (permit: Permit): Promise<void> => {
+      await clock.sleepUntil(plus(clock.now(), 100), never);
+      for (let call = 0; call < calls; call += 1) {
+        await budgets.leave(permit.resource, never);
+        made += 1;
       }
+      budgets.finish(permit, 'Done');
+      ended += 1;
+    };
+    for (let i = 0; i < 500; i += 1) {
+      for (const resource of [tokens, clients]) {
+        const permit = budgets.start(resource, 3);
+        if (permit !== undefined) void work(permit);
+      }
+      await clock.advance(100);
     }
-    t.true(made <= 2 * 100 + 4 + 2 * calls, `${made} calls in 100 s at 2 a second`);
-    t.true(calls === 0 || made >= 0.95 * 2 * 100, `${made}: what is allowed is used`);
+    t.true(made <= 2 * 50 + 4 + 2 * calls, `${made} calls in 50 s at 2 a second`);
+    t.true(calls === 0 ? ended > 500 : made >= 0.95 * 2 * 50, `${made}: what is allowed is used`);
   });
 }
+
+test('however late works come to their calls, in no second do more leave than burst and rate of a second', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({ perSecond: fc.constantFrom(0.5, 2, 10, 50), burst: fc.integer({ min: 1, max: 20 }) }),
+      fc.array(fc.record({ wait: fc.nat({ max: 400 }), late: fc.nat({ max: 3_000 }), calls: fc.nat({ max: 3 }) }), {
+        maxLength: 60,
+      }),
+      async (rate, history) => {
+        const { clock, budgets } = setUp({ ...rate, parallel: 1000 });
+        const left: number[] = [];
+        const work = async (permit: Permit, late: number, calls: number): Promise<void> => {
+          await clock.sleepUntil(plus(clock.now(), late), never);
+          for (let call = 0; call < calls; call += 1) {
+            await budgets.leave(permit.resource, never);
+            left.push(clock.monotonic());
+          }
+          budgets.finish(permit, 'Done');
+        };
+        let expected = 0;
+        for (const { wait, late, calls } of history) {
+          await clock.advance(wait);
+          const permit = budgets.start(tokens, 0);
+          if (permit === undefined) continue;
+          expected += calls;
+          void work(permit, late, calls);
+        }
+        await clock.advance(600_000);
+        t.is(left.length, expected);
+        const most = Math.floor(rate.burst + rate.perSecond);
+        for (const [i, from] of left.entries()) t.true((left[i + most] ?? Infinity) - from >= 1_000);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test('a call that waits for its turn ends with its signal', async (t) => {
+  const { budgets } = setUp({ perSecond: 1, burst: 1 });
+  const over = new AbortController();
+  await budgets.leave(tokens, over.signal);
+  await budgets.leave(tokens, over.signal);
+  const waiting = budgets.leave(tokens, over.signal);
+  over.abort(new Error('over'));
+  await t.throwsAsync(waiting, { message: 'over' });
+});
 
 test('a fifth of the budget is for lane 0 alone, and as much again for what a build waits for', (t) => {
   const { budgets } = setUp({ perSecond: 1, burst: 10, parallel: 100 });
