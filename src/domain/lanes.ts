@@ -1,5 +1,5 @@
-/** Order of work, most urgent first. A lane is an output of `decide`. */
-export const lanes = { Stop: 0, Expiring: 1, NewPod: 2, Renew: 3, Routine: 4 } as const;
+/** Order of work, most urgent first. A lane is an output of `decide`. `CleanUp`: old credentials that nobody uses any more. */
+export const lanes = { Stop: 0, Expiring: 1, NewPod: 2, Renew: 3, Routine: 4, CleanUp: 5 } as const;
 
 export type Lane = (typeof lanes)[keyof typeof lanes];
 

@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
+import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
 import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
@@ -32,6 +33,8 @@ function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {
 interface Trigger {
   readonly name: string;
   readonly reason: Reason;
+  /** Default: with all others. */
+  readonly lane?: Lane;
   /** `AtOnce`: neither the window nor the pause after a failed rotation holds it back. `AnyHour`: the window does not. */
   readonly waits: 'AtOnce' | 'AnyHour' | 'ForWindow';
   readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
@@ -71,6 +74,7 @@ const triggers: readonly Trigger[] = [
     name: 'expiring-soon',
     reason: 'RotationDue',
     waits: 'AnyHour',
+    lane: lanes.Renew,
     holds: (current, _desired, _s, now) => now >= (expiringSoonAt(current) ?? Number.POSITIVE_INFINITY),
   },
   {
@@ -89,12 +93,13 @@ const triggers: readonly Trigger[] = [
     name: 'refused',
     reason: 'CredentialRefused',
     waits: 'AnyHour',
+    lane: lanes.Renew,
     holds: (current, _desired, { record }) =>
       current.refusedAt !== undefined && record?.observed?.is === 'Present' && record.observed.at >= current.refusedAt,
   },
 ];
 
-function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
+function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
   return {
     name,
     when: (s, now) => {
@@ -108,7 +113,7 @@ function rotation({ name, reason, waits, holds }: Trigger): ClientRow {
     },
     then: (s, now) => {
       const variant = variantNow(s);
-      return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant);
+      return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
     },
   };
 }

@@ -125,7 +125,7 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   const isSeen = observed !== undefined && observed.at >= refusedAt;
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const gone = isGone(record) && !isExternal(current);
-  if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient');
+  if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient', lanes.Renew);
   if (now < plus(refusedAt, refusedPause)) return undefined;
   return prove(s, now, gone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
 }
@@ -167,11 +167,12 @@ export function retirable(s: ClientSnapshot, now: Instant): Step | undefined {
 function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | undefined {
   const { record } = s;
   if (record === undefined || (one.retireAfter !== undefined && now < one.retireAfter)) return undefined;
+  const lane = record.revoking === undefined ? lanes.CleanUp : lanes.Routine;
   const nothingToDo = isExternal(one) || one.clientId === undefined || isForeign(record, one);
   if (nothingToDo) return write(s, now, 'Retired', without(record, one.n));
   const propagation = s.capabilities?.credentialPropagation ?? 0;
   if (one.removedAt !== undefined) {
-    return removedLately(one, propagation, now) ? undefined : prove(s, now, 'Retired', one, 'Retired');
+    return removedLately(one, propagation, now) ? undefined : prove(s, now, 'Retired', one, 'Retired', lane);
   }
   const shares = siblings(record, one).some(({ state }) => state !== 'Retiring');
   if (record.variant === 'InPlace' && shares) {
@@ -185,11 +186,11 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
   if (isUnmanageable(s, record, one)) {
     // Nothing can be taken out. Where the client may be gone as a whole, its old credential shows it.
     const mayBeGone = isGone(record) || currentOf(record)?.clientId !== one.clientId;
-    return mayBeGone ? prove(s, now, 'Retired', one, 'Retired') : undefined;
+    return mayBeGone ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
   }
   return shares
-    ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n })
-    : act(s, now, 'Retired', { type: 'Deregister', generation: one.n });
+    ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n }, lane)
+    : act(s, now, 'Retired', { type: 'Deregister', generation: one.n }, lane);
 }
 
 const retire: ClientRow = {

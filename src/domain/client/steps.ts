@@ -158,15 +158,21 @@ export function act(
   action: ClientAction,
   lane: Lane = lanes.Routine,
 ): Step {
-  const resource = resourceOf(action);
+  const resource = resourceOf(action, lane);
   const issuer = s.record?.issuer ?? desiredOf(s)?.issuer;
   const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
   const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}` };
   return { ...wait(s, now, reason), action, work: { lane, by: now, group, ...spends } };
 }
 
-function resourceOf(action: ClientAction): 'clients' | 'tokens' | undefined {
+/**
+ * A plan calls nobody. Where nobody waits for it, it takes its turn with the calls of those before it all the same: rotations begin as fast as
+ * they end then, however many are asked for at once.
+ */
+function resourceOf(action: ClientAction, lane: Lane): 'plans' | 'clients' | 'tokens' | undefined {
   switch (action.type) {
+    case 'Plan':
+      return lane === lanes.Routine ? 'plans' : undefined;
     case 'Register':
     case 'Update':
     case 'Deregister':

@@ -1293,6 +1293,7 @@ const cases: readonly Case[] = [
     title: 'the client is there and refuses its key',
     s: snapshot({ record: withGenerations([g({ refusedAt: noon })]) }),
     action: { type: 'Plan', generation: 2 },
+    lane: lanes.Renew,
   },
 
   {
@@ -1598,6 +1599,17 @@ const cases: readonly Case[] = [
     title: 'Update without it',
     s: snapshot({ record: withGenerations(retiringAndCurrent) }),
     action: { type: 'Update', generation: 1, without: 1 },
+    lane: lanes.CleanUp,
+  },
+  {
+    row: 'retire',
+    title: 'not behind others where its tokens are revoked',
+    s: snapshot({
+      record: withGenerations(retiringAndCurrent, { revoking: { id: 'r1', since: noon } }),
+      revokedTokens: 1,
+    }),
+    action: { type: 'Update', generation: 1, without: 1 },
+    lane: lanes.Routine,
   },
   {
     row: 'stopped',
@@ -1972,8 +1984,8 @@ test('what spends a budget of the issuer says which, and nothing else does', (t)
   for (const c of cases) {
     const { action, work } = decideClient(c.s, c.now ?? noon);
     if (action === undefined) continue;
-    const resource =
-      action.type === 'Prove' ? 'tokens' : action.type === 'Record' || action.type === 'Plan' ? undefined : 'clients';
+    const byAction = { Prove: 'tokens', Record: undefined, Plan: work?.lane === lanes.Routine ? 'plans' : undefined };
+    const resource = action.type in byAction ? byAction[action.type as keyof typeof byAction] : 'clients';
     t.is(work?.resource, resource && `${issuer}/${resource}`, c.title);
     t.is(work?.group, 'ci-bots');
   }
