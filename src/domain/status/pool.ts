@@ -47,7 +47,7 @@ function isLeft({ record, unreadable }: ClientView): boolean {
   return record !== undefined || unreadable === true;
 }
 
-/** Events tell each step; a step is put into words here once it has lasted, or where they keep following each other after a while. */
+/** Events tell each step; a step is put into words here once it has lasted. Those of many clients may follow each other for very long. */
 function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | undefined {
   const steps = clients.flatMap(({ record }) => [
     record?.intent?.at,
@@ -58,7 +58,8 @@ function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | u
     undefined,
   );
   if (writtenAt === undefined || last === undefined) return undefined;
-  return earliest(plus(last, 5 * second), plus(writtenAt, 20 * second));
+  const lasted = plus(last, 10 * second);
+  return clients.length > 1 ? earliest(lasted, plus(writtenAt, 20 * second)) : lasted;
 }
 
 export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {

@@ -67,7 +67,8 @@ function brought(
     };
   }
   const told = wanted.map((client) => client.failure?.message ?? underWay(client, request.kind, now)).find(Boolean);
-  const held = told ?? (request.kind === 'Rotate' ? wrongWithClient(facts) : undefined);
+  const waits = isBegun ? undefined : turnInWords(request, asked, facts);
+  const held = told ?? (request.kind === 'Rotate' ? (wrongWithClient(facts) ?? waits) : undefined);
   return held === undefined ? rest : { ...rest, message: cut(held, longestMessage) };
 }
 
@@ -79,6 +80,13 @@ function underWay(client: ClientView, kind: Asked['kind'], now: Instant): string
 function wrongWithClient(facts: PoolFacts): string | undefined {
   const { reason, message } = registered(facts);
   return holdsUp.includes(reason) ? message : undefined;
+}
+
+/** Said with the request itself, so that a long wait costs no write of its own. An emergency waits for no turn. */
+function turnInWords({ id }: Asked, asked: readonly Asked[], { clients, stop }: PoolFacts): string | undefined {
+  const isUrgent = asked.some((one) => one.kind === 'Revoke' && one.id === id);
+  if (isUrgent || stop !== undefined || clients.some(({ record }) => record === undefined)) return undefined;
+  return 'it begins when its turn has come: rotations begin one after the other, as fast as the rate limit of the issuer allows.';
 }
 
 function doneInWords(kind: Asked['kind'], wanted: readonly ClientView[], at: Instant, now: Instant): string {

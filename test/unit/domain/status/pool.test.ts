@@ -634,8 +634,24 @@ test('a request that fails says why, and no longer when it goes on', (t) => {
     now,
   );
   t.is(held.requests?.[0]?.message, 'it fails with ProviderUnavailable. Do something.');
-  t.false('message' in (poolStatus(poolFacts({ pool: withStatus(asked, held) }), now).requests?.[0] ?? {}));
+  const waits =
+    'it begins when its turn has come: rotations begin one after the other, as fast as the rate limit of the issuer allows.';
+  t.is(poolStatus(poolFacts({ pool: withStatus(asked, held) }), now).requests?.[0]?.message, waits);
 });
+
+for (const [what, partial] of [
+  ['the pool is stopped', { stop: { sources: ['spec.suspend'] } }],
+  ['its client is gone', { clients: [client({ record: record({ observed: { is: 'Gone', at: now, drift: [] } }) })] }],
+  ['there is no client yet', { clients: [unregistered] }],
+  ['it is an emergency', { pool: pool({ rotation: { request: 'a' }, revokeRequest: 'a' }, { finalizers }) }],
+] as const) {
+  test(`a request does not say that it waits for its turn where ${what}`, (t) => {
+    const asked = pool({ rotation: { request: 'a' } }, { finalizers });
+    const { requests } = poolStatus(poolFacts({ pool: asked, ...partial } as Partial<PoolFacts>), now);
+    t.is(requests?.[0]?.kind, 'Rotate');
+    t.notRegex(requests?.[0]?.message ?? '', /its turn/);
+  });
+}
 
 for (const [what, facts, row, action] of [
   ['a new pool gets the finalizer before anything else', { pool: pool() }, 'finalizer-missing', 'AddFinalizer'],
@@ -676,7 +692,7 @@ for (const [what, facts, row, action] of [
   });
 }
 
-test('the words of a rotation wait until a step has lasted, but not for ever; its new credential is told at once', (t) => {
+test('the words of a rotation wait until a step has lasted, of many clients not for ever; its new credential is told at once', (t) => {
   const written = (facts: PoolFacts): PoolFacts => {
     const { action } = decidePool(facts, now);
     return {
@@ -691,9 +707,11 @@ test('the words of a rotation wait until a step has lasted, but not for ever; it
     ...atRest,
     clients: [rotating('Planned', { intent: { call: 'Update', generation: 2, at: at(seconds) } })],
   });
-  t.like(decidePool(stepped(3), at(3)), { row: 'words-later', recheckAt: at(8) });
-  t.is(decidePool(stepped(3), at(8)).row, 'changed');
-  t.is(decidePool(stepped(20), at(20)).row, 'changed');
+  t.like(decidePool(stepped(3), at(3)), { row: 'words-later', recheckAt: at(13) });
+  t.is(decidePool(stepped(3), at(13)).row, 'changed');
+  t.is(decidePool(stepped(20), at(20)).row, 'words-later');
+  const another = client({ owner: 'namespace b' });
+  t.is(decidePool({ ...stepped(20), clients: [...stepped(20).clients, another] }, at(20)).row, 'changed');
   const switched = record({ generations: [generation(1, 'Draining'), { ...generation(2, 'Current'), since: at(3) }] });
   t.is(decidePool({ ...atRest, clients: [client({ record: switched })] }, at(3)).row, 'changed');
 });
