@@ -1,7 +1,7 @@
 import { poolFinalizer } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
-import { earliest, plus, second, toRfc3339, type Instant } from '../../clock.ts';
+import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
@@ -47,6 +47,9 @@ function isLeft({ record, unreadable }: ClientView): boolean {
   return record !== undefined || unreadable === true;
 }
 
+/** A provider gets ten seconds for taking over a change, and that is nothing to write about. */
+const longStep: Milliseconds = 12 * second;
+
 /** Events tell each step; a step is put into words here once it has lasted. Those of many clients may follow each other for very long. */
 function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | undefined {
   const steps = clients.flatMap(({ record }) => [
@@ -58,7 +61,7 @@ function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | u
     undefined,
   );
   if (writtenAt === undefined || last === undefined) return undefined;
-  const lasted = plus(last, 10 * second);
+  const lasted = plus(last, longStep);
   return clients.length > 1 ? earliest(lasted, plus(writtenAt, 20 * second)) : lasted;
 }
 

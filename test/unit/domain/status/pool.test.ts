@@ -707,8 +707,8 @@ test('the words of a rotation wait until a step has lasted, of many clients not 
     ...atRest,
     clients: [rotating('Planned', { intent: { call: 'Update', generation: 2, at: at(seconds) } })],
   });
-  t.like(decidePool(stepped(3), at(3)), { row: 'words-later', recheckAt: at(13) });
-  t.is(decidePool(stepped(3), at(13)).row, 'changed');
+  t.like(decidePool(stepped(3), at(3)), { row: 'words-later', recheckAt: at(15) });
+  t.is(decidePool(stepped(3), at(15)).row, 'changed');
   t.is(decidePool(stepped(20), at(20)).row, 'words-later');
   const another = client({ owner: 'namespace b' });
   t.is(decidePool({ ...stepped(20), clients: [...stepped(20).clients, another] }, at(20)).row, 'changed');
