@@ -38,8 +38,10 @@ export interface OperatorProcess {
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const deployment = readFileSync(new URL('../../manifests/controller/deployment.yaml', import.meta.url), 'utf8');
-/** What the Deployment gives to Node, so that memory is what it is there. */
-const nodeOptions = /name: NODE_OPTIONS, value: ([^}]+) }/.exec(deployment)?.[1] ?? '';
+/** What the Deployment gives to Node and glibc, so that memory is what it is there. */
+const given = Object.fromEntries(
+  [...deployment.matchAll(/{ name: (\w+), value: "?([^"}]+?)"? }/g)].map(([, name, value]) => [name, value]),
+) as Readonly<Record<string, string>>;
 let started = 0;
 
 export function startOperator(options: OperatorOptions): OperatorProcess {
@@ -62,8 +64,9 @@ export function startOperator(options: OperatorOptions): OperatorProcess {
   const environment = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
+    ...given,
     ...options.environment,
-    NODE_OPTIONS: `${nodeOptions} ${options.environment?.['NODE_OPTIONS'] ?? ''}`,
+    NODE_OPTIONS: `${given['NODE_OPTIONS'] ?? ''} ${options.environment?.['NODE_OPTIONS'] ?? ''}`,
     ...(options.crashAt === undefined ? {} : { CI_IDENTITY_OPERATOR_CRASH_AT: options.crashAt }),
   };
   const log = openSync(logFile, 'a');
