@@ -218,4 +218,75 @@ export const remedies = {
     step: 'Nothing is deleted at the provider, and tokens are issued while the old credential works. Restore a newer backup if there is one; otherwise rotate with --emergency, which replaces what is there. A pool that is deleted goes with deletionPolicy Retain.',
     by: 'Platform',
   },
+  BrakeHolds: {
+    cause: 'A kind, many objects or a whole namespace vanished, by a pruning GitOps tool or by hand.',
+    step: 'If that was meant, run the command in the message, which annotates the namespace of the operator. If not, bring the objects back.',
+    by: 'Platform',
+  },
+  CredentialMissing: {
+    cause: 'The Secret that `client.existing` names is not in the namespace of the operator, or has another key.',
+    step: 'Create it there with the key that the pool names.',
+    by: 'Platform',
+  },
+  CredentialMalformed: {
+    cause:
+      'A secret where a private key is expected or the reverse, a file with a password, or a key of another algorithm.',
+    step: 'Put in what `authentication` of the pool asks for.',
+    by: 'Platform',
+  },
+  ClientClaimed: {
+    cause: 'Two pools name the same client of the same issuer.',
+    step: 'Register a client of its own for the younger pool.',
+    by: 'Platform',
+  },
+  LimitReached: {
+    cause: 'More builds at once, or in an hour, than `spec.limits` of the CiIdentity allows.',
+    step: 'Wait for a build to end, which is noticed by itself, or raise the limit.',
+    by: 'Team',
+  },
+  InjectionMissed: {
+    cause: 'The pod was created before the identity, in the same second, or without the label that selects it.',
+    step: 'Start the build again. Annotate the pods with `ci-identity.dev/identities` to have them refused instead.',
+    by: 'Team',
+  },
+  SharedCreator: {
+    cause: 'One Jenkins cloud with one service account creates the pods of several teams.',
+    step: 'Give each team a cloud and a service account of its own, or accept that these teams share their identities.',
+    by: 'Security',
+  },
+  AuditBlocked: {
+    cause: 'The disk is full, or nobody reads the pipe into which the audit stream goes.',
+    step: 'Make room, or let the reader go on. Nothing is lost meanwhile, and tokens are revoked all the same.',
+    by: 'Platform',
+  },
+  ClockSkew: {
+    cause: 'The clock of the provider, of the API server or of a node is wrong.',
+    step: 'Set the clocks by NTP; `kubectl ci-identity doctor` says which one differs.',
+    by: 'Platform',
+  },
+  SecretExpired: {
+    cause: 'The provider gave the secret an end, and nobody replaced it in time.',
+    step: 'Of an existing client, put a new one into its Secret. One of ours is replaced by itself as soon as the provider allows.',
+    by: 'Provider',
+  },
+  RotationUnsupported: {
+    cause: 'The provider takes no second key and the pool allows neither a new client nor a window for a gap.',
+    step: 'Set `rotation.allowSubjectChange` or `rotation.window`; the message says what this provider can do.',
+    by: 'Security',
+  },
+  RuleInvalid: {
+    cause: 'A pool, audience or scope in the rule is misspelt, or the ceiling of the pool is lower.',
+    step: '`status.problems` of the ScopePolicy names rule and word. The other rules hold meanwhile.',
+    by: 'Security',
+  },
+  MatchesNothing: {
+    cause: 'A namespace or label in the rule is misspelt, or not there yet.',
+    step: '`status.problems` of the ScopePolicy names it and what is nearest.',
+    by: 'Security',
+  },
+  PurposeMismatch: {
+    cause: 'The pool is for people (`purpose: Interactive`).',
+    step: 'Name a pool for automation in the CiIdentity.',
+    by: 'Team',
+  },
 } as const satisfies Partial<Record<Reason, Remedy>>;
