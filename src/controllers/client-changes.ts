@@ -1,9 +1,10 @@
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { generation, newestSent } from '../domain/client/generations.ts';
+import { refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
-import { answered, deregistered, observed, withIntent, withoutIntent } from '../domain/client/transitions.ts';
+import { answered, deregistered, observed } from '../domain/client/transitions.ts';
 import { OperatorError } from '../errors.ts';
 import type { RecordStore } from '../kube/records.ts';
 import { surelyWithoutEffect } from '../providers/no-effect.ts';
@@ -71,7 +72,8 @@ export class ClientChanges {
     const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), found.record, intent, signal);
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, found.subject, without);
-    const answer = await this.#call(`client.${call}.call`, key, intent, signal, (bounded) =>
+    const before = found.record.intent;
+    const answer = await this.#call(`client.${call}.call`, key, { intent, before }, signal, (bounded) =>
       call === 'Register'
         ? found.registry.register(wanted, bounded)
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
@@ -92,7 +94,7 @@ export class ClientChanges {
     if (found === undefined) return;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
     const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
-    await this.#call('client.Deregister.call', key, intent, signal, (bounded) =>
+    await this.#call('client.Deregister.call', key, { intent }, signal, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
     const next = (record: ClientRecord): ClientRecord => deregistered(record, this.#o.clock.now());
@@ -205,7 +207,7 @@ export class ClientChanges {
   async #call<T>(
     effect: EffectName,
     key: string,
-    intent: Intent,
+    { intent, before }: { readonly intent: Intent; readonly before?: Intent | undefined },
     signal: AbortSignal,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
@@ -215,7 +217,7 @@ export class ClientChanges {
       if (error instanceof OperatorError && surelyWithoutEffect(error)) {
         const lost = error.reason === 'RegistrationAccessTokenLost';
         await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>
-          lost ? managementRefused(record, this.#o.clock.now()) : withoutIntent(record),
+          lost ? managementRefused(record, this.#o.clock.now()) : refusedCall(record, before),
         );
       }
       throw error;

@@ -4,6 +4,7 @@ import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
+import { withoutIntent } from './intents.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
 import { generation, inState, isLive, isRestored } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
@@ -13,7 +14,7 @@ import { emergencyStep } from './rows-ending.ts';
 import { isStale } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { countRollback, handled, without, withoutIntent } from './transitions.ts';
+import { countRollback, handled, without } from './transitions.ts';
 
 const lostLease: ClientRow = {
   name: 'lost-lease',

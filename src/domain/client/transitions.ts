@@ -91,20 +91,6 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
   return plan.generation > 1 ? `${clientId}-${plan.generation}` : clientId;
 }
 
-/**
- * The note before the call. `orphanPossible`: an earlier Register may have left a client that nobody can find, so it is counted.
- */
-export function withIntent(record: ClientRecord, intent: Intent, orphanPossible = false): ClientRecord {
-  const orphans = (record.possibleOrphans ?? 0) + (orphanPossible ? 1 : 0);
-  return checked({ ...record, intent, ...(orphans === 0 ? {} : { possibleOrphans: orphans }) });
-}
-
-/** The call surely had no effect: it was refused, or never left. */
-export function withoutIntent(record: ClientRecord, orphanPossible = false): ClientRecord {
-  const { intent: _, ...rest } = record;
-  return orphanPossible ? checked({ ...rest, possibleOrphans: (rest.possibleOrphans ?? 0) + 1 }) : checked(rest);
-}
-
 /** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
 export interface AnswerFacts {
   readonly clientId: string;

@@ -11,17 +11,10 @@ import { currentOf, generation, liveAfter, managementOf, tagText } from '#src/do
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
+import { refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
-import {
-  answered,
-  credentialRefused,
-  deregistered,
-  observed,
-  planned,
-  withIntent,
-  withoutIntent,
-} from '#src/domain/client/transitions.ts';
+import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
@@ -91,7 +84,8 @@ export class ToyWorld {
   readonly tokens: { generation: number; clientId: string; kid: string; minted: Instant; exp: Instant }[] = [];
   readonly trail: string[] = [];
   #frozen: Frozen | undefined;
-  #failure: (Failure & { until: Instant }) | undefined;
+  /** By row, as the loop keeps them. */
+  readonly #failures = new Map<string, Failure & { readonly until: Instant }>();
   #count = 0;
   #existing: ClientSnapshot['existing'];
   readonly #o: ToyOptions;
@@ -116,40 +110,33 @@ export class ToyWorld {
 
   /** Decides as the loop does: a failure is shown while it holds its row back. Yields whether something was done. */
   step(mishap: Mishap): boolean {
-    const decision = this.#decide();
+    const { decision, held } = this.#look();
     this.trail.push(
       `${decision.row}${decision.action === undefined ? '' : ` ${decision.action.type}`}${mishap === 'none' ? '' : ` (${mishap})`}`,
     );
-    if (decision.action === undefined) return this.#waitForHold();
-    if (this.#failure !== undefined && decision.row === this.#failure.row) return this.#waitForHold();
+    if (decision.action === undefined || decision.row === held?.row) return this.#waitFor(held);
     try {
       this.#apply(decision.action, mishap);
-      if (this.#failure?.row === decision.row) this.#failure = undefined;
+      this.#failures.delete(decision.row);
     } catch (error) {
       if (error instanceof Crash) this.takeOver();
       else if (error instanceof Trouble) {
         const reason = error.reason;
-        this.#failure = {
-          row: decision.row,
-          reason,
-          message: '',
-          at: this.now,
-          attempts: 1,
-          terminal: false,
-          until: plus(this.now, minute),
-        };
+        const { row } = decision;
+        const until = plus(this.now, minute);
+        this.#failures.set(row, { row, reason, message: '', at: this.now, attempts: 1, terminal: false, until });
       } else throw error;
     }
     return true;
   }
 
   get decision(): Decision<ClientAction> {
-    return this.#decide();
+    return this.#look().decision;
   }
 
   /** The leader decides and stops in the middle; another one takes over. The frozen one wakes up later and carries out what it had decided. */
   handOver(): void {
-    const { action } = this.#decide();
+    const { action } = this.decision;
     if (action !== undefined) this.#frozen = { stored: this.stored, epoch: this.epoch, action };
     this.takeOver();
   }
@@ -173,7 +160,7 @@ export class ToyWorld {
   /** Another leader: nothing of the memory is left. */
   takeOver(): void {
     this.epoch += 1;
-    this.#failure = undefined;
+    this.#failures.clear();
   }
 
   /**
@@ -258,20 +245,17 @@ export class ToyWorld {
     return clientId !== undefined && kid !== '' && this.clients.get(clientId)?.keys.has(kid) === true;
   }
 
-  #decide(): Decision<ClientAction> {
+  /** `held`: why the row that the world asks for is not tried yet. */
+  #look(): { readonly decision: Decision<ClientAction>; readonly held?: Failure & { readonly until: Instant } } {
     const fresh = decideClient(this.snapshot(undefined), this.now);
-    const note = this.#failure;
-    if (note === undefined) return fresh;
-    if (fresh.row !== note.row || this.now >= note.until) {
-      this.#failure = undefined;
-      return fresh;
-    }
-    return decideClient(this.snapshot(note), this.now);
+    const note = this.#failures.get(fresh.row);
+    if (note === undefined || this.now >= note.until) return { decision: fresh };
+    return { decision: decideClient(this.snapshot(note), this.now), held: note };
   }
 
-  #waitForHold(): boolean {
-    if (this.#failure === undefined) return false;
-    this.now = instant(Math.max(this.now, this.#failure.until));
+  #waitFor(held: { readonly until: Instant } | undefined): boolean {
+    if (held === undefined) return false;
+    this.now = instant(Math.max(this.now, held.until));
     this.#expire();
     return true;
   }
@@ -382,7 +366,7 @@ export class ToyWorld {
     } catch (error) {
       if (error instanceof Trouble && error.effect === 'None') {
         const lost = error.reason === 'RegistrationAccessTokenLost';
-        this.#store(lost ? managementRefused(noted, this.now) : withoutIntent(noted));
+        this.#store(lost ? managementRefused(noted, this.now) : refusedCall(noted, record.intent));
       }
       throw error;
     }

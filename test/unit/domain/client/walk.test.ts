@@ -239,6 +239,26 @@ function interrupted(options: ToyOptions, event: Event, mishap: Mishap, step: nu
   return world;
 }
 
+test('a lost secret, and a refusal of its second registration: the client that is there already stays known', (t) => {
+  const world = new ToyWorld({
+    capabilities,
+    rotatesManagement: true,
+    allowSubjectChange: false,
+    authentication: 'ClientSecretBasic',
+  });
+  const turn = { event: 'nothing', mishap: 'none', steps: 1, sweeps: false } as const;
+  walk(world, [
+    turn,
+    { ...turn, mishap: 'crash-answer' },
+    { ...turn, mishap: 'refused' },
+    { ...turn, event: 'method', steps: 2 },
+  ]);
+  t.is(world.clients.size, 1);
+  t.is(world.record?.intent?.call, 'Register');
+  settle(world);
+  t.is(world.record?.possibleOrphans, undefined, 'a person has deleted it, as the message asks');
+});
+
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
   for (const [index, { event, mishap, steps, sweeps }] of turns.entries()) {
     happen(world, event, `request-${index}`);

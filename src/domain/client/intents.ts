@@ -1,0 +1,30 @@
+/** The write-ahead note of a call that changes something at the provider: taken, and given back where the call surely had no effect. */
+import { generation } from './generations.ts';
+import type { ClientRecord, Intent } from './record.ts';
+import { checked } from './transitions.ts';
+
+/**
+ * The note before the call. `orphanPossible`: an earlier Register may have left a client that nobody can find, so it is counted.
+ */
+export function withIntent(record: ClientRecord, intent: Intent, orphanPossible = false): ClientRecord {
+  const orphans = (record.possibleOrphans ?? 0) + (orphanPossible ? 1 : 0);
+  return checked({ ...record, intent, ...(orphans === 0 ? {} : { possibleOrphans: orphans }) });
+}
+
+/** The call surely had no effect: it was refused, or never left. */
+export function withoutIntent(record: ClientRecord, orphanPossible = false): ClientRecord {
+  const { intent: _, ...rest } = record;
+  return orphanPossible ? checked({ ...rest, possibleOrphans: (rest.possibleOrphans ?? 0) + 1 }) : checked(rest);
+}
+
+/**
+ * The call that is noted in `record` surely had no effect. `before`: the intent that it took the place of. A registration under our own id
+ * whose answer was lost may have taken effect all the same, so that the question stays open.
+ */
+export function refusedCall(record: ClientRecord, before: Intent | undefined): ClientRecord {
+  const { intent } = record;
+  const isSecondTry =
+    intent?.call === 'Register' && before?.call === 'Register' && before.generation === intent.generation;
+  const isOurId = intent !== undefined && generation(record, intent.generation)?.clientId !== undefined;
+  return isSecondTry && isOurId ? record : withoutIntent(record);
+}
