@@ -82,6 +82,12 @@ export const remedies = {
     step: 'Find out whose it is. Set the tag back if it is ours; otherwise create another pool.',
     by: 'Provider',
   },
+  ClientIdTaken: {
+    cause:
+      'A pool of the same name was deleted with `deletionPolicy: Retain`, or the answer to its registration was lost.',
+    step: 'Delete the client that the message names at the provider, or create the pool under another name. It is tried again every ten minutes, and at once after a change of the pool.',
+    by: 'Provider',
+  },
   CredentialRefused: {
     cause: 'The client is disabled, or its keys or secret were changed at the provider.',
     step: 'Enable it or set it back; it is tried again every five minutes.',

@@ -140,6 +140,7 @@ export class Operator {
       onDecision: (machine, key, decision, previousRow) => {
         this.#reporter.decision(machine, key, decision, previousRow);
         if (machine === machines.session) causes.decided(key, decision.row, clock.now());
+        if (machine === machines.client && this.#loop.failure(machine, key)) this.#wiring.clientFailed(key);
       },
       onFailure: (machine, key, ...report) => {
         this.#reporter.failure(machine, key, ...report);

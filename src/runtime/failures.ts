@@ -19,10 +19,13 @@ interface Hold {
   readonly atLeast: Milliseconds;
   /** Monotonic: from when on the report of a change ends the hold; absent: it does not. */
   readonly changeEnds?: Milliseconds;
+  /** Absent after a Conflict, which says nothing about the work. */
+  readonly note?: FailureNote;
 }
 
 interface KeyFailures {
   readonly holds: Map<string, Hold>;
+  /** Of the row that the world asks for. */
   note: FailureNote | undefined;
 }
 
@@ -44,8 +47,12 @@ export class Failures {
     const before = known.holds.get(row);
     const longAgo = before !== undefined && this.#clock.monotonic() > before.until + drift;
     const attempts = before === undefined || longAgo ? 1 : before.attempts + 1;
-    known.holds.set(row, this.#hold(lane, attempts, error));
-    if (error.class !== 'Conflict') known.note = { error, row, at: this.#clock.now(), attempts };
+    const hold = this.#hold(lane, attempts, error);
+    if (error.class === 'Conflict') known.holds.set(row, hold);
+    else {
+      known.note = { error, row, at: this.#clock.now(), attempts };
+      known.holds.set(row, { ...hold, note: known.note });
+    }
     return attempts;
   }
 
@@ -76,10 +83,16 @@ export class Failures {
     if (known.holds.size === 0) this.#keys.delete(key);
   }
 
-  /** The row that failed is not what the world asks for any more. Its hold stays, so that rows that take turns cannot spin. */
-  outdate(key: string): void {
+  /**
+   * The row that the world asks for now. What another row failed with is told no longer, but its hold stays, so that rows that take turns
+   * cannot spin; and a row that is asked for again while it is held is held for the same reason as before.
+   */
+  asked(key: string, row: string): FailureNote | undefined {
     const known = this.#keys.get(key);
-    if (known !== undefined) known.note = undefined;
+    if (known === undefined || known.note?.row === row) return known?.note;
+    const hold = known.holds.get(row);
+    known.note = hold !== undefined && hold.until > this.#clock.monotonic() ? hold.note : undefined;
+    return known.note;
   }
 
   forget(key: string): void {

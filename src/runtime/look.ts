@@ -37,12 +37,8 @@ export function lookAt(
   const snapshot = machine.snapshot(key, undefined);
   if (snapshot === undefined) return undefined;
   const fresh = { snapshot, decision: machine.decide(snapshot, now) };
-  const note = failures.note(id);
+  const note = failures.asked(id, fresh.decision.row);
   if (note === undefined) return fresh;
-  if (fresh.decision.row !== note.row) {
-    failures.outdate(id);
-    return fresh;
-  }
   const retryAt = failures.dueAt(id, note.row, workOf(fresh.decision).lane);
   if (retryAt <= clock.monotonic()) return fresh;
   const noted = machine.snapshot(key, note);

@@ -3,8 +3,9 @@ import type { Decision } from '../decision.ts';
 import type { OperatorError } from '../errors.ts';
 
 /**
- * The last failure of a key's work, kept until an action of the same row succeeds or that row would no longer be chosen. A snapshot gets it
- * only while it holds its row back: then another row may match; when the row's time has come again the snapshot comes without it.
+ * The last failure of a row of a key's work, kept until an action of the same row succeeds or that row would no longer be chosen; chosen
+ * again while it is still held back, it has the same failure again. A snapshot gets it only while it holds its row back: then another row
+ * may match; when the row's time has come again the snapshot comes without it.
  */
 export interface FailureNote {
   readonly error: OperatorError;

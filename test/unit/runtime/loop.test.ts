@@ -409,6 +409,32 @@ test('a failure is dropped when the world asks for something else, and rows that
   await run.end();
 });
 
+test('a row that comes back while it is held back has the same failure again; after that it begins anew', async (t) => {
+  let asked: 'taken' | 'proof' | 'other' = 'taken';
+  const run = start(
+    ({ failure }) => {
+      if (asked === 'other') return { ...nothing, row: 'other' };
+      return failure === undefined ? todo(asked) : { ...nothing, row: failure.error.message };
+    },
+    (_key, { row }) => {
+      asked = row === 'taken' ? 'proof' : 'taken';
+      if (row === 'taken') throw failing({ class: 'Terminal', message: 'told' });
+    },
+  );
+  run.loop.wake('m', 'k');
+  await run.loop.idle();
+  t.deepEqual(run.log, ['0 k taken', '0 k proof']);
+  t.is(run.loop.failure('m', 'k')?.error.message, 'told');
+  asked = 'other';
+  await run.clock.advance(10 * minute);
+  t.is(run.loop.failure('m', 'k'), undefined);
+  asked = 'taken';
+  run.loop.wake('m', 'k', 'Check');
+  await run.clock.settle();
+  t.deepEqual(run.log.slice(2), ['600000 k taken', '600000 k proof']);
+  await run.end();
+});
+
 test('an outage of an issuer is found out once, not by every key; others keep their place and go on in order', async (t) => {
   let up = false;
   const done = new Set<string>();
