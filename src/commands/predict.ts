@@ -6,6 +6,7 @@ import type { Guard } from '../domain/access/access.ts';
 import { type AuthorizeInput, authorize } from '../domain/access/authorize.ts';
 import { maxSessionAge } from '../domain/client/target.ts';
 import { decideSession } from '../domain/session/decide.ts';
+import { waitingError } from '../domain/session/explain.ts';
 import type { ClientFacts, PodFacts, SessionSnapshot } from '../domain/session/machine.ts';
 import type { NamespaceObject } from './objects.ts';
 import { isOptedIn, stopFor } from './objects.ts';
@@ -37,7 +38,8 @@ export interface Prediction {
 
 /** Decides by the operator's own table, for a pod that has no token yet. Records and provider are not looked at. */
 export function predict(scene: Scene, now: Instant): Prediction {
-  const { row, action, reason } = decideSession(snapshotOf(scene), now);
+  const snapshot = snapshotOf(scene, now);
+  const { row, action, reason } = decideSession(snapshot, now);
   if (action?.type === 'Mint') {
     const { scopes, audiences, maxLifetime } = action.ask;
     return { does: 'Token', row, reason, scopes, audiences, maxLifetimeSeconds: maxLifetime / second };
@@ -46,10 +48,11 @@ export function predict(scene: Scene, now: Instant): Prediction {
     const { message, fix } = action.error;
     return { does: 'Error', row, reason: action.error.reason, message, fix };
   }
-  return { does: row === 'over' || row === 'unknown' ? 'Nothing' : 'Wait', row, reason, ...waitingFor(scene, row) };
+  if (row === 'over' || row === 'unknown') return { does: 'Nothing', row, reason };
+  return { does: 'Wait', row, reason, ...(row === 'waiting' ? { message: waitingError(snapshot).message } : {}) };
 }
 
-function snapshotOf({ identity, input, namespace, pod, mayUse, guard }: Scene): SessionSnapshot {
+function snapshotOf({ identity, input, namespace, pod, mayUse, guard }: Scene, now: Instant): SessionSnapshot {
   const { pool } = input;
   const optedIn = isOptedIn(namespace);
   const leaving =
@@ -68,6 +71,8 @@ function snapshotOf({ identity, input, namespace, pod, mayUse, guard }: Scene): 
     access: authorize(input),
     ...(stop === undefined ? {} : { stop }),
     synced: true,
+    // However old the pod is: what it has waited for so far nobody knows here.
+    seenSince: now,
     client: pool.is === 'Seen' ? { is: 'Seen', value: clientOf(pool.value) } : pool,
     nodeLost: false,
     deliveryLag: 150 * second,
@@ -88,12 +93,6 @@ function clientOf({ metadata, spec, status }: IdentityPool): ClientFacts {
       : { message: trouble?.message ?? 'the operator has not registered its client yet' }),
     revocation: status?.capabilities?.revocation ?? 'IntrospectionOnly',
   };
-}
-
-function waitingFor({ input }: Scene, row: string): { readonly message?: string } {
-  if (row !== 'waiting' || input.pool.is !== 'Seen') return {};
-  const { message } = clientOf(input.pool.value);
-  return message === undefined ? {} : { message };
 }
 
 /** A pod that is being created now and that admission claimed for these identities. */

@@ -1,7 +1,7 @@
 /** What people read, from facts: pure renderings and small readers of the plugin. */
 import test from 'ava';
 import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
-import { instant } from '#src/clock.ts';
+import { hour, instant, plus } from '#src/clock.ts';
 import { explainIdentity, reportsText } from '#src/commands/explain.ts';
 import { diffText, refuseTwins } from '#src/commands/diff.ts';
 import { parseManifests } from '#src/commands/manifests.ts';
@@ -21,6 +21,23 @@ const namespace = { metadata: { name: 'ci-payments', labels: { 'ci-identity.dev/
 const livePool = {
   ...pool(),
   status: { observedGeneration: 1, clientId: 'c', clients: { total: 1, ready: 1 } },
+} as ReturnType<typeof pool>;
+const unlisted = {
+  ...livePool,
+  metadata: { ...livePool.metadata, generation: 1 },
+  status: {
+    ...livePool.status,
+    conditions: [
+      {
+        type: 'Ready',
+        status: 'False',
+        reason: 'IssuerNotConfigured',
+        message: '',
+        lastTransitionTime: '2026-11-24T12:00:00Z',
+        observedGeneration: 1,
+      },
+    ],
+  },
 } as ReturnType<typeof pool>;
 const objects: Objects = {
   pools: seen([livePool]),
@@ -97,6 +114,8 @@ const futures: readonly {
   readonly given?: Partial<Objects>;
   readonly identity?: CiIdentity;
   readonly mayUse?: boolean;
+  /** How long ago the pod was created; default: now. */
+  readonly age?: number;
   readonly does: string;
   readonly says?: RegExp;
 }[] = [
@@ -115,6 +134,13 @@ const futures: readonly {
     does: 'Wait waiting WaitingForClient',
     says: /not registered/,
   },
+  {
+    name: 'an issuer that is not configured any more, although a client is ready',
+    given: { pools: seen([unlisted]) },
+    does: 'Wait waiting IssuerNotConfigured',
+    says: /issuer https:\/\/\S+ is not listed in the configuration of the operator/,
+  },
+  { name: 'a pod that has been running for hours', age: 3 * hour, does: 'Token first NewPod' },
   { name: 'objects that may not be read', given: blind, does: 'Nothing unknown NotSynced' },
   {
     name: 'a namespace that does not opt in',
@@ -123,12 +149,12 @@ const futures: readonly {
   },
 ];
 
-for (const { name, given = {}, identity: one = identity(), mayUse = true, does, says } of futures) {
+for (const { name, given = {}, identity: one = identity(), mayUse = true, age = 0, does, says } of futures) {
   test(`the operator’s own table about a new pod: ${name}`, (t) => {
     const all = { ...objects, ...given };
     const pod = newPodFacts(
       { namespace: 'ci-payments', name: 'p', labels: {}, requester: 'jenkins', identities: [one] },
-      now,
+      plus(now, -age),
     );
     const scene = {
       identity: one,
@@ -136,7 +162,7 @@ for (const { name, given = {}, identity: one = identity(), mayUse = true, does, 
       namespace: all.namespaces.get('ci-payments') ?? { is: 'Unknown' as const },
       pod,
       mayUse: seen(mayUse),
-      guard: wholeBefore(now),
+      guard: wholeBefore(pod.created),
     };
     const next = predict(scene, now);
     t.is(`${next.does} ${next.row} ${next.reason}`, does);
