@@ -130,7 +130,11 @@ function dropped(one: Generation, after: ClientRecord): Telling {
   }
   const current = currentOf(after);
   const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
-  const message = `credential generation ${n} never reached the provider and was given up.${stays}`;
+  const orphan =
+    (after.possibleOrphans ?? 0) === 0
+      ? ''
+      : ' The answer to a registration was lost, so a client that nobody uses may be left at the provider; status.clients.possibleOrphans counts it.';
+  const message = `credential generation ${n} was given up before it came to work.${orphan}${stays}`;
   return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
 }
 

@@ -95,11 +95,18 @@ const rows: readonly (readonly [
     /refused credential generation 2 when it was proven, so it is taken out again\. Generation 1 goes on minting\.$/,
   ],
   [
-    'the new one never arrived',
+    'the new one is given up',
     of([one, g({ n: 2, state: 'Planned' })]),
     of([one]),
     'RolledBack',
-    /never reached the provider/,
+    /^credential generation 2 was given up before it came to work\. Generation 1 goes on minting\.$/,
+  ],
+  [
+    'the new one is given up, and its registration may have taken effect',
+    of([g({ state: 'Planned' })], { intent: { call: 'Register', generation: 1, at: noon } }),
+    of([], { possibleOrphans: 1 }),
+    'RolledBack',
+    /came to work\. The answer to a registration was lost, so a client that nobody uses may be left/,
   ],
   [
     'an emergency is over',
