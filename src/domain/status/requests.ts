@@ -4,7 +4,7 @@ import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1
 import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
-import { idOfMark } from '../client/requests.ts';
+import { hasRotated, idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { registered } from './registered.ts';
@@ -104,9 +104,7 @@ function currentOf(client: ClientView | undefined): Generation | undefined {
 function isDone(record: ClientRecord | undefined, kind: Asked['kind']): boolean {
   if (record === undefined) return false;
   if (kind === 'Revoke') return record.revoking === undefined && record.emergency === undefined;
-  const awaits =
-    record.emergency !== undefined &&
-    !record.generations.some(({ n, state }) => n === record.emergency && state === 'Current');
+  const awaits = record.emergency !== undefined && !hasRotated(record);
   const isUnderWay = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
   return !awaits && !isUnderWay && record.rollbacks === undefined;
 }

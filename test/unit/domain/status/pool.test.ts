@@ -405,6 +405,11 @@ for (const [what, partial, outcome] of [
     { emergency: 2, generations: [generation(1, 'Draining'), generation(2, 'Current')] },
     'Done',
   ],
+  [
+    'an emergency, and a credential that came after the one that it brought',
+    { emergency: 2, generations: [generation(2, 'Draining'), generation(3, 'Current')] },
+    'Done',
+  ],
   ['minting, the old one drains', { generations: [generation(1, 'Draining'), generation(2, 'Current')] }, 'Done'],
 ] as const) {
   test(`a rotation that was asked for is ${outcome}: ${what}`, (t) => {
