@@ -129,6 +129,7 @@ export function snapshotSession(
     ...(record !== undefined && isHeldIn(sources.brakes.of('sessions'), namespace) ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
     ...revokedBefore(memory, record),
+    ...(stop === undefined ? stoppedClients(memory, record, poolName) : {}),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
     deliveryLag: lag,
@@ -256,6 +257,19 @@ function revokedBefore(memory: Memory, record: SessionRecord | undefined): Pick<
     return moment === undefined ? [] : [[client, moment] as const];
   });
   return moments.length === 0 ? {} : { revokedBefore: new Map(moments) };
+}
+
+/** The pool before has minted no longer since, but its last token may still be in use. */
+function stoppedClients(
+  memory: Memory,
+  record: SessionRecord | undefined,
+  poolName: string | undefined,
+): Pick<SessionSnapshot, 'stoppedClients'> {
+  const stopped = (record === undefined ? [] : clientsOf(record)).filter((client) => {
+    const before = memory.clients.get(client)?.record?.pool.name;
+    return before !== undefined && before !== poolName && stopOf(poolStopSources(memory, memory.pool(before)));
+  });
+  return stopped.length === 0 ? {} : { stoppedClients: new Set(stopped) };
 }
 
 /** A request to revoke is about the tokens of the client that it was asked of, and about every token of its pool. */

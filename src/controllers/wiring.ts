@@ -85,7 +85,12 @@ export class Wiring {
     this.#wake(machines.pool, name);
     for (const [key] of this.#memory.identities.byIndex(indexes.pool, name)) this.identityAndSessions(key);
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.pool, name)) this.sessionRecord(record);
-    for (const target of this.#targets.ofPool(name)) this.#wake(machines.client, target);
+    for (const target of this.#targets.ofPool(name)) {
+      this.#wake(machines.client, target);
+      // The identity may name another pool by now, while a token of this one is still in use.
+      for (const [, { record }] of this.#memory.sessions.byIndex(indexes.client, target))
+        if (record?.pool.name !== name) this.sessionRecord(record);
+    }
     for (const [policy] of this.#memory.policies.entries()) this.#wake(machines.policy, policy);
   }
 

@@ -92,15 +92,18 @@ export function isRevokeRequested(s: SessionSnapshot): boolean {
 }
 
 /**
- * Superseded tokens that somebody asked to revoke and that no narrowing takes along, because the usable token is younger than the request or
- * from another client.
+ * Superseded tokens that somebody asked to revoke, or whose pool is stopped, and that no narrowing takes along, because the usable token is
+ * younger than the request or from another client.
  */
 export function recalledTokens(s: SessionSnapshot): readonly string[] {
-  const { record, revokedBefore } = s;
-  if (record === undefined || revokedBefore === undefined || isRevokeRequested(s)) return [];
+  const { record, revokedBefore, stoppedClients } = s;
+  if (record === undefined || isRevokeRequested(s)) return [];
   return record.tokens
     .filter((token) => token.end === 'Superseded' && isOpen(s, token))
-    .filter((token) => token.minted < (revokedBefore.get(clientOf(record, token)) ?? token.minted))
+    .filter((token) => {
+      const client = clientOf(record, token);
+      return stoppedClients?.has(client) === true || token.minted < (revokedBefore?.get(client) ?? token.minted);
+    })
     .map((token) => token.sha256);
 }
 

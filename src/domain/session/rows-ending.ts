@@ -39,11 +39,11 @@ const unknown: SessionRow = {
   then: (s, now) => waitButRevoke(s, now, 'NotSynced'),
 };
 
-/** The usable token may stay, an older one may not: somebody asked to revoke it. */
+/** The usable token may stay, an older one may not: somebody asked to revoke it, or its pool, which the identity has left, is stopped. */
 const recalled: SessionRow = {
   name: 'recalled',
   when: (s) => recalledTokens(s).length > 0,
-  then: (s, now) => forbid(s, now, recalledTokens(s), 'RevokeRequested'),
+  then: (s, now) => forbid(s, now, recalledTokens(s), s.stoppedClients === undefined ? 'RevokeRequested' : 'Suspended'),
 };
 
 const over: SessionRow = {

@@ -10,6 +10,7 @@ import {
   buildGranted,
   buildPod,
   buildSessionRecord,
+  buildToken,
 } from '#test/support/builders.ts';
 import { identity, policy, pool, rule, seen } from '../domain/access/objects.ts';
 
@@ -18,22 +19,36 @@ const pod = buildPod();
 const record = buildSessionRecord({ client: 'client-before', pool: { name: 'before', uid: 'before' } });
 const requested = plus(record.since, minute);
 
+const afterMove = buildSessionRecord({
+  client: 'client-now',
+  pool: { name: 'ci-bots', uid: 'ci-bots' },
+  tokens: [buildEndedToken('Superseded', { sha256: 'old', client: 'client-before' }), buildToken()],
+});
+
 /** A session whose token is from the pool `before`, while its CiIdentity names `ci-bots` by now. */
 function moved(o: {
   readonly stopped?: 'before' | 'ci-bots';
   readonly revoked?: 'client-before' | 'client-now';
   readonly ended?: boolean;
+  /** The pool that it names by now has minted as well. */
+  readonly renewed?: boolean;
 }): SessionSnapshot | undefined {
   const memory = new Memory('ci-identity-system');
   for (const name of ['before', 'ci-bots'])
     memory.pools.put(name, { ...kept(name), ...pool({ suspend: o.stopped === name }, { name, uid: name }) });
   for (const name of ['client-before', 'client-now']) {
     const asked = o.revoked === name ? { revokeBefore: requested } : {};
-    memory.clients.put(name, { ...kept(name), name, record: buildClientRecord(asked) });
+    const of = name === 'client-before' ? 'before' : 'ci-bots';
+    memory.clients.put(name, {
+      ...kept(name),
+      name,
+      record: buildClientRecord({ ...asked, pool: { name: of, uid: of } }),
+    });
   }
   memory.clients.replaceAll([...memory.clients.entries()]);
   const tokens = o.ended === true ? ([buildEndedToken('Forbidden')] as const) : record.tokens;
-  memory.sessions.put('session', { ...kept('session'), name: 'session', record: { ...record, tokens } });
+  const held = o.renewed === true ? afterMove : { ...record, tokens };
+  memory.sessions.put('session', { ...kept('session'), name: 'session', record: held });
   memory.sessions.replaceAll([...memory.sessions.entries()]);
   const { name, uid } = record.identity;
   const one = identity({}, { namespace: record.pod.namespace, name, uid });
@@ -65,6 +80,14 @@ test('a stop of the pool that minted ends the token, whichever pool the identity
   t.is(moved({})?.stop, undefined);
   for (const stopped of ['before', 'ci-bots'] as const)
     t.deepEqual(moved({ stopped })?.stop?.sources, [`IdentityPool ${stopped} (spec.suspend)`]);
+});
+
+test('a stop of the pool before reaches its superseded token as well, and leaves the usable one alone', (t) => {
+  const stopped = moved({ renewed: true, stopped: 'before' });
+  t.is(stopped?.stop, undefined);
+  t.deepEqual(stopped?.stoppedClients, new Set(['client-before']));
+  t.is(moved({ renewed: true })?.stoppedClients, undefined);
+  t.is(moved({ renewed: true, stopped: 'ci-bots' })?.stoppedClients, undefined, 'one stop of everything is enough');
 });
 
 test('a request to revoke reaches the tokens of the client that it is about, and no others', (t) => {

@@ -5,7 +5,13 @@ import { Memory } from '#src/controllers/memory.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { Store } from '#src/runtime/store.ts';
-import { buildPod, buildSessionRecord } from '#test/support/builders.ts';
+import {
+  buildClientRecord,
+  buildEndedToken,
+  buildPod,
+  buildSessionRecord,
+  buildToken,
+} from '#test/support/builders.ts';
 import { identity, policy, pool, rule } from '../domain/access/objects.ts';
 
 const changes: readonly (readonly [string, (wiring: Wiring) => void])[] = [
@@ -29,6 +35,21 @@ for (const [what, change] of changes) {
     for (const asksAboutAll of ['policy', 'client']) t.true(woken.indexOf(asksAboutAll) > last, woken.join(' '));
   });
 }
+
+test('a pool changes: sessions that hold a token of it look, also where their identity names another pool by now', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const kept = (uid: string): { uid: string; resourceVersion: string } => ({ uid, resourceVersion: '1' });
+  memory.pools.put('before', { ...kept('before'), ...pool({}, { name: 'before', uid: 'before' }) });
+  const client = buildClientRecord({ pool: { name: 'before', uid: 'before' } });
+  memory.clients.put('client-before', { ...kept('client-before'), name: 'client-before', record: client });
+  const record = buildSessionRecord({
+    tokens: [buildEndedToken('Superseded', { client: 'client-before' }), buildToken()],
+  });
+  memory.sessions.put('session', { ...kept('session'), name: 'session', record });
+  const woken: string[] = [];
+  new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (machine) => woken.push(machine)).pool('before');
+  t.true(woken.includes('session'));
+});
 
 test('a creator is seen in another namespace: identities of all its namespaces say so within a second, once each', (t) => {
   const memory = new Memory('ci-identity-system');

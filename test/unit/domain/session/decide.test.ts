@@ -167,6 +167,15 @@ const cases: readonly Case[] = [
   },
   {
     row: 'recalled',
+    title: 'moved to another pool, and then the one before is stopped: the same, at once and not after deliveryLag',
+    s: { ...omit(movedAndRevoked, 'revokedBefore'), stoppedClients: new Set(['client-before']) },
+    action: 'Forbid',
+    tokens: ['old'],
+    lane: lanes.Stop,
+    reason: 'Suspended',
+  },
+  {
+    row: 'recalled',
     title: 'the request came while the successor was minted',
     s: renewed({ revokedBefore: new Map([['client-1', plus(noon, -minute)]]) }),
     action: 'Forbid',
