@@ -1,6 +1,7 @@
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { plus, second } from '../clock.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
+import { compareVersions } from './store.ts';
 
 /** What `coordination.k8s.io/v1` Lease says, as far as election cares. */
 export interface LeaseState {
@@ -47,7 +48,8 @@ interface Seen {
 /**
  * Leader election on a Lease, as client-go does it, with three differences: all times are measured on our own monotonic clock from the
  * start of a successful call; every process that takes the lease raises `leaseTransitions`, also over its own former self; a lost lease is
- * lost for good, the process must exit.
+ * lost for good, the process must exit. So it must where the stored lease is older than what was seen, leading or not: etcd was set back to
+ * a backup, and a process that remembers what came after it would go on with watches that look healthy and have missed all between.
  */
 export class Leader {
   readonly #o: Required<Omit<LeaderOptions, 'onLost' | 'onFailure'>> & Pick<LeaderOptions, 'onLost' | 'onFailure'>;
@@ -137,12 +139,15 @@ export class Leader {
     const { clock, id, lease, duration } = this.#o;
     const started = clock.monotonic();
     const stored = await lease.get(signal);
+    // Given up meanwhile: a later look may have seen a newer one.
+    signal.throwIfAborted();
     const now = clock.now();
     const fresh = { holder: id, duration, acquired: now, renewed: now };
     if (stored === undefined) {
       this.#lead(await lease.create({ ...fresh, transitions: 1 }, signal), started, signal);
       return;
     }
+    if (this.#seen !== undefined) this.#mustNotBeOlder(stored, this.#seen.stored);
     if (this.#seen === undefined || this.#seen.stored.version !== stored.version)
       this.#seen = { stored, at: clock.monotonic() };
     // Whose clock says what does not matter: a lease that did not change for its whole length, as we saw it, is over.
@@ -176,9 +181,15 @@ export class Leader {
       const stored = await lease.get(signal);
       const ours = stored !== undefined && stored.holder === id && stored.transitions >= mine.transitions;
       if (!ours) throw this.#lose(`it is held by ${stored?.holder ?? 'nobody'} now`);
+      this.#mustNotBeOlder(stored, mine);
       // Somebody else edited the object, or the answer to an earlier renewal was lost: the next renewal builds on what is stored.
       await this.#write(stored, this.#renewal(stored), signal);
     }
+  }
+
+  #mustNotBeOlder(stored: StoredLease, known: StoredLease): void {
+    if (compareVersions(stored.version, known.version) < 0)
+      throw this.#lose('it is older than it was before, so the cluster was set back to a backup');
   }
 
   #renewal({ holder, transitions, duration, acquired }: StoredLease): LeaseState {
@@ -198,6 +209,7 @@ export class Leader {
     if (this.#state === 'Lost') return error;
     this.#state = 'Lost';
     this.#lost.abort(error);
+    this.#acquired.reject(error);
     this.#o.onLost?.(why);
     return error;
   }

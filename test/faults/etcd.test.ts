@@ -149,8 +149,7 @@ test.serial(
     await restore();
     await survived();
     // It is there again, and so is its record, with a token that was revoked since: the renewal brings one that works.
-    // What the process knows of pods and records is from after the backup until each of its watches has been silent for 90 s.
-    const alive = await tokenOf(lab, old, 'publisher', token, 3 * patient.timeoutMs);
+    const alive = await tokenOf(lab, old, 'publisher', token, patient.timeoutMs);
     t.true(isLive(lab.provider, alive));
     t.is((await sessions(lab)).filter(({ pod }) => pod.uid === old.uid).length, 1);
     t.deepEqual([await clientId(), lab.provider.clients().length], [client, 1]);

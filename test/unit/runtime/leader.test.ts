@@ -204,6 +204,26 @@ test('somebody else took the lease: lost at once', async (t) => {
   t.true((await a.ended) instanceof LostLeaseError);
 });
 
+for (const role of ['leads', 'waits'] as const) {
+  test(`the cluster was set back to a backup: who ${role} stops, because what it remembers never was`, async (t) => {
+    const clock = new VirtualClock();
+    const lease = new Lease();
+    const first = elect('a', lease, clock);
+    await clock.advance(1 * second);
+    const standby = elect('b', lease, clock);
+    await clock.advance(10 * second);
+    const backup = lease.stored;
+    await clock.advance(1 * minute);
+    lease.stored = backup;
+    await clock.advance(3 * second);
+    const { leader, ended, lost } = role === 'leads' ? first : standby;
+    if (role === 'waits') await t.throwsAsync(leader.acquired(), { instanceOf: LostLeaseError });
+    t.true((await ended) instanceof LostLeaseError);
+    t.false(leader.held());
+    t.regex(lost.join(), /set back to a backup/);
+  });
+}
+
 test('stopped while a renewal is under way that took effect unheard: released all the same', async (t) => {
   const clock = new VirtualClock();
   const lease = new Lease();
