@@ -1,6 +1,6 @@
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { generation, newestSent } from '../domain/client/generations.ts';
-import { refusedCall, withIntent } from '../domain/client/intents.ts';
+import { isOthersClient, refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
@@ -72,8 +72,7 @@ export class ClientChanges {
     const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), found.record, intent, signal);
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, found.subject, without);
-    const before = found.record.intent;
-    const answer = await this.#call(`client.${call}.call`, key, { intent, before }, signal, (bounded) =>
+    const answer = await this.#call(`client.${call}.call`, key, { intent, ...found }, signal, (bounded) =>
       call === 'Register'
         ? found.registry.register(wanted, bounded)
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
@@ -94,7 +93,7 @@ export class ClientChanges {
     if (found === undefined) return;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
     const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
-    await this.#call('client.Deregister.call', key, { intent }, signal, (bounded) =>
+    await this.#call('client.Deregister.call', key, { intent, ...found }, signal, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
     const next = (record: ClientRecord): ClientRecord => deregistered(record, this.#o.clock.now());
@@ -207,17 +206,18 @@ export class ClientChanges {
   async #call<T>(
     effect: EffectName,
     key: string,
-    { intent, before }: { readonly intent: Intent; readonly before?: Intent | undefined },
+    { intent, record: before, subject }: ClientWork & { readonly intent: Intent },
     signal: AbortSignal,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
       return await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, call);
     } catch (error) {
-      if (error instanceof OperatorError && surelyWithoutEffect(error)) {
+      const isOthers = error instanceof OperatorError && error.reason === 'ClientIdTaken' && isOthersClient(subject);
+      if (error instanceof OperatorError && (isOthers || surelyWithoutEffect(error))) {
         const lost = error.reason === 'RegistrationAccessTokenLost';
         await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>
-          lost ? managementRefused(record, this.#o.clock.now()) : refusedCall(record, before),
+          lost ? managementRefused(record, this.#o.clock.now()) : refusedCall(record, before.intent),
         );
       }
       throw error;

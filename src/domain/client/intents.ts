@@ -1,6 +1,6 @@
 /** The write-ahead note of a call that changes something at the provider: taken, and given back where the call surely had no effect. */
 import { generation } from './generations.ts';
-import type { ClientRecord, Intent } from './record.ts';
+import type { ClientRecord, Generation, Intent } from './record.ts';
 import { checked } from './transitions.ts';
 
 /**
@@ -27,4 +27,12 @@ export function refusedCall(record: ClientRecord, before: Intent | undefined): C
     intent?.call === 'Register' && before?.call === 'Register' && before.generation === intent.generation;
   const isOurId = intent !== undefined && generation(record, intent.generation)?.clientId !== undefined;
   return isSecondTry && isOurId ? record : withoutIntent(record);
+}
+
+/**
+ * The provider says that the id which we chose is taken. That may be our own registration, whose answer was lost; but not once a proof has
+ * shown that no client there knows the credential. Then the client is somebody else's, and our call had no effect.
+ */
+export function isOthersClient({ state, refusedAt }: Generation): boolean {
+  return state === 'Planned' && refusedAt !== undefined;
 }

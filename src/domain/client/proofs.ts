@@ -77,7 +77,8 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
   const { intent: _, management, ...rest } = withOwnManagement(record, generation(record, n)?.clientId);
   const generations = rest.generations.map((one) => {
     if (one.n !== n || one.state !== 'Planned') return one;
-    return { ...one, state: 'Created' as const, since: now };
+    const { refusedAt: _refusal, ...fresh } = one;
+    return { ...fresh, state: 'Created' as const, since: now };
   });
   return checked({
     ...rest,
@@ -88,11 +89,14 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
   });
 }
 
-/** Without a management token nothing can be sent again, so this credential will never be known. */
+/**
+ * Without a management token nothing can be sent again, so this credential will never be known. Of a registration it is remembered that no
+ * client knows its credential: whoever has the id is somebody else.
+ */
 function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
   if (record.managementLost === true && record.intent === undefined) return countRollback(without(record, n), now);
-  const { intent: _, ...rest } = record;
-  return checked(rest);
+  const { intent, ...rest } = record;
+  return intent?.call === 'Register' ? refused(rest, n, now) : checked(rest);
 }
 
 /** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */

@@ -21,7 +21,7 @@ export interface Generation {
   readonly retireAfter?: Instant;
   /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
-  /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted. */
+  /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted, or registered. */
   readonly refusedAt?: Instant;
   /** With variant `InPlace`: when the call left that replaced the secret before it; the old one may be dead from then on. */
   readonly replacedAt?: Instant;

@@ -135,7 +135,8 @@ function reached(
   const { intent, answer, hasOwn, variant } = o;
   if (one.state === 'Planned') {
     const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
-    return { ...one, ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+    const { refusedAt: _, ...fresh } = one;
+    return { ...fresh, ...replaced, state: 'Created', since: now, clientId: answer.clientId };
   }
   return {
     ...one,

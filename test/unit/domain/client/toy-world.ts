@@ -11,7 +11,7 @@ import { currentOf, generation, liveAfter, managementOf, tagText } from '#src/do
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
-import { refusedCall, withIntent } from '#src/domain/client/intents.ts';
+import { isOthersClient, refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
@@ -37,7 +37,7 @@ export const theirs = 'theirs';
 class Crash extends Error {}
 class Trouble extends Error {
   readonly effect: 'None' | 'Unclear';
-  readonly reason: 'ProviderUnavailable' | 'RegistrationAccessTokenLost' | 'RegistrationRefused';
+  readonly reason: 'ProviderUnavailable' | 'RegistrationAccessTokenLost' | 'RegistrationRefused' | 'ClientIdTaken';
 
   constructor(effect: Trouble['effect'], reason: Trouble['reason'] = 'ProviderUnavailable') {
     super(reason);
@@ -385,7 +385,7 @@ export class ToyWorld {
     keys.delete('');
     if (action.type === 'Register') {
       const clientId = of.clientId ?? `random-${(this.#count += 1)}`;
-      if (this.clients.has(clientId)) throw new Trouble('None', 'RegistrationRefused');
+      if (this.clients.has(clientId)) throw new Trouble(isOthersClient(of) ? 'None' : 'Unclear', 'ClientIdTaken');
       this.clients.set(clientId, {
         tag: tagText(record.tag),
         keys: isSecret ? new Set([secret]) : keys,

@@ -259,6 +259,18 @@ test('a lost secret, and a refusal of its second registration: the client that i
   t.is(world.record?.possibleOrphans, undefined, 'a person has deleted it, as the message asks');
 });
 
+test('somebody else has the id that we chose: that is known after one proof, and told instead of tried in circles', (t) => {
+  const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
+  const { clientId } = world.desired;
+  world.clients.set(clientId, { tag: 'theirs', keys: new Set(['theirs']), management: '', generation: 1, scopes: [] });
+  for (let i = 0; i < 5; i += 1) world.step('none');
+  t.deepEqual(world.trail, ['first Plan', 'create Register', 'open-intent Prove', 'settled', 'create Register']);
+  t.is(world.record?.intent, undefined);
+  world.clients.delete(clientId);
+  settle(world);
+  t.is(world.record?.generations[0]?.refusedAt, undefined);
+});
+
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
   for (const [index, { event, mishap, steps, sweeps }] of turns.entries()) {
     happen(world, event, `request-${index}`);
