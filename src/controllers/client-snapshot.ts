@@ -18,7 +18,8 @@ import { type ClientTargets, refOf } from './client-targets.ts';
 import type { HandIns } from './hand-ins.ts';
 import { type Memory, indexes } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
-import { failureOf, jitterOf, poolStopSources } from './session-snapshot.ts';
+import { failureOf, jitterOf } from './session-snapshot.ts';
+import { poolStopSources } from './stop-sources.ts';
 
 /** More than this between two clocks, and nothing is retired. */
 const clocksAgreeWithin: Milliseconds = 60 * second;

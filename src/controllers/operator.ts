@@ -283,8 +283,7 @@ export class Operator {
   }
 
   async #refreshKeys(signal: AbortSignal): Promise<void> {
-    const changed = await this.#keys.refresh(this.#configuration, signal);
-    if (!changed) return;
+    if (!(await this.#keys.refresh(this.#configuration, signal))) return;
     this.#providers.configure(this.#configuration);
     this.#wiring.everything();
   }

@@ -3,9 +3,9 @@ import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, type Milliseconds, instant, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { sha256 } from '../digest.ts';
-import type { Access, Guard, Stop } from '../domain/access/access.ts';
+import type { Access, Guard } from '../domain/access/access.ts';
 import { isHeldIn } from '../domain/access/brake.ts';
-import { type StopSources, stopOf } from '../domain/access/stops.ts';
+import { stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
@@ -20,6 +20,7 @@ import type { Brakes } from './brakes.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import type { Memory } from './memory.ts';
 import type { Reviews } from './reviews.ts';
+import { stopOfBefore, stopSources, stoppedClients } from './stop-sources.ts';
 import type { Outage } from './troubles.ts';
 import type { Capabilities } from '../providers/port.ts';
 
@@ -165,37 +166,6 @@ export function failureOf(note: FailureNote): Failure {
   return { reason: error.reason, message: error.message, at, row, attempts, terminal: error.class === 'Terminal' };
 }
 
-/** What may stop this identity, as far as memory knows. */
-export function stopSources(
-  memory: Memory,
-  identity: CiIdentity | undefined,
-  pool: Known<IdentityPool>,
-  namespaceName: string,
-): StopSources {
-  const namespace = memory.namespace(namespaceName);
-  return {
-    ...(identity === undefined ? {} : { identity }),
-    ...poolStopSources(memory, pool),
-    ...(namespace.is === 'Seen' ? { namespace: namespace.value } : {}),
-  };
-}
-
-/** The identity names another pool by now, and until that one mints the token is from the pool before. */
-function stopOfBefore(
-  memory: Memory,
-  record: SessionRecord | undefined,
-  poolName: string | undefined,
-): Stop | undefined {
-  return record === undefined || record.pool.name === poolName
-    ? undefined
-    : stopOf(poolStopSources(memory, memory.pool(record.pool.name)));
-}
-
-export function poolStopSources(memory: Memory, pool: Known<IdentityPool>): StopSources {
-  const configMap = memory.emergencyStop();
-  return { ...(pool.is === 'Seen' ? { pool: pool.value } : {}), ...(configMap === undefined ? {} : { configMap }) };
-}
-
 function isServed(namespace: SessionSnapshot['namespace']): boolean {
   return namespace.is === 'Unknown' || (namespace.is === 'Seen' && namespace.value === 'Active');
 }
@@ -257,19 +227,6 @@ function revokedBefore(memory: Memory, record: SessionRecord | undefined): Pick<
     return moment === undefined ? [] : [[client, moment] as const];
   });
   return moments.length === 0 ? {} : { revokedBefore: new Map(moments) };
-}
-
-/** The pool before has minted no longer since, but its last token may still be in use. */
-function stoppedClients(
-  memory: Memory,
-  record: SessionRecord | undefined,
-  poolName: string | undefined,
-): Pick<SessionSnapshot, 'stoppedClients'> {
-  const stopped = (record === undefined ? [] : clientsOf(record)).filter((client) => {
-    const before = memory.clients.get(client)?.record?.pool.name;
-    return before !== undefined && before !== poolName && stopOf(poolStopSources(memory, memory.pool(before)));
-  });
-  return stopped.length === 0 ? {} : { stoppedClients: new Set(stopped) };
 }
 
 /** A request to revoke is about the tokens of the client that it was asked of, and about every token of its pool. */

@@ -23,7 +23,7 @@ import { type Memory, indexes } from './memory.ts';
 import type { Troubles } from './troubles.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import { rotationFacts } from './rotation-facts.ts';
-import { poolStopSources, stopSources } from './session-snapshot.ts';
+import { poolStopSources, stopSources } from './stop-sources.ts';
 
 export interface StatusSources {
   readonly memory: Memory;
