@@ -125,7 +125,7 @@ export const reasons = {
   ScopeWider: 'The provider granted more than was asked for; the token was revoked.',
   ScopeNarrower: 'The provider granted less than was asked for.',
   AudienceWrong: 'The token is meant for another audience.',
-  LifetimeTooLong: "The token lives longer than the pool's ceiling allows.",
+  LifetimeTooLong: "The token lives longer than the pool's ceiling or a rule allows.",
   LifetimeUnknown: 'The provider does not say how long the token lives.',
   TokenUnusable: 'The answer of the token endpoint is not a usable bearer token.',
   ScopeRefused: 'The provider refuses the scope or the audience.',

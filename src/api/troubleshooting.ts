@@ -119,7 +119,7 @@ export const remedies = {
     by: 'Platform',
   },
   LifetimeTooLong: {
-    cause: "The provider's tokens live longer than `spec.ceiling.maxTokenLifetime` (15m if left out).",
+    cause: "The provider's tokens live longer than `maxTokenLifetime` of the ceiling (15m if left out) or of a rule.",
     step: 'Shorten them there, write the value that the message names, or set `onExceed: RevokeEarly`.',
     by: 'Platform',
   },

@@ -69,6 +69,10 @@ const useRights: Check = (facts) =>
     const own = holders.filter(
       (grant) => grant.subject.kind === 'ServiceAccount' && grant.subject.namespace === namespace,
     );
+    const groups = holders.filter(
+      ({ subject: { kind, name } }) =>
+        kind === 'Group' && !everybody.includes(name) && !name.startsWith('system:serviceaccounts:'),
+    );
     const anywhere = holders.filter((grant) => grant.namespace === undefined);
     return [
       ...(holders.length === 0
@@ -95,6 +99,14 @@ const useRights: Check = (facts) =>
           `lets its own ${subjectName(who)} use its identities`,
           `code in a pod that runs as it could create pods with them (${binding})`,
           'create agent pods with an account of another namespace',
+        ),
+      ),
+      ...groups.map(({ subject: who, binding }) =>
+        warning(
+          subject,
+          `lets ${subjectName(who)} use its identities, which the operator does not see`,
+          `${binding} names a group, and a pod tells only the name of its creator, so its members' pods are admitted and get no token`,
+          'bind it to the users or service accounts by name',
         ),
       ),
       ...anywhere.map(({ subject: who, binding }) =>

@@ -69,7 +69,9 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   const scene = { creator, namespace };
   const preview = expectAdmission(draft, identities, { ...scene, optedIn: true, uses: new Map() });
   const uses = await usesOf(cluster, preview.selected, scene, draft.serviceAccount);
-  const expected = expectAdmission(draft, identities, { ...scene, optedIn: isOptedIn(place) ?? true, uses });
+  const optedIn = isOptedIn(place) ?? true;
+  const asSeen = server.verdict.is === 'Admitted' ? withGroupsOf(creator, uses) : uses;
+  const expected = expectAdmission(draft, identities, { ...scene, optedIn, uses: asSeen });
   const now = systemClock.now();
   const pod = podOf(server.stored, draft, scene, expected, now);
   const simulation: Simulation = {
@@ -119,6 +121,12 @@ async function usesOf(
     return [name, uses] as const;
   });
   return new Map(await Promise.all(found));
+}
+
+/** The API server knows the groups of a user, we do not: where it admitted the pod, its word on the creator's rights holds. */
+function withGroupsOf(creator: string, uses: ReadonlyMap<string, Uses>): ReadonlyMap<string, Uses> {
+  if (creator.startsWith('system:serviceaccount:')) return uses;
+  return new Map([...uses].map(([name, { creator: _, ...rest }]) => [name, rest]));
 }
 
 /** The pod as the API server would store it; without its answer as we think that admission makes it. */
@@ -235,7 +243,10 @@ function refusalsOf({ refusals }: Simulation['expected']): string {
 }
 
 /** Where the API server and our own reading of the policies differ. */
-function doubtText({ server, expected }: Simulation): string {
+function doubtText({ server, expected, identities }: Simulation): string {
+  const throughGroup = identities.some(({ next }) => next.reason === 'CreatorMayNotUse');
+  if (server.is === 'Admitted' && expected.admitted && throughGroup)
+    return 'The creator may use it through a group, which the operator does not see: name who creates agent pods with --as.\n';
   if (server.is === 'Admitted' && !expected.admitted)
     return `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${refusalsOf(expected)}\n`;
   if (server.is === 'Refused' && expected.admitted)

@@ -123,12 +123,16 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   const endsEarly = rules.revocation !== 'ExpiryOnly';
   if (life > allowed + lifetimeSlack && !(endsEarly && rules.onExceed === 'RevokeEarly')) {
     const early = endsEarly
-      ? ', or set spec.ceiling.onExceed: RevokeEarly'
+      ? ', or set spec.ceiling.onExceed: RevokeEarly of the pool'
       : '; it revokes no tokens, so RevokeEarly does not help';
+    const limits = [
+      ...(asked.maxLifetime < rules.maxLifetime ? ['spec.rules[].maxTokenLifetime of the ScopePolicy'] : []),
+      ...(life > rules.maxLifetime + lifetimeSlack ? ['spec.ceiling.maxTokenLifetime of the pool'] : []),
+    ];
     return unusable(
       'LifetimeTooLong',
       `the provider's tokens live ${formatDuration(life)}, allowed is ${formatDuration(allowed)}; shorten them at the provider, ` +
-        `or write ${formatDuration(life)} into spec.ceiling.maxTokenLifetime of the pool (and of the rule, if it has one)${early}`,
+        `or write ${formatDuration(life)} into ${limits.join(' and ')}${early}`,
     );
   }
   return {

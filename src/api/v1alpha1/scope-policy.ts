@@ -41,7 +41,7 @@ export interface ScopePolicyRule {
    * Items: One audience: a URI or any other name that the resource server accepts in aud, without wildcard.
    */
   readonly audiences?: readonly string[];
-  /** The longest that a token with one of these scopes may live, from 1m to 24h; default: what the ceiling says. The shortest one of all limits holds. */
+  /** The longest that a token with one of these scopes may live, from 1m to 24h; default: what the ceiling says. The shortest one of all limits holds. A provider whose tokens live longer gives none, unless the pool says onExceed: RevokeEarly. */
   readonly maxTokenLifetime?: string;
 }
 /** The namespaces that get the grant, by their labels; matchLabels and matchExpressions all have to hold. Whoever may label namespaces decides then who gets the grant. */

@@ -27,11 +27,13 @@ export function forbiddenError(s: SessionSnapshot): DeliveredError {
     return deniedError(s, s.access.value.denials);
   }
   const requester = s.record?.requester ?? (s.pod.is === 'Seen' ? s.pod.value.requester : undefined);
+  const hasKnownGroups = requester === undefined || requester.startsWith('system:serviceaccount:');
+  const groups = hasKnownGroups ? '' : ' by name (what a user holds through a group is not seen)';
   return errorOf(
     s,
     'CreatorMayNotUse',
-    `the pod gets no token – its creator ${requester ?? '(unknown)'} does not hold the verb use on this CiIdentity`,
-    'Bind a Role with the verb use on ciidentities.ci-identity.dev to the creator in this namespace, then run the build again.',
+    `the pod gets no token – its creator ${requester ?? '(unknown)'} does not hold the verb use on this CiIdentity${groups}`,
+    'Bind a Role with the verb use on ciidentities.ci-identity.dev to the creator by name in this namespace, then run the build again.',
   );
 }
 

@@ -232,6 +232,11 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Problem: Namespace ci-payments lets Group system:authenticated use its identities',
   ],
   [
+    'a group of users may use',
+    { grants: plus({ namespace: 'ci-payments', subject: { kind: 'Group', name: 'developers' }, rules: [use] }) },
+    'Warning: Namespace ci-payments lets Group developers use its identities, which the operator does not see',
+  ],
+  [
     'an account of the namespace may use',
     { grants: plus({ namespace: 'ci-payments', subject: { ...jenkins, namespace: 'ci-payments' }, rules: [use] }) },
     'Warning: Namespace ci-payments lets its own ServiceAccount ci-payments/jenkins use its identities',

@@ -126,7 +126,7 @@ const futures: readonly {
     name: 'a creator without use',
     mayUse: false,
     does: 'Error untrusted CreatorMayNotUse',
-    says: /does not hold the verb use/,
+    says: /jenkins does not hold the verb use on this CiIdentity by name \(what a user holds through a group is not seen\)$/,
   },
   {
     name: 'no client yet',
@@ -383,6 +383,17 @@ const unsaid = {
   pool: 'ci-bots',
   next: { does: 'Wait', row: 'guard', reason: 'GuardMissing' },
 } as const;
+const unseen = {
+  name: 'publisher',
+  pool: 'ci-bots',
+  next: {
+    does: 'Error',
+    row: 'untrusted',
+    reason: 'CreatorMayNotUse',
+    message: 'it holds nothing by name.',
+    fix: 'Bind it.',
+  },
+} as const;
 const refusal = { is: 'Refused', message: 'no such thing' } as const;
 const notAsked = { is: 'NotAsked', message: 'you may not ask' } as const;
 const against = { admitted: false, refusals: ['The creator may not use it.', 'Nor may anybody.'] };
@@ -414,6 +425,18 @@ reader       ci-bots   waits        -        -
       says: `The API server admits it (dry run).
 By our reading the pod should have been refused: are the admission policies whole? Run doctor. The creator may not use it. Nor may anybody.
 No CiIdentity is given to it.
+`,
+    },
+    {
+      title: 'admitted by a right that the creator has through a group',
+      change: { identities: [unseen] },
+      says: `The API server admits it (dry run).
+The creator may use it through a group, which the operator does not see: name who creates agent pods with --as.
+
+CIIDENTITY   POOL      GETS         SCOPES   AUDIENCES
+publisher    ci-bots   error.json   -        -
+
+- it holds nothing by name. Bind it.
 `,
     },
     {

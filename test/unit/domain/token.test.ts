@@ -102,7 +102,7 @@ const unusable: readonly {
     title: 'lifetime above the ceiling: the value to write',
     answer: minted({ expiresIn: 3600 }),
     reason: 'LifetimeTooLong',
-    says: /write 1h into spec\.ceiling\.maxTokenLifetime/,
+    says: /write 1h into spec\.ceiling\.maxTokenLifetime of the pool, or set/,
   },
   {
     title:
@@ -128,11 +128,17 @@ for (const c of unusable) {
   });
 }
 
-test("a rule's lifetime below the ceiling counts", (t) => {
-  t.like(checkMinted({ ...asked, maxLifetime: minute }, minted(), rules, noon), {
-    is: 'Unusable',
-    reason: 'LifetimeTooLong',
-  });
+test("a rule's lifetime below the ceiling counts, and the message sends to what is too low", (t) => {
+  const says = (expiresIn: number): string => {
+    const checked = checkMinted({ ...asked, maxLifetime: minute }, minted({ expiresIn }), rules, noon);
+    t.like(checked, { is: 'Unusable', reason: 'LifetimeTooLong' });
+    return checked.is === 'Unusable' ? checked.message : '';
+  };
+  t.regex(says(600), /write 10m into spec\.rules\[\]\.maxTokenLifetime of the ScopePolicy, or set/);
+  t.regex(
+    says(3600),
+    /write 1h into spec\.rules\[\]\.maxTokenLifetime of the ScopePolicy and spec\.ceiling\.maxTokenLifetime of the pool, or set/,
+  );
 });
 
 test('names of the provider are cut and cleaned', (t) => {
