@@ -1,4 +1,5 @@
 import { type ChainVerdict, verifyChain } from '../telemetry/audit-chain.ts';
+import { clean } from '../clean.ts';
 import { type Description, isJson, outputOption } from './arguments.ts';
 import { type LogFile, openLogs } from './audit-files.ts';
 import { verb } from './run.ts';
@@ -18,7 +19,7 @@ const description: Description = {
     { name: 'any-start', help: 'Chains may begin in the middle, because the oldest files are gone.' },
     outputOption,
   ],
-  exit: '0 every chain is whole, 2 one is broken, 1 a file could not be read.',
+  exit: '0 every chain is whole, 2 one is broken or there is no line, 1 a file could not be read.',
 };
 
 export const runAudit = verb(description, async (args, surface) => {
@@ -34,6 +35,8 @@ interface AuditReport {
   readonly whole: boolean;
   readonly lines?: number;
   readonly processes?: number;
+  /** How far it reaches: compare it with what you shipped elsewhere, because lines that were cut off at the end leave no gap. */
+  readonly last?: Extract<ChainVerdict, { is: 'Whole' }>['last'];
   readonly broken?: { readonly place: string; readonly problem: string };
   readonly torn: readonly string[];
   readonly unanswered: readonly { readonly place: string; readonly session: string }[];
@@ -65,19 +68,22 @@ function reportOf(verdict: ChainVerdict, place: (line: number) => string): Audit
     return { whole: false, broken: { place: place(verdict.line), problem: verdict.problem }, torn: [], unanswered: [] };
   }
   return {
-    whole: true,
+    whole: verdict.lines > 0,
     lines: verdict.lines,
     processes: verdict.processes,
+    ...(verdict.last === undefined ? {} : { last: verdict.last }),
     torn: verdict.torn.map(place),
     unanswered: verdict.unanswered.map(({ line, session }) => ({ place: place(line), session })),
   };
 }
 
 /** Pure: the report for people. */
-function reportText({ lines, processes, broken, torn, unanswered }: AuditReport): string {
+function reportText({ lines = 0, processes, last, broken, torn, unanswered }: AuditReport): string {
   if (broken !== undefined) return `${broken.place}: ${broken.problem}\n`;
   return [
-    `${lines} lines of ${processes} processes, every chain whole`,
+    last === undefined
+      ? 'no audit line: the log is empty, or this is another file; check the path, and what was shipped elsewhere'
+      : `${lines} ${lines === 1 ? 'line' : 'lines'} of ${processes} ${processes === 1 ? 'process' : 'processes'}, every chain whole; the last is number ${last.seq} of process ${clean(last.process_id)} at ${clean(last.time)}`,
     ...torn.map(
       (at) => `${at} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
     ),

@@ -59,13 +59,18 @@ export async function request(
   if (answer.status === 403)
     throw new CommandError(`you may not change IdentityPool ${name} (${answerMessage(answer)})`);
   if (answer.status !== 200) throw new CommandError(`IdentityPool ${name}: ${answerMessage(answer)}`);
-  if (!isJson(args)) surface.print(`IdentityPool ${name}: asked for ${asked.join(' and ')} with id ${id}\n`);
-  if (!args.given.has('wait')) {
-    if (isJson(args)) surface.print(renderJson({ pool: name, id, asked, outcome: 'Asked' }));
+  const earlier = doneBefore(answer.body as IdentityPool, id, asked);
+  const fresh = asked.filter((kind) => !earlier.some((one) => one.kind === kind));
+  if (!isJson(args)) {
+    for (const one of earlier) surface.print(`${earlierText(name, one)}\n`);
+    if (fresh.length > 0) surface.print(`IdentityPool ${name}: asked for ${fresh.join(' and ')} with id ${id}\n`);
+  }
+  if (fresh.length > 0 && !args.given.has('wait')) {
+    if (isJson(args)) surface.print(renderJson({ pool: name, id, asked: fresh, outcome: 'Asked' }));
     return exitCodes.done;
   }
-  const outcomes = await follow(cluster, surface, { name, id, asked, timeout });
-  if (isJson(args)) surface.print(renderJson({ pool: name, id, requests: outcomes }));
+  const outcomes = fresh.length === 0 ? [] : await follow(cluster, surface, { name, id, asked: fresh, timeout });
+  if (isJson(args)) surface.print(renderJson({ pool: name, id, asked: fresh, requests: [...earlier, ...outcomes] }));
   else for (const one of outcomes) surface.print(`${outcomeText(name, one)}\n`);
   return outcomes.every(({ outcome }) => outcome === 'Done') ? exitCodes.done : exitCodes.failed;
 }
@@ -103,6 +108,21 @@ export function requestsWith(
   return asked.flatMap((kind) =>
     (status?.requests ?? []).filter((one) => one.kind === kind && one.id === id).slice(0, 1),
   );
+}
+
+/** Pure: what was carried out with this id already, so that asking again does nothing. */
+export function doneBefore(
+  pool: IdentityPool,
+  id: string,
+  asked: readonly RequestKind[],
+): readonly IdentityPoolStatusRequest[] {
+  return requestsWith(pool, id, asked).filter(({ outcome }) => outcome === 'Done');
+}
+
+/** Pure. */
+export function earlierText(pool: string, { kind, id, doneAt }: IdentityPoolStatusRequest): string {
+  const when = doneAt === undefined ? '' : ` at ${doneAt}`;
+  return `IdentityPool ${pool}: ${kind} ${id} was carried out already${when}, so nothing is done again. Use another --id to ask again`;
 }
 
 function outcomeText(pool: string, { kind, id, outcome, doneAt, message }: IdentityPoolStatusRequest): string {

@@ -1,4 +1,5 @@
 import { apiVersion } from '../api/names.ts';
+import type { Reason } from '../api/reasons.ts';
 import type { Decision } from '../decision.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
@@ -8,6 +9,19 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Memory } from './memory.ts';
 import { parseSessionKey } from './session-snapshot.ts';
+
+/** Steps that every new object takes, before it is ready for the first time. */
+const progress: readonly string[] = [
+  'Registering',
+  'CredentialUnverified',
+  'WaitingForClient',
+  'Probing',
+] satisfies readonly Reason[];
+
+/** A warning is for somebody who has to do something. */
+export function eventType(ready: boolean, reason: string): 'Normal' | 'Warning' {
+  return ready || progress.includes(reason) ? 'Normal' : 'Warning';
+}
 
 /** Tells people: log lines for what the loop does, events on the objects that people look at. Never blocks, never throws. */
 export class Reporter {
@@ -63,7 +77,7 @@ export class Reporter {
 
   /** An object's summary changed: the event carries the sentence of the condition. */
   readyChanged(regarding: Regarding, ready: boolean, reason: string, message: string): void {
-    this.#o.events.record({ regarding, type: ready ? 'Normal' : 'Warning', reason, message });
+    this.#o.events.record({ regarding, type: eventType(ready, reason), reason, message });
   }
 
   /** A pod got `error.json` instead of a token. */

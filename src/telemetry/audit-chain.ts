@@ -6,6 +6,8 @@ export type ChainVerdict =
       readonly is: 'Whole';
       readonly lines: number;
       readonly processes: number;
+      /** The last line that was read; whether more followed it only another copy of the log can tell. */
+      readonly last?: Pick<AuditLine, 'process_id' | 'seq' | 'time'>;
       /** Numbers of the lines whose writing a killed process or a full disk cut short. They are part of no chain. */
       readonly torn: readonly number[];
       /** Token requests without an outcome: the process ended between request and record, or the request is still under way. */
@@ -26,7 +28,7 @@ interface Chain {
 
 const noChain: Chain = { seq: 0, hash: firstPrevious };
 
-type ParsedLine = Pick<AuditLine, 'process_id' | 'seq' | 'previous' | 'event' | 'session_id'>;
+type ParsedLine = Pick<AuditLine, 'time' | 'process_id' | 'seq' | 'previous' | 'event' | 'session_id'>;
 
 /**
  * Checks every chain in the lines of one or more processes, in the order in which they were written; names the first line that is broken or
@@ -40,6 +42,7 @@ export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}
   const torn: number[] = [];
   let number = 0;
   let count = 0;
+  let last: ParsedLine | undefined;
   for (const text of lines) {
     number += 1;
     if (text === '') continue;
@@ -55,10 +58,18 @@ export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}
     if (problem !== undefined || line === undefined)
       return { is: 'Broken', line: number, problem: problem ?? '', message: `line ${number}: ${problem ?? ''}` };
     count += 1;
+    last = line;
     chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text) });
     requests.see(number, line);
   }
-  return { is: 'Whole', lines: count, processes: chains.size, torn, unanswered: requests.unanswered() };
+  return {
+    is: 'Whole',
+    lines: count,
+    processes: chains.size,
+    ...(last === undefined ? {} : { last: { process_id: last.process_id, seq: last.seq, time: last.time } }),
+    torn,
+    unanswered: requests.unanswered(),
+  };
 }
 
 function problemOf({ process_id: id, seq, previous }: ParsedLine, chain: Chain | undefined): string | undefined {
@@ -136,8 +147,8 @@ function parseLine(text: string): ParsedLine | undefined {
     const line = JSON.parse(text) as Partial<AuditLine> | null;
     if (line?.version !== 1 || typeof line.seq !== 'number' || typeof line.event !== 'string') return undefined;
     if (typeof line.process_id !== 'string' || typeof line.previous !== 'string') return undefined;
-    const { process_id, seq, previous, event, session_id } = line;
-    return { process_id, seq, previous, event, ...(typeof session_id === 'string' ? { session_id } : {}) };
+    const { time = '', process_id, seq, previous, event, session_id } = line;
+    return { time, process_id, seq, previous, event, ...(typeof session_id === 'string' ? { session_id } : {}) };
   } catch {
     return undefined;
   }

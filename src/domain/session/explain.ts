@@ -85,7 +85,7 @@ export function guardError(s: SessionSnapshot): DeliveredError {
     s,
     s.guard.is === 'Missing' ? 'GuardMissing' : 'GuardUnknown',
     `no tokens are issued – the admission policies of the operator are not whole: ${objects}`,
-    'Ask the operator of the cluster to apply manifests/admission again, then run the build again.',
+    'Ask the operator of the cluster to restore manifests/admission (kubectl replace, where one was edited), then run the build again.',
   );
 }
 

@@ -11,6 +11,6 @@ export function guardDraft(type: ConditionType, guard: Guard, subject?: string):
     return [draft(type, 'Unknown', 'GuardUnknown', subject === undefined ? message : about(subject, message))];
   }
   const objects = cut(guard.objects.join(', '), 800);
-  const message = `no token is minted, because admission policies of the operator are missing or were edited: ${objects}. Apply manifests/admission of the running version again.`;
+  const message = `no token is minted, because admission policies of the operator are missing or were edited: ${objects}. Apply manifests/admission of the running version again; where one was edited, kubectl replace -f its file, because apply leaves added fields in place.`;
   return [draft(type, 'False', 'GuardMissing', subject === undefined ? message : about(subject, message))];
 }

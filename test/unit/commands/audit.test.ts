@@ -34,6 +34,11 @@ async function verify(
 }
 
 const file = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+/** How far it reaches: the last line that was read. */
+const end = (lines: readonly string[]): string => {
+  const { process_id, seq, time } = JSON.parse(lines.at(-1) ?? '') as Record<string, string>;
+  return `; the last is number ${seq} of process ${process_id} at ${time}`;
+};
 const noOutcome = (place: string): string =>
   `${place}: the token request of session 5f0c.publisher has no outcome; a token may live unseen until it expires\n`;
 
@@ -44,12 +49,17 @@ const cases: readonly {
   readonly code: number;
   readonly text: string;
 }[] = [
-  { name: 'nothing', files: { 'audit.log': '' }, code: 0, text: '0 lines of 0 processes, every chain whole\n' },
+  {
+    name: 'an empty file proves nothing',
+    files: { 'audit.log': '' },
+    code: 2,
+    text: 'no audit line: the log is empty, or this is another file; check the path, and what was shipped elsewhere\n',
+  },
   {
     name: 'a restart is no gap, an unanswered request and a torn end are told',
     files: { 'audit.log': `${file(chain)}${file(next)}{"vers` },
     code: 0,
-    text: `${total} lines of 2 processes, every chain whole\nline ${total + 1} is torn: its process was killed or could not write; what it says did not happen or is repeated\n${noOutcome(`line ${total}`)}`,
+    text: `${total} lines of 2 processes, every chain whole${end(next)}\nline ${total + 1} is torn: its process was killed or could not write; what it says did not happen or is repeated\n${noOutcome(`line ${total}`)}`,
   },
   {
     name: 'rotated files, newest first as the shell gives them, the oldest compressed',
@@ -59,7 +69,7 @@ const cases: readonly {
       'audit.log.2.gz': gzipSync(file(chain.slice(0, 9))),
     },
     code: 0,
-    text: `${total} lines of 2 processes, every chain whole\n${noOutcome(`audit.log:${next.length - 4}`)}`,
+    text: `${total} lines of 2 processes, every chain whole${end(next)}\n${noOutcome(`audit.log:${next.length - 4}`)}`,
   },
   {
     name: 'a rotated file is missing: the first missing line is named with file and number',
@@ -87,7 +97,7 @@ const cases: readonly {
     files: { 'audit.log': file(chain.slice(8)) },
     flags: ['--any-start'],
     code: 0,
-    text: `${chain.length - 8} lines of 1 processes, every chain whole\n`,
+    text: `${chain.length - 8} lines of 1 process, every chain whole${end(chain)}\n`,
   },
   {
     name: 'no audit log at all',

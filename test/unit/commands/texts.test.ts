@@ -8,7 +8,7 @@ import { parseManifests } from '#src/commands/manifests.ts';
 import type { Objects } from '#src/commands/objects.ts';
 import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
-import { requestsWith } from '#src/commands/request.ts';
+import { doneBefore, earlierText, requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
 import { type Simulation, simulationText } from '#src/commands/simulate.ts';
 import { CommandError } from '#src/commands/surface.ts';
@@ -248,6 +248,19 @@ test('requests: the newest of each kind with this id', (t) => {
     ['Rotate Failed', 'Revoke InProgress'],
   );
   t.deepEqual(requestsWith(pool(), 'a', ['Rotate']), []);
+});
+
+test('requests: what was done with this id is not done again, and that is said', (t) => {
+  const request = (kind: string, id: string, outcome: string): object => ({ kind, id, outcome, doneAt: 'noon' });
+  const requests = [request('Rotate', 'a', 'Done'), request('Revoke', 'a', 'Failed'), request('Revoke', 'b', 'Done')];
+  const one = { ...pool(), status: { requests } } as unknown as ReturnType<typeof pool>;
+  t.deepEqual(
+    doneBefore(one, 'a', ['Rotate', 'Revoke']).map((done) => earlierText('ci-bots', done)),
+    [
+      'IdentityPool ci-bots: Rotate a was carried out already at noon, so nothing is done again. Use another --id to ask again',
+    ],
+  );
+  t.deepEqual(doneBefore(one, 'c', ['Rotate', 'Revoke']), []);
 });
 
 const manifests: readonly (readonly [string, string, readonly string[] | RegExp])[] = [
