@@ -3,6 +3,7 @@ import { type Description, clusterOptions, isJson, outputOption } from './argume
 import { type Finding, checks } from './doctor-checks.ts';
 import { conditionChecks } from './doctor-conditions.ts';
 import { type Facts, gatherFacts } from './doctor-facts.ts';
+import { nameChecks } from './doctor-names.ts';
 import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
@@ -32,7 +33,7 @@ const order = ['Problem', 'Warning', 'Info', 'Unchecked'] as const;
 
 /** Pure: everything that there is to know, the worst first, nothing twice. */
 export function diagnose(facts: Facts): readonly Finding[] {
-  const all = [...checks, ...conditionChecks, ...rightsChecks].flatMap((check) => check(facts));
+  const all = [...checks, ...conditionChecks, ...nameChecks, ...rightsChecks].flatMap((check) => check(facts));
   const sorted = order.flatMap((level) => all.filter((finding) => finding.level === level));
   const texts = sorted.map(textOf);
   return sorted.filter((_, index) => texts.indexOf(texts[index] ?? '') === index);

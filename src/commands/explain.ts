@@ -42,6 +42,8 @@ export interface IdentityReport {
   readonly from: 'Objects' | 'Status';
   readonly answers: readonly Answer[];
   readonly stopped?: string;
+  /** Why nothing is minted, whatever is granted: admission policies that are not whole. */
+  readonly unguarded?: string;
   /** For a pod: what the operator does with it. */
   readonly pod?: {
     readonly name: string;
@@ -109,7 +111,16 @@ export function explainIdentity(objects: Objects, identity: CiIdentity, inquiry:
       ? { from: 'Objects' as const, answers: known.value }
       : { from: 'Status' as const, answers: answersOfStatus(identity, inquiry) }),
     ...(stop === undefined ? {} : { stopped: stopSentence(stop) }),
+    ...withoutGuard(identity),
   };
+}
+
+/** Policies may grant what the operator still does not mint: its status tells that admission policies are not whole. */
+function withoutGuard({ status }: CiIdentity): Pick<IdentityReport, 'unguarded'> {
+  const found = (status?.conditions ?? []).find(
+    ({ reason, status: is }) => reason === 'GuardMissing' && is === 'False',
+  );
+  return found === undefined ? {} : { unguarded: found.message };
 }
 
 async function explainPod(
@@ -184,10 +195,13 @@ function isYes({ outcome }: Answer): boolean {
 
 function exitOf(reports: readonly IdentityReport[], args: Arguments): number {
   const scoped = args.positionals.length > 1 || valueOf(args, 'audience') !== undefined;
-  const lacks = reports.some(({ answers, stopped, pod }) => {
+  const lacks = reports.some(({ answers, stopped, unguarded, pod }) => {
     const bad = answers.filter((answer) => !isYes(answer) && (scoped || answer.outcome === 'Denied'));
     return (
-      bad.length > 0 || stopped !== undefined || (pod !== undefined && (!pod.claimed || pod.next?.does === 'Error'))
+      bad.length > 0 ||
+      stopped !== undefined ||
+      unguarded !== undefined ||
+      (pod !== undefined && (!pod.claimed || pod.next?.does === 'Error'))
     );
   });
   return lacks ? exitCodes.no : exitCodes.done;
@@ -216,6 +230,7 @@ function reportText(report: IdentityReport): string {
     `${head}\n\n${renderTable(['HAS IT', 'SCOPE', 'AUDIENCE', 'WHY'], rows)}`,
     ...(sentences.length === 0 ? [] : [`${[...new Set(sentences)].map((text) => `- ${text}\n`).join('')}`]),
     ...(report.stopped === undefined ? [] : [`It is ${report.stopped}\n`]),
+    ...(report.unguarded === undefined ? [] : [`All the same ${report.unguarded}\n`]),
     ...(pod === undefined ? [] : [podText(pod)]),
   ].join('\n');
 }

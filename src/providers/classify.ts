@@ -1,5 +1,6 @@
 /** Failures of identity providers → `OperatorError`. Foreign text is cleaned and cut; secrets never get here or are scrubbed. */
 import type { Reason } from '../api/reasons.ts';
+import { clean } from '../clean.ts';
 import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { EgressRefused } from './egress.ts';
@@ -15,6 +16,8 @@ export interface Where {
   readonly secrets?: readonly string[];
   /** What to do about a refused registration at this product. */
   readonly registrationHint?: (error: ProviderError) => string | undefined;
+  /** What was asked for, where a refusal may be about it. */
+  readonly asked?: { readonly scopes: readonly string[]; readonly audiences: readonly string[] };
   /** Whether a token endpoint of this product that fails so may be in trouble with the one client only. */
   readonly mayConcernClient?: (error: ProviderError) => boolean;
 }
@@ -165,7 +168,7 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
     case 'Token':
     case 'Revoke':
     case 'Introspect':
-      return refusedByTokenEndpoint(error, operation, terminal, temporary);
+      return refusedByTokenEndpoint(error, operation, where, terminal, temporary);
     case 'Register':
       return refusedRegistration(error, where, terminal);
     case 'Manage':
@@ -191,6 +194,7 @@ const scopeCodes = new Set(['invalid_scope', 'scope_invalid', 'invalid_target', 
 function refusedByTokenEndpoint(
   error: ProviderError,
   operation: Operation,
+  where: Where,
   terminal: Terminal,
   temporary: Temporary,
 ): OperatorError {
@@ -200,7 +204,7 @@ function refusedByTokenEndpoint(
       'ScopeRefused',
       'Object',
       'refuses the scope or audience',
-      'Allow it for this client at the provider, or take it out of the pool.',
+      `Allow it for this client at the provider, or take it out of the pool.${askedInWords(where)}`,
     );
   }
   if (credentialCodes.has(code) || error.status === 401 || (error.status === 403 && code === '')) {
@@ -237,9 +241,21 @@ function hint(error: ProviderError, where: Where): string {
   if (specific !== undefined) return specific;
   if (error.status === 404 || error.status === 405)
     return 'Switch dynamic client registration on at the provider, or name an existing client in the pool.';
-  if (error.status === 403)
-    return 'Allow these scopes and metadata for dynamically registered clients at the provider.';
-  return "Compare the pool's scopes and authentication with what the provider supports.";
+  const todo =
+    error.status === 403
+      ? 'Allow these scopes and metadata for dynamically registered clients at the provider.'
+      : "Compare the pool's scopes and authentication with what the provider supports.";
+  return `${todo}${askedInWords(where)}`;
+}
+
+/** Which scopes and audiences were sent, of which the provider often names none. */
+function askedInWords({ asked }: Where): string {
+  const parts = [
+    ['scope', asked?.scopes ?? []],
+    ['audience', asked?.audiences ?? []],
+  ] as const;
+  const told = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what} ${names.join(' ')}`]));
+  return told.length === 0 ? '' : ` Asked was ${clean(told.join(', '), 300)}.`;
 }
 
 /** RFC 9110 §10.2.3: seconds or a date; held between 1 s and 15 min; garbage is no wish. */

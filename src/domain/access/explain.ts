@@ -131,10 +131,15 @@ function who({ identity, pool, namespace }: Question): string {
 
 /** The rule that comes closest. */
 function nearMiss(near: NearMisses, audience: string | undefined, scope: string | undefined): string {
-  const found = near.get(scope);
-  if (found === undefined) return '';
+  const found = near.byScope.get(scope);
+  if (found === undefined) return similarInWords(near.similarRoles);
   const { here, elsewhere, otherPool } = found;
   if (here !== undefined && audience !== undefined) return ` at this audience (${ruleName(here.ref)} does at another)`;
   if (elsewhere !== undefined) return ` (${ruleName(elsewhere.ref)} does in other namespaces)`;
   return ` (${ruleName(otherPool.ref)} does for pool ${otherPool.rule.pool})`;
+}
+
+function similarInWords(roles: readonly string[]): string {
+  if (roles.length === 0) return '';
+  return ` (there are rules for ${roles.length === 1 ? 'role' : 'roles'} ${cut(roles.join(', '), 300)})`;
 }

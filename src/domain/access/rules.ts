@@ -4,6 +4,7 @@ import type { ScopePolicy } from '../../api/v1alpha1/scope-policy.ts';
 import { parseDuration, type Milliseconds } from '../../clock.ts';
 import { maxTokenLifetime } from '../client/target.ts';
 import type { RuleRef } from './access.ts';
+import { nearName } from './near-name.ts';
 import { isAudience, isScope, setOf, type TextSet } from './scopes.ts';
 import { isEmptySelector, matches, type Labels } from './selectors.ts';
 
@@ -119,9 +120,14 @@ export interface NearMiss {
   readonly otherPool: PlacedRule;
 }
 
-/** By scope; `undefined`: whatever the scope. */
-export type NearMisses = ReadonlyMap<string | undefined, NearMiss>;
+export interface NearMisses {
+  /** `undefined`: whatever the scope. */
+  readonly byScope: ReadonlyMap<string | undefined, NearMiss>;
+  /** Where no rule names any of the identity's roles: those that rules of its pool name and that are spelt nearly so. */
+  readonly similarRoles: readonly string[];
+}
 
+/** Made once per question: teams choose how many pairs they ask for. */
 export function nearMissesOf({ identity, pool, policies, namespace }: Question): NearMisses {
   const near = new Map<string | undefined, NearMiss>();
   for (const placed of placedRules(policies)) {
@@ -132,7 +138,17 @@ export function nearMissesOf({ identity, pool, policies, namespace }: Question):
     const found = { otherPool: placed, ...elsewhere, ...here };
     for (const scope of [undefined, ...rule.scopes]) near.set(scope, { ...found, ...near.get(scope) });
   }
-  return near;
+  return { byScope: near, similarRoles: near.size > 0 ? [] : similarRoles(identity.spec.roles, pool, policies) };
+}
+
+function similarRoles(
+  roles: readonly string[],
+  pool: IdentityPool,
+  policies: readonly ScopePolicy[],
+): readonly string[] {
+  const ofPool = placedRules(policies).filter(({ rule }) => rule.pool === pool.metadata.name);
+  const known = new Set(ofPool.map(({ rule }) => rule.role));
+  return roles.flatMap((role) => nearName(role, known) ?? []);
 }
 
 /** By code unit, the same on every machine. */

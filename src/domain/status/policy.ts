@@ -70,7 +70,8 @@ function conditions({ metadata }: ScopePolicy, problems: readonly Problem[]): re
   const subject = `ScopePolicy ${metadata.name}`;
   const serious = problems.filter(({ harmless }) => harmless !== true);
   if (serious.length === 0) {
-    const idle = problems.length === 0 ? '' : ' Some find no namespace to grant anything in, see status.problems.';
+    const told = problems.map((problem) => problem.message);
+    const idle = told.length === 0 ? '' : ` But ${joinSentences(told, longestMessage - 300, 'see status.problems')}`;
     const well = `${subject}: every rule refers to a pool that exists and stays inside its ceiling.${idle}`;
     return [draft('Ready', 'True', 'Ready', well), draft('Valid', 'True', 'Valid', well)];
   }

@@ -237,6 +237,7 @@ export class Registration implements ClientRegistry {
       issuer,
       now: clock.now(),
       secrets: tokens.flatMap((token) => (token === undefined ? [] : [token.reveal().trim()])),
+      ...(desired === undefined ? {} : { asked: { scopes: wanted.scopes, audiences: [] } }),
       registrationHint: (error) => profile.registrationHint(error, issuer, wanted),
     };
   }

@@ -47,7 +47,10 @@ export class Tokens implements TokenSource {
     form.set('grant_type', 'client_credentials');
     const answer = await this.#post(metadata, metadata.tokenEndpoint, form, clientId, by, signal);
     const where = this.#where(by);
-    if (answer.status !== 200) throw this.#refused(answer, 'Token', where);
+    if (answer.status !== 200) {
+      const scopes = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '');
+      throw this.#refused(answer, 'Token', { ...where, asked: { scopes, audiences: ask.audiences } });
+    }
     const minted = parseTokenAnswer(answer, where);
     // A token for nothing in particular is given to nobody, and may be of another kind.
     if (ask.scopes.length > 0) this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);

@@ -7,7 +7,7 @@ import { type Definition, readShippedDefinitions } from '#src/kube/definitions.t
 import { type PolicyRule, type RawSubject, grantsOf } from '#src/commands/rights.ts';
 import { defaultedSpec } from '#src/domain/access/trust.ts';
 import { readShippedPolicies } from '#src/kube/guard.ts';
-import { identity, pool } from '../domain/access/objects.ts';
+import { identity, policy, pool, rule } from '../domain/access/objects.ts';
 
 const now = instant(1_790_000_000_000);
 const read = <T>(value: T): { readonly is: 'Read'; readonly value: T } => ({ is: 'Read', value });
@@ -207,6 +207,24 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Problem: CiIdentity ci-payments/publisher is not Ready (PoolMissing)',
   ],
   [
+    'a slip in the namespace of a rule',
+    { policies: read([known(policy('releases', [rule({ namespaces: ['ci-payments', 'ci-paymnets'] })]))]) },
+    'Warning: ScopePolicy releases (spec.rules[0]) lists namespace ci-paymnets, which does not exist',
+  ],
+  [
+    'a namespace that is announced',
+    { policies: read([known(policy('releases', [rule({ namespaces: ['tomorrow'] })]))]) },
+    'Info: ScopePolicy releases (spec.rules[0]) lists namespace tomorrow, which does not exist',
+  ],
+  [
+    'one role of two that no rule names',
+    {
+      policies: read([known(policy('releases', [rule()]))]),
+      identities: read([ready(identity({ roles: ['publisher', 'deployer'] }))]),
+    },
+    'Warning: CiIdentity ci-payments/publisher has role deployer, which gives nothing',
+  ],
+  [
     'a pool that nobody looked at',
     { pools: read([pool()]) },
     'Warning: IdentityPool ci-bots was not looked at since its last change',
@@ -267,6 +285,10 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'Unchecked: rights of the operator not checked',
   ],
 ];
+
+function known(one: ReturnType<typeof policy>): ReturnType<typeof policy> {
+  return { ...one, status: { observedGeneration: 1, conditions: [] } };
+}
 
 function ready(one: ReturnType<typeof identity>): ReturnType<typeof identity> {
   return { ...one, status: { observedGeneration: 1, conditions: [] } };

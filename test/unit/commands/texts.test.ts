@@ -101,6 +101,15 @@ test('explain: a stop of everything, of which only the status tells', (t) => {
   t.regex(report.stopped ?? '', /^stopped on purpose by ConfigMap ci-identity-system\/emergency-stop: "INC-2": no new/);
 });
 
+test('explain: admission policies that are not whole, of which the status tells', (t) => {
+  const message =
+    'no token is minted, because admission policies of the operator are missing or were edited: x. Restore.';
+  const condition = { type: 'Issuing', status: 'False', reason: 'GuardMissing', message, lastTransitionTime: 'then' };
+  const report = explainIdentity(objects, { ...identity(), status: { conditions: [condition] } } as CiIdentity, {});
+  t.is(report.unguarded, message);
+  t.true(reportsText([report]).endsWith(`\n\nAll the same ${message}\n`));
+});
+
 test('what moves a terminal gets there neither in tables nor in JSON', (t) => {
   const name = 'a\u001b[2J\u009b2J\u202e\u{e0001}\u2028b';
   t.is(renderTable(['NAME'], [[name]]), 'NAME\na?[2J?2J???b\n');

@@ -67,6 +67,19 @@ test(`answers: ${rows.length} rows`, (t) => {
   }
 });
 
+test('a refusal names what was asked for, since providers often do not', (t) => {
+  const asked = { scopes: ['artifacts:read', 'aud-registry'], audiences: ['https://registry.example.com'] };
+  const says = (operation: Operation, status: number, error: string): string =>
+    refused(answer(status, { error }), operation, { ...where, asked }).message;
+  const all = 'Asked was scope artifacts:read aud-registry, audience https://registry.example.com.';
+  t.true(says('Token', 400, 'invalid_target').endsWith(` or take it out of the pool. ${all}`));
+  t.true(says('Register', 400, 'invalid_client_metadata').endsWith(` what the provider supports. ${all}`));
+  t.true(says('Register', 403, 'insufficient_scope').endsWith(` at the provider. ${all}`));
+  t.false(says('Token', 401, 'invalid_client').includes('Asked was'));
+  const many = { ...where, asked: { scopes: Array.from({ length: 64 }, () => 's'.repeat(256)), audiences: [] } };
+  t.true(refused(answer(400, { error: 'invalid_scope' }), 'Token', many).message.length < 600);
+});
+
 test('the sentence quotes the provider in whichever shape it speaks', (t) => {
   const shapes: readonly (readonly [HttpAnswer, RegExp])[] = [
     [answer(403, { error: 'x', error_description: 'policy "A"' }), /\(403 x, "policy "A""\)/],

@@ -294,6 +294,10 @@ test('sentences: what, why, what to do', (t) => {
     'nothing is granted: no rule of any ScopePolicy gives anything to role publisher of IdentityPool ci-bots in namespace ci-payments (ScopePolicy publishers (spec.rules[0]) does in other namespaces). Ask the owner of the policies for a rule, or correct spec.roles.',
   );
   t.is(
+    message({ ...rules({}), identity: identity({ roles: ['publsher'] }) }),
+    'nothing is granted: no rule of any ScopePolicy gives anything to role publsher of IdentityPool ci-bots in namespace ci-payments (there are rules for role publisher). Ask the owner of the policies for a rule, or correct spec.roles.',
+  );
+  t.is(
     message(rules({ scopes: ['admin'] })),
     `scope admin at ${registry} is denied: ScopePolicy publishers (spec.rules[0]) gives it, but the ceiling of IdentityPool ci-bots does not contain the scope. Ask the owner of the pool to add it to spec.ceiling, or take it out of the rule.`,
   );

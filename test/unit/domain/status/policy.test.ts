@@ -100,6 +100,13 @@ test('sentences name the rule, what is wrong and what to do', (t) => {
   );
 });
 
+test('a rule for a namespace that does not exist is told by name, though nothing is wrong with it', (t) => {
+  t.regex(
+    messageOf(policyStatus(policyFacts(of({ namespaces: ['ci-paymnets'] })), now), 'Ready'),
+    /inside its ceiling\. But spec\.rules\[0\] \(role publisher\) grants nothing now: there is no namespace ci-paymnets\. It will when there is one\.$/,
+  );
+});
+
 test('64 bad rules of the longest names still fit', (t) => {
   const scopes = Array.from({ length: 64 }, (_, i) => `${i}`.padStart(256, 'x'));
   const facts = policyFacts(of(...Array.from({ length: 64 }, () => ({ scopes, namespaces: ['nowhere'] }))));
