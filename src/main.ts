@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import type { ProcessSurface } from './commands/surface.ts';
 import { findVerb, isPluginVerb, unknownVerb, usage } from './commands/verbs.ts';
 
-/** Exit codes: 0 done, 1 failed or lost the lease, 2 the command line cannot be used or, of a plugin verb, the answer is no. */
+/** Exit codes: 0 done, 1 failed or lost the lease, 2 the operator cannot start as it is configured or, of a plugin verb, the answer is no. */
 const [name, ...rest] = process.argv.slice(2);
 
 const help = ['help', '--help', '-h', undefined];
@@ -15,7 +15,7 @@ async function run(): Promise<number> {
   const verb = findVerb(name ?? '');
   if (verb === undefined) {
     process.stderr.write(unknownVerb(name ?? ''));
-    return 2;
+    return 1;
   }
   // Whoever reads an answer, such as head(1), may stop reading. An audit stream that breaks is another matter.
   if (isPluginVerb(verb)) process.stdout.on('error', () => process.exit(0));

@@ -5,6 +5,7 @@ import { type LogFile, openLogs } from './audit-files.ts';
 import { verb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { renderJson } from './table.ts';
+import { counted } from './words.ts';
 
 const description: Description = {
   name: 'audit',
@@ -78,12 +79,12 @@ function reportOf(verdict: ChainVerdict, place: (line: number) => string): Audit
 }
 
 /** Pure: the report for people. */
-function reportText({ lines = 0, processes, last, broken, torn, unanswered }: AuditReport): string {
+function reportText({ lines = 0, processes = 0, last, broken, torn, unanswered }: AuditReport): string {
   if (broken !== undefined) return `${broken.place}: ${broken.problem}\n`;
   return [
     last === undefined
       ? 'no audit line: the log is empty, or this is another file; check the path, and what was shipped elsewhere'
-      : `${lines} ${lines === 1 ? 'line' : 'lines'} of ${processes} ${processes === 1 ? 'process' : 'processes'}, every chain whole; the last is number ${last.seq} of process ${clean(last.process_id)} at ${clean(last.time)}`,
+      : `${counted(lines, 'line', 'lines')} of ${counted(processes, 'process', 'processes')}, every chain whole; the last is number ${last.seq} of process ${clean(last.process_id)} at ${clean(last.time)}`,
     ...torn.map(
       (at) => `${at} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
     ),

@@ -15,6 +15,7 @@ import { clusterVerb } from './run.ts';
 import { livePods } from './live-pods.ts';
 import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
 import { renderJson, renderTable } from './table.ts';
+import { counted } from './words.ts';
 
 const description: Description = {
   name: 'diff',
@@ -222,6 +223,6 @@ export function diffText(shifts: readonly IdentityShift[], compared: number): st
   return [
     renderTable(['', 'CIIDENTITY', 'LIVE PODS', 'SCOPE', 'AUDIENCE', 'WHY'], rows),
     ...(sentences.length === 0 ? [] : [sentences.join('')]),
-    `${losers.length} of ${compared} CiIdentities lose something; ${pods} live pods would get a narrower token, or none.\n`,
+    `${losers.length} of ${counted(compared, 'CiIdentity loses', 'CiIdentities lose')} something; ${counted(pods, 'live pod', 'live pods')} would get a narrower token, or none.\n`,
   ].join('\n');
 }

@@ -5,6 +5,7 @@ import type { Read } from './cluster.ts';
 import type { Definition } from '../kube/definitions.ts';
 import type { Facts, LeaseObject } from './doctor-facts.ts';
 import type { NamespaceObject } from './objects.ts';
+import { counted } from './words.ts';
 
 /**
  * What there is to know, as a sentence in parts. `Info`: as somebody decided it. `Unchecked`: the caller may not see it. Only a `Problem`
@@ -211,7 +212,7 @@ function optIn({ metadata }: NamespaceObject, identities: number): readonly Find
     return [problem(subject, what, 'its pods get no identity', enable)];
   }
   if (value === 'enabled' || identities === 0) return [];
-  const what = `has ${identities} CiIdentities and does not opt in`;
+  const what = `has ${counted(identities, 'CiIdentity', 'CiIdentities')} and does not opt in`;
   return [problem(subject, what, 'its pods start without identity', enable)];
 }
 

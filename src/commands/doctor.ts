@@ -8,6 +8,7 @@ import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { renderJson } from './table.ts';
+import { counted } from './words.ts';
 
 const description: Description = {
   name: 'doctor',
@@ -42,7 +43,7 @@ export function diagnose(facts: Facts): readonly Finding[] {
 /** Pure: the findings for people. */
 export function findingsText(findings: readonly Finding[]): string {
   const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
-  const summary = `${count('Problem')} problems, ${count('Warning')} warnings, ${count('Info')} for information, ${count('Unchecked')} not checked.\n`;
+  const summary = `${counted(count('Problem'), 'problem', 'problems')}, ${counted(count('Warning'), 'warning', 'warnings')}, ${count('Info')} for information, ${count('Unchecked')} not checked.\n`;
   return [...findings.map((finding) => `${textOf(finding)}\n`), ...(findings.length === 0 ? [] : ['\n']), summary].join(
     '',
   );

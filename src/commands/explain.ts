@@ -15,6 +15,7 @@ import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { renderJson, renderTable } from './table.ts';
 import { answersOfStatus } from './status-answers.ts';
+import { inSentences } from './words.ts';
 
 const description: Description = {
   name: 'explain',
@@ -245,6 +246,6 @@ function podText({ name, claimed, note, next }: NonNullable<IdentityReport['pod'
     return `Pod ${name} has this identity and gets tokens with ${(next.scopes ?? []).join(' ')}.\n`;
   const why = next?.message ?? next?.reason ?? '';
   return next?.does === 'Error'
-    ? `Pod ${name} gets an error: ${why} ${next.fix ?? ''}\n`
-    : `Pod ${name} waits: ${why}\n`;
+    ? `Pod ${name} gets an error: ${inSentences([why, next.fix])}\n`
+    : `Pod ${name} waits: ${inSentences([why])}\n`;
 }

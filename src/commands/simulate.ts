@@ -14,6 +14,7 @@ import { type Prediction, newPodFacts, predict, wholeBefore } from './predict.ts
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { renderJson, renderTable } from './table.ts';
+import { inSentences } from './words.ts';
 
 const description: Description = {
   name: 'simulate',
@@ -58,7 +59,7 @@ export interface Simulation {
 
 export const runSimulate = clusterVerb(description, async (cluster, args, surface) => {
   const manifest = onePod(await readManifests(args.given.get('filename') ?? [], surface));
-  const namespace = valueOf(args, 'namespace') ?? manifest.metadata.namespace ?? cluster.namespace;
+  const namespace = placeOf(manifest, valueOf(args, 'namespace')) ?? cluster.namespace;
   const user = valueOf(args, 'as');
   const objects = await readObjects(cluster, [namespace]);
   const identities = await identitiesOf(cluster, namespace);
@@ -126,7 +127,7 @@ async function usesOf(
 /** The API server knows the groups of a user, we do not: where it admitted the pod, its word on the creator's rights holds. */
 function withGroupsOf(creator: string, uses: ReadonlyMap<string, Uses>): ReadonlyMap<string, Uses> {
   if (creator.startsWith('system:serviceaccount:')) return uses;
-  return new Map([...uses].map(([name, { creator: _, ...rest }]) => [name, rest]));
+  return new Map([...uses].map(([name, { pod }]) => [name, pod === undefined ? {} : { pod }]));
 }
 
 /** The pod as the API server would store it; without its answer as we think that admission makes it. */
@@ -153,6 +154,16 @@ function onePod(manifests: readonly Manifest[]): Manifest {
     throw new CommandError('-f must name the manifest of exactly one Pod (apiVersion v1); see --help');
   }
   return pod;
+}
+
+/** As kubectl does: a manifest that names another namespace than the command line is refused. */
+export function placeOf({ metadata }: Manifest, asked: string | undefined): string | undefined {
+  if (asked !== undefined && metadata.namespace !== undefined && metadata.namespace !== asked) {
+    throw new CommandError(
+      `the manifest names namespace ${metadata.namespace}, -n names ${asked}: leave one of them out`,
+    );
+  }
+  return asked ?? metadata.namespace;
 }
 
 /** The identities that the API server injected; without its answer those that select the pod. */
@@ -266,7 +277,7 @@ function givenText({ identities }: Simulation): string {
   const sentences = identities.flatMap(({ name, next }) => {
     if (next.does === 'Token') return [];
     const what = next.message ?? `CiIdentity ${name}: ${next.reason}`;
-    return [`- ${[what, next.fix].filter((part) => part !== undefined).join(' ')}\n`];
+    return [`- ${inSentences([what, next.fix])}\n`];
   });
   const table = renderTable(['CIIDENTITY', 'POOL', 'GETS', 'SCOPES', 'AUDIENCES'], rows);
   return `\n${table}${sentences.length === 0 ? '' : `\n${sentences.join('')}`}`;

@@ -11,6 +11,7 @@ import { timeoutOf } from './request.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
 import { renderJson, renderTable } from './table.ts';
+import { counted } from './words.ts';
 
 const description: Description = {
   name: 'uninstall',
@@ -97,7 +98,7 @@ export function planText({ pools, policies, identities }: Plan): string {
     deletionPolicy === 'Retain' ? 'stay at the provider (deletionPolicy Retain)' : 'are deleted at the provider',
   ]);
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
-  return `${table}${pools.length} IdentityPools, ${policies.length} ScopePolicies and ${identities.length} CiIdentities would be deleted, and every live token revoked: running
+  return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
 builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
 `;
 }

@@ -26,17 +26,28 @@ operator and shows one agent pod getting, renewing and losing its token. Nothing
   --yes                 does not ask
 `;
 
-const { values } = parseArgs({
-  options: {
-    provider: { type: 'string', default: 'oidc-provider' },
-    keep: { type: 'boolean', default: false },
-    kubeconfig: { type: 'string' },
-    context: { type: 'string' },
-    image: { type: 'string' },
-    yes: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const options = {
+  provider: { type: 'string', default: 'oidc-provider' },
+  keep: { type: 'boolean', default: false },
+  kubeconfig: { type: 'string' },
+  context: { type: 'string' },
+  image: { type: 'string' },
+  yes: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+function valuesOf(
+  argv: readonly string[],
+): ReturnType<typeof parseArgs<{ readonly options: typeof options }>>['values'] {
+  try {
+    return parseArgs({ args: [...argv], options }).values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
+    process.exit(2);
+  }
+}
+
+const values = valuesOf(process.argv.slice(2));
 if (values.help) {
   process.stdout.write(help);
   process.exit(0);

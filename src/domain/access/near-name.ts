@@ -13,9 +13,9 @@ export function nearName(name: string, candidates: Iterable<string>): string | u
 /** Characters to insert, delete or replace (Levenshtein). */
 function editsBetween(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [line, character] of [...a].entries()) {
+  for (const [line, character] of Array.from(a).entries()) {
     const next = [line + 1];
-    for (const [column, other] of [...b].entries()) {
+    for (const [column, other] of Array.from(b).entries()) {
       const replaced = (row[column] ?? 0) + (character === other ? 0 : 1);
       next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
     }

@@ -169,7 +169,7 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
   [
     'identities without the label',
     { namespaces: namespaces(namespace('x')), identities: read([ready(identity({}, { namespace: 'x' }))]) },
-    'Problem: Namespace x has 1 CiIdentities and does not opt in',
+    'Problem: Namespace x has 1 CiIdentity and does not opt in',
   ],
   [
     'agent pods that may use the node',
@@ -352,7 +352,7 @@ test('doctor: subject – what – why – what to do, on one line, the worst fi
     `PROBLEM    operator in namespace ci-identity-system has no leader: nobody holds its lease, so nothing is issued, renewed or revoked. See kubectl get pods,lease -n ci-identity-system.
 WARNING    ConfigMap ci-identity-system/emergency-stop stops everything: drill?[31m?PROBLEM  forged. Delete it to go on.
 
-1 problems, 1 warnings, 0 for information, 0 not checked.
+1 problem, 1 warning, 0 for information, 0 not checked.
 `,
   );
 });

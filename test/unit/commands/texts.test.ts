@@ -10,7 +10,7 @@ import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { doneBefore, earlierText, requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
-import { type Simulation, simulationText } from '#src/commands/simulate.ts';
+import { type Simulation, placeOf, simulationText } from '#src/commands/simulate.ts';
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
 import { planText } from '#src/commands/uninstall.ts';
@@ -378,7 +378,7 @@ test('uninstall: what would go and what would stay, before anything is changed',
   });
   t.regex(text, /^ci-bots +https:\/\/idp\.example\.com +2 +are deleted at the provider$/m);
   t.regex(text, /^kept +https:\/\/idp\.example\.com +2 +stay at the provider \(deletionPolicy Retain\)$/m);
-  t.regex(text, /^2 IdentityPools, 1 ScopePolicies and 1 CiIdentities would be deleted/m);
+  t.regex(text, /^2 IdentityPools, 1 ScopePolicy and 1 CiIdentity would be deleted/m);
   t.regex(text, /Nothing has been changed\. Add --yes/);
 });
 
@@ -398,7 +398,7 @@ const token = {
 const denied = {
   name: 'deployer',
   pool: 'ci-bots',
-  next: { does: 'Error', row: 'stopped', reason: 'Suspended', message: 'it is stopped.', fix: 'Lift the stop.' },
+  next: { does: 'Error', row: 'stopped', reason: 'Suspended', message: 'it is stopped', fix: 'Lift the stop.' },
 } as const;
 const unsaid = {
   name: 'reader',
@@ -438,7 +438,7 @@ deployer     ci-bots   error.json   -        -
 reader       ci-bots   waits        -        -
 
 - it is stopped. Lift the stop.
-- CiIdentity reader: GuardMissing
+- CiIdentity reader: GuardMissing.
 `,
     },
     {
@@ -492,3 +492,16 @@ for (const { title, change, says } of simulations) {
     t.is(simulationText({ ...simulated, ...change }), `${head}${says}`);
   });
 }
+
+test('simulate: the namespace of the manifest and of the command line must not differ', (t) => {
+  const pod = (namespace?: string): Parameters<typeof placeOf>[0] => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', ...(namespace === undefined ? {} : { namespace }) },
+  });
+  t.is(placeOf(pod(), undefined), undefined);
+  t.is(placeOf(pod('a'), undefined), 'a');
+  t.is(placeOf(pod(), 'b'), 'b');
+  t.is(placeOf(pod('a'), 'a'), 'a');
+  t.throws(() => placeOf(pod('a'), 'b'), { instanceOf: CommandError, message: /names namespace a, -n names b/ });
+});
