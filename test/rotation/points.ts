@@ -18,13 +18,21 @@ export type Point =
   | { readonly is: 'WriteLost'; readonly write: Write; readonly time: number };
 
 /**
- * What the build's session and the pool's status come by in an emergency; how often depends on the hour. Not a token that is thrown away,
- * nor the question that only a renewal asks, nor what is dropped when it expires: `test/kill` is about those.
+ * No part of every emergency: a token that is thrown away, the question that only a renewal asks, what is forbidden without a successor or
+ * dropped when it expires. `test/kill` is about those.
  */
+const elsewhere: ReadonlySet<EffectName> = new Set([
+  'session.Mint.revoke',
+  'session.Mint.introspect',
+  'session.Forbid.record',
+  'session.Drop.record',
+]);
+
+/** What the build's session and the pool's status come by in an emergency; how often depends on the hour. */
 const others: readonly EffectName[] = [
-  ...sessionEffects.Mint.filter((effect) => effect !== 'session.Mint.revoke' && effect !== 'session.Mint.introspect'),
-  ...sessionEffects.Deliver,
-  ...sessionEffects.Revoke,
+  ...Object.values(sessionEffects)
+    .flat()
+    .filter((effect) => !elsewhere.has(effect)),
   statusEffects.pool.WriteStatus,
 ];
 
