@@ -39,6 +39,7 @@ export interface Expected {
 
 const mostIdentities = 12;
 const longestName = 190;
+const mostAnnotations = 2_000;
 
 /** Pure. `optedIn`: the namespace carries the label; without it nothing is injected and nothing checked but forged claims. */
 export function expectAdmission(
@@ -70,6 +71,9 @@ export function expectAdmission(
         : []),
       ...(selected.length > 0 && (pod.name ?? '').length > longestName
         ? [`the pod name has ${pod.name?.length} characters, at most ${longestName} are possible.`]
+        : []),
+      ...(selected.length > 0 && Object.keys(pod.annotations).length > mostAnnotations
+        ? [`the pod has ${Object.keys(pod.annotations).length} annotations, at most ${mostAnnotations} are possible.`]
         : []),
       ...(selected.length > mostIdentities
         ? [`${selected.length} CiIdentities select this pod, at most ${mostIdentities} may: narrow agents.podSelector.`]

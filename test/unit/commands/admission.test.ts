@@ -38,6 +38,12 @@ const cases: readonly {
   },
   { name: 'creator and pod account as they should be', uses: { creator: true, pod: false }, selected: ['publisher'] },
   {
+    name: 'more annotations than admission looks through',
+    pod: { annotations: Object.fromEntries(Array.from({ length: 2_001 }, (_, i) => [`note-${i}`, ''])) },
+    selected: ['publisher'],
+    refusals: [/^the pod has 2001 annotations, at most 2000 are possible\.$/],
+  },
+  {
     name: 'a creator without use',
     uses: { creator: false },
     selected: ['publisher'],
