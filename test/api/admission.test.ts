@@ -298,7 +298,7 @@ function byHand(
 /** So many entries of one list the policies look through, as they say themselves. */
 const most = 2_000;
 
-const letters = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'];
+const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
 /** `n` annotations of no meaning, with keys so short that 80,000 fit. */
 function notes(n: number): Record<string, string> {
