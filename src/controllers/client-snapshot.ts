@@ -7,6 +7,8 @@ import { isHeldIn, isPiledUp } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
+import { firstHonoured } from '../domain/client/requests.ts';
 import { windowState } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
 import { clientOf } from '../domain/session/record.ts';
@@ -56,7 +58,7 @@ export function snapshotClient(
   const record = stored?.record;
   const issuer = record?.issuer ?? (pool.is === 'Seen' ? pool.value.spec.provider.issuer : '');
   const stop = stopOf(poolStopSources(memory, pool));
-  const tokens = tokensOf(memory, key, record?.revokeBefore);
+  const tokens = tokensOf(memory, key, record);
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
@@ -171,8 +173,10 @@ function asksOf(sources: ClientSources, key: string, pool: IdentityPool): Client
 function tokensOf(
   memory: Memory,
   key: string,
-  revokeBefore: Instant | undefined,
+  client: ClientRecord | undefined,
 ): Pick<ClientSnapshot, 'lastExp' | 'liveTokens' | 'revokedTokens'> {
+  const honoured = client === undefined ? 0 : firstHonoured(client);
+  const revokeBefore = client?.revokeBefore ?? 0;
   const lastExp = new Map<number, Instant>();
   let liveTokens = 0;
   let revokedTokens = 0;
@@ -181,7 +185,7 @@ function tokensOf(
       if (record === undefined || clientOf(record, token) !== key) continue;
       const { generation, exp, minted } = token;
       liveTokens += 1;
-      if (revokeBefore !== undefined && minted < revokeBefore) revokedTokens += 1;
+      if (minted < revokeBefore || generation < honoured) revokedTokens += 1;
       const last = lastExp.get(generation);
       if (last === undefined || last < exp) lastExp.set(generation, exp);
     }

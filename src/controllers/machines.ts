@@ -175,7 +175,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     causes: parts.causes,
     forget: (key) => void seen.delete(key),
     denied: (key, reason, message) => reporter.denied(key, reason, message),
-    revokerOf: (client, n) => revokerOf(memory.clients.get(client)?.record, n)?.credential,
+    revokerOf: (client, token) => revokerOf(memory.clients.get(client)?.record, token)?.credential,
     tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });
 }

@@ -8,6 +8,7 @@ import { isHeldIn } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { firstHonoured } from '../domain/client/requests.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { usableToken } from '../domain/session/facts.ts';
 import type { RevocationOutcome } from '../domain/token.ts';
@@ -129,7 +130,7 @@ export function snapshotSession(
     ...(answered === undefined ? {} : { answered }),
     ...(record !== undefined && isHeldIn(sources.brakes.of('sessions'), namespace) ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
-    ...revokedBefore(memory, record),
+    ...recalls(memory, record),
     ...(stop === undefined ? stoppedClients(memory, record, poolName) : {}),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
     ...(note === undefined ? {} : { failure: failureOf(note) }),
@@ -220,13 +221,16 @@ function clientFacts(
   };
 }
 
-function revokedBefore(memory: Memory, record: SessionRecord | undefined): Pick<SessionSnapshot, 'revokedBefore'> {
-  if (record === undefined) return {};
-  const moments = clientsOf(record).flatMap((client) => {
-    const moment = memory.clients.get(client)?.record?.revokeBefore;
-    return moment === undefined ? [] : [[client, moment] as const];
-  });
-  return moments.length === 0 ? {} : { revokedBefore: new Map(moments) };
+/** What the clients that minted say of their tokens. */
+function recalls(memory: Memory, record?: SessionRecord): Pick<SessionSnapshot, 'revokedBefore' | 'firstHonoured'> {
+  const revokedBefore = new Map<string, Instant>();
+  const honoured = new Map<string, number>();
+  for (const name of record === undefined ? [] : clientsOf(record)) {
+    const client = memory.clients.get(name)?.record;
+    if (client !== undefined) honoured.set(name, firstHonoured(client));
+    if (client?.revokeBefore !== undefined) revokedBefore.set(name, client.revokeBefore);
+  }
+  return { revokedBefore, firstHonoured: honoured };
 }
 
 /** A request to revoke is about the tokens of the client that it was asked of, and about every token of its pool. */

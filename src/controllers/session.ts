@@ -51,8 +51,8 @@ export interface SessionMachineOptions {
   /** Somebody should hear that a pod got an error instead of a token. */
   denied(key: string, reason: string, message: string): void;
   tokensOf(issuer: string): TokenSource | undefined;
-  /** The credential that revokes what this generation of the client minted. */
-  revokerOf(client: string, generation: number): Credential | undefined;
+  /** The credential that revokes what the client minted. */
+  revokerOf(client: string, token: Token): Credential | undefined;
 }
 
 const callDeadline = 20 * second;
@@ -235,7 +235,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
 
   async #askForRevocation(record: SessionRecord, token: Token, signal: AbortSignal): Promise<RevocationOutcome> {
     const tokens = this.#o.tokensOf(record.issuer);
-    const credential = this.#o.revokerOf(clientOf(record, token), token.generation);
+    const credential = this.#o.revokerOf(clientOf(record, token), token);
     const { value } = token;
     if (value === undefined) return 'NotSupported';
     // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.

@@ -1,6 +1,7 @@
 /** Questions about a client record. */
 import type { Instant } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
+import type { Token } from '../token.ts';
 import type { Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 
@@ -24,13 +25,15 @@ export function generation(record: ClientRecord, n: number): Generation | undefi
 }
 
 /**
- * Whose credential revokes a token that generation `n` minted: the newest proven one of the same client (RFC 7009 asks for the client, not
- * for the credential), because an older one may be refused by now.
+ * Whose credential revokes this token: the newest proven one of the same client (RFC 7009 asks for the client, not for the credential),
+ * because an older one may be refused or gone by now.
  */
-export function revokerOf(record: ClientRecord | undefined, n: number): Generation | undefined {
-  const minter = record === undefined ? undefined : generation(record, n);
-  if (record === undefined || minter?.clientId === undefined) return minter;
-  return inState(record, 'Current', 'Draining').findLast(({ clientId }) => clientId === minter.clientId) ?? minter;
+export function revokerOf(
+  record: ClientRecord | undefined,
+  { generation: n, clientId }: Pick<Token, 'generation' | 'clientId'>,
+): Generation | undefined {
+  if (record === undefined) return undefined;
+  return inState(record, 'Current', 'Draining').findLast((one) => one.clientId === clientId) ?? generation(record, n);
 }
 
 /** The highest generation that this record ever had; 0 before the first. */

@@ -47,6 +47,15 @@ export function openRequests(
   return asked.filter((one) => !isHandled(record?.handled ?? [], one));
 }
 
+/**
+ * The first generation whose tokens may stay. A Mint that was under way when its credential was replaced in an emergency, or taken out, brings
+ * a token of an older one, whenever that was minted.
+ */
+export function firstHonoured(record: ClientRecord): number {
+  if (record.emergency !== undefined && hasRotated(record)) return record.emergency;
+  return record.generations[0]?.n ?? 0;
+}
+
 /** The credential that the emergency brings mints by now, or one that came after it. */
 export function hasRotated(record: ClientRecord): boolean {
   const mints = currentOf(record)?.n;

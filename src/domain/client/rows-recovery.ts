@@ -35,6 +35,16 @@ const damaged: ClientRow = {
   then: (s, now) => write(s, now, 'RecordRestored', s.record, lanes.Stop),
 };
 
+/** What is revoked was minted in the past. Were the clock set back, every new token would count as one that somebody asked to revoke. */
+const clockSetBack: ClientRow = {
+  name: 'clock-set-back',
+  when: ({ record }, now) => (record?.revokeBefore ?? now) > now,
+  then: (s, now) => {
+    if (s.record === undefined) return wait(s, now, 'RevokeRequested');
+    return write(s, now, 'RevokeRequested', { ...s.record, revokeBefore: now }, lanes.Stop);
+  },
+};
+
 /** A `revokeRequest` alone changes nothing at the provider, so it waits for no call whose answer was lost, and for nobody. */
 const revocation: ClientRow = {
   name: 'revocation',
@@ -203,6 +213,7 @@ export const recoveryRows: readonly ClientRow[] = [
   lostLease,
   unknown,
   damaged,
+  clockSetBack,
   revocation,
   restored,
   handedInRow,

@@ -84,25 +84,32 @@ export function mayNotUse(s: SessionSnapshot): boolean {
   return s.mayUse.is === 'Seen' && !s.mayUse.value;
 }
 
-/** The usable token was minted before a moment before which somebody asked to revoke everything. */
-export function isRevokeRequested(s: SessionSnapshot): boolean {
+/** Somebody asked to revoke everything that is older than the usable token, or that its credential minted. */
+export function isRevokeRequested(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
+  if (s.record === undefined || token === undefined) return false;
   const revokeBefore = s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined;
-  return token !== undefined && revokeBefore !== undefined && token.minted < revokeBefore;
+  const honoured = s.firstHonoured?.get(clientOf(s.record, token)) ?? 0;
+  return isOlder(token, revokeBefore, now) || token.generation < honoured;
+}
+
+/** A moment that is still to come (the clock was set back) is none yet: every token is older, and so would be its successor. */
+function isOlder({ minted }: Token, moment: Instant | undefined, now: Instant): boolean {
+  return moment !== undefined && moment <= now && minted < moment;
 }
 
 /**
  * Superseded tokens that somebody asked to revoke, or whose pool is stopped, and that no narrowing takes along, because the usable token is
  * younger than the request or from another client.
  */
-export function recalledTokens(s: SessionSnapshot): readonly string[] {
+export function recalledTokens(s: SessionSnapshot, now: Instant): readonly string[] {
   const { record, revokedBefore, stoppedClients } = s;
-  if (record === undefined || isRevokeRequested(s)) return [];
+  if (record === undefined || isRevokeRequested(s, now)) return [];
   return record.tokens
     .filter((token) => token.end === 'Superseded' && isOpen(s, token))
     .filter((token) => {
       const client = clientOf(record, token);
-      return stoppedClients?.has(client) === true || token.minted < (revokedBefore?.get(client) ?? token.minted);
+      return stoppedClients?.has(client) === true || isOlder(token, revokedBefore?.get(client), now);
     })
     .map((token) => token.sha256);
 }
@@ -110,7 +117,7 @@ export function recalledTokens(s: SessionSnapshot): readonly string[] {
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   if (token === undefined) return false;
-  if (isRevokeRequested(s)) return true;
+  if (isRevokeRequested(s, now)) return true;
   if (now >= plus(token.minted, usableLife(token)) && now < token.exp) return true;
   const access = s.access.is === 'Seen' ? s.access.value : undefined;
   return access?.is === 'Granted' && !contains(access.ask, token.ask);
@@ -280,6 +287,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     supersededGoFrom(s),
     missesDeliveryFrom(s),
     learnsUntil(s),
+    s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined,
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));

@@ -98,6 +98,8 @@ export interface SessionSnapshot {
   readonly client: Known<ClientFacts>;
   /** By client that minted a token of this session: what it minted before this moment shall be revoked. */
   readonly revokedBefore?: ReadonlyMap<string, Instant>;
+  /** Likewise: the first generation whose tokens may stay. */
+  readonly firstHonoured?: ReadonlyMap<string, number>;
   /** Clients that minted a token of this session for another pool than the identity names by now, and that pool is stopped. */
   readonly stoppedClients?: ReadonlySet<string>;
   readonly nodeLost: boolean;

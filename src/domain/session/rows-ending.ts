@@ -42,8 +42,9 @@ const unknown: SessionRow = {
 /** The usable token may stay, an older one may not: somebody asked to revoke it, or its pool, which the identity has left, is stopped. */
 const recalled: SessionRow = {
   name: 'recalled',
-  when: (s) => recalledTokens(s).length > 0,
-  then: (s, now) => forbid(s, now, recalledTokens(s), s.stoppedClients === undefined ? 'RevokeRequested' : 'Suspended'),
+  when: (s, now) => recalledTokens(s, now).length > 0,
+  then: (s, now) =>
+    forbid(s, now, recalledTokens(s, now), s.stoppedClients === undefined ? 'RevokeRequested' : 'Suspended'),
 };
 
 const over: SessionRow = {

@@ -207,7 +207,7 @@ function deliveryLane(s: SessionSnapshot, now: Instant): Lane {
  */
 function waitsWithNewPodsUntil(s: SessionSnapshot, now: Instant): Instant | undefined {
   const token = usableToken(s);
-  if (token === undefined || isRevokeRequested(s)) return undefined;
+  if (token === undefined || isRevokeRequested(s, now)) return undefined;
   const until = plus(token.minted, youth);
   return now < until ? until : undefined;
 }

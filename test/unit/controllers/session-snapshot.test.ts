@@ -96,7 +96,8 @@ test('a request to revoke reaches the tokens of the client that it is about, and
   t.is(requestOf(moved({ revoked: 'client-before' })), requested);
   t.is(requestOf(moved({ revoked: 'client-now' })), undefined);
   t.deepEqual(moved({ revoked: 'client-before' })?.revokedBefore, new Map([['client-before', requested]]));
-  t.is(moved({ revoked: 'client-now' })?.revokedBefore, undefined);
+  t.deepEqual(moved({ revoked: 'client-now' })?.revokedBefore, new Map());
+  t.deepEqual(moved({})?.firstHonoured, new Map([['client-before', 1]]));
 });
 
 test('the pool that the snapshot decides on is the one that the identity names', (t) => {

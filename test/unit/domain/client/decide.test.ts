@@ -650,6 +650,14 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'clock-set-back',
+    title: 'what is revoked was minted before now, whatever the clock said when it was asked for',
+    s: snapshot({ record: record({ revokeBefore: plus(noon, day), revoking: { id: 'e1', since: plus(noon, day) } }) }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon },
+    lane: lanes.Stop,
+  },
+  {
     row: 'revocation',
     title: 'revokeRequest alone',
     s: snapshot(wanting({ revokeRequest: 'e1' })),
@@ -1948,6 +1956,7 @@ const expectedRows = [
   'lost-lease',
   'unknown',
   'damaged',
+  'clock-set-back',
   'revocation',
   'restored',
   'handed-in',

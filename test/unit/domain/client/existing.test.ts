@@ -72,15 +72,18 @@ test('a token is revoked with the credential that mints now, if the client is th
   const rotated = buildClientRecord({
     generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2 })],
   });
-  t.is(revokerOf(rotated, 1)?.n, 2);
+  const token = (generation: number, clientId = 'ci-1'): Parameters<typeof revokerOf>[1] => ({ generation, clientId });
+  t.is(revokerOf(rotated, token(1))?.n, 2);
   const moved = buildClientRecord({
     generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2, clientId: 'ci-2' })],
   });
-  t.is(revokerOf(moved, 1)?.n, 1);
+  t.is(revokerOf(moved, token(1))?.n, 1);
   const leaving = buildClientRecord({
     generations: [buildGeneration({ state: 'Draining' }), buildGeneration({ n: 2, state: 'Draining' })],
   });
-  t.is(revokerOf(leaving, 1)?.n, 2, 'also while the client goes');
-  t.is(revokerOf(rotated, 7), undefined);
-  t.is(revokerOf(undefined, 1), undefined);
+  t.is(revokerOf(leaving, token(1))?.n, 2, 'also while the client goes');
+  const gone = buildClientRecord({ generations: [buildGeneration({ n: 2 })] });
+  t.is(revokerOf(gone, token(1))?.n, 2, 'also what a Mint brought whose credential is out by now');
+  t.is(revokerOf(gone, token(1, 'ci-2')), undefined);
+  t.is(revokerOf(undefined, token(1)), undefined);
 });

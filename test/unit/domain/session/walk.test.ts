@@ -19,6 +19,7 @@ const events = [
   'client-away',
   'client-back',
   'revoke-all',
+  'clock-back',
   'outage',
   'up',
   'unsynced',
@@ -134,6 +135,8 @@ function happen(world: ToyWorld, event: Turn['event']): void {
     case 'revoke-all':
       world.revokeBefore = world.now;
       return;
+    case 'clock-back':
+      return world.advance(-hour);
     case 'outage':
     case 'up':
       world.outage = event === 'outage';
@@ -187,6 +190,9 @@ function settle(world: ToyWorld): void {
   world.clientReady = true;
   world.guard = { is: 'Intact', since: plus(noon, -hour) };
   runUntilQuiet(world);
+  // The client machine sees that the clock was set back.
+  if (world.revokeBefore !== undefined && world.revokeBefore > world.now) world.revokeBefore = world.now;
+  runUntilQuiet(world);
   // Three forbidden tokens that nobody can revoke: the next one waits until the first has expired.
   if (world.record?.tokens.length === 3 && world.record.tokens.every(({ value }) => value === undefined)) {
     world.advance(Math.min(...world.record.tokens.map(({ exp }) => exp)) - world.now);
@@ -201,7 +207,7 @@ function settle(world: ToyWorld): void {
     if (revocable.length > 0) throw new Error('a token stays that could be revoked');
     if (!over && world.file?.content === 'Token' && world.alive.has(world.file.sha256 ?? ''))
       throw new Error('the file holds a live token');
-    world.advance(15 * minute);
+    world.advance(Math.max(0, ...(world.record?.tokens ?? []).map(({ exp }) => exp - world.now)));
     runUntilQuiet(world);
     if (world.stored !== undefined) throw new Error('the record outlived its tokens');
     return;
