@@ -40,8 +40,9 @@ function configure(change: (text: string) => string): void {
   writeFileSync(lab.configFile, change(readFileSync(lab.configFile, 'utf8')));
 }
 
-const poolAt = (name: string): string =>
+const poolAt = (name: string, spec: Readonly<Record<string, unknown>> = {}): string =>
   pool(name, realm.issuer, {
+    ...spec,
     provider: { issuer: realm.issuer, audience: { by: 'Scope', scopes: audiences } },
     ceiling: {
       scopes: ['artifacts:publish', 'artifacts:read'],
@@ -61,7 +62,7 @@ export function testOperator(running: () => Keycloak): void {
     lab = await startLab({ deliveryLag: '2s' });
     realm = await keycloak.realm('stock-operator');
     await lab.apply(
-      secret('registration', await realm.initialAccessToken({ count: 2 })), // one for each client that is made below
+      secret('registration', await realm.initialAccessToken({ count: 4 })), // one for each client that is made below
       JSON.stringify({
         apiVersion: 'v1',
         kind: 'ConfigMap',
@@ -196,6 +197,26 @@ export function testOperator(running: () => Keycloak): void {
       );
       await lab.kubectl(['delete', 'identitypool/lost-bots', '--timeout=90s']);
       t.deepEqual(await realm.clientIds(), []);
+    },
+  );
+
+  test.serial(
+    'a pool made again whose client Retain has left: it says which client that is and what to do',
+    async (t) => {
+      const kept = poolAt('kept-bots', { deletionPolicy: 'Retain' });
+      await lab.apply(kept);
+      await condition(lab, 'identitypool/kept-bots', 'Registered', { status: 'True' });
+      await lab.kubectl(['delete', 'identitypool/kept-bots', '--timeout=60s']);
+      const [left = ''] = await realm.clientIds();
+      await lab.apply(kept);
+      const taken = { status: 'False', reason: 'ClientIdTaken' };
+      const { message } = await condition(lab, 'identitypool/kept-bots', 'Ready', taken);
+      t.true(message.includes(`a client ${left} is there already`), message);
+      t.regex(message, /delete it at the provider, or create the pool under another name/);
+      await realm.removeClient(left);
+      await lab.kubectl(['annotate', 'identitypool/kept-bots', `${annotations.retry}=client-deleted`]);
+      await condition(lab, 'identitypool/kept-bots', 'Registered', { status: 'True' });
+      t.deepEqual(await realm.clientIds(), [left]);
     },
   );
 }
