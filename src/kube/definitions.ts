@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import type { ObjectMeta } from '../api/meta.ts';
 import { group, version } from '../api/names.ts';
+import { type Clock, type Instant, type Milliseconds, plus, second } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from './connection.ts';
 import { get, kinds } from './resources.ts';
 
@@ -13,7 +16,7 @@ export interface Schema {
 
 /** A CustomResourceDefinition, as far as it is looked at. */
 export interface Definition {
-  readonly metadata: { readonly name: string };
+  readonly metadata: ObjectMeta;
   readonly spec: {
     readonly versions: readonly {
       readonly name: string;
@@ -54,6 +57,50 @@ export async function definitionProblems(
     }),
   );
   return problems.filter((problem) => problem !== undefined);
+}
+
+/** So long the objects of a kind that was made anew may take to come back. */
+const comeBack: Milliseconds = 30 * second;
+
+/**
+ * Tells objects that somebody deleted from those that went because their whole kind did: the function that this returns throws (Waiting)
+ * while the definition is gone or being deleted, and for 30 s after it was made anew. To be asked after objects were seen to be gone.
+ * `look` yields the definition's metadata, `undefined` where there is none.
+ */
+export function kindStands(o: {
+  readonly name: string;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly look: (signal: AbortSignal) => Promise<Pick<ObjectMeta, 'uid' | 'deletionTimestamp'> | undefined>;
+}): (signal: AbortSignal) => Promise<void> {
+  const { name, clock, look } = o;
+  let known: string | undefined;
+  let anew: { readonly uid: string; readonly since: Instant } | undefined;
+  return async (signal) => {
+    const found = await look(signal);
+    if (found?.uid === undefined || found.deletionTimestamp !== undefined)
+      throw vanished(`CustomResourceDefinition ${name} is gone or being deleted; ${remedy}`);
+    const { uid } = found;
+    known ??= uid;
+    if (uid === known) return;
+    if (anew?.uid !== uid) anew = { uid, since: clock.now() };
+    if (clock.now() < plus(anew.since, comeBack))
+      throw vanished(`CustomResourceDefinition ${name} was made anew, and its objects have a moment to come back`);
+    known = uid;
+  };
+}
+
+function vanished(why: string): OperatorError {
+  const message = `${why}. What goes with its kind was deleted by nobody, so it counts as unknown`;
+  return new OperatorError({ class: 'Waiting', reason: 'ApiRefused', message });
+}
+
+/** What {@link kindStands} looks at. */
+export async function definitionMeta(
+  connection: ApiConnection,
+  name: string,
+  signal: AbortSignal,
+): Promise<ObjectMeta | undefined> {
+  return (await get<Definition>(connection, kinds.customResourceDefinitions, { name }, { signal }))?.metadata;
 }
 
 /** `installed`: `undefined` where it does not exist. */

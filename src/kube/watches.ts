@@ -1,5 +1,5 @@
 import { keyOf } from '../api/meta.ts';
-import { emergencyStopConfigMap, labels } from '../api/names.ts';
+import { emergencyStopConfigMap, group, labels } from '../api/names.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
@@ -8,6 +8,7 @@ import { type Page, type Source, VersionExpiredError, type WatchEvent } from '..
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
+import { definitionMeta, kindStands } from './definitions.ts';
 import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
 import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
 import {
@@ -33,6 +34,8 @@ interface Watched<T> {
   /** Default: `namespace/name`, or `name` for cluster-scoped kinds. */
   readonly key?: (raw: RawObject) => string;
   readonly trim: (raw: unknown) => T;
+  /** Throws where objects did not go by themselves; asked before it is believed that some are gone. */
+  readonly stands?: (signal: AbortSignal) => Promise<void>;
 }
 
 export function identityPools(connection: ApiConnection): Source<Resource<IdentityPoolSpec, IdentityPoolStatus>> {
@@ -40,7 +43,17 @@ export function identityPools(connection: ApiConnection): Source<Resource<Identi
 }
 
 export function scopePolicies(connection: ApiConnection): Source<Resource<ScopePolicySpec, ScopePolicyStatus>> {
-  return sourceOf(connection, { kind: kinds.scopePolicies, trim: trimResource<ScopePolicySpec, ScopePolicyStatus> });
+  const name = `${kinds.scopePolicies.plural}.${group}`;
+  return sourceOf(connection, {
+    kind: kinds.scopePolicies,
+    trim: trimResource<ScopePolicySpec, ScopePolicyStatus>,
+    // A policy that is deleted ends sessions at once, without a brake.
+    stands: kindStands({
+      name,
+      clock: connection.clock,
+      look: (signal) => definitionMeta(connection, name, signal),
+    }),
+  });
 }
 
 export function ciIdentities(connection: ApiConnection): Source<Resource<CiIdentitySpec, CiIdentityStatus>> {
@@ -116,13 +129,14 @@ interface RawEvent {
 }
 
 function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>): Source<T> {
-  const { kind, selectors, trim } = watched;
+  const { kind, selectors, trim, stands } = watched;
   const place: Place = watched.namespace === undefined ? {} : { namespace: watched.namespace };
   const key = watched.key ?? ((raw: RawObject) => keyOf(raw.metadata));
   return {
     async list({ limit, continue: token }, signal): Promise<Page<T>> {
       const query = { ...selectors, limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
       const page = await listPage<RawObject>(connection, kind, place, { signal, query, longest: longestPage });
+      if ((page.continue ?? '') === '') await stands?.(signal);
       return { ...page, items: page.items.map((raw) => [key(raw), trim(raw)] as const) };
     },
     async *watch({ resourceVersion, timeoutSeconds }, signal): AsyncIterable<WatchEvent<T>> {
@@ -134,7 +148,9 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
         timeoutSeconds: String(timeoutSeconds),
       };
       for await (const event of connection.stream(pathOf(kind, place), query, signal)) {
-        yield translate(event as RawEvent);
+        const said = translate(event as RawEvent);
+        if (said.type === 'Delete') await stands?.(signal);
+        yield said;
       }
     },
   };

@@ -3,6 +3,7 @@ import test from 'ava';
 import { readdirSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod, nextPodName } from '#test/support/jenkins-pod.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
@@ -273,6 +274,29 @@ test.serial(
     t.true(isLive(provider, token));
     await others();
     await remove(pod.name);
+  },
+);
+
+test.serial(
+  'the kind of the policies is deleted: nobody decided that, so no session ends, and all goes on when it is back',
+  async (t) => {
+    const pod = await newPod();
+    const token = await tokenOf(lab, pod, 'publisher');
+    await lab.kubectl(['delete', 'crd', 'scopepolicies.ci-identity.dev', '--timeout=30s']);
+    await eventually('the watch says so', () =>
+      /CustomResourceDefinition scopepolicies\.ci-identity\.dev is gone or being deleted/.test(operator.log())
+        ? true
+        : undefined,
+    );
+    await lab.kubectl(['apply', '--server-side', '-k', crds]);
+    await lab.kubectl(['wait', '--for=condition=Established', 'crd/scopepolicies.ci-identity.dev']);
+    await delay(5_000);
+    t.true(isLive(lab.provider, token), 'also while the new kind is still empty');
+    await lab.apply(...objects(lab.provider.issuer));
+    const next = await newPod();
+    t.truthy(await tokenOf(lab, next, 'publisher', undefined, patient.timeoutMs));
+    t.is((await sessions(lab)).filter((one) => one.pod.uid === pod.uid).length, 1);
+    await remove(pod.name, next.name);
   },
 );
 

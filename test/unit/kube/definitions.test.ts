@@ -1,5 +1,6 @@
 import test from 'ava';
-import { missingMembers, problemOf, readShippedDefinitions, type Schema } from '#src/kube/definitions.ts';
+import { instant, plus, second } from '#src/clock.ts';
+import { kindStands, missingMembers, problemOf, readShippedDefinitions, type Schema } from '#src/kube/definitions.ts';
 
 type Definition = ReturnType<typeof readShippedDefinitions>[number];
 const shipped = readShippedDefinitions();
@@ -67,4 +68,26 @@ test('an empty definition lacks much: five are named, the rest is counted', (t) 
     schema.properties = { spec: { properties: {} } };
   });
   t.regex(problemOf(shipped[0] as Definition, empty) ?? '', /lacks (?:[\w.]+, ){4}[\w.]+ and \d+ more, which/);
+});
+
+test('objects that go with their kind were deleted by nobody, and a kind that was made anew has a moment to get them back', async (t) => {
+  let now = instant(0);
+  let found: { uid: string; deletionTimestamp?: string } | undefined = { uid: 'one' };
+  const stands = kindStands({ name: 'things.example', clock: { now: () => now }, look: () => Promise.resolve(found) });
+  const asked = (): Promise<string> =>
+    stands(new AbortController().signal).then(
+      () => 'deleted by somebody',
+      (error: unknown) => (error as Error).message,
+    );
+  t.is(await asked(), 'deleted by somebody');
+  found = { uid: 'one', deletionTimestamp: '2026-11-24T12:00:00Z' };
+  t.regex(await asked(), /things\.example is gone or being deleted; run kubectl apply/);
+  found = undefined;
+  t.regex(await asked(), /things\.example is gone or being deleted/);
+  found = { uid: 'two' };
+  t.regex(await asked(), /was made anew, and its objects have a moment/);
+  now = plus(now, 29 * second);
+  t.regex(await asked(), /was made anew/);
+  now = plus(now, 1 * second);
+  t.is(await asked(), 'deleted by somebody');
 });
