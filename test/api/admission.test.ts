@@ -1627,6 +1627,38 @@ test('a pod with 20,000 annotations is created nearly as fast as a ConfigMap wit
   t.true(took < 10 * control + 1_000, `${took} ms where the ConfigMap took ${control} ms`);
 });
 
+test('a pod with 20,000 annotations stays possible to update, and can get no requester', async (t) => {
+  const own = `${podsOf('ci-plain')}/vast`;
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'ci-plain', name: 'vast', annotations: notes(20_000) },
+    spec: { containers: [{ name: 'a', image: 'b' }] },
+  };
+  const created = await lab.send('jenkins', 'POST', podsOf('ci-plain'), pod, { dryRun: false });
+  t.is(created.status, 201, JSON.stringify(created.body).slice(0, 500));
+  const patch = async (subresource: string, body: object): Promise<readonly [number, string]> => {
+    const options = { dryRun: false, contentType: mergePatch };
+    const answer = await lab.send('cluster-admin', 'PATCH', `${own}${subresource}`, body, options);
+    return [answer.status, (answer.body as { message?: string }).message ?? ''];
+  };
+  const start = performance.now();
+  const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet' };
+  t.deepEqual(await patch('/status', { status: { phase: 'Running', conditions: [condition] } }), [200, '']);
+  t.deepEqual(await patch('', { metadata: { finalizers: ['example.com/kept'] } }), [200, '']);
+  t.deepEqual(await patch('', { metadata: { finalizers: null } }), [200, '']);
+  t.deepEqual(await patch('', { metadata: { annotations: { aaa: 'changed', aab: null } } }), [200, '']);
+  t.log(`four updates in ${Math.round(performance.now() - start)} ms`);
+  for (const key of ['ci-identity.dev/requester', 'ci-identity.dev/default', 'ci-identity.dev/identities']) {
+    const [status, message] = await patch('', { metadata: { annotations: { [key]: 'x' } } });
+    t.is(status, 403);
+    t.true(message.endsWith(tooManyToCompare), message);
+  }
+  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace: 'ci-plain', name: 'vast' } };
+  const { status } = await lab.send('cluster-admin', 'POST', `${own}/eviction`, eviction, { dryRun: false });
+  t.is(status, 201);
+});
+
 test('in a namespace with identities too, what is too large is refused with a sentence of its size', async (t) => {
   for (const more of [
     { volumes: listOf(most, (i) => ({ name: `v${i}`, emptyDir: {} })) },
