@@ -1,25 +1,20 @@
-/** The candidate that was most likely meant by a name with a slip in it: at most two edits away, and most of the name right. */
+/**
+ * The candidate that was most likely meant by a name with one slip in it: a character that is missing, too many, another one, or swapped with its
+ * neighbour. Teams choose the names and how many there are, so a candidate costs no more than reading it.
+ */
 export function nearName(name: string, candidates: Iterable<string>): string | undefined {
-  const most = Math.min(2, Math.floor(name.length / 3));
-  let best: { readonly name: string; readonly edits: number } | undefined;
-  for (const candidate of candidates) {
-    if (candidate === name || Math.abs(candidate.length - name.length) > most) continue;
-    const edits = editsBetween(name, candidate);
-    if (edits <= most && edits < (best?.edits ?? Infinity)) best = { name: candidate, edits };
-  }
-  return best?.name;
+  if (name.length < 3) return undefined;
+  for (const candidate of candidates) if (isOneSlip(name, candidate)) return candidate;
+  return undefined;
 }
 
-/** Characters to insert, delete or replace (Levenshtein). */
-function editsBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [line, character] of Array.from(a).entries()) {
-    const next = [line + 1];
-    for (const [column, other] of Array.from(b).entries()) {
-      const replaced = (row[column] ?? 0) + (character === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+function isOneSlip(a: string, b: string): boolean {
+  if (a === b || Math.abs(a.length - b.length) > 1) return false;
+  const shorter = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shorter && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  const [mine, other] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  return mine.length <= 1 ? other.length <= 1 : mine.length === 2 && mine === `${other[1]}${other[0]}`;
 }

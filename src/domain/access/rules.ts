@@ -141,6 +141,9 @@ export function nearMissesOf({ identity, pool, policies, namespace }: Question):
   return { byScope: near, similarRoles: near.size > 0 ? [] : similarRoles(identity.spec.roles, pool, policies) };
 }
 
+/** Of so many roles it is guessed what was meant: a slip is in one of a few. */
+const mostGuessed = 4;
+
 function similarRoles(
   roles: readonly string[],
   pool: IdentityPool,
@@ -148,7 +151,7 @@ function similarRoles(
 ): readonly string[] {
   const ofPool = placedRules(policies).filter(({ rule }) => rule.pool === pool.metadata.name);
   const known = new Set(ofPool.map(({ rule }) => rule.role));
-  return roles.flatMap((role) => nearName(role, known) ?? []);
+  return roles.slice(0, mostGuessed).flatMap((role) => nearName(role, known) ?? []);
 }
 
 /** By code unit, the same on every machine. */

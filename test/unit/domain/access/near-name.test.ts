@@ -9,6 +9,8 @@ for (const [name, candidates, expected] of [
   ['ci', ['cd', 'x'], undefined],
   ['builder', ['releaser'], undefined],
   ['', ['a'], undefined],
+  ['publishers', ['pblshers'], undefined],
+  ['builder', ['bxilder'], 'bxilder'],
 ] as const) {
   test(`${name} of ${candidates.join(', ')}: ${expected ?? 'none is near'}`, (t) => {
     t.is(nearName(name, candidates), expected);
