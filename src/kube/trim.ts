@@ -76,6 +76,8 @@ const most = 64;
 const longestUid = 64;
 
 const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** The rule of the kind. */
+const identityName = /^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$/;
 const runUrl = /^[\x21-\x7e]{1,512}$/;
 
 /** Of a pod only what decisions need: its environment, where JENKINS_SECRET is, never stays in memory. */
@@ -94,12 +96,7 @@ export function trimPod(raw: unknown): PodFacts {
     created: parseRfc3339(metadata.creationTimestamp ?? '') ?? instant(0),
     deleting: metadata.deletionTimestamp !== undefined,
     phase: status?.phase ?? 'Pending',
-    claims: Object.fromEntries(
-      Object.entries(noted)
-        .filter(([key]) => key.startsWith(claimPrefix))
-        .slice(0, most)
-        .map(([key, uid]) => [key.slice(claimPrefix.length), cut(uid, longestUid)]),
-    ),
+    claims: requester === undefined ? {} : claimsIn(noted),
     volumes: (spec?.volumes ?? []).flatMap((volume) => {
       const identity = volume.name.slice(volumeName('').length);
       const ours =
@@ -115,6 +112,19 @@ export function trimPod(raw: unknown): PodFacts {
     ...(claimedRunUrl === undefined || !runUrl.test(claimedRunUrl) ? {} : { claimedRunUrl }),
     ...(claimedTraceparent === undefined || !traceparent.test(claimedTraceparent) ? {} : { claimedTraceparent }),
   };
+}
+
+/**
+ * Without a requester there are none: the admission policies let such a pod carry what it likes, and a name that no CiIdentity can have would
+ * name the Secret of another pod.
+ */
+function claimsIn(noted: Readonly<Record<string, string>>): PodFacts['claims'] {
+  return Object.fromEntries(
+    Object.entries(noted)
+      .filter(([key]) => key.startsWith(claimPrefix) && identityName.test(key.slice(claimPrefix.length)))
+      .slice(0, most)
+      .map(([key, uid]) => [key.slice(claimPrefix.length), cut(uid, longestUid)]),
+  );
 }
 
 /** The kubelet makes the sandbox of a pod once every volume is mounted, and says whether it has one. */

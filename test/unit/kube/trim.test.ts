@@ -63,11 +63,19 @@ test('owners that a pod forges are not kept', (t) => {
 const many = (count: number, prefix: string, value: string): Record<string, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${'x'.repeat(50)}${n}`, value]));
 
+const manyClaims = Object.fromEntries(
+  Array.from({ length: 3_000 }, (_, n) => [`identity.ci-identity.dev/${'x'.repeat(40)}-${n}`, 'u'.repeat(30)]),
+);
+
 for (const [what, metadata, spec] of [
   ['annotations', { annotations: { ...pod.metadata.annotations, big: 'x'.repeat(250_000) } }, {}],
   ['labels', { labels: many(3_900, `${'p'.repeat(250)}.example/`, 'v'.repeat(63)) }, {}],
-  ['claims', { annotations: many(3_000, 'identity.ci-identity.dev/', 'u'.repeat(30)) }, {}],
-  ['a claimed uid', { annotations: { 'identity.ci-identity.dev/publisher': 'u'.repeat(250_000) } }, {}],
+  ['claims', { annotations: { ...pod.metadata.annotations, ...manyClaims } }, {}],
+  [
+    'a claimed uid',
+    { annotations: { ...pod.metadata.annotations, 'identity.ci-identity.dev/publisher': 'u'.repeat(250_000) } },
+    {},
+  ],
   ['environment', {}, { containers: [{ name: 'jnlp', env: [{ name: 'V', value: 'x'.repeat(1_000_000) }] }] }],
   ['containers', {}, { containers: Array.from({ length: 5_000 }, (_, n) => ({ name: `${'c'.repeat(58)}-${n}` })) }],
 ] as const) {
@@ -97,6 +105,15 @@ for (const [title, status, expected] of [
 test('a mirror pod has no containers for an identity', (t) => {
   const annotations = { 'kubernetes.io/config.mirror': 'x' };
   t.deepEqual(trimPod({ ...pod, metadata: { ...pod.metadata, annotations } }).containers, []);
+});
+
+test('who was not admitted as the creator of an agent claims nothing, and nobody claims what no CiIdentity can be called', (t) => {
+  const claims = (annotations: Readonly<Record<string, string>>): unknown =>
+    trimPod({ ...pod, metadata: { ...pod.metadata, annotations } }).claims;
+  const claim = { 'identity.ci-identity.dev/publisher': 'u' };
+  t.deepEqual(claims(claim), {});
+  const admitted = { 'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins' };
+  t.deepEqual(claims({ ...admitted, ...claim, 'identity.ci-identity.dev/publisher.a': 'u' }), { publisher: 'u' });
 });
 
 test('JENKINS_SECRET leaves no trace', (t) => {
