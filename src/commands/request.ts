@@ -60,17 +60,19 @@ export async function request(
     throw new CommandError(`you may not change IdentityPool ${name} (${answerMessage(answer)})`);
   if (answer.status !== 200) throw new CommandError(`IdentityPool ${name}: ${answerMessage(answer)}`);
   const earlier = doneBefore(answer.body as IdentityPool, id, asked);
-  const fresh = asked.filter((kind) => !earlier.some((one) => one.kind === kind));
-  if (!isJson(args)) {
-    for (const one of earlier) surface.print(`${earlierText(name, one)}\n`);
-    if (fresh.length > 0) surface.print(`IdentityPool ${name}: asked for ${fresh.join(' and ')} with id ${id}\n`);
-  }
-  if (fresh.length > 0 && !args.given.has('wait')) {
-    if (isJson(args)) surface.print(renderJson({ pool: name, id, asked: fresh, outcome: 'Asked' }));
+  if (earlier.length > 0) {
+    if (isJson(args))
+      surface.print(renderJson({ pool: name, id, asked: [], outcome: 'AlreadyDone', requests: earlier }));
+    else for (const one of earlier) surface.print(`${earlierText(name, one)}\n`);
     return exitCodes.done;
   }
-  const outcomes = fresh.length === 0 ? [] : await follow(cluster, surface, { name, id, asked: fresh, timeout });
-  if (isJson(args)) surface.print(renderJson({ pool: name, id, asked: fresh, requests: [...earlier, ...outcomes] }));
+  if (!isJson(args)) surface.print(`IdentityPool ${name}: asked for ${asked.join(' and ')} with id ${id}\n`);
+  if (!args.given.has('wait')) {
+    if (isJson(args)) surface.print(renderJson({ pool: name, id, asked, outcome: 'Asked' }));
+    return exitCodes.done;
+  }
+  const outcomes = await follow(cluster, surface, { name, id, asked, timeout });
+  if (isJson(args)) surface.print(renderJson({ pool: name, id, asked, requests: outcomes }));
   else for (const one of outcomes) surface.print(`${outcomeText(name, one)}\n`);
   return outcomes.every(({ outcome }) => outcome === 'Done') ? exitCodes.done : exitCodes.failed;
 }
@@ -110,13 +112,14 @@ export function requestsWith(
   );
 }
 
-/** Pure: what was carried out with this id already, so that asking again does nothing. */
+/** Pure: what was carried out with this id already, if that is all of it, so that asking again does nothing. An emergency is more than its parts. */
 export function doneBefore(
   pool: IdentityPool,
   id: string,
   asked: readonly RequestKind[],
 ): readonly IdentityPoolStatusRequest[] {
-  return requestsWith(pool, id, asked).filter(({ outcome }) => outcome === 'Done');
+  const done = requestsWith(pool, id, asked).filter(({ outcome }) => outcome === 'Done');
+  return done.length === asked.length ? done : [];
 }
 
 /** Pure. */

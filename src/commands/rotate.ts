@@ -12,7 +12,7 @@ const description: Description = {
     ['A credential may have leaked', 'rotate identitypool/ci-bots --emergency --id INC-4711 --wait'],
   ],
   options: [...requestOptions, { name: 'emergency', help: 'Revoke everything minted before now as well.' }],
-  exit: '0 asked (with --wait: done), 1 refused, failed or not handled in time.',
+  exit: '0 asked (with --wait: done), or done earlier with this id, 1 refused, failed or not handled in time.',
 };
 
 const elsewhere = 'only an IdentityPool has credentials that rotate; name the pool of the CiIdentity (spec.pool)';
