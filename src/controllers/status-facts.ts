@@ -197,7 +197,7 @@ function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | 
     return { reason: 'NewerFormat', message: why, terminal: true };
   }
   if (stored?.invalid === undefined || stored.record !== undefined) return undefined;
-  const message = `client record ${stored.name} in the operator's namespace cannot be read (${stored.invalid}), so it is left alone. Bring it back from a backup, or delete it together with the client at the provider: a new one is then registered.`;
+  const message = `client record ${stored.name} in the operator's namespace is left alone: ${stored.invalid}. Bring the right one back from a backup, or delete the Secret: a new client is then registered. Delete the old client at the provider only if no other cluster uses it.`;
   return { reason: 'RecordInvalid', message, terminal: true };
 }
 
