@@ -66,11 +66,14 @@ export class AccessCache {
 
   /**
    * Whether what the session holds would still be granted, although its CiIdentity is gone: only a brake keeps such a session, and policies
-   * and pools go on being edited. `undefined` where the record does not say in which roles it was minted.
+   * and pools go on being edited. `undefined` where the record does not say in which roles it was minted, and where the pool goes or is gone: it
+   * may have vanished by the same accident, with its kind.
    */
   ofHeld({ pod, identity: { name, uid, roles }, pool, tokens }: SessionRecord): Known<Access> | undefined {
     const held = tokens.at(-1)?.ask;
+    const known = this.#memory.pools.get(pool.name);
     if (roles === undefined || held === undefined) return undefined;
+    if (known === undefined || known.metadata.deletionTimestamp !== undefined) return undefined;
     const { scopes, audiences } = held;
     const identity = {
       apiVersion,

@@ -77,12 +77,16 @@ function isMass(ending: number, total: number): boolean {
   return ending > count && ending > share * total;
 }
 
+/** So many namespaces at most can be the few that make it a mass change; where more lose much it is an accident. */
+const few = 8;
+
 /** The namespaces that make it a mass change, the largest losers first; `undefined`: it cannot be said of a few. */
 function largestLosers({ ending, total }: MassChange, all: number): ReadonlyMap<string, number> | undefined {
   if (all >= total) return undefined;
   const largest = new Map<string, number>();
   let others = all;
   for (const [namespace, own] of [...ending].toSorted(([, a], [, b]) => b - a)) {
+    if (largest.size === few) return undefined;
     largest.set(namespace, own);
     others -= own;
     if (own > others && !isMass(others, total - (all - others))) return largest;

@@ -1,7 +1,7 @@
 /** Rows that come first: may we act at all, and what became of a call whose answer was lost. */
 import type { Reason } from '../../api/reasons.ts';
-import { plus } from '../../clock.ts';
-import type { Instant } from '../../clock.ts';
+import { minute, plus } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
@@ -35,10 +35,13 @@ const damaged: ClientRow = {
   then: (s, now) => write(s, now, 'RecordRestored', s.record, lanes.Stop),
 };
 
+/** Two leaders may differ by less; to go by the later of them revokes a few tokens too many, and none too few. */
+const clocksDiffer: Milliseconds = 2 * minute;
+
 /** What is revoked was minted in the past. Were the clock set back, every new token would count as one that somebody asked to revoke. */
 const clockSetBack: ClientRow = {
   name: 'clock-set-back',
-  when: ({ record }, now) => (record?.revokeBefore ?? now) > now,
+  when: ({ record }, now) => (record?.revokeBefore ?? now) > plus(now, clocksDiffer),
   then: (s, now) => {
     if (s.record === undefined) return wait(s, now, 'RevokeRequested');
     return write(s, now, 'RevokeRequested', { ...s.record, revokeBefore: now }, lanes.Stop);

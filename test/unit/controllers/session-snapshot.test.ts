@@ -120,7 +120,7 @@ test('a session whose identity is gone is judged by the policies that there are,
     const judged = access.ofHeld(held);
     return judged?.is === 'Seen' ? judged.value.is : judged?.is;
   };
-  t.is(outcome(), 'Unknown');
+  t.is(outcome(), undefined);
   memory.pools.replaceAll([['ci-bots', { ...kept('ci-bots'), ...pool() }]]);
   const { namespace } = held.pod;
   memory.namespaces.replaceAll([
@@ -131,4 +131,10 @@ test('a session whose identity is gone is judged by the policies that there are,
   edit([rule({ role: 'reader' })]);
   t.is(outcome(), 'Denied');
   t.is(access.ofHeld(buildSessionRecord()), undefined, 'a record from before the roles were kept');
+  edit([rule()]);
+  const leaving = pool({}, { deletionTimestamp: '2026-11-24T12:00:00Z' });
+  memory.pools.replaceAll([['ci-bots', { ...kept('ci-bots'), ...leaving }]]);
+  t.is(outcome(), undefined, 'the pool goes, maybe with its kind');
+  memory.pools.replaceAll([]);
+  t.is(outcome(), undefined, 'the pool is gone, maybe with its kind');
 });

@@ -136,3 +136,11 @@ for (const [held, piledUp] of [
     t.is(isPiledUp(brake, 'ci-evil'), piledUp);
     t.false(isPiledUp(brake, 'ci-payments'));
   });
+
+test('many namespaces lose alike: it is an accident, everything is held, and none of them is said to pile up clients', (t) => {
+  const ending = new Map(Array.from({ length: 30 }, (_, n) => [`ci-${n}`, 150] as const));
+  const brake = brakeOf({ ...change(0, 0), ending, total: 30 * 150 + 1_000 }, now);
+  t.is(brake?.only, undefined);
+  t.is(brake?.held, 30 * 150);
+  t.false(isPiledUp(brake, 'ci-1'));
+});

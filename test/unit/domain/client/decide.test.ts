@@ -658,6 +658,11 @@ const cases: readonly Case[] = [
     lane: lanes.Stop,
   },
   {
+    row: 'settled',
+    title: 'the leader before was some seconds ahead: what it revoked stays revoked',
+    s: snapshot({ record: record({ revokeBefore: plus(noon, minute) }) }),
+  },
+  {
     row: 'revocation',
     title: 'revokeRequest alone',
     s: snapshot(wanting({ revokeRequest: 'e1' })),
