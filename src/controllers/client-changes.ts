@@ -1,6 +1,7 @@
+import type { Reason } from '../api/reasons.ts';
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { generation, newestSent } from '../domain/client/generations.ts';
-import { isOthersClient, refusedCall, withIntent } from '../domain/client/intents.ts';
+import { idTaken, refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
@@ -206,21 +207,30 @@ export class ClientChanges {
   async #call<T>(
     effect: EffectName,
     key: string,
-    { intent, record: before, subject }: ClientWork & { readonly intent: Intent },
+    { intent, record: before }: ClientWork & { readonly intent: Intent },
     signal: AbortSignal,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
       return await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, call);
     } catch (error) {
-      const isOthers = error instanceof OperatorError && error.reason === 'ClientIdTaken' && isOthersClient(subject);
-      if (error instanceof OperatorError && (isOthers || surelyWithoutEffect(error))) {
-        const lost = error.reason === 'RegistrationAccessTokenLost';
+      if (error instanceof OperatorError && (error.reason === 'ClientIdTaken' || surelyWithoutEffect(error))) {
         await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>
-          lost ? managementRefused(record, this.#o.clock.now()) : refusedCall(record, before.intent),
+          this.#refused(record, error.reason, before.intent),
         );
       }
       throw error;
+    }
+  }
+
+  #refused(record: ClientRecord, reason: Reason, before: Intent | undefined): ClientRecord {
+    switch (reason) {
+      case 'RegistrationAccessTokenLost':
+        return managementRefused(record, this.#o.clock.now());
+      case 'ClientIdTaken':
+        return idTaken(record, this.#o.clock.now());
+      default:
+        return refusedCall(record, before);
     }
   }
 

@@ -1,4 +1,5 @@
 /** The write-ahead note of a call that changes something at the provider: taken, and given back where the call surely had no effect. */
+import type { Instant } from '../../clock.ts';
 import { generation } from './generations.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { checked } from './transitions.ts';
@@ -30,9 +31,15 @@ export function refusedCall(record: ClientRecord, before: Intent | undefined): C
 }
 
 /**
- * The provider says that the id which we chose is taken. That may be our own registration, whose answer was lost; but not once a proof has
- * shown that no client there knows the credential. Then the client is somebody else's, and our call had no effect.
+ * The provider says that the id which we chose is taken. That may be our own registration, whose answer was lost, so that a proof has to show
+ * whose client it is. If one has done so before, the client is somebody else's, and the call had no effect.
  */
-export function isOthersClient({ state, refusedAt }: Generation): boolean {
-  return state === 'Planned' && refusedAt !== undefined;
+export function idTaken(record: ClientRecord, now: Instant): ClientRecord {
+  const { intent } = record;
+  if (intent === undefined || isOthersClient(generation(record, intent.generation))) return withoutIntent(record);
+  return checked({ ...record, intent: { ...intent, takenAt: now } });
+}
+
+function isOthersClient(of: Generation | undefined): boolean {
+  return of?.state === 'Planned' && of.refusedAt !== undefined;
 }

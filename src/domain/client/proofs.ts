@@ -51,9 +51,9 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
       return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);
     case 'Verify':
       if (!authenticates) return refused(known, result.generation, now);
-      return subject.state === 'Created' ? switched(known, result, now) : accepted(known, result.generation);
+      return subject.state === 'Created' ? switched(known, result, now) : unrefused(known, result.generation);
     case 'Ask':
-      return authenticates ? accepted(known, result.generation) : refused(known, result.generation, now);
+      return authenticates ? unrefused(known, result.generation) : refused(known, result.generation, now);
     case 'Retired':
       return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
     default:
@@ -90,13 +90,14 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
 }
 
 /**
- * Without a management token nothing can be sent again, so this credential will never be known. Of a registration it is remembered that no
- * client knows its credential: whoever has the id is somebody else.
+ * Without a management token nothing can be sent again, so this credential will never be known. Where the id of a registration was taken before
+ * the proof, it is remembered that whoever has it is somebody else. Otherwise the registration itself may still arrive.
  */
 function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
   if (record.managementLost === true && record.intent === undefined) return countRollback(without(record, n), now);
   const { intent, ...rest } = record;
-  return intent?.call === 'Register' ? refused(rest, n, now) : checked(rest);
+  if (intent?.call !== 'Register') return checked(rest);
+  return intent.takenAt === undefined ? unrefused(rest, n) : refused(rest, n, now);
 }
 
 /** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */
@@ -119,7 +120,7 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
   });
 }
 
-function accepted(record: ClientRecord, n: number): ClientRecord {
+function unrefused(record: ClientRecord, n: number): ClientRecord {
   return replaced(record, n, (one) => {
     const { refusedAt: _, ...rest } = one;
     return rest;

@@ -120,6 +120,7 @@ function readIntent(place: Place): Intent {
     call: place.at('call').oneOf('Register', 'Update', 'Deregister'),
     generation: place.at('generation').integer(),
     at: place.at('at').instant(),
+    ...place.optional('takenAt', (value) => value.instant()),
   };
 }
 

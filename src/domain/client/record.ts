@@ -70,6 +70,8 @@ export interface Intent {
   readonly call: 'Register' | 'Update' | 'Deregister';
   readonly generation: number;
   readonly at: Instant;
+  /** When the provider answered a Register that the id which we chose is taken; whose client that is a proof has to show. */
+  readonly takenAt?: Instant;
 }
 
 /** The durable truth about one OAuth client. */

@@ -11,7 +11,7 @@ import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
 import { emergencyStep } from './rows-ending.ts';
-import { isStale } from './schedule.ts';
+import { isStale, provableAt } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, handled, without } from './transitions.ts';
@@ -168,8 +168,9 @@ function waitForPerson(s: ClientSnapshot, now: Instant, record: ClientRecord): S
 }
 
 function proveWhenTaken(s: ClientSnapshot, now: Instant, of: Generation, intent: Intent): Step {
-  const taken = plus(intent.at, s.capabilities?.credentialPropagation ?? 0);
-  return now < taken ? wait(s, now, 'InProgress') : prove(s, now, 'InProgress', of, 'OpenIntent');
+  return now < provableAt(intent, s.capabilities)
+    ? wait(s, now, 'InProgress')
+    : prove(s, now, 'InProgress', of, 'OpenIntent');
 }
 
 /** The new credential cannot be sent again, so a proof says whether it arrived. Everything else that needs the token waits in its own row. */

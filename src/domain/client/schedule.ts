@@ -4,7 +4,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal, remindAt } from './existing.ts';
 import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
-import type { ClientRecord, Generation } from './record.ts';
+import type { ClientRecord, Generation, Intent } from './record.ts';
 import { spreadOver } from './window.ts';
 import type { WindowState } from './window.ts';
 
@@ -138,6 +138,11 @@ export function propagationOf({ record, capabilities }: Pick<ClientSnapshot, 're
   return isFirst ? Math.max(usual, 2 * minute) : usual;
 }
 
+/** When a proof can show whether the provider has the credential of a call whose outcome is not known. */
+export function provableAt({ at, takenAt }: Intent, capabilities: ClientSnapshot['capabilities']): Instant {
+  return plus(takenAt ?? at, capabilities?.credentialPropagation ?? 0);
+}
+
 /** The next moment at which time alone may change the decision about `record`. */
 export function nextLook(
   s: ClientSnapshot,
@@ -167,7 +172,7 @@ export function nextLook(
     }
     if (one.removedAt !== undefined) moments.push(plus(one.removedAt, propagation), plus(one.removedAt, hour));
   }
-  if (record.intent !== undefined) moments.push(plus(record.intent.at, propagation));
+  if (record.intent !== undefined) moments.push(provableAt(record.intent, s.capabilities));
   const refused = Object.values(record.proofs).filter((proof) => proof.outcome === 'Refused');
   moments.push(...refused.map((proof) => plus(proof.at, proveAgainAfter)));
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));

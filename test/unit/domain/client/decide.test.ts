@@ -272,6 +272,16 @@ const cases: readonly Case[] = [
   },
   {
     row: 'open-intent',
+    title: 'the id was found taken a minute ago: not before the provider had its time for whoever took it',
+    s: snapshot({
+      record: registering({ intent: { call: 'Register', generation: 1, at: noon, takenAt: plus(noon, minute) } }),
+      ...able({ credentialPropagation: 2 * minute }),
+    }),
+    now: plus(noon, 2 * minute),
+    recheckAt: plus(noon, 3 * minute),
+  },
+  {
+    row: 'open-intent',
     title: 'Register, id unknown, key: again, an orphan is possible',
     s: snapshot({ record: registering({ generations: anonymous }), ...able({ clientIdBy: 'Provider' }) }),
     action: { type: 'Register', generation: 1, orphanPossible: true },

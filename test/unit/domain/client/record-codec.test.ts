@@ -159,6 +159,13 @@ for (const [title, broken] of [
   });
 }
 
+test('a call under way is decoded with all that is known of it', (t) => {
+  const intent = { call: 'Register', generation: 1, at: noon, takenAt: noon } as const;
+  const planned = buildClientRecord({ generations: [buildGeneration({ state: 'Planned' })], intent });
+  const decoded = clientCodec.decode(clientCodec.encode(planned));
+  t.deepEqual(decoded.is === 'Record' && decoded.record.intent, intent);
+});
+
 test('a decoded record prints no secret', (t) => {
   const decoded = clientCodec.decode(
     clientCodec.encode(buildClientRecord({ generations: [buildGeneration({ credential: buildKey('k1') })] })),

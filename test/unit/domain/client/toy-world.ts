@@ -11,7 +11,7 @@ import { currentOf, generation, liveAfter, managementOf, tagText } from '#src/do
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
-import { isOthersClient, refusedCall, withIntent } from '#src/domain/client/intents.ts';
+import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
@@ -19,8 +19,12 @@ import { nextMethod } from '#src/domain/client/variants.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
 
-/** What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. */
-export type Mishap = 'none' | 'refused' | 'unsent' | 'lost' | 'crash-before' | 'crash-intent' | 'crash-answer';
+/**
+ * What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. `late`: likewise, but a registration
+ * takes effect no sooner than the next call comes; in a pool that is deleted by then not at all, because it would leave a client that nobody can
+ * know of.
+ */
+export type Mishap = 'none' | 'refused' | 'unsent' | 'lost' | 'late' | 'crash-before' | 'crash-intent' | 'crash-answer';
 
 interface ToyClient {
   readonly tag: string;
@@ -84,6 +88,8 @@ export class ToyWorld {
   readonly tokens: { generation: number; clientId: string; kid: string; minted: Instant; exp: Instant }[] = [];
   readonly trail: string[] = [];
   #frozen: Frozen | undefined;
+  /** A registration that is still under way at the provider. */
+  #late: (() => void) | undefined;
   /** By row, as the loop keeps them. */
   readonly #failures = new Map<string, Failure & { readonly until: Instant }>();
   #count = 0;
@@ -357,18 +363,37 @@ export class ToyWorld {
     try {
       if (this.outage || mishap === 'unsent') throw new Trouble('None');
       if (mishap === 'refused') throw new Trouble('None', 'RegistrationRefused');
+      if (!this.deleted) this.#late?.();
+      this.#late = undefined;
+      if (mishap === 'late' && action.type === 'Register') {
+        this.#late = () => this.#arrive(noted, action);
+        throw new Trouble('Unclear');
+      }
       const answer = this.#atProvider(noted, action);
-      if (mishap === 'lost') throw new Trouble('Unclear');
+      if (mishap === 'lost' || mishap === 'late') throw new Trouble('Unclear');
       if (mishap === 'crash-answer') throw new Crash();
       const next =
         answer === undefined ? deregistered(noted, this.now) : answered(noted, answer, this.desired, this.now);
       this.#store(next);
     } catch (error) {
       if (error instanceof Trouble && error.effect === 'None') {
-        const lost = error.reason === 'RegistrationAccessTokenLost';
-        this.#store(lost ? managementRefused(noted, this.now) : refusedCall(noted, record.intent));
+        this.#store(this.#refused(noted, error.reason, record.intent));
       }
       throw error;
+    }
+  }
+
+  #refused(noted: ClientRecord, reason: Trouble['reason'], before: ClientRecord['intent']): ClientRecord {
+    if (reason === 'RegistrationAccessTokenLost') return managementRefused(noted, this.now);
+    return reason === 'ClientIdTaken' ? idTaken(noted, this.now) : refusedCall(noted, before);
+  }
+
+  /** Too late for anybody to hear of it. */
+  #arrive(record: ClientRecord, action: Extract<ClientAction, { type: 'Register' }>): void {
+    try {
+      this.#atProvider(record, action);
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
     }
   }
 
@@ -385,7 +410,7 @@ export class ToyWorld {
     keys.delete('');
     if (action.type === 'Register') {
       const clientId = of.clientId ?? `random-${(this.#count += 1)}`;
-      if (this.clients.has(clientId)) throw new Trouble(isOthersClient(of) ? 'None' : 'Unclear', 'ClientIdTaken');
+      if (this.clients.has(clientId)) throw new Trouble('None', 'ClientIdTaken');
       this.clients.set(clientId, {
         tag: tagText(record.tag),
         keys: isSecret ? new Set([secret]) : keys,

@@ -151,7 +151,15 @@ const turn: fc.Arbitrary<Turn> = fc.record({
     { weight: 3, arbitrary: fc.constant<Mishap>('none') },
     {
       weight: 2,
-      arbitrary: fc.constantFrom<Mishap>('refused', 'unsent', 'lost', 'crash-before', 'crash-intent', 'crash-answer'),
+      arbitrary: fc.constantFrom<Mishap>(
+        'refused',
+        'unsent',
+        'lost',
+        'late',
+        'crash-before',
+        'crash-intent',
+        'crash-answer',
+      ),
     },
   ),
   steps: fc.integer({ min: 1, max: 4 }),
@@ -209,7 +217,7 @@ for (const { name, options } of worlds) {
   test(`somebody changes his mind after any step, and the answer to that step is lost: ${name}`, (t) => {
     const last = interrupted(options, 'nothing', 'none', Number.POSITIVE_INFINITY).trail.length;
     for (const event of ['delete', 'emergency'] as const) {
-      for (const mishap of ['lost', 'crash-intent', 'crash-answer'] as const) {
+      for (const mishap of ['lost', 'late', 'crash-intent', 'crash-answer'] as const) {
         for (let step = 1; step <= last; step += 1) {
           const world = interrupted(options, event, mishap, step);
           const title = `${event} after step ${step} (${mishap})`;
@@ -269,6 +277,37 @@ test('somebody else has the id that we chose: that is known after one proof, and
   world.clients.delete(clientId);
   settle(world);
   t.is(world.record?.generations[0]?.refusedAt, undefined);
+});
+
+test('a registration that arrives after a proof was refused is ours all the same: no orphan, and nobody is told of somebody else', (t) => {
+  const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
+  world.step('none');
+  world.step('late');
+  for (let i = 0; i < 5; i += 1) world.step('none');
+  t.deepEqual(world.trail, [
+    'first Plan',
+    'create Register (late)',
+    'open-intent Prove',
+    'settled',
+    'create Register',
+    'open-intent Prove',
+    'verify Prove',
+  ]);
+  settle(world);
+  t.deepEqual([...world.clients.keys()], [world.desired.clientId]);
+});
+
+test('somebody else had the id, and our registration after he has left arrives late: what was known of him counts no longer', (t) => {
+  const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
+  const { clientId } = world.desired;
+  world.clients.set(clientId, { tag: 'theirs', keys: new Set(['theirs']), management: '', generation: 1, scopes: [] });
+  for (let i = 0; i < 5; i += 1) world.step('none');
+  world.clients.delete(clientId);
+  world.advance(hour);
+  world.step('late');
+  settle(world);
+  t.true(world.trail.includes('create Register (late)'));
+  t.deepEqual([...world.clients.keys()], [clientId]);
 });
 
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
@@ -474,7 +513,7 @@ function mayHaveOrphan(world: ToyWorld): boolean {
 }
 
 function lostAnAnswer(world: ToyWorld): boolean {
-  return world.trail.some((line) => /(Register|Update|Deregister) \((lost|crash-answer)\)/.test(line));
+  return world.trail.some((line) => /(Register|Update|Deregister) \((lost|late|crash-answer)\)/.test(line));
 }
 
 function runUntilQuiet(world: ToyWorld): void {
