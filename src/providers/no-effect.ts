@@ -15,8 +15,9 @@ const refusals: readonly Reason[] = [
   'IssuerNotConfigured',
 ];
 
-/** No connection came about, so nothing was sent. */
+/** No connection came about, or the call was not even begun, so nothing was sent. */
 const unsent: readonly string[] = [
+  'NO_TURN',
   'PROXY_UNREACHABLE',
   'PROXY_REFUSED',
   'ECONNREFUSED',

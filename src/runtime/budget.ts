@@ -1,7 +1,7 @@
 import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { hour, plus, second } from '../clock.ts';
-import type { OperatorError } from '../errors.ts';
+import { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
 
 /**
@@ -60,6 +60,12 @@ interface Circuit {
 const longestPause: Milliseconds = 1 * hour;
 
 /**
+ * No call waits longer for the others of its budget. That is less than the deadline of any call: one that ran out meanwhile would look as if the
+ * call had been made.
+ */
+const longestWait: Milliseconds = 8 * second;
+
+/**
  * Rates and circuits by resource name `<budget>/<circuit>`: everything before the last `/` names the budget (one token bucket), the whole
  * name the circuit. On the monotonic clock.
  */
@@ -102,10 +108,13 @@ export class Budgets {
 
   /**
    * To be awaited before each call. A permit pays for one; what its work calls besides is charged now, so that others start later. Works that
-   * started in time may come to their calls together, such as after a slow write: then the call waits here. Rejects when `signal` aborts.
+   * started in time may come to their calls together, such as after a slow write: then the call waits here. Rejects when `signal` aborts, and
+   * with OperatorError Transient `TimedOut` where its turn does not come.
    */
   async leave(resource: string, signal: AbortSignal): Promise<void> {
+    const until = this.#clock.monotonic() + longestWait;
     for (let wait = this.#untilRoom(resource); wait > 0; wait = this.#untilRoom(resource)) {
+      if (this.#clock.monotonic() >= until) throw noTurn(resource);
       await this.#clock.sleepUntil(plus(this.#clock.now(), Math.ceil(wait)), signal);
       signal.throwIfAborted();
     }
@@ -210,6 +219,17 @@ export class Budgets {
     bucket.filledAt = now;
     return bucket;
   }
+}
+
+/** The code says to whoever asks that the call was not made. */
+function noTurn(resource: string): OperatorError {
+  const budget = budgetOf(resource);
+  return new OperatorError({
+    class: 'Transient',
+    reason: 'TimedOut',
+    message: `${budget}: a call was not made, because other calls had its turn for ${longestWait / second} s; it is tried again`,
+    cause: Object.assign(new Error(`no turn at ${budget}`), { code: 'NO_TURN' }),
+  });
 }
 
 /** A refusal of the one object is an answer too; a conflict or trouble elsewhere says nothing about this resource. */

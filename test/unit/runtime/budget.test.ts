@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { plus } from '#src/clock.ts';
 import { leaves } from '#src/domain/lanes.ts';
 import { OperatorError } from '#src/errors.ts';
+import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { Budgets, type Permit, type Rate } from '#src/runtime/budget.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
@@ -124,6 +125,25 @@ test('a call that waits for its turn ends with its signal', async (t) => {
   const waiting = budgets.leave(tokens, over.signal);
   over.abort(new Error('over'));
   await t.throwsAsync(waiting, { message: 'over' });
+});
+
+test('a call whose turn does not come is given up before its deadline, and known not to have been made', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 0.5, burst: 1 });
+  const calls = Array.from({ length: 20 }, () => budgets.leave(tokens, never));
+  const outcomes = Promise.allSettled(calls);
+  await clock.advance(9_000);
+  const failures = (await outcomes).flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+  t.is(calls.length - failures.length, 9, 'one a second');
+  for (const error of failures) {
+    if (!(error instanceof OperatorError)) return t.fail(String(error));
+    t.deepEqual([error.class, error.reason, error.whose], ['Transient', 'TimedOut', 'Object']);
+    t.true(surelyWithoutEffect(error), 'so that its intent is closed');
+  }
+  await t.notThrowsAsync(async () => {
+    const next = budgets.leave(tokens, never);
+    await clock.advance(1_000);
+    await next;
+  });
 });
 
 test('a fifth of the budget is for lane 0 alone, and as much again for what a build waits for', (t) => {
