@@ -56,7 +56,9 @@ const revocation: ClientRow = {
     const { record } = s;
     const asked = askedToRevoke(s);
     if (record === undefined || asked === undefined) return wait(s, now, 'RevokeRequested');
-    const changes = { revokeBefore: now, revoking: { id: asked.id, since: now } };
+    // An emergency under way revokes these tokens too, and whether its rotation is still owed is known by its id.
+    const revoking = record.emergency === undefined ? undefined : record.revoking;
+    const changes = { revokeBefore: now, revoking: revoking ?? { id: asked.id, since: now } };
     return write(s, now, 'RevokeRequested', handled(record, asked, desiredOf(s)?.asked, changes), lanes.Stop);
   },
 };

@@ -6,6 +6,7 @@ import { clientRows, decideClient } from '#src/domain/client/decide.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
+import { openRequests } from '#src/domain/client/requests.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { Redacted } from '#src/redacted.ts';
 import {
@@ -696,6 +697,22 @@ const cases: readonly Case[] = [
       record: record({ generations: [g()], handled: ['Rotate e1'] }),
     }),
     action: { type: 'Plan', generation: 2, handles: ['e1'] },
+    lane: lanes.Stop,
+  },
+  {
+    row: 'revocation',
+    title: 'while an emergency is under way: that one stays what is being carried out',
+    s: snapshot({
+      ...wanting({ rotateRequest: 'e1', revokeRequest: 'r1' }),
+      record: withGenerations(rotating('Planned'), {
+        emergency: 2,
+        revoking: { id: 'e1', since: noon },
+        handled: ['e1'],
+      }),
+    }),
+    now: plus(noon, minute),
+    action: { type: 'Record' },
+    stored: { revokeBefore: plus(noon, minute), revoking: { id: 'e1', since: noon }, handled: ['e1', 'Revoke r1'] },
     lane: lanes.Stop,
   },
   {
@@ -2013,6 +2030,22 @@ test('what spends a budget of the issuer says which, and nothing else does', (t)
     t.is(work?.resource, resource && `${issuer}/${resource}`, c.title);
     t.is(work?.group, 'ci-bots');
   }
+});
+
+test('an emergency, in the middle of which somebody revoked, owes its rotation when nothing can replace the credential', (t) => {
+  const wanted = wanting({ rotateRequest: 'e1', revokeRequest: 'r1' });
+  const emergency = { emergency: 2, revoking: { id: 'e1', since: noon }, handled: ['e1'], observed: other };
+  let kept: ClientRecord | undefined = withGenerations(rotating('Planned'), emergency);
+  for (const row of ['revocation', 'emergency']) {
+    const decision = decideClient(snapshot({ ...wanted, record: kept }), noon);
+    t.is(decision.row, row);
+    kept = decision.action?.type === 'Record' ? decision.action.next : undefined;
+    if (kept === undefined) return t.fail();
+  }
+  t.deepEqual(kept.handled, ['Revoke e1', 'Revoke r1']);
+  t.deepEqual(openRequests(kept, buildDesired({ rotateRequest: 'e1', revokeRequest: 'r1' })), [
+    { kind: 'Rotate', id: 'e1' },
+  ]);
 });
 
 test('a decision is the same however often it is made, and a recheck lies ahead', (t) => {
