@@ -16,16 +16,17 @@ import { countRollback, moved, replaced, rolledBack, without } from './transitio
 export const retirePause: Milliseconds = 5 * minute;
 
 /**
- * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone; or with a key
- * that was made before the provider had said which algorithms it verifies.
+ * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone; with a key that
+ * was made before the provider had said which algorithms it verifies; or for a window that is declared no longer.
  */
 const abandoned: ClientRow = {
   name: 'abandoned',
-  when: ({ record, wanted, keyAlgorithm }) => {
+  when: (s) => {
+    const { record, wanted, keyAlgorithm } = s;
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    if (isOfOtherAlgorithm(of, keyAlgorithm)) return true;
+    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
@@ -34,7 +35,8 @@ const abandoned: ClientRow = {
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     const next = without(s.record, of.n);
     // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
-    const isOwed = isOfOtherAlgorithm(of, s.keyAlgorithm) && currentOf(next) !== undefined;
+    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s);
+    const isOwed = cannotGoOn && currentOf(next) !== undefined;
     return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
   },
 };
@@ -54,10 +56,18 @@ const createRow: ClientRow = {
   },
 };
 
-/** It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour. */
+/**
+ * It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour, and where
+ * the old secret is refused there is a gap already.
+ */
 function waitsForWindow({ record, window }: ClientSnapshot): boolean {
-  const leavesGap = record?.variant === 'InPlace' && currentOf(record) !== undefined;
+  const current = currentOf(record);
+  const leavesGap = record?.variant === 'InPlace' && current !== undefined && current.refusedAt === undefined;
   return leavesGap && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
+}
+
+function waitsForNoWindow(s: ClientSnapshot): boolean {
+  return s.window === undefined && waitsForWindow(s);
 }
 
 /** The client of the new credential became somebody else's. */

@@ -1369,6 +1369,33 @@ const cases: readonly Case[] = [
     recheckAt: plus(noon, hour),
   },
   {
+    row: 'abandoned',
+    title: 'InPlace: no window is declared any more, so that it would wait for ever; the rotation is owed',
+    s: snapshot(inPlace()),
+    action: { type: 'Record' },
+    next: ['Current'],
+    stored: { rollbacks: { count: 1, at: noon } },
+  },
+  {
+    row: 'settled',
+    title: 'InPlace: a window in a time zone that is not known may become usable',
+    s: snapshot({ ...inPlace(), window: { is: 'Unusable', timeZone: 'Europe/Berln' } }),
+  },
+  ...([closed, undefined] as const).map((window) => ({
+    row: 'create',
+    title: `InPlace: the old secret is refused, so that a new one leaves no gap; ${window === undefined ? 'no window' : 'the window is closed'}`,
+    s: snapshot({
+      ...inPlace({
+        generations: [
+          g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, refusedAt: noon }),
+          g({ n: 2, state: 'Planned', credential: { type: 'ClientSecretPost' } }),
+        ],
+      }),
+      ...(window === undefined ? {} : { window }),
+    }),
+    action: { type: 'Update' as const, generation: 2 },
+  })),
+  {
     row: 'create',
     title: 'InPlace: in the window',
     s: snapshot({ ...inPlace(), window: { is: 'Open', since: noon, length: hour } }),
