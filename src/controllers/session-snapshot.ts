@@ -163,8 +163,8 @@ export function jitterOf(key: string): number {
 }
 
 export function failureOf(note: FailureNote): Failure {
-  const { error, row, at, attempts } = note;
-  return { reason: error.reason, message: error.message, at, row, attempts, terminal: error.class === 'Terminal' };
+  const { error, row, at } = note;
+  return { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal' };
 }
 
 function isServed(namespace: SessionSnapshot['namespace']): boolean {

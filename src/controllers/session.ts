@@ -24,6 +24,7 @@ import type { SessionAudit } from './session-audit.ts';
 import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
+import { AwaitedSuccessors } from './session-successors.ts';
 
 type Taken = Decision<SessionAction> & { readonly action: SessionAction };
 
@@ -64,9 +65,11 @@ const callDeadline = 20 * second;
 export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   readonly name = 'session';
   readonly #o: SessionMachineOptions;
+  readonly #successors: AwaitedSuccessors;
 
   constructor(options: SessionMachineOptions) {
     this.#o = options;
+    this.#successors = new AwaitedSuccessors(options.clock);
   }
 
   snapshot(key: string, failure: FailureNote | undefined): SessionSnapshot | undefined {
@@ -75,9 +78,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       this.#o.delivered.delete(key);
       this.#o.answered.delete(key);
       this.#o.causes.forget(key);
+      this.#successors.forget(key);
       this.#o.forget(key);
     }
-    return snapshot;
+    return snapshot && this.#successors.shownIn(key, snapshot);
   }
 
   decide(snapshot: SessionSnapshot, now: Instant): Decision<SessionAction> {
@@ -114,7 +118,8 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const { namespace, podUid, identity } = parseSessionKey(key);
     const known = this.#o.sources.memory.identity(namespace, identity);
     const mint = (): Promise<void> => this.#o.minter.mint(key, s, action, reason, signal);
-    if (usableToken(s) !== undefined || known.is !== 'Seen') await mint();
+    if (usableToken(s) !== undefined) await this.#successors.minting(key, s, mint);
+    else if (known.is !== 'Seen') await mint();
     else await this.#o.limits.within(known.value, podUid, signal, mint);
   }
 

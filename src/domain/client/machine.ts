@@ -63,8 +63,6 @@ export interface Failure {
   readonly at: Instant;
   /** The row whose action failed. */
   readonly row: string;
-  /** How often in a row it has failed now. */
-  readonly attempts: number;
   readonly terminal: boolean;
 }
 

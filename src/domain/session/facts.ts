@@ -190,11 +190,13 @@ export function hasRoom(s: SessionSnapshot): boolean {
  */
 const secondTryWithin: Milliseconds = 2 * second;
 
-/** Until when the narrower token, whose Mint failed once, is still waited for; `undefined`: not, or not any more. */
-export function secondTryUntil({ failure }: SessionSnapshot): Instant | undefined {
-  return failure?.row === 'narrowed' && !failure.terminal && failure.attempts === 1
-    ? plus(failure.at, secondTryWithin)
-    : undefined;
+/**
+ * Until when the token, the Mint of whose successor failed now, may wait. Not at all after a refusal, after a second failure, or where
+ * nobody has got a token from this issuer for a while. A try that is under way by then is not cut short: the provider may have minted.
+ */
+export function successorAwaitedUntil(s: SessionSnapshot, isRefusal: boolean, now: Instant): Instant {
+  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
+  return isRefusal || isOut || s.successorUntil !== undefined ? now : plus(now, secondTryWithin);
 }
 
 /** The pod has, as far as this process knows, what the record says. */
@@ -287,6 +289,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     supersededGoFrom(s),
     missesDeliveryFrom(s),
     learnsUntil(s),
+    s.successorUntil,
     s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined,
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];

@@ -102,6 +102,8 @@ export interface SessionSnapshot {
   readonly firstHonoured?: ReadonlyMap<string, number>;
   /** Clients that minted a token of this session for another pool than the identity names by now, and that pool is stopped. */
   readonly stoppedClients?: ReadonlySet<string>;
+  /** The Mint of the successor of the usable token, which must go, failed: until when it is still waited for. */
+  readonly successorUntil?: Instant;
   readonly nodeLost: boolean;
   readonly failure?: Failure;
   readonly deliveryLag: Milliseconds;

@@ -19,7 +19,6 @@ import {
   mintable,
   missesDelivery,
   patienceEndsAt,
-  secondTryUntil,
   usableToken,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
@@ -100,13 +99,13 @@ const first: SessionRow = {
 };
 
 /**
- * Narrowed, and no successor can be had: the Mint was refused or failed twice, three tokens are held, or nothing mints. Then the token goes
- * without one. A row of its own, because a row that failed is held back and this must not wait. A new process looks first: it waits in
- * *guard* or *waiting*.
+ * Narrowed, and no successor can be had: the Mint was refused, failed twice or failed once and does not come in time, three tokens are held, or
+ * nothing mints. Then the token goes without one. A row of its own, because a row that failed is held back and this must not wait. A new
+ * process looks first: it waits in *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {
   name: 'withdrawn',
-  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || mintFailed(s, now)),
+  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || isSuccessorLate(s, now)),
   then: (s, now) => forbidAll(s, now, 'Narrowed'),
 };
 
@@ -116,7 +115,7 @@ const narrowed: SessionRow = {
   then: (s, now) => {
     const youngUntil = waitsWithNewPodsUntil(s, now);
     const step = mint(s, now, 'Narrowed', 'Forbidden', youngUntil === undefined ? lanes.Stop : lanes.NewPod);
-    const recheckAt = earliest(step.recheckAt, youngUntil, secondTryUntil(s));
+    const recheckAt = earliest(step.recheckAt, youngUntil);
     return recheckAt === undefined ? step : { ...step, recheckAt };
   },
 };
@@ -152,9 +151,8 @@ function isBusy(s: SessionSnapshot, now: Instant): boolean {
   return isNarrowed(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
 }
 
-function mintFailed(s: SessionSnapshot, now: Instant): boolean {
-  const until = secondTryUntil(s);
-  return s.failure?.row === 'narrowed' && (until === undefined || now >= until);
+function isSuccessorLate({ successorUntil }: SessionSnapshot, now: Instant): boolean {
+  return successorUntil !== undefined && now >= successorUntil;
 }
 
 function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'PodOlderThanGuard' | undefined {

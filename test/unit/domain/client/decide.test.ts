@@ -60,7 +60,7 @@ const hashOf = (i: number): string => String(i).padStart(3, '0');
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } };
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
-  failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, attempts: 1, terminal: false },
+  failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal: false },
 });
 const withGenerations = (generations: readonly Generation[], rest: Partial<ClientRecord> = {}): ClientRecord =>
   record({ generations, ...rest });

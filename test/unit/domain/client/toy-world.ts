@@ -130,7 +130,7 @@ export class ToyWorld {
         const reason = error.reason;
         const { row } = decision;
         const until = plus(this.now, minute);
-        this.#failures.set(row, { row, reason, message: '', at: this.now, attempts: 1, terminal: false, until });
+        this.#failures.set(row, { row, reason, message: '', at: this.now, terminal: false, until });
       } else throw error;
     }
     return true;

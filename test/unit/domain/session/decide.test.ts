@@ -85,9 +85,8 @@ const failed = (
   row: string,
   terminal = false,
   reason: Reason = 'ProviderUnavailable',
-  attempts = 1,
 ): Pick<SessionSnapshot, 'failure'> => ({
-  failure: { row, attempts, terminal, reason, message: 'the provider answers 503', at: noon },
+  failure: { row, terminal, reason, message: 'the provider answers 503', at: noon },
 });
 const undeliveredYet = omit(buildLiveSnapshot(), 'delivered');
 const error = (reason: string, message: string, fix: string): NonNullable<SessionSnapshot['delivered']> => ({
@@ -963,37 +962,27 @@ const cases: readonly Case[] = [
 
   {
     row: 'withdrawn',
-    title: 'narrowed, and the Mint failed twice',
-    s: buildLiveSnapshot({
-      access: { is: 'Seen', value: narrowedTo },
-      ...failed('narrowed', false, 'ProviderUnavailable', 2),
-    }),
+    title: 'narrowed, and its successor is not waited for any more',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, successorUntil: noon }),
     action: 'Forbid',
     tokens: ['a1'],
     lane: lanes.Stop,
   },
   {
     row: 'withdrawn',
-    title: 'narrowed, and the Mint was refused for good',
-    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, ...failed('narrowed', true, 'ScopeRefused') }),
+    title: 'the same while the failed Mint is held back',
+    s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, successorUntil: noon, ...failed('narrowed') }),
     action: 'Forbid',
   },
   {
     row: 'narrowed',
-    title: 'the Mint failed once, in an emergency: the build keeps its token for one more try',
-    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 1) }), ...failed('narrowed') }),
+    title: 'the Mint failed, in an emergency: the build keeps its token for one more try',
+    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 1) }), successorUntil: plus(noon, 2 * second) }),
     now: plus(noon, 2 * second - 1),
     action: 'Mint',
     predecessor: 'Forbidden',
     lane: lanes.Stop,
     recheckAt: plus(noon, 2 * second),
-  },
-  {
-    row: 'withdrawn',
-    title: 'the Mint failed once, in an emergency, and the next try is late',
-    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 1) }), ...failed('narrowed') }),
-    now: plus(noon, 2 * second),
-    action: 'Forbid',
   },
   {
     row: 'withdrawn',

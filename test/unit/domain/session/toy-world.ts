@@ -8,6 +8,7 @@ import type { Decision } from '#src/decision.ts';
 import type { Access, Guard } from '#src/domain/access/access.ts';
 import type { Failure } from '#src/domain/client/machine.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
+import { successorAwaitedUntil, usableToken } from '#src/domain/session/facts.ts';
 import type { ClientFacts, Delivered, SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
@@ -54,8 +55,8 @@ export class ToyWorld {
   #delivered: Delivered | undefined;
   #answered = new Map<string, RevocationOutcome>();
   #failure: (Failure & { readonly until: Instant }) | undefined;
-  /** The row that failed last, and how often in a row. */
-  #failed = { row: '', times: 0 };
+  /** The token the Mint of whose successor failed, and until when it may wait. */
+  #awaited: { readonly token: string; readonly until: Instant } | undefined;
   #count = 0;
 
   constructor(revocation: ClientFacts['revocation']) {
@@ -89,17 +90,15 @@ export class ToyWorld {
     try {
       this.#apply(action, mishap);
       if (this.#failure?.row === row) this.#failure = undefined;
-      if (this.#failed.row === row) this.#failed = { row: '', times: 0 };
     } catch (error) {
       if (error instanceof Crash) this.takeOver();
       else if (error instanceof Trouble) {
-        this.#failed = { row, times: this.#failed.row === row ? this.#failed.times + 1 : 1 };
+        if (row === 'narrowed') this.#awaitSuccessor();
         this.#failure = {
           row,
           reason: 'ProviderUnavailable',
           message: 'x',
           at: this.now,
-          attempts: this.#failed.times,
           terminal: false,
           until: plus(this.now, 10 * second),
         };
@@ -111,6 +110,7 @@ export class ToyWorld {
   takeOver(): void {
     this.epoch += 1;
     this.#failure = undefined;
+    this.#awaited = undefined;
     this.#delivered = undefined;
     this.#answered = new Map();
   }
@@ -136,6 +136,7 @@ export class ToyWorld {
       this.revokeBefore === undefined ? {} : { revokedBefore: new Map([[facts.client, this.revokeBefore]]) };
     const { current: _, ...unready } = client;
     const pod = buildPod({ phase: this.pod === 'deleting' ? 'Running' : this.pod, deleting: this.pod === 'deleting' });
+    const awaited = this.#awaited?.token === usableToken({ record })?.sha256 ? this.#awaited : undefined;
     return buildSessionSnapshot({
       pod: this.pod === 'gone' ? { is: 'Gone' } : { is: 'Seen', value: pod },
       guard: this.guard,
@@ -148,8 +149,15 @@ export class ToyWorld {
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),
       ...(this.#delivered === undefined ? {} : { delivered: this.#delivered }),
       answered: this.#answered,
+      ...(awaited === undefined ? {} : { successorUntil: awaited.until }),
       ...(failure === undefined ? {} : { failure }),
     });
+  }
+
+  #awaitSuccessor(): void {
+    const s = this.snapshot(undefined);
+    const token = usableToken(s)?.sha256;
+    if (token !== undefined) this.#awaited = { token, until: successorAwaitedUntil(s, false, this.now) };
   }
 
   #waitForHold(): boolean {
