@@ -22,7 +22,7 @@ import {
   usableToken,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
+import { awaitsToken, deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 
 /** How often a session that waits for room looks again. */
@@ -89,12 +89,7 @@ const limited: SessionRow = {
 
 const first: SessionRow = {
   name: 'first',
-  when: (s, now) =>
-    usableToken(s) === undefined &&
-    !s.nodeLost &&
-    mintable(s) !== undefined &&
-    hasRoom(s) &&
-    endCause(s, now) === undefined,
+  when: (s, now) => awaitsToken(s, now) && hasRoom(s),
   then: (s, now) => mint(s, now, 'NewPod', 'Superseded', lanes.NewPod),
 };
 

@@ -8,10 +8,13 @@ import { lastFifthAt } from '../token.ts';
 import type { Token } from '../token.ts';
 import {
   answeredTokens,
+  endCause,
   isDelivered,
+  isForbidden,
   isNarrowed,
   mintable,
   missesDelivery,
+  needsDelivery,
   newestOf,
   nextLook,
   revocable,
@@ -41,10 +44,33 @@ export function revoke(s: SessionSnapshot, now: Instant, token: Token): Step {
   return step(s, now, reason, { type: 'Revoke', token: token.sha256 }, providerWork(s, now, lanes.Stop, token.exp));
 }
 
-/** These tokens are dead already, so it comes after what kills others, unless this session has something to do that is as urgent. */
+/** These tokens are dead already, so it comes after what kills others, unless it stands before something of this session that is as urgent. */
 export function conclude(s: SessionSnapshot, now: Instant): Step {
-  const lane = isNarrowed(s, now) ? lanes.Stop : renewalLane(s, now);
-  return step(s, now, 'InProgress', { type: 'Conclude', tokens: answeredTokens(s) }, work(s, now, lane));
+  return step(
+    s,
+    now,
+    'InProgress',
+    { type: 'Conclude', tokens: answeredTokens(s) },
+    work(s, now, concludeLane(s, now)),
+  );
+}
+
+function concludeLane(s: SessionSnapshot, now: Instant): Lane {
+  if (isNarrowed(s, now)) return lanes.Stop;
+  const lane = renewalLane(s, now);
+  const buildWaits = usableToken(s) === undefined ? awaitsToken(s, now) : needsDelivery(s, now);
+  return buildWaits && lane > lanes.NewPod ? lanes.NewPod : lane;
+}
+
+/** The pod waits for its first token, or for one after the end of its last, and nothing forbids it. */
+export function awaitsToken(s: SessionSnapshot, now: Instant): boolean {
+  return (
+    usableToken(s) === undefined &&
+    !s.nodeLost &&
+    !isForbidden(s) &&
+    mintable(s) !== undefined &&
+    endCause(s, now) === undefined
+  );
 }
 
 export function renewalLane(s: SessionSnapshot, now: Instant): Lane {
