@@ -197,9 +197,10 @@ export class Loop {
     }
   }
 
-  /** A recheck that lies in the past would have the same key looked at for ever. */
+  /** A recheck that lies in the past would have the same key looked at for ever; one to come keeps its moment, however near it is. */
   #recheck({ recheckAt }: Decision<unknown>): Instant | undefined {
-    return recheckAt === undefined ? undefined : latest(recheckAt, plus(this.#o.clock.now(), 1 * second));
+    const now = this.#o.clock.now();
+    return recheckAt === undefined || recheckAt > now ? recheckAt : plus(now, 1 * second);
   }
 
   /** When the row that failed comes again, where another row took its turn. It may be past by now, and comes all the same. */
@@ -292,8 +293,4 @@ export class Loop {
 
 function idOf(machine: string, key: string): string {
   return `${machine}\u0000${key}`;
-}
-
-function latest(a: Instant, b: Instant): Instant {
-  return a > b ? a : b;
 }

@@ -172,6 +172,21 @@ test('the circuit opens, and its probes are others’: nobody waits longer than 
   );
 });
 
+test('what wakes the session shortly before makes it no longer', async (t) => {
+  const sessions = new Sessions(8, ['Lost']);
+  await sessions.during(async () => {
+    await sessions.clock.advance(1.9 * second);
+    sessions.wake();
+    await sessions.clock.advance(minute);
+  });
+  const forbidden = sessions.log.filter((line) => line.endsWith('Forbid'));
+  t.is(forbidden.length, 8);
+  t.true(
+    forbidden.every((line) => Number.parseInt(line) <= 2 * second),
+    forbidden.join('\n'),
+  );
+});
+
 test('the circuit has been open for a while: a Mint that fails is not waited for', async (t) => {
   const sessions = new Sessions(1, ['Lost']);
   const resource = `${issuer}/tokens`;

@@ -100,6 +100,19 @@ test('wake → one effect after the other until nothing is to be done → rechec
   await run.end();
 });
 
+test('a recheck comes at its moment, however near; one in the past comes after a second', async (t) => {
+  const looks: Instant[] = [];
+  const began = new VirtualClock().now();
+  const run = start((_seen, now) => {
+    looks.push(now);
+    return { ...nothing, recheckAt: plus(began, 300) };
+  });
+  run.loop.wake('m', 'k');
+  await run.clock.advance(2 * second);
+  t.deepEqual(looks, [began, plus(began, 300), plus(began, 1300)]);
+  await run.end();
+});
+
 test('a storm of wakes costs one look per turn', async (t) => {
   let looks = 0;
   const run = start(() => {
