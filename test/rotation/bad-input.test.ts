@@ -300,7 +300,7 @@ test.serial(
     t.regex(
       message,
       new RegExp(
-        `client record ${record} .* cannot be read .* so it is left alone. Bring it back from a backup, or delete it`,
+        `client record ${record} .* is left alone: record is not JSON. Bring the right one back from a backup, or delete`,
       ),
     );
     t.is(lab.provider.clients().length, clients);
