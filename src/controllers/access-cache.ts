@@ -71,9 +71,9 @@ export class AccessCache {
    */
   ofHeld({ pod, identity: { name, uid, roles }, pool, tokens }: SessionRecord): Known<Access> | undefined {
     const held = tokens.at(-1)?.ask;
-    const known = this.#memory.pools.get(pool.name);
+    const known = this.#memory.pool(pool.name);
     if (roles === undefined || held === undefined) return undefined;
-    if (known === undefined || known.metadata.deletionTimestamp !== undefined) return undefined;
+    if (known.is !== 'Seen' || known.value.metadata.deletionTimestamp !== undefined) return undefined;
     const { scopes, audiences } = held;
     const identity = {
       apiVersion,
@@ -81,7 +81,7 @@ export class AccessCache {
       metadata: { namespace: pod.namespace, name, uid },
       spec: { pool: pool.name, roles, scopes, audiences },
     } as const;
-    return this.#authorize(identity, this.#memory.pool(pool.name), this.#memory.namespace(pod.namespace));
+    return this.#authorize(identity, known, this.#memory.namespace(pod.namespace));
   }
 
   #authorize(identity: CiIdentity, pool: Known<IdentityPool>, namespace: Known<NamespaceFacts>): Known<Access> {

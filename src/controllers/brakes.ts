@@ -1,7 +1,6 @@
 import { type Clock, type Instant, type Milliseconds, minute, plus, second } from '../clock.ts';
 import { type Brake, type BrakedThing, brakeOf } from '../domain/access/brake.ts';
-import { isVanished } from '../domain/session/facts.ts';
-import { usableToken } from '../domain/session/facts.ts';
+import { isVanished, usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';

@@ -46,10 +46,10 @@ const mostPiledUp = 100;
  */
 export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
   const { what, subject, total } = change;
-  const ending = [...change.ending.values()].reduce((sum, n) => sum + n, 0);
+  const ending = sumOf(change.ending);
   if (!isMass(ending, total)) return undefined;
   const only = largestLosers(change, ending);
-  const held = only === undefined ? ending : [...only.values()].reduce((sum, n) => sum + n, 0);
+  const held = only === undefined ? ending : sumOf(only);
   const today = Math.floor(now / day);
   if (idsOf(change.acknowledged).some((id) => covers(id, what, held, today))) return undefined;
   const id = `${what}-${held}-${today}`;
@@ -71,6 +71,10 @@ export function isHeldIn(brake: Brake | undefined, namespace: string): boolean {
 /** So many clients of this namespace are held back that it gets no more: it makes and deletes them faster than anybody looks. */
 export function isPiledUp(brake: Brake | undefined, namespace: string): boolean {
   return (brake?.only?.get(namespace) ?? 0) >= mostPiledUp;
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, n) => sum + n, 0);
 }
 
 function isMass(ending: number, total: number): boolean {

@@ -4,11 +4,12 @@ import { minute } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
 import { generation } from './generations.ts';
+import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
-import { checked, countRollback, notRemoved, replaced, withOwnManagement, without } from './transitions.ts';
+import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
 
 /**
  * `Accepted`: a usable token came; the caller revokes it. `CredentialRefused`: `invalid_client`. `AskRefused`: the credential authenticates,
@@ -51,9 +52,9 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
       return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);
     case 'Verify':
       if (!authenticates) return refused(known, result.generation, now);
-      return subject.state === 'Created' ? switched(known, result, now) : unrefused(known, result.generation);
+      return subject.state === 'Created' ? switched(known, result, now) : replaced(known, result.generation, unrefused);
     case 'Ask':
-      return authenticates ? unrefused(known, result.generation) : refused(known, result.generation, now);
+      return authenticates ? replaced(known, result.generation, unrefused) : refused(known, result.generation, now);
     case 'Retired':
       return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
     default:
@@ -77,8 +78,7 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
   const { intent: _, management, ...rest } = withOwnManagement(record, generation(record, n)?.clientId);
   const generations = rest.generations.map((one) => {
     if (one.n !== n || one.state !== 'Planned') return one;
-    const { refusedAt: _refusal, ...fresh } = one;
-    return { ...fresh, state: 'Created' as const, since: now };
+    return { ...unrefused(one), state: 'Created' as const, since: now };
   });
   return checked({
     ...rest,
@@ -95,9 +95,9 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
  */
 function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
   if (record.managementLost === true && record.intent === undefined) return countRollback(without(record, n), now);
-  const { intent, ...rest } = record;
-  if (intent?.call !== 'Register') return checked(rest);
-  return intent.takenAt === undefined ? unrefused(rest, n) : refused(rest, n, now);
+  const next = withoutIntent(record);
+  if (record.intent?.call !== 'Register') return next;
+  return record.intent.takenAt === undefined ? replaced(next, n, unrefused) : refused(next, n, now);
 }
 
 /** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */
@@ -117,13 +117,6 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
     generations,
     ...(record.emergency === n ? { revokeBefore: now } : {}),
     ...(replacedAt === undefined ? {} : { gap: now - replacedAt }),
-  });
-}
-
-function unrefused(record: ClientRecord, n: number): ClientRecord {
-  return replaced(record, n, (one) => {
-    const { refusedAt: _, ...rest } = one;
-    return rest;
   });
 }
 

@@ -91,6 +91,12 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
   return plan.generation > 1 ? `${clientId}-${plan.generation}` : clientId;
 }
 
+/** No refusal of this credential is remembered any longer. */
+export function unrefused(one: Generation): Generation {
+  const { refusedAt: _, ...rest } = one;
+  return rest;
+}
+
 /** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
 export interface AnswerFacts {
   readonly clientId: string;
@@ -135,8 +141,7 @@ function reached(
   const { intent, answer, hasOwn, variant } = o;
   if (one.state === 'Planned') {
     const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
-    const { refusedAt: _, ...fresh } = one;
-    return { ...fresh, ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+    return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
   }
   return {
     ...one,
