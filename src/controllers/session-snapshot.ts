@@ -13,7 +13,7 @@ import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { usableToken } from '../domain/session/facts.ts';
 import type { RevocationOutcome } from '../domain/token.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
-import { renderToken } from '../domain/delivery/render.ts';
+import { tokenDigest } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
@@ -121,7 +121,7 @@ export function snapshotSession(
     access,
     ...(stop === undefined ? {} : { stop }),
     ...(limit === undefined ? {} : { limit }),
-    ...(record === undefined ? {} : { record, wantedDigest: renderToken(record, lag, jitter).digest }),
+    ...(record === undefined ? {} : { record, wantedDigest: tokenDigest(record, lag, jitter) }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
     synced: memory.sessions.synced,
     epoch: sources.epoch(),

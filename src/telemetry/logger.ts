@@ -44,8 +44,10 @@ export function createLogger(options: {
     transports: [new winston.transports.Stream({ stream, eol: '\n' })],
   });
   // Fields go in a member of their own: winston glues a field named `message` to the message and takes `level` for the level.
-  const log = (at: LogLevel, message: string, fields: Fields = {}): void =>
-    void logger.log({ level: at, message, fields });
+  // winston takes each line through its streams and drops it at the last one; a decision is told at each look.
+  const log = (at: LogLevel, message: string, fields: Fields = {}): void => {
+    if (logger.isLevelEnabled(at)) logger.log({ level: at, message, fields });
+  };
   return {
     error: (message, fields) => log('error', message, fields),
     warn: (message, fields) => log('warn', message, fields),

@@ -37,6 +37,19 @@ export function renderToken(record: SessionRecord, deliveryLag: Milliseconds, ji
   return rendered('Token', Object.assign({}, ...formats.map((format) => format.render(facts))));
 }
 
+/** Each look at a session compares it, so it is rendered once for a record, which is replaced and never changed. */
+const digests = new WeakMap<SessionRecord, { readonly of: string; readonly digest: string }>();
+
+/** The digest of {@link renderToken}. */
+export function tokenDigest(record: SessionRecord, deliveryLag: Milliseconds, jitter: number): string {
+  const of = `${deliveryLag} ${jitter}`;
+  const known = digests.get(record);
+  if (known?.of === of) return known.digest;
+  const { digest } = renderToken(record, deliveryLag, jitter);
+  digests.set(record, { of, digest });
+  return digest;
+}
+
 /** `error.json` alone: every file of a token is gone with it, so a build sees the reason instead of a token that no longer works. */
 export function renderError({ reason, message, fix }: DeliveredError): Rendered {
   return rendered('Error', { 'error.json': json({ reason, message, fix }) });

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { instant, minute, parseRfc3339, plus, second } from '#src/clock.ts';
 import { Redacted } from '#src/redacted.ts';
 import { formats } from '#src/domain/delivery/formats.ts';
-import { renderEmpty, renderError, renderToken, type Rendered } from '#src/domain/delivery/render.ts';
+import { renderEmpty, renderError, renderToken, type Rendered, tokenDigest } from '#src/domain/delivery/render.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import { renewAt, type Token } from '#src/domain/token.ts';
 
@@ -146,4 +146,11 @@ test('every format writes the files that it says, and no file belongs to two for
   const files = formats.flatMap((format) => format.files);
   t.is(new Set(files).size, files.length);
   t.deepEqual(Object.keys(filesOf(renderToken(record(), lag, 0))).toSorted(), files.toSorted());
+});
+
+test('the digest, known or not, is that of what would be written with the same lag and jitter', (t) => {
+  const [one, other] = [record(), record([token({ sha256: 'bb', value: new Redacted('another') })])];
+  const asks = [one, other].flatMap((r) => [lag, 0].flatMap((l) => [0, 0.5].map((jitter) => [r, l, jitter] as const)));
+  for (const ask of [...asks, ...asks.toReversed()]) t.is(tokenDigest(...ask), renderToken(...ask).digest);
+  t.is(tokenDigest(one, lag, 0), tokenDigest(one, lag, 0));
 });
