@@ -1,11 +1,12 @@
 import { pool } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
-import { startLabWith } from '#test/support/lab.ts';
-import { expectStatus, openApi } from './api.ts';
+import { type Lab, startLabWith } from '#test/support/lab.ts';
+import { type Api, expectStatus, openApi } from './api.ts';
 import { type Bench, type BenchOptions, target } from './bench.ts';
 import { tableOf } from './figures.ts';
 import { all, poolsPath, watchPools } from './pools.ts';
-import { startProviderProcess } from './provider.ts';
+import { type ProviderProcess, startProviderProcess } from './provider.ts';
+import { registerBare } from './registration-floor.ts';
 import { spendingOf, spendingRows } from './spending.ts';
 
 interface RegistrationFigures {
@@ -15,6 +16,8 @@ interface RegistrationFigures {
   /** Provider calls per client: registration, proof, revocation of the proof's token. */
   readonly callsPerClient: number;
   readonly tooMany: number;
+  /** Seconds that as many bare registrations take at the same provider, where it has no limit. */
+  readonly bare: number;
   /** Rows of the table: CPU. */
   readonly spent: readonly (readonly [string, string])[];
 }
@@ -32,6 +35,7 @@ export const registration: Bench = {
     const limited = await measured(o, 'Limited');
     const free = await measured(o, 'Free');
     const least = (limited.pools * limited.callsPerClient) / strict;
+    const perSecond = (seconds: number): string => (free.pools / seconds).toFixed(0);
     const row = (name: string, of: (figures: RegistrationFigures) => number, digits: number): readonly string[] => [
       name,
       of(limited).toFixed(digits),
@@ -42,11 +46,13 @@ export const registration: Bench = {
       targets: [
         target('time ÷ the least that 50 calls/s allow', limited.seconds / least, 'AtMost', 1.25),
         target('clients per second where everything is allowed', free.pools / free.seconds, 'AtLeast', 100),
+        target('÷ what the bare calls do', free.bare / free.seconds, 'AtLeast', 0.5),
       ],
       table: tableOf([
         [`registration: ${limited.pools} pools`, `${strict} calls/s`, 'no limit'],
         row('until every client is proven, s', ({ seconds }) => seconds, 1),
-        ['the least that the limit allows, s (the floor)', least.toFixed(1), '–'],
+        ['the floor: the least that the limit allows, the bare calls alone, s', least.toFixed(1), free.bare.toFixed(1)],
+        ['clients per second, floor / operator', '–', `${perSecond(free.bare)} / ${perSecond(free.seconds)}`],
         row('provider calls per client', ({ callsPerClient }) => callsPerClient, 2),
         row('answers 429', ({ tooMany }) => tooMany, 0),
         ...limited.spent.map(([name, value], n) => [name, value, free.spent[n]?.[1] ?? '']),
@@ -65,8 +71,7 @@ async function measured(
   const over = new AbortController();
   try {
     const names = Array.from({ length: pools }, (_, n) => `pool-${n}`);
-    for (const name of names)
-      expectStatus(name, await admin.send('POST', poolsPath, JSON.parse(pool(name, lab.provider.issuer))), 201);
+    await createPools(lab, admin, names);
     const seen = watchPools(admin, over.signal);
     if (provider === 'Limited') await lab.provider.limit({ perSecond: strict, delay: 0 });
     const before = await lab.provider.counts();
@@ -84,6 +89,7 @@ async function measured(
     const rows = spendingRows(spent, await spendingOf(lab, operator), pools);
     await operator.stop();
     return {
+      bare: provider === 'Limited' ? Number.NaN : await floorOf(lab, admin, pools),
       pools,
       seconds,
       callsPerClient: (after.allCalls - before.allCalls) / pools,
@@ -95,4 +101,16 @@ async function measured(
     await admin.close();
     await lab.stop();
   }
+}
+
+/** The operator is gone by then, so nobody else registers these. */
+async function floorOf(lab: Lab<ProviderProcess>, admin: Api, pools: number): Promise<number> {
+  const names = Array.from({ length: pools }, (_, n) => `bare-${n}`);
+  await createPools(lab, admin, names);
+  return registerBare(lab, names);
+}
+
+async function createPools(lab: Lab<ProviderProcess>, admin: Api, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    expectStatus(name, await admin.send('POST', poolsPath, JSON.parse(pool(name, lab.provider.issuer))), 201);
 }

@@ -1,0 +1,133 @@
+/**
+ * The floor of `registration`: the calls that a registered and proven client cannot do without, and nothing else. Made by the driver itself.
+ * For each pool the record with the new key, the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
+ * proof, and on the pool its finalizer and one status.
+ */
+import { generateKeyPairSync, type JsonWebKey, randomUUID, sign } from 'node:crypto';
+import { Pool } from 'undici';
+import { labScopes, type Lab } from '#test/support/lab.ts';
+import { type Api, expectStatus, openApi } from './api.ts';
+import { poolsPath } from './pools.ts';
+import type { ProviderProcess } from './provider.ts';
+
+const recordsPath = '/api/v1/namespaces/ci-identity-system/secrets';
+/** As many at once as the operator has for one issuer. */
+const parallel = 32;
+
+/** Seconds that it takes for these pools, which are there already. */
+export async function registerBare(lab: Lab<ProviderProcess>, names: readonly string[]): Promise<number> {
+  const api = openApi(lab.operatorKubeconfig, { connections: parallel });
+  const provider = new Pool(lab.provider.issuer, {
+    connections: parallel,
+    pipelining: 1,
+    allowH2: false,
+    connect: { ca: lab.provider.caPem },
+  });
+  try {
+    const started = performance.now();
+    const left = names.values();
+    await Promise.all(
+      Array.from({ length: parallel }, async () => {
+        for (const name of left) await registerOne(api, provider, lab.provider, name);
+      }),
+    );
+    return (performance.now() - started) / 1_000;
+  } finally {
+    await Promise.all([api.close(), provider.close()]);
+  }
+}
+
+async function registerOne(
+  api: Api,
+  provider: Pool,
+  { issuer, initialAccessToken }: ProviderProcess,
+  name: string,
+): Promise<void> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const record = { pool: name, issuer, generations: [{ n: 1, key: privateKey.export({ format: 'jwk' }) }] };
+  await write(api, 'POST', name, record);
+  await write(api, 'PUT', name, { ...record, intent: { call: 'Register', generation: 1 } });
+  const client = await asked(
+    provider,
+    '/reg',
+    'application/json',
+    JSON.stringify(metadataOf(name, publicKey.export({ format: 'jwk' }))),
+    {
+      authorization: `Bearer ${initialAccessToken}`,
+    },
+  );
+  const clientId = String(client['client_id']);
+  await write(api, 'PUT', name, { ...record, clientId, registrationAccessToken: client['registration_access_token'] });
+  const assertion = (): Readonly<Record<string, string>> => {
+    const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const iat = Math.floor(Date.now() / 1_000);
+    const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, nbf: iat, exp: iat + 60 };
+    const signed = `${encode({ alg: 'ES256', kid: name })}.${encode(claims)}`;
+    const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+    return {
+      client_id: clientId,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: `${signed}.${signature.toString('base64url')}`,
+    };
+  };
+  const form = (parameters: Readonly<Record<string, string>>): string =>
+    new URLSearchParams({ ...parameters, ...assertion() }).toString();
+  const formType = 'application/x-www-form-urlencoded';
+  const ask = { grant_type: 'client_credentials', scope: labScopes[0]!, resource: 'https://registry.example.com' };
+  const { access_token: token } = await asked(provider, '/token', formType, form(ask));
+  await asked(provider, '/token/revocation', formType, form({ token: String(token) }));
+  await write(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
+  await patched(api, name, '', { metadata: { finalizers: ['ci-identity.dev/clients'] } });
+  const lastTransitionTime = new Date().toISOString();
+  const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'bare', lastTransitionTime };
+  await patched(api, name, '/status', { status: { conditions: [condition], observedGeneration: 1 } });
+}
+
+function metadataOf(name: string, key: JsonWebKey): object {
+  return {
+    client_name: name,
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'ES256',
+    scope: labScopes.join(' '),
+    jwks: { keys: [{ ...key, kid: name, alg: 'ES256', use: 'sig' }] },
+  };
+}
+
+async function asked(
+  provider: Pool,
+  path: string,
+  type: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Readonly<Record<string, unknown>>> {
+  const answer = await provider.request({
+    method: 'POST',
+    path,
+    headers: { 'content-type': type, accept: 'application/json', ...headers },
+    body,
+  });
+  const text = expectStatus(path, { status: answer.statusCode, text: await answer.body.text() }, 200, 201);
+  return text === '' ? {} : (JSON.parse(text) as Readonly<Record<string, unknown>>);
+}
+
+/** Of the type of a client record, but of a kind that the operator does not know. */
+async function write(api: Api, method: 'POST' | 'PUT', pool: string, record: object): Promise<void> {
+  const name = `client-${pool}`;
+  const path = method === 'POST' ? recordsPath : `${recordsPath}/${name}`;
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace: 'ci-identity-system', labels: { 'ci-identity.dev/kind': 'floor' } },
+    type: 'ci-identity.dev/client-record',
+    data: { 'record.json': Buffer.from(JSON.stringify(record)).toString('base64') },
+  };
+  expectStatus(path, await api.send(method, path, secret), 200, 201);
+}
+
+async function patched(api: Api, pool: string, subresource: string, body: object): Promise<void> {
+  const path = `${poolsPath}/${pool}${subresource}`;
+  expectStatus(path, await api.merge(path, body), 200);
+}
