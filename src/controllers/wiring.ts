@@ -254,13 +254,13 @@ export class Wiring {
     for (const [name] of this.#memory.pools.entries()) this.#wake(machines.pool, name);
   }
 
-  /** Start, configuration, emergency stop, guard; and now and then, for what changes with time alone or was missed. */
+  /** Start, configuration, emergency stop, guard; and now and then, for what changes with time alone or was missed. Builds come first. */
   everything(): void {
+    this.sessions();
     for (const [key] of this.#memory.identities.entries()) this.#wake(machines.identity, key);
     this.pools();
     for (const [name] of this.#memory.policies.entries()) this.#wake(machines.policy, name);
     this.clients();
-    this.sessions();
   }
 
   /** An identity's own projection, and the sessions of pods that claim it. */

@@ -80,6 +80,8 @@ export class Loop {
       this.#keys.set(id, { machine: found, key, row: undefined, lastAction: undefined, repeats: 0 });
     }
     if (why === 'Changed') this.#failures.changed(id);
+    // Before it runs the last wake decides on the order, and not which list came first.
+    if (!this.#going) this.#dirty.delete(id);
     this.#dirty.add(id);
     this.#pump();
   }

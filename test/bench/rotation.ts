@@ -14,7 +14,7 @@ import { identitiesYaml, profiling, watchTokens } from './stage.ts';
 /** What the provider allows in any second, and how long it takes for each answer. */
 const limit = { perSecond: 50, delay: 20 } as const;
 /** What an administrator of such a provider configures: burst and rate of a second stay within it. */
-const configured = { perSecond: 45, burst: 5 } as const;
+const configured = { perSecond: 46, burst: 2 } as const;
 /** Provider calls of one rotation until the new credential mints: update, token, revocation of that token. */
 const callsUntilSwitched = 3;
 const namespace = 'ci-payments';

@@ -9,6 +9,8 @@ import { type Bench, type BenchOptions, median, target } from './bench.ts';
 import { tableOf, useOf } from './figures.ts';
 import { type ProviderProcess, startProviderProcess } from './provider.ts';
 import { scrape } from './scrape.ts';
+import { spendingOf, type Spent, spentBetween } from './spending.ts';
+import { profiling } from './stage.ts';
 
 interface SizeFigures {
   readonly identities: number;
@@ -27,6 +29,8 @@ interface SizeFigures {
   readonly ready: number;
   readonly steady: number;
   readonly mintedAgain: number;
+  /** Until every session was looked after. */
+  readonly spent: Spent;
 }
 
 /** An hour, so that no renewal is due while anything is measured. */
@@ -35,6 +39,8 @@ const perNamespace = 100;
 /** One pod in so many has a live session; the others are not selected by any identity. */
 const oneIn = 5;
 const inParallel = 8;
+/** There is no node, and a scheduler that tries 10,000 pods again and again is not what is measured. */
+const spec = { schedulingGates: [{ name: 'ci-identity.dev/no-node' }] };
 
 /** As much as one controller is meant for, spread evenly over namespaces: what it weighs, what it does at rest, and how it starts again. */
 export const size: Bench = {
@@ -66,7 +72,7 @@ async function measured(
   lab: Lab<ProviderProcess>,
   admin: Api,
   jenkins: Api,
-  { log, size: wanted = 10_000, minutes = 1 }: BenchOptions,
+  { log, profile, size: wanted = 10_000, minutes = 1 }: BenchOptions,
 ): Promise<SizeFigures> {
   const names = Array.from({ length: Math.ceil(wanted / perNamespace) }, (_, n) => `team-${n}`);
   const each = Math.ceil(wanted / names.length);
@@ -81,7 +87,7 @@ async function measured(
   await inTurns(
     range(live).flatMap((n) => names.map((namespace) => ({ n, namespace }))),
     async ({ n, namespace }) => {
-      const pod = agentPod({ namespace, name: `build-${n}`, labels: { 'identity/first': 'yes' } });
+      const pod = agentPod({ namespace, name: `build-${n}`, labels: { 'identity/first': 'yes' }, spec });
       await post(jenkins, `/api/v1/namespaces/${namespace}/pods`, pod);
     },
   );
@@ -103,11 +109,13 @@ async function measured(
   const heap = ['used', 'total'].map((what) => metrics.sum(`nodejs_heap_size_${what}_bytes`) / 2 ** 20);
   await operator.stop();
   const started = performance.now();
-  const next = lab.operator();
+  const next = lab.operator(profiling(profile));
+  const spentBefore = await spendingOf(lab, next);
   await next.ready(120_000);
   const ready = (performance.now() - started) / 1_000;
   await looksAfter(next, sessions);
   const steady = (performance.now() - started) / 1_000;
+  const spent = spentBetween(spentBefore, await spendingOf(lab, next));
   await untilDone(admin);
   const residentAfter = await residentAtRest(next, minutes);
   const mintedAgain = (await issuedBy(lab)) - before.issued;
@@ -125,6 +133,7 @@ async function measured(
     ready,
     steady,
     mintedAgain,
+    spent,
   };
 }
 
@@ -169,7 +178,7 @@ async function furnish(
   await inTurns(
     range(others).flatMap((n) => names.map((namespace) => ({ n, namespace }))),
     async ({ n, namespace }) => {
-      await post(admin, `/api/v1/namespaces/${namespace}/pods`, agentPod({ namespace, name: `other-${n}` }));
+      await post(admin, `/api/v1/namespaces/${namespace}/pods`, agentPod({ namespace, name: `other-${n}`, spec }));
     },
   );
   log(`${names.length} namespaces with ${others} pods each are there`);
@@ -210,7 +219,7 @@ async function optedIn(admin: Api, jenkins: Api, names: readonly string[]): Prom
 
 /** Of the namespace's first identity. */
 function build(namespace: string, n: number): object {
-  return agentPod({ namespace, name: `build-${n}`, labels: { 'identity/first': 'yes' } });
+  return agentPod({ namespace, name: `build-${n}`, labels: { 'identity/first': 'yes' }, spec });
 }
 
 /** This process has delivered to every session at least once. */
@@ -285,5 +294,10 @@ function table(f: SizeFigures): string {
     ['restart: start → ready, s', f.ready.toFixed(1)],
     ['start → every session looked after, s', f.steady.toFixed(1)],
     ['tokens minted again', String(f.mintedAgain)],
+    ...['operator', 'kube-apiserver', 'etcd'].map((name) => [
+      `CPU of ${name} from the start until then, s`,
+      ((f.spent.parts[name] ?? 0) / 1_000).toFixed(1),
+    ]),
+    ["machine's CPU spent by others, %", (100 * f.spent.strangers).toFixed(0)],
   ]);
 }

@@ -113,6 +113,31 @@ test('a recheck comes at its moment, however near; one in the past comes after a
   await run.end();
 });
 
+test('before it runs the last wake decides on the order, then the first', async (t) => {
+  const clock = new VirtualClock();
+  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond: 1 }), leaves: () => 0 });
+  const loop = new Loop({ clock, random: () => 0.5, budgets });
+  const looked: string[] = [];
+  const machine: Machine<string, string> = {
+    name: 'm',
+    snapshot: (key) => {
+      looked.push(key);
+      return key;
+    },
+    decide: () => nothing,
+    apply: async () => {},
+  };
+  loop.register(machine);
+  for (const key of ['a', 'b', 'c', 'b', 'a']) loop.wake('m', key);
+  const stop = new AbortController();
+  const ended = loop.run(stop.signal);
+  for (const key of ['d', 'c', 'e', 'd']) loop.wake('m', key);
+  await loop.idle();
+  t.deepEqual(looked, ['c', 'b', 'a', 'd', 'e']);
+  stop.abort();
+  await ended;
+});
+
 test('a storm of wakes costs one look per turn', async (t) => {
   let looks = 0;
   const run = start(() => {
