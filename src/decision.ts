@@ -13,7 +13,7 @@ export interface Work {
   readonly by: Instant;
   /** Fair share inside a lane goes round-robin over groups (the namespace). */
   readonly group: string;
-  /** The budget that the work spends, `<issuer URL>/tokens` or `<issuer URL>/clients`; absent: the API server only. */
+  /** The budget that the work spends, such as `<issuer URL>/tokens` or `<issuer URL>/clients`; absent: the API server only. */
   readonly resource?: string;
 }
 

@@ -59,7 +59,7 @@ export const remedies = {
   },
   RegistrationCredentialRefused: {
     cause: 'The initial access token has expired or is used up.',
-    step: 'Put a new one into the Secret of `registrationTokenRef`; clients that exist are not concerned.',
+    step: 'Put a new one into the Secret of `registrationTokenRef`. Clients that exist are rotated and deleted meanwhile, unless their rotation registers a new one.',
     by: 'Provider',
   },
   RegistrationRefused: {

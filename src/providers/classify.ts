@@ -162,7 +162,7 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
   }
   if (error.page) {
     const todo = 'A proxy or firewall seems to stand before the provider: let the operator through.';
-    return temporary('ProviderMisbehaves', 'answers with a page instead of JSON', todo, plus(where.now, 5 * minute));
+    return temporary('ProviderMisbehaves', 'answers with a page instead of JSON', todo);
   }
   switch (operation) {
     case 'Token':

@@ -2,6 +2,7 @@ import type { Clock, Milliseconds } from '../clock.ts';
 import type { Work } from '../decision.ts';
 import type { Budgets, Permit } from './budget.ts';
 import { Heap } from './heap.ts';
+import { ProbeTurns } from './probe-turns.ts';
 
 /** One key that a worker has now: hand it back with {@link Queue.done}. */
 export interface Taken {
@@ -47,6 +48,10 @@ class Ring {
   remove(entry: Entry): void {
     this.#groups.get(entry.work.group)?.entries.remove(entry);
     this.size -= 1;
+  }
+
+  *waiting(): Iterable<Entry> {
+    for (const { entries } of this.#groups.values()) yield* entries.items();
   }
 
   take(): Entry | undefined {
@@ -95,8 +100,8 @@ const mostInARow = 4;
 
 /**
  * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `yieldsTo`; inside a lane resources and groups take turns;
- * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Nothing here is O(number of
- * keys); lanes and resources are few.
+ * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Who finds out whether it works again
+ * is chosen across lanes ({@link ProbeTurns}); nothing else here is O(number of keys). Lanes and resources are few.
  */
 export class Queue {
   readonly #clock: Clock;
@@ -108,8 +113,8 @@ export class Queue {
   readonly #waiting = new Map<string, Entry>();
   readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
   readonly #lanes: Lane[] = [];
-  /** Key → the work for which it was taken. */
-  readonly #running = new Map<string, Work>();
+  readonly #running = new Map<string, Taken>();
+  readonly #turns = new ProbeTurns();
   readonly #again = new Map<string, Entry>();
   #seq = 0;
 
@@ -152,21 +157,21 @@ export class Queue {
         if (this.#yields(lane, resource)) continue;
         const permit = resource === '' ? undefined : this.#budgets.start(resource, lane.number);
         if (resource === '' ? this.#isFull(lane) : permit === undefined) continue;
+        if (permit?.probe === true) return this.#given(this.#prober(resource), permit);
         const entry = ring.take();
-        if (entry === undefined) throw new Error('a ring lost count of its entries');
         lane.rings.delete(resource);
         if (ring.size > 0) lane.rings.set(resource, ring);
         this.#count(lane, resource);
-        this.#waiting.delete(entry.key);
-        this.#running.set(entry.key, entry.work);
-        return { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
+        return this.#given(entry, permit);
       }
     }
     return undefined;
   }
 
-  /** The worker is through; what was put meanwhile takes its place in the queue. */
+  /** The worker is through, and its permit handed back; what was put meanwhile takes its place in the queue. */
   done(key: string): void {
+    const taken = this.#running.get(key);
+    if (taken?.permit?.probe === true) this.#turns.ended(taken, this.#budgets.health(taken.permit.resource).up);
     this.#running.delete(key);
     const again = this.#again.get(key);
     if (again === undefined) return;
@@ -202,6 +207,21 @@ export class Queue {
     return { lanes, delayed: this.#delayed.size, running: this.#running.size };
   }
 
+  #given(entry: Entry | undefined, permit: Permit | undefined): Taken {
+    if (entry === undefined) throw new Error('a ring lost count of its entries');
+    const taken = { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
+    this.#waiting.delete(entry.key);
+    this.#running.set(entry.key, taken);
+    return taken;
+  }
+
+  #prober(resource: string): Entry | undefined {
+    const waiting = this.#lanes.flatMap(({ rings }) => [...(rings.get(resource)?.waiting() ?? [])]);
+    const entry = this.#turns.next(waiting);
+    if (entry !== undefined) this.#unplace(entry);
+    return entry;
+  }
+
   #count({ number }: Lane, resource: string): void {
     if (this.#yieldsTo(number) > number) this.#inARow.set(resource, (this.#inARow.get(resource) ?? 0) + 1);
     else this.#inARow.delete(resource);
@@ -220,8 +240,8 @@ export class Queue {
     const most = this.#atOnce(number);
     if (this.#running.size < most) return false;
     let running = 0;
-    for (const { lane, resource } of this.#running.values())
-      if (lane === number && resource === undefined) running += 1;
+    for (const { work } of this.#running.values())
+      if (work.lane === number && work.resource === undefined) running += 1;
     return running >= most;
   }
 

@@ -167,13 +167,15 @@ export function act(
 
 /**
  * A plan calls nobody. Where nobody waits for it, it takes its turn with the calls of those before it all the same: rotations begin as fast as
- * they end then, however many are asked for at once.
+ * they end then, however many are asked for at once. A registration needs a credential that no other call needs: where that one is used up,
+ * clients that exist are rotated, repaired and deleted all the same.
  */
-function resourceOf(action: ClientAction, lane: Lane): 'plans' | 'clients' | 'tokens' | undefined {
+function resourceOf(action: ClientAction, lane: Lane): 'plans' | 'registrations' | 'clients' | 'tokens' | undefined {
   switch (action.type) {
     case 'Plan':
       return lane === lanes.Routine ? 'plans' : undefined;
     case 'Register':
+      return 'registrations';
     case 'Update':
     case 'Deregister':
     case 'Observe':

@@ -102,6 +102,10 @@ test('a profile says what its administrator has to do', (t) => {
   t.true(error.message.endsWith('Click here.'));
 });
 
+test('the page of a firewall blocks one request, so it sets no time before which nobody may ask', (t) => {
+  t.is(refused(answer(403, waf), 'Token', where).retryAt, undefined);
+});
+
 test('Retry-After is held between a second and a quarter of an hour', (t) => {
   const values: Readonly<Record<string, number | undefined>> = {
     '10': 10 * second,

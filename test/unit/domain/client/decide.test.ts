@@ -2052,7 +2052,13 @@ test('what spends a budget of the issuer says which, and nothing else does', (t)
   for (const c of cases) {
     const { action, work } = decideClient(c.s, c.now ?? noon);
     if (action === undefined) continue;
-    const byAction = { Prove: 'tokens', Record: undefined, Plan: work?.lane === lanes.Routine ? 'plans' : undefined };
+    const byAction = {
+      Prove: 'tokens',
+      Record: undefined,
+      // A used-up initial access token must not keep others from being rotated and deleted.
+      Register: 'registrations',
+      Plan: work?.lane === lanes.Routine ? 'plans' : undefined,
+    };
     const resource = action.type in byAction ? byAction[action.type as keyof typeof byAction] : 'clients';
     t.is(work?.resource, resource && `${issuer}/${resource}`, c.title);
     t.is(work?.group, 'ci-bots');
