@@ -11,7 +11,7 @@ const pure: ReadonlySet<string> = new Set(['test:unit']);
 const everyday: readonly string[] = [
   'test:unit',
   'test:api',
-  'test:clients-sample',
+  'test:clients',
   'test:faults',
   'test:monitoring',
   'test:cli',
