@@ -103,7 +103,7 @@ function collectProviders(
   metrics.reset('ci_identity_clock_offset_seconds');
   const paused = new Set(troubles.map(([resource]) => resource));
   for (const issuer of credentials.issuers()) {
-    for (const operation of ['clients', 'tokens'])
+    for (const operation of ['clients', 'registrations', 'tokens', 'revocations'])
       metrics.set('ci_identity_provider_up', { issuer, operation }, paused.has(`${issuer}/${operation}`) ? 0 : 1);
   }
   for (const [issuer, offset] of credentials.clockOffsets())

@@ -95,8 +95,8 @@ export class Budgets {
 
   /** Takes one call's worth, or `undefined`: not now. */
   start(resource: string, lane: number): Permit | undefined {
+    if (this.isPaused(resource)) return undefined;
     const circuit = this.#circuits.get(resource);
-    if (circuit !== undefined && (circuit.probing || this.#clock.monotonic() < circuit.until)) return undefined;
     const bucket = this.#filled(resource);
     if (bucket.running >= this.#slots(resource, lane) || bucket.tokens < this.#needed(resource, lane)) return undefined;
     bucket.tokens -= 1;
@@ -134,6 +134,12 @@ export class Budgets {
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
     else if (permit.probe && isAnswer(outcome)) this.#circuits.delete(permit.resource);
+  }
+
+  /** Its circuit is open, and the call that finds out whether it works again is not due or under way: whatever the budget has, none starts. */
+  isPaused(resource: string): boolean {
+    const circuit = this.#circuits.get(resource);
+    return circuit !== undefined && (circuit.probing || this.#clock.monotonic() < circuit.until);
   }
 
   /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */

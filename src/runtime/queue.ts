@@ -1,6 +1,6 @@
 import type { Clock, Milliseconds } from '../clock.ts';
 import type { Work } from '../decision.ts';
-import type { Budgets, Permit } from './budget.ts';
+import { type Budgets, type Permit, budgetOf } from './budget.ts';
 import { Heap } from './heap.ts';
 import { ProbeTurns } from './probe-turns.ts';
 
@@ -91,7 +91,7 @@ export interface QueueOptions {
   readonly budgets: Budgets;
   /** How many keys of a lane that spend no budget may run at once; default any number. */
   readonly atOnce?: ((lane: number) => number) | undefined;
-  /** The least urgent lane that has every fifth start of a resource where this one has the others; default: this one has all of them. */
+  /** The least urgent lane that has every fifth start of a budget where this one has the others; default: this one has all of them. */
   readonly yieldsTo?: ((lane: number) => number) | undefined;
 }
 
@@ -108,7 +108,7 @@ export class Queue {
   readonly #budgets: Budgets;
   readonly #atOnce: (lane: number) => number;
   readonly #yieldsTo: (lane: number) => number;
-  /** Resource → starts in a row of a lane that yields. */
+  /** Budget → starts in a row of a lane that yields. */
   readonly #inARow = new Map<string, number>();
   readonly #waiting = new Map<string, Entry>();
   readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
@@ -223,16 +223,23 @@ export class Queue {
   }
 
   #count({ number }: Lane, resource: string): void {
-    if (this.#yieldsTo(number) > number) this.#inARow.set(resource, (this.#inARow.get(resource) ?? 0) + 1);
-    else this.#inARow.delete(resource);
+    const budget = budgetOf(resource);
+    if (this.#yieldsTo(number) > number) this.#inARow.set(budget, (this.#inARow.get(budget) ?? 0) + 1);
+    else this.#inARow.delete(budget);
   }
 
+  /** Not to what its own circuit holds back: that could not start anyway. */
   #yields({ number }: Lane, resource: string): boolean {
     const last = this.#yieldsTo(number);
-    if (last === number || resource === '' || (this.#inARow.get(resource) ?? 0) < mostInARow) return false;
-    return this.#lanes.some(
-      (other) => other.number > number && other.number <= last && (other.rings.get(resource)?.size ?? 0) > 0,
-    );
+    const budget = budgetOf(resource);
+    if (last === number || resource === '' || (this.#inARow.get(budget) ?? 0) < mostInARow) return false;
+    return this.#lanes.some((o) => o.number > number && o.number <= last && this.#hasStartable(o.rings, budget));
+  }
+
+  #hasStartable(rings: Lane['rings'], budget: string): boolean {
+    for (const [resource, { size }] of rings)
+      if (size > 0 && budgetOf(resource) === budget && !this.#budgets.isPaused(resource)) return true;
+    return false;
   }
 
   /** What runs is little, so counting it is cheap. */

@@ -88,7 +88,7 @@ export const metricTable = {
   },
   ci_identity_provider_up: {
     type: 'gauge',
-    help: '1 while calls to an issuer are made, 0 while they are paused after failures of its own; operation: clients or tokens.',
+    help: '1 while calls to an issuer are made, 0 while they are paused after failures of its own; operation: clients, registrations, tokens or revocations.',
     labels: ['issuer', 'operation'],
   },
   ci_identity_clock_offset_seconds: {

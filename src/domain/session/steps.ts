@@ -41,7 +41,8 @@ export function forbid(s: SessionSnapshot, now: Instant, tokens: readonly string
 
 export function revoke(s: SessionSnapshot, now: Instant, token: Token): Step {
   const reason: Reason = token.end === 'Superseded' ? 'Superseded' : 'InProgress';
-  return step(s, now, reason, { type: 'Revoke', token: token.sha256 }, providerWork(s, now, lanes.Stop, token.exp));
+  const of = providerWork(s, now, 'revocations', lanes.Stop, token.exp);
+  return step(s, now, reason, { type: 'Revoke', token: token.sha256 }, of);
 }
 
 /** These tokens are dead already, so it comes after what kills others, unless it stands before something of this session that is as urgent. */
@@ -124,7 +125,7 @@ export function mint(
   const ready = mintable(s);
   if (ready === undefined) throw new Error('nothing can be minted');
   const action: SessionAction = { type: 'Mint', ask: ready.ask, hash: ready.hash, predecessor };
-  return step(s, now, reason, action, providerWork(s, now, lane));
+  return step(s, now, reason, action, providerWork(s, now, 'tokens', lane));
 }
 
 export function drop(s: SessionSnapshot, now: Instant, tokens: readonly string[]): Step {
@@ -148,8 +149,15 @@ function work(s: SessionSnapshot, now: Instant, lane: Lane, by?: Instant): Work 
   return { lane, by: order, group: s.record?.pod.namespace ?? pod?.namespace ?? '' };
 }
 
-function providerWork(s: SessionSnapshot, now: Instant, lane: Lane, by?: Instant): Work {
+/** One budget, two circuits: an endpoint that fails pauses its own calls only. */
+function providerWork(
+  s: SessionSnapshot,
+  now: Instant,
+  circuit: 'tokens' | 'revocations',
+  lane: Lane,
+  by?: Instant,
+): Work {
   const issuer = s.record?.issuer ?? (s.client.is === 'Seen' ? s.client.value.issuer : undefined);
   const plain = work(s, now, lane, by);
-  return issuer === undefined ? plain : { ...plain, resource: `${issuer}/tokens` };
+  return issuer === undefined ? plain : { ...plain, resource: `${issuer}/${circuit}` };
 }

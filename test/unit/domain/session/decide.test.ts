@@ -1266,11 +1266,12 @@ const expectedRows = [
 
 tableTests(sessionRows, expectedRows, cases);
 
-test('what spends the budget of the issuer says so, and nothing else does', (t) => {
+test('what spends the budget of the issuer says so, and nothing else does; revocations have a circuit of their own', (t) => {
+  const circuits: Readonly<Record<string, string>> = { Mint: 'tokens', Revoke: 'revocations' };
   for (const c of cases) {
     const { action, work } = decideSession(c.s, c.now ?? noon);
-    const spends = action?.type === 'Mint' || action?.type === 'Revoke';
-    t.is(work?.resource, spends ? `${issuer}/tokens` : undefined, c.title);
+    const circuit = circuits[action?.type ?? ''];
+    t.is(work?.resource, circuit && `${issuer}/${circuit}`, c.title);
     if (action !== undefined) t.is(work?.group, 'ci-payments');
   }
 });
