@@ -57,9 +57,9 @@ export function identityWithoutAudience(question: Question, scope: string): stri
   return `scope ${scope} is denied: no rule and not the identity says for which audience, and the ceiling of ${poolName(question)} has ${question.pool.spec.ceiling.audiences.length} of them. Name one in spec.audiences.`;
 }
 
-/** `differing`: see {@link differingAudiences}. */
-export function audiencesDiffer(audience: string, scope: string, differing: string): string {
-  return `${pair(audience, scope)} is denied: an identity has one token for all its audiences, and these grant different scopes (${differing}). Split it into two identities with one entry in spec.audiences each.`;
+/** Equal for every pair, so that it is told once. `differing`: see {@link differingAudiences}. */
+export function audiencesDiffer(differing: string): string {
+  return `everything is denied: an identity has one token for all its audiences, and these grant different scopes (${differing}). Split it into two identities with one entry in spec.audiences each.`;
 }
 
 /** What each audience grants, in a few words. */

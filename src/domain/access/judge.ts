@@ -168,12 +168,10 @@ function grantTable({ identity }: Question, pairs: readonly Verdict[]): Readonly
 
 /** The same verdicts when no token can carry what is granted. */
 function withoutToken(pairs: readonly Verdict[], table: ReadonlyMap<string, TextSet>): readonly Verdict[] {
-  const differing = explain.differingAudiences(table);
-  return pairs.map((verdict) => {
-    const { audience = '', scope = '' } = verdict;
-    if (!isGranted(verdict)) return verdict;
-    return denied('AudiencesDiffer', explain.audiencesDiffer(audience, scope, differing), audience, scope);
-  });
+  const message = explain.audiencesDiffer(explain.differingAudiences(table));
+  return pairs.map((verdict) =>
+    isGranted(verdict) ? denied('AudiencesDiffer', message, verdict.audience, verdict.scope) : verdict,
+  );
 }
 
 function leftOut(givers: Case['givers'], pairs: readonly Verdict[]): readonly Verdict[] {

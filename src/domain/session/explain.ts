@@ -39,7 +39,7 @@ export function forbiddenError(s: SessionSnapshot): DeliveredError {
 
 function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
   const reason = denials[0]?.reason ?? 'NothingGranted';
-  const why = denials.map((denial) => denial.message).join(' ') || 'nothing of what it asks for is granted';
+  const why = [...new Set(denials.map(({ message }) => message))].join(' ') || 'nothing of what it asks for is granted';
   const fix =
     reason === 'IssuerNotConfigured'
       ? 'Ask the administrator of the operator; the file token appears by itself as soon as the issuer is listed.'

@@ -181,9 +181,5 @@ function sentences(denials: readonly Denial[]): string {
   const sorted = denials.toSorted(
     (a, b) => Number(b.reason === 'AudiencesDiffer') - Number(a.reason === 'AudiencesDiffer'),
   );
-  return joinSentences(
-    sorted.map(({ message }) => message),
-    longestMessage - 500,
-    'see status.denials',
-  );
+  return joinSentences([...new Set(sorted.map(({ message }) => message))], longestMessage - 500, 'see status.denials');
 }
