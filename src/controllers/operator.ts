@@ -40,7 +40,7 @@ import { Reviews } from './reviews.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { Troubles } from './troubles.ts';
 import { upkeep } from './upkeep.ts';
-import { Watches } from './watches.ts';
+import { Watches, logWatchFailure } from './watches.ts';
 import { Wiring, machines } from './wiring.ts';
 
 export interface OperatorOptions {
@@ -159,7 +159,7 @@ export class Operator {
     this.#watches = new Watches({
       ...options,
       memory: this.#memory,
-      onFailure: (watch, error) => logger.warn('watch', { watch, error }),
+      onFailure: (watch, error) => logWatchFailure(logger, watch, error),
       onPodStore: (name, store) => {
         creators.connect(store);
         this.#wiring.podsOf(name, store);

@@ -18,8 +18,10 @@ import {
   scopePolicies,
 } from '../kube/watches.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import { Reflector, type ReflectorHealth, type Source } from '../runtime/reflector.ts';
+import { IdleError } from '../runtime/idle.ts';
+import { Reflector, type ReflectorHealth, type Source, VersionExpiredError } from '../runtime/reflector.ts';
 import { type Kept, Store } from '../runtime/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Memory } from './memory.ts';
 import { PodWatches } from './pod-watches.ts';
 import { indexPods } from './wiring.ts';
@@ -33,6 +35,16 @@ export interface WatchesOptions {
   readonly onFailure: (watch: string, error: unknown) => void;
   /** A pod store begins: connect whoever wants to know of its changes. */
   readonly onPodStore: (namespace: string, store: Store<PodFacts>) => void;
+}
+
+/**
+ * Silence and an expired version are ordinary: of a kind that never changed the API server has no bookmark to send, and versions grow old. The
+ * watch begins anew by itself.
+ */
+export function logWatchFailure(logger: Logger, watch: string, error: unknown): void {
+  if (error instanceof IdleError || error instanceof VersionExpiredError)
+    logger.info('watch begins anew', { watch, why: error.message });
+  else logger.warn('watch', { watch, error });
 }
 
 /** So long nobody leads for the sake of pods that have not been read. */

@@ -2,7 +2,7 @@ import type { Clock, Milliseconds } from '../clock.ts';
 import { plus, second } from '../clock.ts';
 
 /** A stream that went silent was cut. */
-class IdleError extends Error {
+export class IdleError extends Error {
   override readonly name = 'IdleError';
 }
 
