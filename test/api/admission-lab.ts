@@ -134,7 +134,7 @@ export function identitiesOf(ns: string): string {
   return `/apis/ci-identity.dev/v1alpha1/namespaces/${ns}/ciidentities`;
 }
 
-export function namespace(name: string, inject?: 'enabled' | 'audit'): object {
+export function namespace(name: string, inject?: string): object {
   const labels = inject === undefined ? {} : { 'ci-identity.dev/inject': inject };
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } };
 }

@@ -90,10 +90,10 @@ function withOdd(at: number): readonly string[] {
 
 test.before(async () => {
   lab = await startAdmissionLab();
-  const spaces = ['ci-payments', 'ci-plain', 'ci-audit', 'ci-many', 'ci-group', 'ci-mistake'];
+  const spaces = ['ci-payments', 'ci-plain', 'ci-off', 'ci-many', 'ci-group', 'ci-mistake'];
   await lab.apply(
     namespace('ci-plain'),
-    namespace('ci-audit', 'audit'),
+    namespace('ci-off', 'audit'),
     namespace('ci-many', 'enabled'),
     namespace('ci-group', 'enabled'),
     namespace('ci-mistake'),
@@ -104,7 +104,7 @@ test.before(async () => {
     ...spaces.flatMap((ns) =>
       grant(ns, 'create-pods', [subject('jenkins'), subject('stranger'), subject('partial')], [createPods]),
     ),
-    ...['ci-plain', 'ci-audit', 'ci-many', 'ci-group'].flatMap((ns) =>
+    ...['ci-plain', 'ci-off', 'ci-many', 'ci-group'].flatMap((ns) =>
       grant(ns, 'use-all', [subject('jenkins')], [mayUse()]),
     ),
     ...grant('ci-plain', 'use-eleven', [subject('partial')], [mayUse(...twelve.slice(0, 11))]),
@@ -156,7 +156,7 @@ test.before(async () => {
     }),
     ...many.map((name) => identity('ci-many', name)),
     identity('ci-group', 'publisher'),
-    identity('ci-audit', 'publisher'),
+    identity('ci-off', 'publisher'),
     identity('ci-plain', 'publisher'),
   ];
   await lab.apply(...identities);
@@ -430,8 +430,8 @@ const injection: readonly Row[] = [
     outcome: notInjected,
   },
   {
-    title: 'a namespace labelled audit stays as it is',
-    ...create('jenkins', { namespace: 'ci-audit' }),
+    title: 'a namespace with another value of the label stays as it is',
+    ...create('jenkins', { namespace: 'ci-off' }),
     gives: 201,
     outcome: notInjected,
   },
@@ -859,9 +859,10 @@ const podsRows: readonly Row[] = [
     says: 'this pod names CiIdentity рublisher (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago',
   },
   {
-    title: 'named in a namespace that only observes',
-    ...create('jenkins', { namespace: 'ci-audit', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
-    gives: 201,
+    title: 'named where the label has another value',
+    ...create('jenkins', { namespace: 'ci-off', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
+    gives: 'pods#2',
+    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-off lacks the label ci-identity.dev/inject=enabled',
   },
   ...['ci-payments', 'ci-plain'].flatMap((ns) =>
     Object.entries(roads).map(([road, source]): Row => ({
