@@ -113,6 +113,7 @@ export const reasons = {
   PodOlderThanGuard: 'The pod was created while the admission policies were not whole.',
   CreatorMayNotUse: 'The creator of the pod does not hold the verb use on the CiIdentity.',
   InjectionMissed: 'A CiIdentity selects the pod, but it was created without that identity.',
+  ContainerMissing: 'A CiIdentity selects the pod by its labels, but is for containers that the pod does not have.',
   RevokedElsewhere: 'Somebody else revoked the token at the provider; a new one took its place.',
   Superseded: 'A newer token took its place.',
   Expired: 'The token has expired.',
