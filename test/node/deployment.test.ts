@@ -166,6 +166,15 @@ test.serial('the pod ends: no token of it is alive', async (t) => {
   t.pass();
 });
 
+test.serial('while a pool is there, neither the kinds nor the records of its clients can be deleted', async (t) => {
+  const kinds = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
+  for (const object of [`namespace/${system}`, ...kinds]) {
+    const { code, stderr } = await cluster.kubectlRun(['delete', object, '--timeout=10s']);
+    t.is(code, 1);
+    t.regex(stderr, /IdentityPool ci-bots is still there.*: run kubectl ci-identity uninstall --yes first/);
+  }
+});
+
 test.serial(
   'uninstall: nothing is left at the provider, then nothing in the cluster, and pods go on without us',
   async (t) => {
@@ -179,6 +188,8 @@ test.serial(
     t.is(after.code, 0, after.error);
     t.regex(after.out, /^IdentityPool ci-bots: gone$/m);
     t.is(ourClients().length, 0);
+    const again = await plugin(cluster.kubeconfig, ['uninstall', '--yes']);
+    t.deepEqual([again.code, again.error], [0, ''], 'whoever is not sure may repeat it');
     const kinds = 'identitypools,scopepolicies,ciidentities';
     t.is(await kubectl(['get', kinds, '-A', '-o', 'name']), '');
     await kubectl(['delete', '-k', join(root, 'manifests/default'), '--wait', '--timeout=90s']);
