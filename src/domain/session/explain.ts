@@ -40,12 +40,19 @@ export function forbiddenError(s: SessionSnapshot): DeliveredError {
 function deniedError(s: SessionSnapshot, denials: readonly Denial[]): DeliveredError {
   const reason = denials[0]?.reason ?? 'NothingGranted';
   const why = [...new Set(denials.map(({ message }) => message))].join(' ') || 'nothing of what it asks for is granted';
-  const fix =
-    reason === 'IssuerNotConfigured'
-      ? 'Ask the administrator of the operator; the file token appears by itself as soon as the issuer is listed.'
-      : 'Ask the owners of the ScopePolicies for a rule, or correct roles, scopes and audiences of the CiIdentity.';
-  return errorOf(s, reason, why, fix);
+  return errorOf(s, reason, why, fixes[reason] ?? askForRule);
 }
+
+const askForRule =
+  'Ask the owners of the ScopePolicies for a rule, or correct roles, scopes and audiences of the CiIdentity.';
+const anotherPool =
+  'Ask the owner of the CiIdentity or of the pool; the file token appears by itself as soon as that is right.';
+const fixes: Partial<Record<Reason, string>> = {
+  IssuerNotConfigured:
+    'Ask the administrator of the operator; the file token appears by itself as soon as the issuer is listed.',
+  PoolMissing: anotherPool,
+  PurposeMismatch: anotherPool,
+};
 
 export function untrustedError(s: SessionSnapshot, reason: 'ClaimInvalid' | 'PodOlderThanGuard'): DeliveredError {
   return reason === 'ClaimInvalid'

@@ -382,6 +382,22 @@ const cases: readonly Case[] = [
   },
   {
     row: 'clean',
+    title: 'identity deleted under a running build: its file says why',
+    s: ending({ identity: { is: 'Gone' } }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'IdentityGone',
+  },
+  {
+    row: 'clean',
+    title: 'too old: its file says why',
+    s: ending({ maxSessionAge: 1 * second }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'SessionTooOld',
+  },
+  {
+    row: 'clean',
     title: 'stopped: its file says why',
     s: ending({ stop }),
     action: 'Deliver',
