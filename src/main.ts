@@ -1,22 +1,20 @@
 import { text } from 'node:stream/consumers';
 import type { ProcessSurface } from './commands/surface.ts';
-import { findVerb, isPluginVerb, unknownVerb, usage } from './commands/verbs.ts';
+import { isPluginVerb, unknownVerb, usage, wishOf } from './commands/verbs.ts';
 
 /** Exit codes: 0 done, 1 failed or lost the lease, 2 the operator cannot start as it is configured or, of a plugin verb, the answer is no. */
-const [name, ...rest] = process.argv.slice(2);
-
-const help = ['help', '--help', '-h', undefined];
+const wish = wishOf(process.argv.slice(2));
 
 async function run(): Promise<number> {
-  if (help.includes(name)) {
+  if (wish.is === 'Usage') {
     process.stdout.write(usage());
     return 0;
   }
-  const verb = findVerb(name ?? '');
-  if (verb === undefined) {
-    process.stderr.write(unknownVerb(name ?? ''));
+  if (wish.is === 'Unknown') {
+    process.stderr.write(unknownVerb(wish.name));
     return 1;
   }
+  const { verb, argv } = wish;
   // Whoever reads an answer, such as head(1), may stop reading. An audit stream that breaks is another matter.
   if (isPluginVerb(verb)) process.stdout.on('error', () => process.exit(0));
   const stop = new AbortController();
@@ -30,7 +28,7 @@ async function run(): Promise<number> {
     kill: () => process.kill(process.pid, 'SIGKILL'),
     onHangup: (listener) => void process.on('SIGHUP', listener),
   };
-  return (await verb.load())(rest, surface);
+  return (await verb.load())(argv, surface);
 }
 
 /** Node would print every member of the error and its cause, such as a request with our credentials. */

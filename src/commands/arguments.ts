@@ -34,7 +34,7 @@ export interface Arguments {
 export type Parsed =
   | Arguments
   | { readonly is: 'Help'; readonly text: string }
-  | { readonly is: 'Problems'; readonly problems: readonly string[] };
+  | { readonly is: 'Problems'; readonly problems: readonly string[]; readonly given: Arguments['given'] };
 
 export const program = 'kubectl ci-identity';
 
@@ -50,7 +50,7 @@ export const outputOption: Option = {
   name: 'output',
   short: 'o',
   placeholder: 'FORMAT',
-  help: 'text (default) for people, json for programs.',
+  help: 'text (default) for people, json for programs: the answer on standard output, errors on standard error.',
   oneOf: ['text', 'json'],
 };
 
@@ -80,7 +80,7 @@ export function parseArguments(verb: Description, argv: readonly string[]): Pars
     if (problem !== undefined) problems.push(problem);
     given.set(token.name, [...(given.get(token.name) ?? []), token.value ?? 'true']);
   }
-  return problems.length > 0 ? { is: 'Problems', problems } : { is: 'Arguments', positionals, given };
+  return problems.length > 0 ? { is: 'Problems', problems, given } : { is: 'Arguments', positionals, given };
 }
 
 function problemOf(
@@ -115,8 +115,8 @@ export function valueOf(args: Arguments, name: string): string | undefined {
   return args.given.get(name)?.[0];
 }
 
-export function isJson(args: Arguments): boolean {
-  return valueOf(args, 'output') === 'json';
+export function isJson({ given }: Pick<Arguments, 'given'>): boolean {
+  return given.get('output')?.[0] === 'json';
 }
 
 export function helpOf(verb: Description): string {

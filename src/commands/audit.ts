@@ -1,10 +1,10 @@
 import { type ChainVerdict, verifyChain } from '../telemetry/audit-chain.ts';
 import { clean } from '../clean.ts';
-import { type Description, isJson, outputOption } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Description, outputOption } from './arguments.ts';
 import { type LogFile, openLogs } from './audit-files.ts';
 import { verb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { renderJson } from './table.ts';
 import { counted } from './words.ts';
 
 const description: Description = {
@@ -27,7 +27,7 @@ export const runAudit = verb(description, async (args, surface) => {
   const [what, ...paths] = args.positionals;
   if (what !== 'verify' || paths.length === 0) throw new CommandError('expected: verify FILE…; see --help');
   const report = verifyLogs(openLogs(paths), args.given.has('any-start'));
-  surface.print(isJson(args) ? renderJson(report) : reportText(report));
+  printAnswer(args, surface, { json: report, text: reportText(report) });
   return report.whole ? exitCodes.done : exitCodes.no;
 });
 

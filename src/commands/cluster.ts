@@ -108,6 +108,13 @@ export class Cluster {
       : undefined;
   }
 
+  /** Throws CommandError where the namespace does not exist; a caller who may not look is believed. */
+  async requireNamespace(name: string): Promise<void> {
+    const found = await this.get<unknown>(kinds.namespaces, { name });
+    if (found.is === 'Read' && found.value === undefined)
+      throw new CommandError(`namespace ${name} does not exist in context ${this.context}`);
+  }
+
   /** The caller's name, as the API server authenticated it. */
   async whoAmI(): Promise<string> {
     const kind: Kind = { group: 'authentication.k8s.io', version: 'v1', plural: 'selfsubjectreviews' };
@@ -148,14 +155,16 @@ export async function withCluster<T>(
   };
   const config = loadConfig(source);
   const connection = await connect({ ...source, clock: systemClock });
+  const elsewhere = valueOf(args, 'operator-namespace');
   try {
     const cluster = new Cluster({
       connection,
       context: config.context,
       namespace: valueOf(args, 'namespace') ?? config.namespace ?? 'default',
-      operatorNamespace: valueOf(args, 'operator-namespace') ?? operatorNamespace,
+      operatorNamespace: elsewhere ?? operatorNamespace,
       signal: surface.stop,
     });
+    if (elsewhere !== undefined) await cluster.requireNamespace(elsewhere);
     return await work(cluster);
   } finally {
     await connection.close();

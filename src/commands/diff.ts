@@ -7,14 +7,15 @@ import { ruleName } from '../domain/access/explain.ts';
 import { type Shift, shiftOf } from '../domain/access/shift.ts';
 import { type Kind, kinds, pathOf } from '../kube/resources.ts';
 import { clean } from '../clean.ts';
-import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Description, clusterOptions, outputOption } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { type Manifest, isOurs, readManifests } from './manifests.ts';
 import { type Objects, inputOf, readObjects } from './objects.ts';
 import { clusterVerb } from './run.ts';
 import { livePods } from './live-pods.ts';
-import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
-import { renderJson, renderTable } from './table.ts';
+import { CommandError, exitCodes } from './surface.ts';
+import { renderTable } from './table.ts';
 import { counted } from './words.ts';
 
 const description: Description = {
@@ -62,7 +63,8 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
   const proposed = await readManifests(files, surface);
   const ours = proposed.filter(isOurs);
   refuseTwins(ours, cluster.namespace);
-  const edits = await checked(cluster, ours, surface);
+  if (only !== undefined) await cluster.requireNamespace(only);
+  const edits = await checked(cluster, ours);
   const identities = required(await cluster.identities(only));
   const namespaces = [...new Set([...identities, ...edits.identities].map(({ metadata }) => metadata.namespace ?? ''))];
   const before = await readObjects(cluster, namespaces);
@@ -73,15 +75,20 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
     identities,
     shifts.filter(({ lost, gained, lifetime }) => lost.length + gained.length > 0 || lifetime !== undefined),
   );
-  surface.print(
-    isJson(args)
-      ? renderJson({ identities: changed, compared: identities.length })
-      : diffText(changed, identities.length),
-  );
-  for (const { metadata } of edits.identities.filter((edit) => !identities.some((one) => isSame(edit, one)))) {
-    if (only !== undefined && metadata.namespace !== only) continue;
-    surface.complain(`note: CiIdentity ${metadata.namespace}/${metadata.name} is new, so nobody holds it yet\n`);
-  }
+  const isNew = ({ metadata }: CiIdentity): boolean =>
+    (only === undefined || metadata.namespace === only) && !identities.some((one) => isSame({ metadata }, one));
+  printAnswer(args, surface, {
+    json: { identities: changed, compared: identities.length },
+    text: diffText(changed, identities.length),
+    notes: [
+      ...edits.unchecked.map(
+        (subject) => `${subject} is taken as it stands, because you may not apply it (not checked by the API server)`,
+      ),
+      ...edits.identities
+        .filter(isNew)
+        .map(({ metadata }) => `CiIdentity ${metadata.namespace}/${metadata.name} is new, so nobody holds it yet`),
+    ],
+  });
   return changed.some(({ lost }) => lost.length > 0) ? exitCodes.no : exitCodes.done;
 });
 
@@ -114,6 +121,8 @@ interface Edits {
   readonly pools: readonly IdentityPool[];
   readonly policies: readonly ScopePolicy[];
   readonly identities: readonly CiIdentity[];
+  /** Kind and name of what the caller may not apply. */
+  readonly unchecked: readonly string[];
 }
 
 function placeOf({ kind, metadata }: Manifest, namespace: string): Named['metadata'] {
@@ -131,13 +140,14 @@ export function refuseTwins(manifests: readonly Manifest[], namespace: string): 
 }
 
 /** The proposed objects as the API server would store them; where the caller may not apply them, as they stand in the files. */
-async function checked(cluster: Cluster, manifests: readonly Manifest[], surface: ProcessSurface): Promise<Edits> {
+async function checked(cluster: Cluster, manifests: readonly Manifest[]): Promise<Edits> {
   const kindOf: Readonly<Record<string, Kind>> = {
     IdentityPool: kinds.identityPools,
     ScopePolicy: kinds.scopePolicies,
     CiIdentity: kinds.ciIdentities,
   };
   const found: { kind: string; object: unknown }[] = [];
+  const unchecked: string[] = [];
   for (const manifest of manifests) {
     const kind = kindOf[manifest.kind];
     if (kind === undefined)
@@ -150,14 +160,12 @@ async function checked(cluster: Cluster, manifests: readonly Manifest[], surface
     });
     if (answer.status === 200 || answer.status === 201) found.push({ kind: manifest.kind, object: answer.body });
     else if (answer.status === 403) {
-      surface.complain(
-        `note: ${manifest.kind} ${place.name} is taken as it stands, because you may not apply it (not checked by the API server)\n`,
-      );
+      unchecked.push(`${manifest.kind} ${place.name}`);
       found.push({ kind: manifest.kind, object: { ...manifest, metadata: { ...manifest.metadata, ...place } } });
     } else throw new CommandError(`${manifest.kind} ${place.name} is not valid: ${answerMessage(answer)}`);
   }
   const of = <T>(kind: string): readonly T[] => found.flatMap((one) => (one.kind === kind ? [one.object as T] : []));
-  return { pools: of('IdentityPool'), policies: of('ScopePolicy'), identities: of('CiIdentity') };
+  return { pools: of('IdentityPool'), policies: of('ScopePolicy'), identities: of('CiIdentity'), unchecked };
 }
 
 interface Named {
@@ -222,7 +230,7 @@ export function diffText(shifts: readonly IdentityShift[], compared: number): st
   const pods = losers.reduce((sum, shift) => sum + (shift.livePods ?? 0), 0);
   return [
     renderTable(['', 'CIIDENTITY', 'LIVE PODS', 'SCOPE', 'AUDIENCE', 'WHY'], rows),
-    ...(sentences.length === 0 ? [] : [sentences.join('')]),
+    ...(sentences.length === 0 ? [] : [[...new Set(sentences)].join('')]),
     `${losers.length} of ${counted(compared, 'CiIdentity loses', 'CiIdentities lose')} something; ${counted(pods, 'live pod', 'live pods')} would get a narrower token, or none.\n`,
   ].join('\n');
 }

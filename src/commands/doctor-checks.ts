@@ -167,6 +167,22 @@ const leader: Check = ({ lease: read, now, serverOffset, operatorNamespace }) =>
       : [];
   });
 
+/** Only a leader ends what a pool has at its provider, and then lets it go. */
+const leaving: Check = ({ pools, lease, now, serverOffset }) => {
+  if (pools.is !== 'Read' || lease.is !== 'Read') return [];
+  if (leaderless(lease.value, plus(now, serverOffset ?? 0)) === undefined) return [];
+  return pools.value
+    .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+    .map(({ metadata: { name } }) =>
+      problem(
+        `IdentityPool ${name}`,
+        'is being deleted and waits for the operator',
+        'only the operator revokes its tokens, deletes its clients at the provider and lets it go',
+        `apply the manifests of the operator again; if that cannot be, delete the clients named ci-identity ${name} at the provider and then the finalizer: kubectl patch identitypool ${name} --type=merge -p '{"metadata":{"finalizers":null}}'`,
+      ),
+    );
+};
+
 const clock: Check = ({ serverOffset = 0 }) =>
   Math.abs(serverOffset) <= skew
     ? []
@@ -250,6 +266,7 @@ export const checks: readonly Check[] = [
   definitions,
   admission,
   leader,
+  leaving,
   clock,
   emergencyStop,
   namespaces,

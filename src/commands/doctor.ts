@@ -1,5 +1,6 @@
 import { clean } from '../clean.ts';
-import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Description, clusterOptions, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
 import { conditionChecks } from './doctor-conditions.ts';
 import { type Facts, gatherFacts } from './doctor-facts.ts';
@@ -7,7 +8,6 @@ import { nameChecks } from './doctor-names.ts';
 import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { renderJson } from './table.ts';
 import { counted } from './words.ts';
 
 const description: Description = {
@@ -26,7 +26,7 @@ const description: Description = {
 export const runDoctor = clusterVerb(description, async (cluster, args, surface) => {
   if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const findings = diagnose(await gatherFacts(cluster));
-  surface.print(isJson(args) ? renderJson({ findings }) : findingsText(findings));
+  printAnswer(args, surface, { json: { findings }, text: findingsText(findings) });
   return findings.some(({ level }) => level === 'Problem') ? exitCodes.failed : exitCodes.done;
 });
 

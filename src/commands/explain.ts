@@ -1,19 +1,22 @@
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
+import { clean } from '../clean.ts';
 import { systemClock } from '../clock.ts';
 import { ruleName } from '../domain/access/explain.ts';
 import { type Answer, type Inquiry, answersTo } from '../domain/access/inquiry.ts';
+import { passedOver } from '../domain/access/missed.ts';
 import { selectsPod } from '../domain/access/selectors.ts';
 import { stopSentence } from '../domain/access/stops.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { kinds } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
-import { type Arguments, type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Arguments, type Description, clusterOptions, didYouMean, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
 import { type Objects, identitiesOf, inputOf, readObjects, stopFor } from './objects.ts';
 import { type Prediction, predict, wholeBefore } from './predict.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { renderJson, renderTable } from './table.ts';
+import { renderTable } from './table.ts';
 import { answersOfStatus } from './status-answers.ts';
 import { inSentences } from './words.ts';
 
@@ -63,16 +66,29 @@ export const runExplain = clusterVerb(description, async (cluster, args, surface
     ...(second === undefined ? {} : { scope: second }),
     ...(audience === undefined ? {} : { audience }),
   };
+  await cluster.requireNamespace(cluster.namespace);
   const objects = await readObjects(cluster, [cluster.namespace]);
   const identities = await identitiesOf(cluster, cluster.namespace);
-  const reports =
+  const { reports, notes = [] }: Explained =
     subject.kind === 'pod'
       ? await explainPod(cluster, objects, identities, subject.name, inquiry)
-      : named(identities, subject.name, cluster.namespace).map((one) => explainIdentity(objects, one, inquiry));
-  surface.print(isJson(args) ? renderJson({ identities: reports }) : reportsText(reports));
-  if (!isJson(args)) for (const message of objects.withheld) surface.complain(`note: ${message}\n`);
+      : {
+          reports: named(identities, subject.name, cluster.namespace).map((one) =>
+            explainIdentity(objects, one, inquiry),
+          ),
+        };
+  printAnswer(args, surface, {
+    json: { identities: reports },
+    text: reportsText(reports),
+    notes: [...objects.withheld, ...notes],
+  });
   return exitOf(reports, args);
 });
+
+interface Explained {
+  readonly reports: readonly IdentityReport[];
+  readonly notes?: readonly string[];
+}
 
 type Subject = { readonly kind: 'pod'; readonly name: string } | { readonly kind: 'identity'; readonly name?: string };
 
@@ -89,11 +105,11 @@ function subjectOf(text: string | undefined): Subject {
 function named(identities: readonly CiIdentity[], name: string | undefined, namespace: string): readonly CiIdentity[] {
   const found = identities.filter(({ metadata }) => name === undefined || metadata.name === name);
   if (found.length > 0) return found;
-  const known = identities.map(({ metadata }) => metadata.name).join(', ');
+  if (name === undefined) throw new CommandError(`namespace ${namespace} has no CiIdentity`);
+  const known = identities.map(({ metadata }) => metadata.name);
+  const others = known.length === 0 ? 'has none' : `has ${clean(known.join(', '))}`;
   throw new CommandError(
-    name === undefined
-      ? `namespace ${namespace} has no CiIdentity`
-      : `namespace ${namespace} has no CiIdentity ${name}${known === '' ? '' : `; it has ${known}`}`,
+    `CiIdentity ${namespace}/${name} does not exist${didYouMean(name, known)}; the namespace ${others}`,
   );
 }
 
@@ -130,20 +146,23 @@ async function explainPod(
   identities: readonly CiIdentity[],
   name: string,
   inquiry: Inquiry,
-): Promise<readonly IdentityReport[]> {
+): Promise<Explained> {
   const raw = required(await cluster.get<unknown>(kinds.pods, { namespace: cluster.namespace, name }));
-  if (raw === undefined) throw new CommandError(`namespace ${cluster.namespace} has no pod ${name}`);
+  if (raw === undefined) throw new CommandError(`Pod ${cluster.namespace}/${name} does not exist`);
   const pod = trimPod(raw);
   const concerned = identities.filter(
     (one) => Object.hasOwn(pod.claims, one.metadata.name) || selectsPod(one, pod.labels, pod.containers),
   );
   const gone = Object.keys(pod.claims).filter((claim) => !identities.some(({ metadata }) => metadata.name === claim));
+  const notes = passedOver(pod, identities).map(({ message }) => message);
   if (concerned.length === 0) {
-    throw new CommandError(
-      `pod ${cluster.namespace}/${name} has no identity: ${gone.length > 0 ? `CiIdentity ${gone.join(', ')}, which it was given, was deleted` : 'no CiIdentity of its namespace selects it; see spec.agents.podSelector and spec.delivery.containers'}`,
-    );
+    const why =
+      gone.length > 0
+        ? `CiIdentity ${gone.join(', ')}, which it was given, was deleted`
+        : 'no CiIdentity of its namespace selects it; see spec.agents.podSelector and spec.delivery.containers';
+    throw new CommandError(inSentences([`Pod ${cluster.namespace}/${name} has no identity: ${why}`, ...notes]));
   }
-  return Promise.all(
+  const reports = await Promise.all(
     concerned.map(async (identity) => {
       const report = explainIdentity(objects, identity, inquiry);
       if (!Object.hasOwn(pod.claims, identity.metadata.name)) {
@@ -154,6 +173,7 @@ async function explainPod(
       return { ...report, pod: { name, claimed: true, next: await nextOf(cluster, objects, identity, pod) } };
     }),
   );
+  return { reports, notes };
 }
 
 async function nextOf(cluster: Cluster, objects: Objects, identity: CiIdentity, pod: PodFacts): Promise<Prediction> {

@@ -1,12 +1,14 @@
 import { OperatorError } from '../errors.ts';
 import { cleanLines } from '../clean.ts';
-import { type Arguments, type Description, parseArguments, program } from './arguments.ts';
+import { type Arguments, type Description, isJson, parseArguments, program } from './arguments.ts';
 import { type Cluster, withCluster } from './cluster.ts';
 import { CommandError, type ProcessSurface, type Run, exitCodes } from './surface.ts';
+import { renderJson } from './table.ts';
 
 /**
- * A verb: its command line read, help and problems told, expected errors as one line on standard error. Names and sentences of others are
- * in what it says, so nothing that moves a terminal gets there.
+ * A verb: its command line read, help and problems told, expected errors as one line each on standard error, or as one JSON object where JSON
+ * was asked for; standard output has an answer or nothing. Names and sentences of others are in what it says, so nothing that moves a terminal
+ * gets there.
  */
 export function verb(
   description: Description,
@@ -18,18 +20,20 @@ export function verb(
       print: (text) => raw.print(cleanLines(text)),
       complain: (text) => raw.complain(cleanLines(text)),
     };
-    const complain = (text: string): number => {
-      surface.complain(`${program} ${description.name}: ${text}\n`);
-      return exitCodes.failed;
-    };
     const parsed = parseArguments(description, argv);
     if (parsed.is === 'Help') return (surface.print(parsed.text), exitCodes.done);
-    if (parsed.is === 'Problems') return parsed.problems.map(complain)[0] ?? exitCodes.failed;
+    const fail = (...errors: readonly string[]): number => {
+      const { name } = description;
+      if (isJson(parsed)) surface.complain(renderJson({ verb: name, errors }));
+      else for (const error of errors) surface.complain(`${program} ${name}: ${error}\n`);
+      return exitCodes.failed;
+    };
+    if (parsed.is === 'Problems') return fail(...parsed.problems);
     try {
       return await work(parsed, surface);
     } catch (error) {
-      if (surface.stop.aborted) return complain('interrupted');
-      if (error instanceof CommandError || error instanceof OperatorError) return complain(error.message);
+      if (surface.stop.aborted) return fail('interrupted');
+      if (error instanceof CommandError || error instanceof OperatorError) return fail(error.message);
       throw error;
     }
   };

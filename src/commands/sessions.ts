@@ -4,12 +4,13 @@ import { type Instant, parseRfc3339, systemClock, toRfc3339 } from '../clock.ts'
 import type { PodFacts } from '../domain/session/machine.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import { kinds } from '../kube/resources.ts';
-import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
 import { livePods } from './live-pods.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { age, renderJson, renderTable } from './table.ts';
+import { age, renderTable } from './table.ts';
 
 const description: Description = {
   name: 'sessions',
@@ -59,14 +60,23 @@ export interface TokenView {
 export const runSessions = clusterVerb(description, async (cluster, args, surface) => {
   if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const namespace = args.given.has('all-namespaces') ? undefined : cluster.namespace;
+  const pool = valueOf(args, 'pool');
+  if (namespace !== undefined) await cluster.requireNamespace(namespace);
+  if (pool !== undefined) await requirePool(cluster, pool);
   const identities = required(await cluster.identities(namespace));
   const pods = required(await livePods(cluster, namespace));
   const tokens = args.given.has('records') ? await readTokens(cluster) : undefined;
-  const pool = valueOf(args, 'pool');
   const sessions = sessionsOf(pods, identities, tokens).filter((one) => pool === undefined || one.pool === pool);
-  surface.print(isJson(args) ? renderJson({ sessions }) : sessionsText(sessions, systemClock.now()));
+  printAnswer(args, surface, { json: { sessions }, text: sessionsText(sessions, systemClock.now()) });
   return exitCodes.done;
 });
+
+/** A caller who may not see pools is believed. */
+async function requirePool(cluster: Cluster, name: string): Promise<void> {
+  const found = await cluster.get<unknown>(kinds.identityPools, { name });
+  if (found.is === 'Read' && found.value === undefined)
+    throw new CommandError(`IdentityPool ${name} does not exist in context ${cluster.context}`);
+}
 
 /** Pure: one session per claim that names the CiIdentity as it exists now. */
 export function sessionsOf(

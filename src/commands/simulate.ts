@@ -1,19 +1,21 @@
 import { clean } from '../clean.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, systemClock } from '../clock.ts';
+import { passedOver } from '../domain/access/missed.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { invalidFields } from '../kube/classify.ts';
 import { kinds, pathOf } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
 import { type Expected, type PodDraft, type Uses, draftOf, expectAdmission } from './admission.ts';
-import { type Description, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
+import { printAnswer } from './answer.ts';
+import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage } from './cluster.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import { identitiesOf, inputOf, isOptedIn, readObjects } from './objects.ts';
 import { type Prediction, newPodFacts, predict, wholeBefore } from './predict.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { renderJson, renderTable } from './table.ts';
+import { renderTable } from './table.ts';
 import { inSentences } from './words.ts';
 
 const description: Description = {
@@ -61,6 +63,7 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   const manifest = onePod(await readManifests(args.given.get('filename') ?? [], surface));
   const namespace = placeOf(manifest, valueOf(args, 'namespace')) ?? cluster.namespace;
   const user = valueOf(args, 'as');
+  await cluster.requireNamespace(namespace);
   const objects = await readObjects(cluster, [namespace]);
   const identities = await identitiesOf(cluster, namespace);
   const server = await dryRun(cluster, manifest, namespace, user);
@@ -88,8 +91,14 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
       return { name: identity.metadata.name, pool: identity.spec.pool, next };
     }),
   };
-  surface.print(isJson(args) ? renderJson(simulation) : simulationText(simulation));
-  if (!isJson(args)) for (const message of objects.withheld) surface.complain(`note: ${message}\n`);
+  const over = optedIn
+    ? passedOver({ ...pod, containers: draft.containers }, identities).map(({ message }) => message)
+    : [];
+  printAnswer(args, surface, {
+    json: simulation,
+    text: simulationText(simulation),
+    notes: [...objects.withheld, ...over],
+  });
   return isGood(simulation) ? exitCodes.done : exitCodes.no;
 });
 

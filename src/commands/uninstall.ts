@@ -42,6 +42,8 @@ export interface Plan {
     readonly issuer: string;
     readonly clients: number;
     readonly deletionPolicy: string;
+    /** Registrations without an answer: the provider may have a client of each that the operator does not know. */
+    readonly possibleOrphans?: number;
   }[];
   readonly policies: readonly string[];
   /** `<namespace>/<name>` */
@@ -83,6 +85,7 @@ async function planFor(cluster: Cluster): Promise<Plan> {
       issuer: spec.provider.issuer,
       clients: status?.clients?.total ?? 0,
       deletionPolicy: spec.deletionPolicy ?? 'Delete',
+      ...(status?.clients?.possibleOrphans === undefined ? {} : { possibleOrphans: status.clients.possibleOrphans }),
     })),
     policies: policies.map(({ metadata }) => metadata.name),
     identities: identities.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
@@ -100,17 +103,29 @@ export function planText({ pools, policies, identities }: Plan): string {
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
   return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
 builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
-`;
+${orphansText(pools)}`;
 }
 
-function doneText({ pools }: Plan): string {
+/** Pure. */
+export function doneText({ pools }: Plan): string {
   const retained = pools.filter(({ deletionPolicy }) => deletionPolicy === 'Retain').map(({ name }) => name);
   const stay =
     retained.length === 0 ? '' : ` The clients of ${retained.join(', ')} stay, as deletionPolicy Retain says.`;
-  return `Nothing of the operator is left at a provider.${stay} Now take out the operator, its rights, policies and kinds:
+  return `Nothing that the operator knows of is left at a provider.${stay}
+${orphansText(pools)}Now take out the operator, its rights, policies and kinds:
   ${rest}
 and, in each agent namespace, the component that you applied there. Labels ci-identity.dev/inject mean nothing any more.
 `;
+}
+
+function orphansText(pools: Plan['pools']): string {
+  return pools
+    .flatMap(({ name, issuer, possibleOrphans = 0 }) =>
+      possibleOrphans === 0
+        ? []
+        : `IdentityPool ${name}: ${counted(possibleOrphans, 'registration', 'registrations')} had no answer, so ${issuer} may have as many clients that the operator does not know: look there for the name ci-identity ${name}.\n`,
+    )
+    .join('');
 }
 
 /** Only the operator can revoke and deregister; without one, pools would wait for ever with their finalizer. */
@@ -120,7 +135,7 @@ async function requireLeader(cluster: Cluster): Promise<void> {
   const why = leaderless(lease, plus(systemClock.now(), cluster.connection.serverTime()?.offset ?? 0));
   if (why === undefined) return;
   throw new CommandError(
-    `nothing was deleted: the operator in namespace ${namespace} has no leader (${why}), and only the operator can revoke tokens and delete clients at the providers: see kubectl get pods,lease -n ${namespace}`,
+    `nothing was deleted: the operator in namespace ${namespace} has no leader (${why}), and only the operator can revoke tokens and delete clients at the providers: see kubectl get pods,lease -n ${namespace}, or apply its manifests again`,
   );
 }
 

@@ -55,6 +55,11 @@ export const pluginVerbs: readonly Verb[] = [
     summary: 'take everything back from the providers, before the operator is deleted',
     load: async () => (await import('./uninstall.ts')).runUninstall,
   },
+  {
+    name: 'version',
+    summary: 'of which version this program is',
+    load: async () => (await import('./version.ts')).runVersion,
+  },
 ];
 
 /** The long-running roles. */
@@ -66,8 +71,21 @@ export const roles: readonly Verb[] = [
   },
 ];
 
-export function findVerb(name: string): Verb | undefined {
-  return [...pluginVerbs, ...roles].find((verb) => verb.name === name);
+const help = ['help', '--help', '-h'];
+
+/** What a command line asks for. */
+export type Wish =
+  | { readonly is: 'Usage' }
+  | { readonly is: 'Unknown'; readonly name: string }
+  | { readonly is: 'Verb'; readonly verb: Verb; readonly argv: readonly string[] };
+
+/** Pure. As elsewhere, `help VERB` is `VERB --help` and `--version` is `version`. */
+export function wishOf([first, ...rest]: readonly string[]): Wish {
+  const asksHelp = first === undefined || help.includes(first);
+  const [name = '', argv] = asksHelp ? [rest[0], ['--help']] : [first === '--version' ? 'version' : first, rest];
+  if (asksHelp && (name === '' || help.includes(name))) return { is: 'Usage' };
+  const verb = [...pluginVerbs, ...roles].find((one) => one.name === name);
+  return verb === undefined ? { is: 'Unknown', name } : { is: 'Verb', verb, argv };
 }
 
 export function isPluginVerb(verb: Verb): boolean {

@@ -375,7 +375,9 @@ test.serial('audit verify: what the operator wrote is whole', async (t) => {
 });
 
 test.serial('what cannot be done is one line and exit code 1', async (t) => {
-  const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
+  type Case = readonly [args: readonly string[], kubeconfig: string, message: RegExp];
+  const pod = JSON.stringify(agentPod({ name: 'simulated', namespace: 'nowhere' }));
+  const cases: readonly Case[] = [
     [
       ['explain'],
       '/nonexistent/config',
@@ -386,16 +388,30 @@ test.serial('what cannot be done is one line and exit code 1', async (t) => {
     [
       ['explain', '-n', team, 'publihser'],
       lab.cluster.kubeconfig,
-      /namespace ci-payments has no CiIdentity publihser; it has /,
+      /CiIdentity ci-payments\/publihser does not exist \(did you mean publisher\?\); the namespace has /,
     ],
-    [['explain', '-n', team, 'pod/none'], lab.cluster.kubeconfig, /namespace ci-payments has no pod none/],
+    [['explain', '-n', team, 'pod/none'], lab.cluster.kubeconfig, /Pod ci-payments\/none does not exist/],
+    ...['explain', 'sessions', 'diff --enforce', 'simulate -f -'].map((line): Case => [
+      [...line.split(' '), '-n', 'nowhere'],
+      lab.cluster.kubeconfig,
+      /: namespace nowhere does not exist in context /,
+    ]),
+    [['sessions', '-A', '--pool', 'nope'], lab.cluster.kubeconfig, /IdentityPool nope does not exist in context /],
+    ...['doctor', 'uninstall', 'sessions -A --records'].map((line): Case => [
+      [...line.split(' '), '--operator-namespace', 'nope'],
+      lab.cluster.kubeconfig,
+      /: namespace nope does not exist in context /,
+    ]),
     [['diff', '-f', '/nonexistent.yaml'], lab.cluster.kubeconfig, /\/nonexistent\.yaml cannot be read/],
   ];
   for (const [args, kubeconfig, message] of cases) {
-    const said = await plugin(kubeconfig, args);
+    const said = await plugin(kubeconfig, args, pod);
     t.is(said.code, 1, args.join(' '));
     t.regex(said.error, message);
     t.is(said.error.trimEnd().split('\n').length, 1, said.error);
     t.is(said.out, '');
   }
+  const asJson = await plugin(lab.cluster.kubeconfig, ['explain', '-n', team, 'pod/none', '-o', 'json']);
+  t.deepEqual([asJson.code, asJson.out], [1, '']);
+  t.deepEqual(JSON.parse(asJson.error), { verb: 'explain', errors: ['Pod ci-payments/none does not exist'] });
 });

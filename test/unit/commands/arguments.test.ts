@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import {
   type Description,
@@ -7,7 +8,8 @@ import {
   outputOption,
   parseArguments,
 } from '#src/commands/arguments.ts';
-import { pluginVerbs, unknownVerb, usage } from '#src/commands/verbs.ts';
+import { pluginVerbs, unknownVerb, usage, wishOf } from '#src/commands/verbs.ts';
+import { runVersion } from '#src/commands/version.ts';
 import { surface } from './surface.ts';
 
 const description: Description = {
@@ -65,7 +67,8 @@ const bad: readonly (readonly [string, readonly string[]])[] = [
 
 for (const [line, problems] of bad) {
   test(`arguments refused: ${line}`, (t) => {
-    t.deepEqual(parseArguments(description, line.split(' ')), { is: 'Problems', problems });
+    const parsed = parseArguments(description, line.split(' '));
+    t.deepEqual(parsed.is === 'Problems' ? parsed.problems : parsed, problems);
   });
 }
 
@@ -99,8 +102,53 @@ for (const verb of pluginVerbs) {
       new RegExp(`^kubectl ci-identity ${verb.name}: --colour is not a flag of ${verb.name}`),
     );
     t.is(wrong.printed(), '');
+    const asJson = surface();
+    t.is(await run(['--colour', '-o', 'json', '--size=1'], asJson.surface), 1);
+    const { verb: told, errors } = JSON.parse(asJson.complained()) as {
+      readonly verb: string;
+      readonly errors: string[];
+    };
+    t.is(told, verb.name);
+    t.deepEqual(
+      errors.map((error) => error.split(' ')[0]),
+      ['--colour', '--size'],
+    );
+    t.is(asJson.printed(), '');
   });
 }
+
+const wishes: readonly (readonly [string, string])[] = [
+  ['', 'Usage'],
+  ['help', 'Usage'],
+  ['--help', 'Usage'],
+  ['-h', 'Usage'],
+  ['help help', 'Usage'],
+  ['help explain', 'explain --help'],
+  ['--help explain', 'explain --help'],
+  ['help controller', 'controller --help'],
+  ['help explian', 'Unknown explian'],
+  ['explain -n a b', 'explain -n a b'],
+  ['version', 'version'],
+  ['--version', 'version'],
+  ['versoin', 'Unknown versoin'],
+];
+
+for (const [line, wish] of wishes) {
+  test(`kubectl ci-identity ${line}: ${wish}`, (t) => {
+    const found = wishOf(line.split(' ').filter((word) => word !== ''));
+    if (found.is === 'Verb') t.is([found.verb.name, ...found.argv].join(' '), wish);
+    else t.is(found.is === 'Unknown' ? `Unknown ${found.name}` : found.is, wish);
+  });
+}
+
+test('version: of the package, and of the objects that it knows', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
+  const [text, json] = [surface(), surface()];
+  t.is(await runVersion([], text.surface), 0);
+  t.is(text.printed(), `kubectl ci-identity ${version}, for ci-identity.dev/v1alpha1\n`);
+  t.is(await runVersion(['-o', 'json'], json.surface), 0);
+  t.deepEqual(JSON.parse(json.printed()), { version, apiVersion: 'ci-identity.dev/v1alpha1' });
+});
 
 test('help: flags in one column', (t) => {
   t.is(
@@ -116,7 +164,7 @@ Examples:
 Flags:
   -f, --filename FILE  A file.
       --wait           Wait.
-  -o, --output FORMAT  text (default) for people, json for programs.
+  -o, --output FORMAT  text (default) for people, json for programs: the answer on standard output, errors on standard error.
 
 Exit codes: 0.
 

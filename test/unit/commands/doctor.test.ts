@@ -329,6 +329,20 @@ for (const [name, change, expected] of cases) {
   });
 }
 
+test('doctor: a pool that is being deleted waits for an operator that is not there', (t) => {
+  const leaving = {
+    ...pool({}, { deletionTimestamp: toRfc3339(now) }),
+    status: { observedGeneration: 1 },
+  } as IdentityPool;
+  const subjects = (lease: Facts['lease']): readonly string[] =>
+    diagnose({ ...healthy, pools: read([leaving]), lease }).map(({ subject, what }) => `${subject} ${what}`);
+  t.deepEqual(subjects(healthy.lease), [], 'the operator says itself what it waits for');
+  t.deepEqual(subjects(read(undefined)), [
+    'operator in namespace ci-identity-system has no leader',
+    'IdentityPool ci-bots is being deleted and waits for the operator',
+  ]);
+});
+
 test('doctor: one creator in two namespaces', (t) => {
   const second_ = namespace('ci-search', baseline);
   const bound = healthyBindings.slice(0, 2).map((one) => ({ ...one, namespace: 'ci-search' }));

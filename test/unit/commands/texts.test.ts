@@ -13,7 +13,7 @@ import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
 import { type Simulation, placeOf, simulationText } from '#src/commands/simulate.ts';
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
-import { planText } from '#src/commands/uninstall.ts';
+import { doneText, planText } from '#src/commands/uninstall.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
 
 const now = instant(1_790_000_000_000);
@@ -381,6 +381,20 @@ test('uninstall: what would go and what would stay, before anything is changed',
   t.regex(text, /^kept +https:\/\/idp\.example\.com +2 +stay at the provider \(deletionPolicy Retain\)$/m);
   t.regex(text, /^2 IdentityPools, 1 ScopePolicy and 1 CiIdentity would be deleted/m);
   t.regex(text, /Nothing has been changed\. Add --yes/);
+});
+
+test('uninstall: clients of which nobody knows are told before and afterwards', (t) => {
+  const one = { issuer: 'https://idp.example.com', clients: 1, deletionPolicy: 'Delete' };
+  const pools = [
+    { ...one, name: 'ci-bots' },
+    { ...one, name: 'lost', possibleOrphans: 2 },
+  ];
+  for (const tell of [planText, doneText]) {
+    const told = tell({ pools, policies: [], identities: [] }).match(/.*may have as many clients.*/g);
+    t.deepEqual(told, [
+      'IdentityPool lost: 2 registrations had no answer, so https://idp.example.com may have as many clients that the operator does not know: look there for the name ci-identity lost.',
+    ]);
+  }
 });
 
 const simulated: Simulation = {
