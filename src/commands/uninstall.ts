@@ -100,6 +100,8 @@ export function planText({ pools, policies, identities }: Plan): string {
     String(clients),
     deletionPolicy === 'Retain' ? 'stay at the provider (deletionPolicy Retain)' : 'are deleted at the provider',
   ]);
+  if (pools.length + policies.length + identities.length === 0)
+    return `There is no IdentityPool, ScopePolicy or CiIdentity. ${rest} takes out the operator.\n`;
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
   return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
 builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
@@ -173,8 +175,9 @@ async function poolsGone(
   }
 }
 
+/** A pool that is ready was not looked at since it was deleted. */
 function waitingFor({ metadata, status }: IdentityPool): string {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const ready = status?.conditions?.find(({ type, status: is }) => type === 'Ready' && is === 'False');
   return clean(ready?.message ?? `IdentityPool ${metadata.name}: waits for the operator`, 2_048);
 }
 

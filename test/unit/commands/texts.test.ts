@@ -383,6 +383,13 @@ test('uninstall: what would go and what would stay, before anything is changed',
   t.regex(text, /Nothing has been changed\. Add --yes/);
 });
 
+test('uninstall: nothing is there any more', (t) => {
+  t.is(
+    planText({ pools: [], policies: [], identities: [] }),
+    'There is no IdentityPool, ScopePolicy or CiIdentity. kubectl delete -k manifests/default takes out the operator.\n',
+  );
+});
+
 test('uninstall: clients of which nobody knows are told before and afterwards', (t) => {
   const one = { issuer: 'https://idp.example.com', clients: 1, deletionPolicy: 'Delete' };
   const pools = [
