@@ -61,7 +61,8 @@ export const runUninstall = clusterVerb(description, async (cluster, args, surfa
     return exitCodes.done;
   }
   const tell = (line: string): void => (isJson(args) ? undefined : surface.print(`${line}\n`));
-  if (plan.pools.length > 0) await requireLeader(cluster);
+  const absence = plan.pools.length > 0 ? await absenceOf(cluster) : undefined;
+  if (absence !== undefined) throw new CommandError(`nothing was deleted: ${absence}`);
   for (const { name } of plan.pools) await remove(cluster, kinds.identityPools, { name }, `IdentityPool ${name}`);
   await poolsGone(cluster, surface, timeout, tell);
   for (const name of plan.policies) await remove(cluster, kinds.scopePolicies, { name }, `ScopePolicy ${name}`);
@@ -130,15 +131,14 @@ function orphansText(pools: Plan['pools']): string {
     .join('');
 }
 
-/** Only the operator can revoke and deregister; without one, pools would wait for ever with their finalizer. */
-async function requireLeader(cluster: Cluster): Promise<void> {
+/** Only the operator can revoke and deregister; without one, pools would wait for ever with their finalizer. `undefined`: it is there. */
+async function absenceOf(cluster: Cluster): Promise<string | undefined> {
   const namespace = cluster.operatorNamespace;
   const lease = required(await cluster.get<LeaseObject>(kinds.leases, { namespace, name: leaseName }));
-  const why = leaderless(lease, plus(systemClock.now(), cluster.connection.serverTime()?.offset ?? 0));
-  if (why === undefined) return;
-  throw new CommandError(
-    `nothing was deleted: the operator in namespace ${namespace} has no leader (${why}), and only the operator can revoke tokens and delete clients at the providers: see kubectl get pods,lease -n ${namespace}, or apply its manifests again`,
-  );
+  const server = plus(systemClock.now(), cluster.connection.serverTime()?.offset ?? 0);
+  if (leaderless(lease, server) === undefined) return undefined;
+  // Without ages in it, so that it is told once.
+  return `the operator in namespace ${namespace} has no leader, and only the operator can revoke tokens and delete clients at the providers: see kubectl get pods,lease -n ${namespace}, or apply its manifests again`;
 }
 
 async function remove(cluster: Cluster, kind: Kind, place: Place, subject: string): Promise<void> {
@@ -161,18 +161,25 @@ async function poolsGone(
     const pools = required(await cluster.pools());
     const again = pools.find(({ metadata }) => metadata.deletionTimestamp === undefined);
     if (again !== undefined) throw new CommandError(cameBack(again));
-    const says = new Map(pools.map((pool) => [pool.metadata.name, waitingFor(pool)]));
+    // It may also go meanwhile, and come back.
+    const absence = pools.length === 0 ? undefined : await absenceOf(cluster);
+    const says = new Map(pools.map((pool) => [pool.metadata.name, absence ?? waitingFor(pool)]));
     for (const name of before.keys()) if (!says.has(name)) tell(`IdentityPool ${name}: gone`);
-    for (const [name, text] of says) if (text !== before.get(name)) tell(text);
+    for (const text of new Set(news(says, before))) tell(text);
     if (says.size === 0) return;
     if (systemClock.now() >= until)
       throw new CommandError(
-        `not finished within ${timeout / second} s: ${[...says.values()].join('; ')}. The deletion goes on by itself; run the same command again to follow it`,
+        `not finished within ${timeout / second} s: ${[...new Set(says.values())].join('; ')}. The deletion goes on by itself; run the same command again to follow it`,
       );
     before = says;
     await systemClock.sleepUntil(plus(systemClock.now(), lookEvery), surface.stop);
     if (surface.stop.aborted) throw new CommandError('interrupted; what was begun goes on by itself');
   }
+}
+
+/** What was not said before. */
+function news(says: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): readonly string[] {
+  return [...says].flatMap(([name, text]) => (text === before.get(name) ? [] : text));
 }
 
 /** A pool that is ready was not looked at since it was deleted. */
