@@ -223,17 +223,26 @@ test.serial('an edit that widens is picked up at the next renewal, and takes not
   );
 });
 
-test.serial('a session that was ended says in its file why', async (t) => {
-  const name = 'shift-told';
-  const { pod, scene } = await stage(name);
-  await tokenOf(lab, pod, name);
-  await annotate('ciidentity/NAME', stop)(scene);
-  const { files } = await eventually('the token is taken out of the file', async () => {
-    const delivery = await deliveryOf(lab, pod, name);
-    return 'token' in delivery.files ? undefined : delivery;
+for (const [title, name, edit, says] of [
+  ['stopped', 'shift-stopped', annotate('ciidentity/NAME', stop), /Suspended.*incident 4711/s],
+  [
+    'whose identity was deleted',
+    'shift-deleted',
+    ({ lab, name }: Scene) => lab.kubectl(['delete', 'ciidentity', '-n', team, name, '--wait=false']),
+    /IdentityGone.*was deleted/s,
+  ],
+] as const) {
+  test.serial(`a session ${title} says in its file why`, async (t) => {
+    const { pod, scene } = await stage(name);
+    await tokenOf(lab, pod, name);
+    await edit(scene);
+    const { files } = await eventually('the token is taken out of the file', async () => {
+      const delivery = await deliveryOf(lab, pod, name);
+      return 'token' in delivery.files ? undefined : delivery;
+    });
+    t.regex(files['error.json'] ?? '', says);
   });
-  t.regex(files['error.json'] ?? '', /Suspended.*incident 4711/s);
-});
+}
 
 test.serial('what a revocation reaches is stated per pool', async (t) => {
   const { capabilities } = (await statusOf(lab, 'identitypool/shift-told')) as {
