@@ -368,7 +368,7 @@ for (const method of ['ClientSecretBasic', 'ClientSecretPost'] as const) {
   });
 }
 
-test('id and secret are those of the answer, and the end of a secret is seconds since 1970 or never', async (t) => {
+test('id and secret are those of the answer, and the end of a secret is seconds since 1970 that are still to come, or never', async (t) => {
   const { provider, issuer } = await start(t);
   const { clients, tokens } = issuer.provider({ audienceBy: 'Profile' });
   const want = { ...desired({ audience }, [scopes[0]]), authentication: 'ClientSecretBasic' as const };
@@ -379,7 +379,9 @@ test('id and secret are those of the answer, and the end of a secret is seconds 
   };
   t.is((await answered({ client_id: 'chosen-by-the-server' })).clientId, 'chosen-by-the-server');
   for (const [said, expected] of [
-    [1_700_000_000, 1_700_000_000_000],
+    [4_000_000_000, 4_000_000_000_000],
+    [1_700_000_000, undefined],
+    [7_776_000, undefined],
     [0, undefined],
     [-1, undefined],
     [1_800_000_000_000, undefined],

@@ -1,5 +1,5 @@
 /** Dynamic client registration (RFC 7591) and its management (RFC 7592), tolerant of what real servers answer. */
-import { type Clock, instant, type Instant, second } from '../../clock.ts';
+import { type Clock, instant, type Instant, minute, plus, second } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
@@ -173,7 +173,7 @@ export class Registration implements ClientRegistry {
       clientId,
       ...withoutUndefined({
         secret: said.secret === undefined ? undefined : new Redacted(said.secret),
-        secretExpiresAt: secretExpiry(said.secretExpiresAt),
+        secretExpiresAt: secretExpiry(said.secretExpiresAt, this.#o.clock.now()),
         management: this.#management(said, clientId, endpoint),
       }),
       observed: {
@@ -254,7 +254,12 @@ function uriOf(endpoint: string, clientId: string): string {
   return `${endpoint.replace(/\/$/, '')}/${encodeURIComponent(clientId)}`;
 }
 
-/** Seconds since the epoch; 0 is never (RFC 7591 §3.2.1), and so is what is no plausible number of seconds. */
-function secretExpiry(seconds: number | undefined): Instant | undefined {
-  return seconds === undefined || !(seconds > 0 && seconds < 100_000_000_000) ? undefined : instant(seconds * second);
+/**
+ * Seconds since the epoch; 0 is never (RFC 7591 §3.2.1), and so is what is no plausible number of seconds. A secret that was given just now and
+ * expired long ago was meant otherwise (a duration, perhaps): believed, it would be replaced again and again.
+ */
+function secretExpiry(seconds: number | undefined, now: Instant): Instant | undefined {
+  if (seconds === undefined || !(seconds > 0 && seconds < 100_000_000_000)) return undefined;
+  const at = instant(seconds * second);
+  return at > plus(now, minute) ? at : undefined;
 }
