@@ -3,13 +3,14 @@ import type { Reason } from '../../api/reasons.ts';
 import { minute } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
-import { generation } from './generations.ts';
+import { currentOf, generation } from './generations.ts';
 import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
-import type { ClientRecord, Proof } from './record.ts';
+import type { ClientRecord, Generation, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
 import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
+import { isOwnClient } from './variants.ts';
 
 /**
  * `Accepted`: a usable token came; the caller revokes it. `CredentialRefused`: `invalid_client`. `AskRefused`: the credential authenticates,
@@ -45,6 +46,7 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
   const subject = generation(record, result.generation);
   if (subject === undefined) return record;
   const authenticates = result.outcome.is !== 'CredentialRefused';
+  if (givesLess(record, subject, result)) return lessGiven(record, result, now);
   const known = remembered(record, result, now);
   if (result.outcome.is === 'Unclear') return known;
   switch (result.use) {
@@ -60,6 +62,23 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
     default:
       return assertNever(result.use);
   }
+}
+
+/**
+ * A new client that authenticates and does not give what the old one gives, as far as anybody knows: builds would lose it. Whether the old one
+ * still gives it row *proof* asks after the rollback, so what was withdrawn from both holds up the next try no more.
+ */
+function givesLess(record: ClientRecord, subject: Generation, { use, hash, outcome }: ProofResult): boolean {
+  const current = currentOf(record);
+  const mayLose = subject.state === 'Created' && current !== undefined && current.refusedAt === undefined;
+  const isLess = use === 'Verify' && outcome.is === 'AskRefused' && hash !== '';
+  return isLess && mayLose && isOwnClient(record.variant) && record.proofs[hash]?.outcome !== 'Refused';
+}
+
+/** It is no proof about the client that mints, so it stays out of `proofs`: sessions go by those. */
+function lessGiven(record: ClientRecord, { generation: n, hash, outcome }: ProofResult, now: Instant): ClientRecord {
+  const lacks = outcome.is === 'AskRefused' ? { lacks: outcome.message } : {};
+  return replaced(doubted(record, hash), n, (one) => ({ ...one, refusedAt: now, ...lacks }));
 }
 
 /**
@@ -105,7 +124,7 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
   const { rollbacks: _, ...rest } = record;
   const generations = rest.generations.map((one) => {
     if (one.n === n) {
-      const { refusedAt: _refusal, ...fresh } = one;
+      const { refusedAt: _refusal, lacks: _less, ...fresh } = one;
       return { ...fresh, state: 'Current' as const, since: now };
     }
     if (one.state !== 'Current') return one;

@@ -23,6 +23,8 @@ export interface Generation {
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
   /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted, or registered. */
   readonly refusedAt?: Instant;
+  /** While Created, in a client of its own: what was given to the client before it and not to this one, in the words of the proof. */
+  readonly lacks?: string;
   /** With variant `InPlace`: when the call left that replaced the secret before it; the old one may be dead from then on. */
   readonly replacedAt?: Instant;
   /** While Retiring: when the provider said that it no longer lists the credential (or the client); not proven yet. */
@@ -115,6 +117,8 @@ export interface ClientRecord {
     readonly at: Instant;
     /** Of an administrator's credential: the content that was refused, so that another one is tried at once. */
     readonly source?: string;
+    /** It authenticated: what the old one is given and it was not. */
+    readonly lacked?: string;
   };
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
   readonly emergency?: number;

@@ -8,7 +8,7 @@ import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
 import { openRequests } from './requests.ts';
-import { dueAt, expiringAt, expiringSoonAt, planAgainAt, turnAt } from './schedule.ts';
+import { dueAt, expiringAt, isExpiringSoon, planAgainAt, turnAt } from './schedule.ts';
 import { desiredOf, gaveWay, isAtRest, plan, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
@@ -37,6 +37,8 @@ interface Trigger {
   readonly lane?: Lane;
   /** `AtOnce`: neither the window nor the pause after a failed rotation holds it back. `AnyHour`: the window does not. */
   readonly waits: 'AtOnce' | 'AnyHour' | 'ForWindow';
+  /** A gap in which nothing is minted is better than what comes without it; default: it has to be inside the window. */
+  readonly mayLeaveGap?: boolean;
   readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
 }
 
@@ -74,8 +76,9 @@ const triggers: readonly Trigger[] = [
     name: 'expiring-soon',
     reason: 'RotationDue',
     waits: 'AnyHour',
+    mayLeaveGap: true,
     lane: lanes.Renew,
-    holds: (current, _desired, _s, now) => now >= (expiringSoonAt(current) ?? Number.POSITIVE_INFINITY),
+    holds: (current, _desired, _s, now) => isExpiringSoon(current, now),
   },
   {
     name: 'method-changed',
@@ -99,20 +102,22 @@ const triggers: readonly Trigger[] = [
   },
 ];
 
-function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
+function rotation({ name, reason, waits, mayLeaveGap, holds, lane }: Trigger): ClientRow {
+  const variantOf = (s: ClientSnapshot): ReturnType<typeof variantNow> =>
+    variantNow(s, mayLeaveGap === true ? 'Emergency' : 'Schedule');
   return {
     name,
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
       if (s.leaving === true) return false;
-      if (current === undefined || desired === undefined || !isAtRest(s) || gaveWay(s, name)) return false;
+      if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
-      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s) === undefined) return false;
+      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantOf(s) === undefined) return false;
       return holds(current, desired, s, now);
     },
     then: (s, now) => {
-      const variant = variantNow(s);
+      const variant = variantOf(s);
       return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
     },
   };

@@ -1,5 +1,5 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
-import { minute, plus } from '../../clock.ts';
+import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
@@ -7,7 +7,7 @@ import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { isDrained, isExpiringSoon, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, gaveWay, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
@@ -21,12 +21,12 @@ export const retirePause: Milliseconds = 5 * minute;
  */
 const abandoned: ClientRow = {
   name: 'abandoned',
-  when: (s) => {
+  when: (s, now) => {
     const { record, wanted, keyAlgorithm } = s;
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s)) return true;
+    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s, now)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
@@ -35,7 +35,7 @@ const abandoned: ClientRow = {
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     const next = without(s.record, of.n);
     // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
-    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s);
+    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s, now);
     const isOwed = cannotGoOn && currentOf(next) !== undefined;
     return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
   },
@@ -48,7 +48,8 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
 
 const createRow: ClientRow = {
   name: 'create',
-  when: (s) => inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s) && !gaveWay(s, 'create'),
+  when: (s, now) =>
+    inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s, now) && !gaveWay(s, 'create'),
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
@@ -58,16 +59,16 @@ const createRow: ClientRow = {
 
 /**
  * It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour, and where
- * the old secret is refused there is a gap already.
+ * the old secret is refused there is a gap already, as there soon is where it expires.
  */
-function waitsForWindow({ record, window }: ClientSnapshot): boolean {
+function waitsForWindow({ record, window }: ClientSnapshot, now: Instant): boolean {
   const current = currentOf(record);
-  const leavesGap = record?.variant === 'InPlace' && current !== undefined && current.refusedAt === undefined;
-  return leavesGap && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
+  const mints = current !== undefined && current.refusedAt === undefined && !isExpiringSoon(current, now);
+  return record?.variant === 'InPlace' && mints && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
 }
 
-function waitsForNoWindow(s: ClientSnapshot): boolean {
-  return s.window === undefined && waitsForWindow(s);
+function waitsForNoWindow(s: ClientSnapshot, now: Instant): boolean {
+  return s.window === undefined && waitsForWindow(s, now);
 }
 
 /** The client of the new credential became somebody else's. */
@@ -117,7 +118,18 @@ function notAcceptedStep(s: ClientSnapshot, now: Instant): Step | undefined {
     return refusedNew(s, now, s.record, of);
   }
   const current = currentOf(s.record);
+  if (s.record !== undefined && of !== undefined && isNeverProven(s, of, now))
+    return write(s, now, 'CredentialUnverified', rolledBack(s.record, of.n, now));
   return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
+}
+
+/** So long something else than a refusal may keep a new credential from being proven, while others get tokens of its issuer. */
+const unprovenFor: Milliseconds = hour;
+
+function isNeverProven(s: ClientSnapshot, of: Generation, now: Instant): boolean {
+  const current = currentOf(s.record);
+  const isLate = of.state === 'Created' && now >= plus(of.since, unprovenFor) && gaveWay(s, 'verify');
+  return isLate && s.outage !== true && current !== undefined && current.refusedAt === undefined;
 }
 
 /** While the provider may still be taking it over it is asked again; then it is taken back. */

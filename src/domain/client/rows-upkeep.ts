@@ -21,6 +21,7 @@ import {
   write,
 } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
+import { isOwnClient } from './variants.ts';
 
 /** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
 const noted: ClientRow = {
@@ -90,14 +91,19 @@ interface Unproven {
   readonly ask: Ask;
 }
 
-/** An ask without a proof, or one whose refusal is worth another try: the client was changed since, or some minutes have passed. */
+/**
+ * An ask without a proof, one that only the client before this one was given, or one whose refusal is worth another try: the client was changed
+ * since, or some minutes have passed.
+ */
 function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   const generation = currentOf(s.record);
   if (s.record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
-  const { proofs, updatedAt } = s.record;
+  const { proofs, updatedAt, variant } = s.record;
   const found = rememberedAsks(s).find(({ hash }) => {
     const known = proofs[hash];
-    if (known?.outcome !== 'Refused') return known === undefined;
+    if (known?.outcome !== 'Refused') {
+      return known === undefined || (isOwnClient(variant) && known.generation < generation.n);
+    }
     return now >= plus(known.at, proveAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);
   });
   return found && { generation, ...found };

@@ -83,6 +83,10 @@ export function expiringSoonAt({ credential, since }: Generation): Instant | und
   return plus(credential.expiresAt, (since - credential.expiresAt) / 10);
 }
 
+export function isExpiringSoon(one: Generation, now: Instant): boolean {
+  return now >= (expiringSoonAt(one) ?? Number.POSITIVE_INFINITY);
+}
+
 /** A secret with an expiry is replaced when a third of its life is left. */
 export function expiringAt({ credential, since }: Generation): Instant | undefined {
   if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;

@@ -12,7 +12,7 @@ import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
-import { nextLook, proveAgainAfter } from './schedule.ts';
+import { isExpiringSoon, nextLook, proveAgainAfter } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -65,11 +65,16 @@ export function variantAtAll(s: ClientSnapshot): Variant | undefined {
   return rotationVariant({ ...s.capabilities, variants: offered }, desired, current.credential.type);
 }
 
-/** No rotation under way, neither a new credential nor an old one. An administrator's replacement waits for no old one to drain. */
-export function isAtRest(s: ClientSnapshot): boolean {
+/**
+ * No rotation under way, neither a new credential nor an old one. For one old credential that cannot go yet nobody waits to take over an
+ * administrator's replacement, nor while what mints is refused or about to expire.
+ */
+export function isAtRest(s: ClientSnapshot, now: Instant): boolean {
   const { record } = s;
+  const current = currentOf(record);
   if (record === undefined || inWork(record) !== undefined) return false;
-  return record.generations.length === 1 || (existingChange(s) !== undefined && record.generations.length === 2);
+  const cannotWait = current !== undefined && (current.refusedAt !== undefined || isExpiringSoon(current, now));
+  return record.generations.length <= (cannotWait || existingChange(s) !== undefined ? 2 : 1);
 }
 
 export function plan(

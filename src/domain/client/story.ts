@@ -100,7 +100,7 @@ function moved(
   if (old.state === 'Created') {
     const current = currentOf(before);
     const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
-    const message = `the provider refused credential generation ${n} when it was proven, so it is taken out again.${stays}`;
+    const message = `${whyTakenBack(old)}, so it is taken out again.${stays}`;
     return [{ step: 'RolledBack', generation: n, reason: 'CredentialRefused', good: false, message }];
   }
   const next = isExternal(one)
@@ -108,6 +108,15 @@ function moved(
     : 'it is taken out at the provider next';
   const message = `no token of credential generation ${n} is left; ${next}.`;
   return [{ step: 'Drained', generation: n, reason: 'Draining', good: true, message }];
+}
+
+function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
+  if (lacks !== undefined) {
+    return `credential generation ${n} was not given what the one before it is given (${lacks.replace(/\.$/, '')})`;
+  }
+  return refusedAt === undefined
+    ? `credential generation ${n} was given up before anything proved it`
+    : `the provider refused credential generation ${n} when it was proven`;
 }
 
 function activated(n: number, after: ClientRecord | undefined): Telling {
@@ -145,8 +154,11 @@ function completed(
   now: Instant,
 ): Telling {
   const n = currentOf(after)?.n ?? after.highest ?? 0;
+  const left = isExternal(currentOf(after))
+    ? 'which its administrator has to take out at the provider, where it works until then'
+    : 'which is refused';
   const rotated =
-    before?.emergency === undefined ? '' : `credential generation ${n} replaced the one before, which is refused, and `;
+    before?.emergency === undefined ? '' : `credential generation ${n} replaced the one before, ${left}, and `;
   const message = `request ${id} was carried out in ${took(now - since)}: ${rotated}every token minted before ${toRfc3339(after.revokeBefore ?? since)} is revoked or has expired.`;
   return { step: 'Completed', generation: n, reason: 'RequestDone', good: true, message };
 }

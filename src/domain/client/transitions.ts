@@ -93,7 +93,7 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
 
 /** No refusal of this credential is remembered any longer. */
 export function unrefused(one: Generation): Generation {
-  const { refusedAt: _, ...rest } = one;
+  const { refusedAt: _, lacks: _less, ...rest } = one;
   return rest;
 }
 
@@ -216,7 +216,11 @@ export function drainedFrom(record: ClientRecord, n: number, now: Instant): Clie
 
 /** The created credential never came to work: it is taken out, and the next one waits. */
 export function rolledBack(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return countRollback(moved(record, n, 'Retiring', now), now, generation(record, n)?.source);
+  const { source, lacks } = generation(record, n) ?? {};
+  const next = countRollback(moved(record, n, 'Retiring', now), now, source);
+  return lacks === undefined || next.rollbacks === undefined
+    ? next
+    : checked({ ...next, rollbacks: { ...next.rollbacks, lacked: lacks } });
 }
 
 /** `source`: of an administrator's credential; another content begins to count anew. */

@@ -70,14 +70,20 @@ function draining({ n, retireAfter }: Generation, clockUnsure: boolean, now: Ins
     : `generation ${n} stays until its last token has ended`;
 }
 
-function rollback({ rollbacks, generations }: ClientRecord): readonly string[] {
+function rollback({ rollbacks, generations, variant }: ClientRecord): readonly string[] {
   if (rollbacks === undefined || generations.some(({ state }) => state === 'Planned' || state === 'Created')) return [];
   const again = planAgainAt({ rollbacks });
   const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
   const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
-  return [
-    `${times} never came to work at the provider and was taken back, the one before goes on minting; the next try comes by itself${next}`,
-  ];
+  const why =
+    rollbacks.lacked === undefined
+      ? 'never came to work at the provider'
+      : `was not given what the one before is given (${rollbacks.lacked.replace(/\.$/, '')})`;
+  const before =
+    variant === 'InPlace'
+      ? 'whether the one before still works is seen when it mints next'
+      : 'the one before goes on minting';
+  return [`${times} ${why} and was taken back, ${before}; the next try comes by itself${next}`];
 }
 
 /** Why nothing rotates although it is asked or due, and what to do. `undefined`: nothing speaks against a rotation. */

@@ -57,6 +57,11 @@ const able = (
   },
 });
 const hashOf = (i: number): string => String(i).padStart(3, '0');
+const expiresIn = (life: number): Generation['credential'] => ({
+  type: 'ClientSecretBasic',
+  secret: new Redacted('s'),
+  expiresAt: plus(noon, life),
+});
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } };
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
@@ -1077,6 +1082,50 @@ const cases: readonly Case[] = [
     now: plus(noon, 9 * day),
     action: { type: 'Plan', variant: 'TwoSecrets' },
   },
+  ...[undefined, closed].map((window) => ({
+    row: 'expiring-soon',
+    title: `${window === undefined ? 'without a window' : 'outside of its window'}, also where that leaves a gap`,
+    s: snapshot({
+      ...able({ variants: ['InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      ...(window === undefined ? {} : { window }),
+      record: withGenerations([g({ credential: expiresIn(10 * day) })], { sent: 'x' }),
+    }),
+    now: plus(noon, 9 * day),
+    action: { type: 'Plan' as const, variant: 'InPlace' as const },
+  })),
+  {
+    row: 'create',
+    title: 'and what is planned then does not wait for the window',
+    s: snapshot({
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      window: closed,
+      record: withGenerations(
+        [
+          g({ credential: expiresIn(10 * day) }),
+          g({ n: 2, state: 'Planned', credential: { type: 'ClientSecretBasic' } }),
+        ],
+        { variant: 'InPlace' },
+      ),
+    }),
+    now: plus(noon, 9 * day),
+    action: { type: 'Update', generation: 2 },
+  },
+  {
+    row: 'expiring',
+    title: 'an old credential that cannot go yet holds up none that is about to expire',
+    s: snapshot({
+      ...able({ variants: ['TwoSecrets'] }),
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      clockAgrees: false,
+      record: withGenerations([
+        g({ state: 'Draining', retireAfter: plus(noon, hour) }),
+        g({ n: 2, credential: expiresIn(10 * day) }),
+      ]),
+    }),
+    now: plus(noon, 9 * day),
+    action: { type: 'Plan', generation: 3 },
+  },
   {
     row: 'expiring',
     title: 'a third of the life of a secret is left',
@@ -1335,6 +1384,37 @@ const cases: readonly Case[] = [
     action: { type: 'Plan', generation: 2 },
     lane: lanes.Renew,
   },
+  ...(['Draining', 'Retiring'] as const).map((state) => ({
+    row: 'refused',
+    title: `nor does it wait for an old one that is ${state} for ever`,
+    s: snapshot({
+      record: withGenerations([g({ state, retireAfter: plus(noon, 30 * day) }), g({ n: 2, refusedAt: noon })]),
+    }),
+    action: { type: 'Plan' as const, generation: 3 },
+  })),
+  {
+    row: 'asked',
+    title: 'nor does a request, while Current is refused',
+    s: snapshot({
+      ...wanting({ rotateRequest: 'r1' }),
+      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, day) }), g({ n: 2, refusedAt: noon })]),
+    }),
+    action: { type: 'Plan', generation: 3 },
+  },
+  {
+    row: 'not-accepted',
+    title: 'two old ones are the most',
+    s: snapshot({
+      ...wanting({ rotateRequest: 'r1' }),
+      record: withGenerations([
+        g({ state: 'Draining', retireAfter: plus(noon, day) }),
+        g({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }),
+        g({ n: 3, refusedAt: noon }),
+      ]),
+    }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Prove', generation: 3 },
+  },
 
   {
     row: 'create',
@@ -1546,6 +1626,27 @@ const cases: readonly Case[] = [
     action: { type: 'Record' },
     next: ['Current', 'Retiring'],
   },
+  {
+    row: 'not-accepted',
+    title: 'Created: something else than a refusal keeps it from being proven for an hour, so it is given up',
+    s: snapshot({ ...failed('verify'), record: withGenerations(rotating('Created')) }),
+    now: plus(noon, hour),
+    action: { type: 'Record' },
+    next: ['Current', 'Retiring'],
+  },
+  ...(
+    [
+      ['settled', 'for less than an hour', {}, rotating('Created'), plus(noon, hour - 1)],
+      ['outage', 'and nobody gets a token from that issuer', { outage: true }, rotating('Created'), plus(noon, hour)],
+      ['settled', 'the first one', {}, [g({ state: 'Created' })], plus(noon, hour)],
+    ] as const
+  ).map(([row, title, more, generations, now]) => ({
+    row,
+    title: `Created: ${title}, so it stays`,
+    s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations) }),
+    now,
+    ...(row === 'outage' ? { action: { type: 'Prove' as const } } : {}),
+  })),
   {
     row: 'not-accepted',
     title: 'Current: is the client there?',
@@ -1852,6 +1953,19 @@ const cases: readonly Case[] = [
       record: record({ proofs: { h1: { outcome: 'Refused', at: plus(noon, -1), generation: 1 } } }),
     }),
     action: { type: 'Prove' },
+  },
+  {
+    row: 'proof',
+    title: 'what was given to the client before it is asked of the new one',
+    s: snapshot({
+      asks,
+      record: record({
+        variant: 'NewClient',
+        generations: [g({ n: 2 })],
+        proofs: { h1: { outcome: 'Accepted', at: noon, generation: 1 } },
+      }),
+    }),
+    action: { type: 'Prove', generation: 2, hash: 'h1' },
   },
   {
     row: 'proof',

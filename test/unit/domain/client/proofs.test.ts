@@ -3,7 +3,8 @@ import { minute, plus } from '#src/clock.ts';
 import { managementOf } from '#src/domain/client/generations.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, proved } from '#src/domain/client/proofs.ts';
-import type { Proof } from '#src/domain/client/record.ts';
+import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
+import { rolledBack } from '#src/domain/client/transitions.ts';
 import { buildClientRecord, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
@@ -16,6 +17,7 @@ const refused: Proof = {
   message: 'm',
   lasting: true,
 };
+const rotating = [buildGeneration(), buildGeneration({ n: 2, state: 'Created' })];
 const of = { generation: 1, overlap: 0, lastExp: undefined, use: 'Ask', hash: 'a' } as const;
 
 test('a refusal keeps its reason and its sentence', (t) => {
@@ -71,6 +73,40 @@ test('the answer to the first registration was lost: its management token with i
   const after = proved(before, { ...of, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
   t.is(after.managementLost, true);
 });
+
+const less = { is: 'AskRefused', reason: 'ScopeNarrower', message: 'without scope a', lasting: true } as const;
+const verify = { ...of, generation: 2, use: 'Verify', outcome: less } as const;
+const anew = (proofs: ClientRecord['proofs'], more: Partial<ClientRecord> = {}): ClientRecord =>
+  buildClientRecord({
+    variant: 'NewClient',
+    generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Created', clientId: 'ci-1-2' })],
+    proofs,
+    ...more,
+  });
+
+test('a new client is not given what the one before it is given: it does not mint, and sessions hear nothing of it', (t) => {
+  const after = proved(anew({ a: accepted, b: accepted }), verify, now);
+  t.like(after.generations, [{ state: 'Current' }, { state: 'Created', refusedAt: now, lacks: 'without scope a' }]);
+  t.deepEqual(after.proofs, { b: accepted }, 'the next ask is tried, and this one of the old client');
+  t.like(rolledBack(after, 2, now).rollbacks, { count: 1, lacked: 'without scope a' });
+  const given = proved(after, { ...verify, hash: 'b', outcome: { is: 'Accepted' } }, now);
+  t.like(given.generations, [{ state: 'Draining' }, { state: 'Current' }]);
+  t.false('lacks' in (given.generations[1] ?? {}));
+});
+
+for (const [what, before] of [
+  ['the client before it is not given either', anew({ a: refused })],
+  [
+    'a client is not given that has the new key too',
+    anew({ a: accepted }, { variant: 'TwoKeys', generations: rotating }),
+  ],
+  [
+    'the client before it cannot get any more',
+    anew({ a: accepted }, { generations: [buildGeneration({ refusedAt: noon }), ...rotating.slice(1)] }),
+  ],
+] as const)
+  test(`what ${what} keeps no credential from minting`, (t) =>
+    t.like(proved(before, verify, now).generations, [{ state: 'Draining' }, { state: 'Current' }]));
 
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
 for (const [use, state] of [

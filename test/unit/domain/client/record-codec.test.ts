@@ -36,6 +36,7 @@ const generations = fc
         since: at,
         management,
         refusedAt: at,
+        lacks: fc.string(),
         state: fc.constantFrom('Draining' as const, 'Retiring' as const),
       },
       { requiredKeys: ['credential', 'since', 'state'] },

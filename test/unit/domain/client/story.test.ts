@@ -89,10 +89,24 @@ const rows: readonly (readonly [
   ],
   [
     'the new one is refused',
+    of([one, g({ n: 2, state: 'Created', refusedAt: noon })]),
+    of([one, g({ n: 2, state: 'Retiring', refusedAt: noon })]),
+    'RolledBack',
+    /refused credential generation 2 when it was proven, so it is taken out again\. Generation 1 goes on minting\.$/,
+  ],
+  [
+    'the new one is given less',
+    of([one, g({ n: 2, state: 'Created', refusedAt: noon, lacks: 'no scope a.' })]),
+    of([one, g({ n: 2, state: 'Retiring', refusedAt: noon, lacks: 'no scope a.' })]),
+    'RolledBack',
+    /^credential generation 2 was not given what the one before it is given \(no scope a\), so it is taken out again\. Generation 1/,
+  ],
+  [
+    'nothing proves the new one',
     of([one, g({ n: 2, state: 'Created' })]),
     of([one, g({ n: 2, state: 'Retiring' })]),
     'RolledBack',
-    /refused credential generation 2 when it was proven, so it is taken out again\. Generation 1 goes on minting\.$/,
+    /^credential generation 2 was given up before anything proved it, so it is taken out again\./,
   ],
   [
     'the new one is given up',
@@ -114,6 +128,13 @@ const rows: readonly (readonly [
     of([g({ n: 2 })], { revokeBefore: noon }),
     'Completed',
     /^request INC-1 was carried out in 4\.2 s: credential generation 2 replaced the one before, which is refused, and every token minted before 2026-11-24T12:00:00Z is revoked or has expired\.$/,
+  ],
+  [
+    "an emergency of an administrator's client is over",
+    of([g({ n: 2, source: 'b' })], { emergency: 2, revokeBefore: noon, revoking: { id: 'INC-1', since: noon } }),
+    of([g({ n: 2, source: 'b' })], { revokeBefore: noon }),
+    'Completed',
+    /replaced the one before, which its administrator has to take out at the provider, where it works until then, and every token/,
   ],
   [
     'a revocation is over',

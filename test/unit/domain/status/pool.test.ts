@@ -533,6 +533,16 @@ const inWords: readonly (readonly [what: string, view: Parameters<typeof client>
     /the next step is held up: it fails with ProviderUnavailable\. Do something\.$/,
   ],
   [
+    'rolled back, because builds would have lost something',
+    client({ record: record({ rollbacks: { count: 1, at: now, lacked: 'no scope a.' } }) }),
+    /the last new credential was not given what the one before is given \(no scope a\) and was taken back, the one before goes on minting; the next try/,
+  ],
+  [
+    'rolled back where the one before was replaced in place',
+    client({ record: record({ variant: 'InPlace', rollbacks: { count: 1, at: now } }) }),
+    /was taken back, whether the one before still works is seen when it mints next; the next try comes by itself/,
+  ],
+  [
     'rolled back',
     client({ record: record({ rollbacks: { count: 3, at: now } }) }),
     /3 new credentials in a row never came to work .* not before 2026-11-24T12:20:00Z\.$/,
