@@ -1,6 +1,7 @@
 import type { Description } from './arguments.ts';
+import { withCluster } from './cluster.ts';
 import { poolNameOf, request, requestOptions } from './request.ts';
-import { clusterVerb } from './run.ts';
+import { verb } from './run.ts';
 
 const description: Description = {
   name: 'revoke',
@@ -18,6 +19,7 @@ const description: Description = {
 const elsewhere =
   'only an IdentityPool has revoke requests. To end one pod, delete it: its tokens are revoked. To stop one CiIdentity or namespace, annotate it with ci-identity.dev/emergency-stop=<reason>; remove the annotation to go on';
 
-export const runRevoke = clusterVerb(description, (cluster, args, surface) =>
-  request(cluster, args, surface, poolNameOf(args, elsewhere), ['Revoke']),
-);
+export const runRevoke = verb(description, (args, surface) => {
+  const name = poolNameOf(args, elsewhere);
+  return withCluster(args, surface, (cluster) => request(cluster, args, surface, name, ['Revoke']));
+});

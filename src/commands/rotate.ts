@@ -1,6 +1,7 @@
 import type { Description } from './arguments.ts';
-import { poolNameOf, request, requestOptions } from './request.ts';
-import { clusterVerb } from './run.ts';
+import { withCluster } from './cluster.ts';
+import { type RequestKind, poolNameOf, request, requestOptions } from './request.ts';
+import { verb } from './run.ts';
 
 const description: Description = {
   name: 'rotate',
@@ -17,12 +18,8 @@ const description: Description = {
 
 const elsewhere = 'only an IdentityPool has credentials that rotate; name the pool of the CiIdentity (spec.pool)';
 
-export const runRotate = clusterVerb(description, (cluster, args, surface) =>
-  request(
-    cluster,
-    args,
-    surface,
-    poolNameOf(args, elsewhere),
-    args.given.has('emergency') ? ['Rotate', 'Revoke'] : ['Rotate'],
-  ),
-);
+export const runRotate = verb(description, (args, surface) => {
+  const name = poolNameOf(args, elsewhere);
+  const asked: readonly RequestKind[] = args.given.has('emergency') ? ['Rotate', 'Revoke'] : ['Rotate'];
+  return withCluster(args, surface, (cluster) => request(cluster, args, surface, name, asked));
+});

@@ -141,6 +141,21 @@ for (const [line, wish] of wishes) {
   });
 }
 
+for (const [line, told] of [
+  ['', 'the name of one IdentityPool is expected; see --help'],
+  ['a b', 'the name of one IdentityPool is expected; see --help'],
+  ['pod/a', 'only an IdentityPool has '],
+] as const) {
+  for (const name of ['revoke', 'rotate']) {
+    test(`${name} ${line}: refused before any cluster is looked for`, async (t) => {
+      const said = surface();
+      const run = await pluginVerbs.find((verb) => verb.name === name)?.load();
+      t.is(await run?.(line.split(' ').filter(Boolean), said.surface), 1);
+      t.true(said.complained().startsWith(`kubectl ci-identity ${name}: ${told}`), said.complained());
+    });
+  }
+}
+
 test('version: of the package, and of the objects that it knows', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
   const [text, json] = [surface(), surface()];
