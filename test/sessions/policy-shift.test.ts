@@ -245,9 +245,9 @@ for (const [title, name, edit, says] of [
 }
 
 test.serial('what a revocation reaches is stated per pool', async (t) => {
-  const { capabilities } = (await statusOf(lab, 'identitypool/shift-told')) as {
+  const { capabilities } = (await statusOf(lab, 'identitypool/shift-stopped')) as {
     readonly capabilities?: { readonly revocation?: string };
   };
   t.is(capabilities?.revocation, 'Immediate');
-  await condition(lab, 'identitypool/shift-told', 'Ready', { status: 'True' });
+  await condition(lab, 'identitypool/shift-stopped', 'Ready', { status: 'True' });
 });
