@@ -75,7 +75,8 @@ const clean: SessionRow = {
   then: (s, now) => {
     const cause = endCause(s, now);
     // The build goes on, and whoever looks for its token there reads why it went.
-    if (cause === 'IdentityGone' || cause === 'SessionTooOld') return deliverError(s, now, cause, goneError(s, cause));
+    if (cause === 'IdentityGone' || cause === 'SessionTooOld')
+      return deliverError(s, now, cause, goneError(s, cause), lanes.Stop);
     if (cause !== undefined) return { ...deliver(s, now, 'Empty', lanes.Stop), reason: cause };
     const error = forbiddenError(s);
     return deliverError(s, now, denialReason(s), error);

@@ -87,11 +87,17 @@ export function waitButRevoke(s: SessionSnapshot, now: Instant, reason: Reason):
 }
 
 /** Writes `error.json`, unless it says this already and the pod does not seem to miss it. */
-export function deliverError(s: SessionSnapshot, now: Instant, reason: Reason, error: DeliveredError): Step {
+export function deliverError(
+  s: SessionSnapshot,
+  now: Instant,
+  reason: Reason,
+  error: DeliveredError,
+  lane: Lane = lanes.NewPod,
+): Step {
   const says = saysAlready(s, error);
   if (says && !missesDelivery(s, now)) return wait(s, now, reason);
   const again = says ? onceMore(s) : {};
-  return step(s, now, reason, { type: 'Deliver', content: 'Error', error, ...again }, work(s, now, lanes.NewPod));
+  return step(s, now, reason, { type: 'Deliver', content: 'Error', error, ...again }, work(s, now, lane));
 }
 
 /** The words of a failure may change with each attempt, its reason is enough. */

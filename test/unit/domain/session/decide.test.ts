@@ -387,6 +387,7 @@ const cases: readonly Case[] = [
     action: 'Deliver',
     content: 'Error',
     error: 'IdentityGone',
+    lane: lanes.Stop,
   },
   {
     row: 'clean',
@@ -395,6 +396,7 @@ const cases: readonly Case[] = [
     action: 'Deliver',
     content: 'Error',
     error: 'SessionTooOld',
+    lane: lanes.Stop,
   },
   {
     row: 'clean',
