@@ -1,9 +1,9 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
-import { earliest, type Instant } from '../clock.ts';
+import type { Instant } from '../clock.ts';
 import { isExternal } from '../domain/client/existing.ts';
 import { currentOf } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
-import { expiringAt, nextRotation } from '../domain/client/schedule.ts';
+import { nextRotation } from '../domain/client/schedule.ts';
 import { desiredOf, type ClientTarget } from '../domain/client/target.ts';
 import { rotationVariant } from '../domain/client/variants.ts';
 import { type WindowState, windowState } from '../domain/client/window.ts';
@@ -29,7 +29,7 @@ export function rotationFacts(
   const knows = capabilities !== undefined && capabilities.variants.length > 0 && !isExternal(current);
   const variant = knows ? rotationVariant(capabilities, desired, current.credential.type) : undefined;
   return {
-    ...(next === undefined ? {} : { nextRotation: earliest(next, expiringAt(current)) ?? next }),
+    ...(next === undefined ? {} : { nextRotation: next }),
     ...(next === undefined && window?.timeZone !== undefined ? { unknownTimeZone: window.timeZone } : {}),
     ...(variant === 'NewClient' ? { registersAnew: true } : {}),
     ...(knows && variant === undefined ? { unsupported: 'NeedsNewSubject' } : {}),

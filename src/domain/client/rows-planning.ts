@@ -70,7 +70,10 @@ const triggers: readonly Trigger[] = [
     name: 'expiring',
     reason: 'RotationDue',
     waits: 'ForWindow',
-    holds: (current, _desired, _s, now) => now >= (expiringAt(current) ?? Number.POSITIVE_INFINITY),
+    holds: (current, _desired, s, now) => {
+      const expiring = expiringAt(current, s.jitter ?? 0);
+      return expiring !== undefined && now >= expiring && turnAt(expiring, s, now) === now;
+    },
   },
   {
     name: 'expiring-soon',

@@ -44,7 +44,7 @@ const onTime: Milliseconds = minute;
 /**
  * When a rotation that is due at `due` may begin, looked at from `now`: at once if it is on time. What was missed (the controller slept, the
  * interval was shortened in a thousand pools at once) or had to wait for its window takes its own turn out of sixty, in each hour that the
- * window is open. `undefined`: never, because the window cannot be used.
+ * window is open; who missed the last one begins in what is left of the window. `undefined`: never, because the window cannot be used.
  */
 export function turnAt(
   due: Instant,
@@ -59,7 +59,9 @@ export function turnAt(
   const from = window?.since ?? instant(0);
   if (now < plus(due, onTime) && from <= due) return now;
   const phase = (now - from) % period;
-  return phase >= own && phase < own + length ? now : plus(now, (own - phase + period) % period);
+  const next = plus(now, (own - phase + period) % period);
+  const isLast = window !== undefined && phase >= own && next >= plus(from, window.length);
+  return (phase >= own && phase < own + length) || isLast ? now : next;
 }
 
 /** For people: when the next rotation by schedule begins, if nothing holds it up. */
@@ -70,7 +72,11 @@ export function nextRotation(
   windowAt: (at: Instant) => WindowState | undefined,
 ): Instant | undefined {
   const due = dueAt(current, every, jitter);
-  return turnAt(due, { jitter, ...windowOf(windowAt(due)) }, due);
+  const turnOf = (at: Instant): Instant | undefined => turnAt(at, { jitter, ...windowOf(windowAt(at)) }, at);
+  const expiring = expiringAt(current, jitter);
+  const ahead = expiring === undefined ? undefined : earliest(turnOf(expiring), expiringSoonAt(current));
+  const bySchedule = turnOf(due);
+  return bySchedule && earliest(bySchedule, ahead);
 }
 
 function windowOf(window: WindowState | undefined): Pick<ClientSnapshot, 'window'> {
@@ -87,10 +93,10 @@ export function isExpiringSoon(one: Generation, now: Instant): boolean {
   return now >= (expiringSoonAt(one) ?? Number.POSITIVE_INFINITY);
 }
 
-/** A secret with an expiry is replaced when a third of its life is left. */
-export function expiringAt({ credential, since }: Generation): Instant | undefined {
+/** A secret with an expiry is replaced when a third of its life is left; up to 5 % of it earlier, as in {@link dueAt}. */
+export function expiringAt({ credential, since }: Generation, jitter: number): Instant | undefined {
   if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
-  return plus(since, ((credential.expiresAt - since) * 2) / 3);
+  return plus(since, (credential.expiresAt - since) * (2 / 3 - 0.05 * Math.abs(jitter)));
 }
 
 /** Until when an old credential is kept: the overlap, and the last token that it minted. */
@@ -125,10 +131,11 @@ function rotationMoments(
   { rotateEvery }: Desired,
   now: Instant,
 ): (Instant | undefined)[] {
-  const due = dueAt(one, rotateEvery, s.jitter ?? 0);
-  const waits = now >= Math.min(due, expiringAt(one) ?? due);
-  const opens = s.window?.is === 'Closed' && waits ? s.window.opensAt : undefined;
-  return [due, opens, waits ? turnAt(due, s, now) : undefined];
+  const jitter = s.jitter ?? 0;
+  const moments = [dueAt(one, rotateEvery, jitter), expiringAt(one, jitter)].filter((at) => at !== undefined);
+  const late = moments.filter((at) => now >= at);
+  const opens = s.window?.is === 'Closed' && late.length > 0 ? s.window.opensAt : undefined;
+  return [...moments, opens, ...late.map((at) => turnAt(at, s, now))];
 }
 
 /**
@@ -162,7 +169,7 @@ export function nextLook(
     if (one.state === 'Current') {
       if (desired !== undefined) moments.push(...rotationMoments(s, one, desired, now));
       if (desired !== undefined && isExternal(one)) moments.push(remindAt(one, desired.rotateEvery), one.expiresAt);
-      moments.push(expiringAt(one), expiringSoonAt(one));
+      moments.push(expiringSoonAt(one));
     }
     if (one.state === 'Planned' && s.window?.is === 'Closed') moments.push(s.window.opensAt);
     if (one.state === 'Draining') moments.push(last && plus(last, skew));

@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { day, hour, instant, minute, plus } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';
-import { dueAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
+import { dueAt, expiringAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
 import { windowState, type WindowState } from '#src/domain/client/window.ts';
 import { jitterOf } from '#src/controllers/session-snapshot.ts';
+import { Redacted } from '#src/redacted.ts';
 import { buildGeneration, noon } from '#test/support/builders.ts';
 
 /** A thousand pools that one commit created, with the jitter that the program gives them. */
@@ -36,6 +37,39 @@ test('a thousand pools of one commit that share a weekly window: spread over its
   const outside = next.filter((at) => saturdays(at).is !== 'Open');
   t.deepEqual(outside, []);
   t.true(mostIn(minute, next) <= 40, String(mostIn(minute, next)));
+});
+
+const expiring = buildGeneration({
+  credential: { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: plus(noon, 30 * day) },
+});
+
+test('a thousand secrets of one commit that expire in 30 days: never more than 10 in one minute, a third of their life ahead', (t) => {
+  const at = pools.map((jitter) => expiringAt(expiring, jitter) ?? instant(0));
+  t.true(mostIn(minute, at) <= 10, String(mostIn(minute, at)));
+  t.true(Math.max(...at) <= plus(noon, 20 * day));
+});
+
+test('with a weekly window: spread over its first hour too, and people hear of no moment outside of it', (t) => {
+  const next = pools.map((jitter) => nextRotation(expiring, 90 * day, jitter, saturdays) ?? instant(0));
+  t.deepEqual(
+    next.filter((at) => saturdays(at).is !== 'Open'),
+    [],
+  );
+  t.true(mostIn(minute, next) <= 40, String(mostIn(minute, next)));
+  t.true(Math.max(...next) < plus(noon, 27 * day));
+});
+
+test('where no window opens in time, people hear of the moment at which nobody waits for it', (t) => {
+  const never = (): WindowState => ({ is: 'Closed', opensAt: plus(noon, 99 * day), length: hour });
+  t.is(nextRotation(expiring, 90 * day, 0, never), plus(noon, 27 * day));
+});
+
+test('who missed its turn in the last hour of a window begins in what is left of it', (t) => {
+  const since = plus(noon, day);
+  const [window, jitter] = [{ is: 'Open', since, length: 2 * hour } as const, 0.5];
+  const turnFrom = (now: Instant): Instant | undefined => turnAt(noon, { window, jitter }, now);
+  t.is(turnFrom(plus(since, 40 * minute)), plus(since, 90 * minute), 'another turn is to come');
+  t.is(turnFrom(plus(since, 100 * minute)), plus(since, 100 * minute));
 });
 
 test('a controller that slept over every one of them: spread over an hour, none forgotten, the same after a restart', (t) => {
