@@ -25,8 +25,9 @@ export function readPrivateKey(text: string, supported: readonly string[] | unde
         'is neither a private JWK nor PEM; for a client secret set spec.client.authentication to ClientSecretBasic or ClientSecretPost',
     };
   }
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(trimmed))
-    return { problem: 'holds no private key, only its public half' };
+  const found = trimmed.match(/-----BEGIN [A-Z ]*PRIVATE KEY-----/g)?.length ?? 0;
+  if (found === 0) return { problem: 'holds no private key, only its public half' };
+  if (found > 1) return { problem: `holds ${found} private keys; store the one that is to be used` };
   if (trimmed.includes('ENCRYPTED')) return { problem: 'holds a key behind a passphrase; store it without one' };
   const key = importKey({ key: trimmed, format: 'pem' });
   return key === undefined ? { problem: 'holds PEM that cannot be read' } : credentialOf(key, undefined, {}, supported);

@@ -59,6 +59,7 @@ for (const [what, text, problem] of [
   ],
   ['a public PEM', publicPem, /only its public half/],
   ['a public JWK', JSON.stringify(ec.publicKey.export({ format: 'jwk' })), /only its public half/],
+  ['two private keys', pem(ec) + pem(rsa), /^holds 2 private keys; store the one that is to be used$/],
   ['a passphrase', encrypted, /behind a passphrase; store it without one/],
   ['damaged PEM', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----', /holds PEM that cannot be read/],
   ['damaged JSON', '{"kty":', /begins like a JWK and is no JSON/],
