@@ -1,6 +1,6 @@
 import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
-import { hour, plus, second } from '../clock.ts';
+import { hour, minute, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
 
@@ -58,6 +58,9 @@ interface Circuit {
 
 /** No pause is longer, whatever the other side asks for: lane 0 must be able to try. */
 const longestPause: Milliseconds = 1 * hour;
+
+/** Nobody has tried for so long although he might have: whoever met the trouble is gone, and so is what is known of it. */
+const forgotten: Milliseconds = 10 * minute;
 
 /**
  * No call waits longer for the others of its budget. That is less than the deadline of any call: one that ran out meanwhile would look as if the
@@ -130,7 +133,7 @@ export class Budgets {
     const unused = Math.max(0, bucket.paid - bucket.running);
     bucket.paid -= unused;
     bucket.tokens += unused;
-    const circuit = this.#circuits.get(permit.resource);
+    const circuit = this.#circuit(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
     else if (permit.probe && isAnswer(outcome)) this.#circuits.delete(permit.resource);
@@ -138,13 +141,13 @@ export class Budgets {
 
   /** Its circuit is open, and the call that finds out whether it works again is not due or under way: whatever the budget has, none starts. */
   isPaused(resource: string): boolean {
-    const circuit = this.#circuits.get(resource);
+    const circuit = this.#circuit(resource);
     return circuit !== undefined && (circuit.probing || this.#clock.monotonic() < circuit.until);
   }
 
   /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */
   nextStart(resource: string, lane: number): Milliseconds | undefined {
-    const circuit = this.#circuits.get(resource);
+    const circuit = this.#circuit(resource);
     const bucket = this.#filled(resource);
     if (circuit?.probing === true || bucket.running >= this.#slots(resource, lane)) return undefined;
     const missing = Math.max(0, this.#needed(resource, lane) - bucket.tokens);
@@ -153,7 +156,7 @@ export class Budgets {
   }
 
   health(resource: string): CircuitHealth {
-    const circuit = this.#circuits.get(resource);
+    const circuit = this.#circuit(resource);
     if (circuit === undefined) return { up: true };
     const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
     const { since, message, reason } = circuit;
@@ -162,11 +165,20 @@ export class Budgets {
 
   /** Every resource whose circuit is open now. */
   troubles(): readonly (readonly [string, CircuitHealth])[] {
-    return [...this.#circuits.keys()].map((resource) => [resource, this.health(resource)] as const);
+    const open = [...this.#circuits.keys()].filter((resource) => this.#circuit(resource) !== undefined);
+    return open.map((resource) => [resource, this.health(resource)] as const);
+  }
+
+  /** The circuit of this resource, if it is open. */
+  #circuit(resource: string): Circuit | undefined {
+    const circuit = this.#circuits.get(resource);
+    if (circuit === undefined || circuit.probing || this.#clock.monotonic() < circuit.until + forgotten) return circuit;
+    this.#circuits.delete(resource);
+    return undefined;
   }
 
   #trip(permit: Permit, error: OperatorError): void {
-    const known = this.#circuits.get(permit.resource);
+    const known = this.#circuit(permit.resource);
     const asked = error.retryAt === undefined ? 0 : error.retryAt - this.#clock.now();
     // Calls that were under way when the circuit opened fail for the same cause, which is counted once.
     const counts = known === undefined || permit.probe;

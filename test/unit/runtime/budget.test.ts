@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { plus } from '#src/clock.ts';
+import { minute, plus } from '#src/clock.ts';
 import { leaves } from '#src/domain/lanes.ts';
 import { OperatorError } from '#src/errors.ts';
 import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
@@ -227,6 +227,32 @@ for (const [what, outcome, up] of [
     t.truthy(budgets.start(tokens, 1));
   });
 }
+
+test('whoever met the trouble is gone, so that nobody ever tries again: it counts as over after ten minutes', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  budgets.finish(budgets.start(clients, 4)!, outage(plus(clock.now(), 5 * minute)));
+  await clock.advance(15 * minute - 1);
+  t.is(budgets.troubles().length, 1);
+  t.false(budgets.health(clients).up);
+  await clock.advance(1);
+  t.deepEqual(budgets.troubles(), []);
+  t.true(budgets.health(clients).up);
+});
+
+test('a probe that is under way is waited for, and its failure opens the circuit anew', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 100 });
+  budgets.finish(budgets.start(clients, 4)!, outage());
+  await clock.advance(10 * minute);
+  const probe = budgets.start(clients, 4)!;
+  t.true(probe.probe);
+  await clock.advance(30 * minute);
+  t.is(budgets.troubles().length, 1);
+  budgets.finish(probe, outage());
+  await clock.advance(9 * minute);
+  t.is(budgets.troubles().length, 1);
+  await clock.advance(2 * minute);
+  t.deepEqual(budgets.troubles(), []);
+});
 
 test('a late success of a call from before the pause does not end it', (t) => {
   const { clock, budgets } = setUp({ perSecond: 100 });
