@@ -46,7 +46,7 @@ export interface ClientSources {
 export function snapshotClient(
   sources: ClientSources,
   key: string,
-  note: FailureNote | undefined,
+  held: readonly FailureNote[],
 ): ClientSnapshot | undefined {
   const { memory, providers } = sources;
   const stored = memory.clients.get(key);
@@ -78,7 +78,7 @@ export function snapshotClient(
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     ...keyAlgorithmOf(sources, issuer),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
-    ...(note === undefined ? {} : { failure: failureOf(note) }),
+    ...failureOf(held),
     ...(sources.isOut(issuer) ? { outage: true } : {}),
     epoch: sources.epoch(),
     ...(isPoolOf(target, pool) ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),

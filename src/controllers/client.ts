@@ -51,8 +51,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#o = options;
   }
 
-  snapshot(key: string, failure: FailureNote | undefined): ClientSnapshot | undefined {
-    return snapshotClient(this.#o.sources, key, failure);
+  snapshot(key: string, held: readonly FailureNote[]): ClientSnapshot | undefined {
+    return snapshotClient(this.#o.sources, key, held);
   }
 
   decide(snapshot: ClientSnapshot, now: Instant): Decision<ClientAction> {

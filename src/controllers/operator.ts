@@ -151,7 +151,7 @@ export class Operator {
         metrics.observe('ci_identity_work_seconds', { machine }, took / second);
       },
     });
-    this.#wiring = new Wiring(this.#memory, this.#targets, namespace, (machine, key) => {
+    this.#wiring = new Wiring(this.#memory, this.#targets, namespace, (machine, key, why = this.#wakeAs) => {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
       if (this.#leader.held()) this.#loop.wake(machine, key, this.#wakeAs);
     });

@@ -6,7 +6,8 @@ import { sha256 } from '../digest.ts';
 import type { Access, Guard } from '../domain/access/access.ts';
 import { isHeldIn } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
-import type { ExistingCredential, Failure } from '../domain/client/machine.ts';
+import type { ExistingCredential } from '../domain/client/machine.ts';
+import type { Failure } from '../domain/failure.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { firstHonoured } from '../domain/client/requests.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
@@ -74,7 +75,7 @@ export interface SessionSources {
 export function snapshotSession(
   sources: SessionSources,
   key: string,
-  note: FailureNote | undefined,
+  held: readonly FailureNote[],
 ): SessionSnapshot | undefined {
   const { memory } = sources;
   const { namespace, pod: podName, podUid, identity: identityName } = parseSessionKey(key);
@@ -133,7 +134,7 @@ export function snapshotSession(
     ...recalls(memory, record),
     ...(stop === undefined ? stoppedClients(memory, record, poolName) : {}),
     nodeLost: pod.is === 'Seen' && memory.nodeLost(pod.value.node, (since) => sources.now() - since >= lostAfter),
-    ...(note === undefined ? {} : { failure: failureOf(note) }),
+    ...failureOf(held),
     deliveryLag: lag,
     maxSessionAge: pool.is === 'Seen' ? maxSessionAge(pool.value) : Number.MAX_SAFE_INTEGER,
     jitter,
@@ -162,9 +163,14 @@ export function jitterOf(key: string): number {
   return (Number.parseInt(sha256(key).slice(0, 8), 16) / 0xffff_ffff) * 2 - 1;
 }
 
-export function failureOf(note: FailureNote): Failure {
-  const { error, row, at } = note;
-  return { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal' };
+/** As a snapshot has it. */
+export function failureOf([first, ...rest]: readonly FailureNote[]): { readonly failure?: Failure } {
+  if (first === undefined) return {};
+  const { error, row, at } = first;
+  const others = rest.length === 0 ? {} : { others: rest.map((note) => note.row) };
+  return {
+    failure: { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal', ...others },
+  };
 }
 
 function isServed(namespace: SessionSnapshot['namespace']): boolean {

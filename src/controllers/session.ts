@@ -72,8 +72,8 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     this.#successors = new AwaitedSuccessors(options.clock);
   }
 
-  snapshot(key: string, failure: FailureNote | undefined): SessionSnapshot | undefined {
-    const snapshot = snapshotSession(this.#o.sources, key, failure);
+  snapshot(key: string, held: readonly FailureNote[]): SessionSnapshot | undefined {
+    const snapshot = snapshotSession(this.#o.sources, key, held);
     if (snapshot === undefined) {
       this.#o.delivered.delete(key);
       this.#o.answered.delete(key);

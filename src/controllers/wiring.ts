@@ -18,7 +18,9 @@ export const machines = {
   identity: 'identity',
 } as const;
 
-export type Wake = (machine: (typeof machines)[keyof typeof machines], key: string) => void;
+/** `Check`: it is no news to that machine itself, so that no back-off ends. */
+export type Wake = (machine: (typeof machines)[keyof typeof machines], key: string, why?: News) => void;
+type News = 'Changed' | 'Check';
 
 /**
  * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and
@@ -189,7 +191,8 @@ export class Wiring {
   }
 
   client(name: string, pool: string | undefined): void {
-    this.#wake(machines.client, name);
+    // Each of its own calls writes the record, also those that fail.
+    this.#wake(machines.client, name, 'Check');
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.client, name)) this.sessionRecord(record);
     if (pool === undefined) return;
     this.#poolOfMany(pool);

@@ -67,6 +67,12 @@ export class Failures {
     return lane < hold.lane ? hold.atLeast : hold.until;
   }
 
+  /** Why this row may not be tried yet, if it failed; nothing after a Conflict, which is tried again soon. */
+  held(key: string, row: string, lane: number): FailureNote | undefined {
+    const isHeld = this.dueAt(key, row, lane) > this.#clock.monotonic();
+    return isHeld ? this.#keys.get(key)?.holds.get(row)?.note : undefined;
+  }
+
   /** Something about the key really changed: what was refused or waited for is worth another try, yet not faster than the back-off. */
   changed(key: string): void {
     const holds = this.#keys.get(key)?.holds;

@@ -2,13 +2,15 @@ import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import type { Decision, Work } from '../decision.ts';
 import { OperatorError } from '../errors.ts';
 import type { Failures } from './failures.ts';
-import type { Machine } from './machine.ts';
+import type { FailureNote, Machine } from './machine.ts';
 
 /** What the loop keeps of a key. */
 export interface KeyState {
   readonly machine: Machine<unknown, unknown>;
   readonly key: string;
   row: string | undefined;
+  /** How often the report of a change came in. */
+  changes: number;
   /** The last action that succeeded since there was nothing to do, and how often in a row the very same one did. */
   lastAction: string | undefined;
   repeats: number;
@@ -18,13 +20,14 @@ export interface KeyState {
 export interface Look {
   readonly snapshot: unknown;
   readonly decision: Decision<unknown>;
-  /** Monotonic: when the row that failed may come again. Only where its failure was shown, so that another row may have its turn. */
+  /** Monotonic: when the first of the rows that failed and gave way may come again. */
   readonly retryAt?: Milliseconds;
 }
 
 /**
  * Snapshot and decision; `undefined`: nothing is known of this key. A failure is shown to the machine as long as it holds its row back, so
- * that the row may give way to another; once its time has come again it is hidden, so that the row comes again. Throws what the machine throws.
+ * that the row may give way to another, and that one to the next if it failed as well; once its time has come again it is hidden, so that the
+ * row comes again. Throws what the machine throws.
  */
 export function lookAt(
   id: string,
@@ -34,15 +37,27 @@ export function lookAt(
   clock: Clock,
 ): Look | undefined {
   const now = clock.now();
-  const snapshot = machine.snapshot(key, undefined);
+  const snapshot = machine.snapshot(key, []);
   if (snapshot === undefined) return undefined;
   const fresh = { snapshot, decision: machine.decide(snapshot, now) };
-  const note = failures.asked(id, fresh.decision.row);
-  if (note === undefined) return fresh;
-  const retryAt = failures.dueAt(id, note.row, workOf(fresh.decision).lane);
-  if (retryAt <= clock.monotonic()) return fresh;
-  const noted = machine.snapshot(key, note);
-  return noted === undefined ? fresh : { snapshot: noted, decision: machine.decide(noted, now), retryAt };
+  failures.asked(id, fresh.decision.row);
+  const held: FailureNote[] = [];
+  const comeBack = new Map<string, Milliseconds>();
+  let look: Look = fresh;
+  for (;;) {
+    const { row } = look.decision;
+    const { lane } = workOf(look.decision);
+    const note = failures.held(id, row, lane);
+    if (note === undefined || comeBack.has(row)) break;
+    held.push(note);
+    comeBack.set(row, failures.dueAt(id, row, lane));
+    const noted = machine.snapshot(key, held);
+    if (noted === undefined) return fresh;
+    look = { snapshot: noted, decision: machine.decide(noted, now) };
+  }
+  // What is queued comes at its time by itself.
+  if (look.decision.action !== undefined) comeBack.delete(look.decision.row);
+  return comeBack.size === 0 ? look : { ...look, retryAt: Math.min(...comeBack.values()) };
 }
 
 /** The last lane there is, for decisions that do not say. */

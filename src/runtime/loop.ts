@@ -76,10 +76,13 @@ export class Loop {
     const found = this.#machines.get(machine);
     if (found === undefined) throw new Error(`there is no machine ${machine}`);
     const id = idOf(machine, key);
-    if (!this.#keys.has(id)) {
-      this.#keys.set(id, { machine: found, key, row: undefined, lastAction: undefined, repeats: 0 });
+    const known = this.#keys.get(id);
+    const state = known ?? { machine: found, key, row: undefined, changes: 0, lastAction: undefined, repeats: 0 };
+    if (known === undefined) this.#keys.set(id, state);
+    if (why === 'Changed') {
+      state.changes += 1;
+      this.#failures.changed(id);
     }
-    if (why === 'Changed') this.#failures.changed(id);
     // Before it runs the last wake decides on the order, and not which list came first.
     if (!this.#going) this.#dirty.delete(id);
     this.#dirty.add(id);
@@ -188,7 +191,9 @@ export class Loop {
       this.#o.onDecision?.(state.machine.name, state.key, decision, state.row);
       state.row = decision.row;
     }
-    this.#appointments.set(id, earliest(this.#recheck(decision), this.#retry(id, look)));
+    // What failed and gave way may be past its time by now, and comes back all the same.
+    const retry = look.retryAt === undefined ? undefined : this.#wall(look.retryAt);
+    this.#appointments.set(id, earliest(this.#recheck(decision), retry));
     if (decision.action === undefined) {
       this.#queue.remove(id);
       // With a failure its row only gives way and comes again.
@@ -203,12 +208,6 @@ export class Loop {
   #recheck({ recheckAt }: Decision<unknown>): Instant | undefined {
     const now = this.#o.clock.now();
     return recheckAt === undefined || recheckAt > now ? recheckAt : plus(now, 1 * second);
-  }
-
-  /** When the row that failed comes again, where another row took its turn. It may be past by now, and comes all the same. */
-  #retry(id: string, { decision, retryAt }: Look): Instant | undefined {
-    const queued = this.#failures.note(id)?.row === decision.row && decision.action !== undefined;
-    return retryAt === undefined || queued ? undefined : this.#wall(retryAt);
   }
 
   /** `undefined`: nothing is known of the key, or its machine threw and gets a pause. */
@@ -252,7 +251,7 @@ export class Loop {
   }
 
   async #apply(id: string, state: KeyState, { snapshot, decision }: Look): Promise<CallOutcome> {
-    const { machine, key } = state;
+    const { machine, key, changes } = state;
     const { row, action } = decision;
     const started = this.#o.clock.monotonic();
     const ended = (outcome: WorkOutcome): void =>
@@ -272,6 +271,8 @@ export class Loop {
       state.repeats = 0;
       const known = error instanceof OperatorError ? error : bug(error, 'Transient');
       const attempts = this.#failures.record(id, row, workOf(decision).lane, known);
+      // What was reported while the call was under way may be the very mend.
+      if (state.changes > changes) this.#failures.changed(id);
       this.#o.onFailure?.(machine.name, key, row, error, attempts);
       ended(known === error ? known.class : 'Bug');
       return known === error ? known : 'Unclear';

@@ -20,8 +20,11 @@ export interface FailureNote {
  */
 export interface Machine<S, A> {
   readonly name: string;
-  /** `undefined`: nothing is known and nothing is to be done; the key is forgotten. */
-  snapshot(key: string, failure: FailureNote | undefined): S | undefined;
+  /**
+   * `undefined`: nothing is known and nothing is to be done; the key is forgotten. `held`: the failures of the rows that are held back and give
+   * way, that of the row which the world asks for first.
+   */
+  snapshot(key: string, held: readonly FailureNote[]): S | undefined;
   decide(snapshot: S, now: Instant): Decision<A>;
   apply(key: string, snapshot: S, decision: Decision<A> & { readonly action: A }, signal: AbortSignal): Promise<void>;
 }

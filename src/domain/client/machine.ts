@@ -1,7 +1,7 @@
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
-import type { Reason } from '../../api/reasons.ts';
 import type { Ask, Stop } from '../access/access.ts';
+import type { Failure } from '../failure.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { AuthenticationMethod, Credential } from './credential.ts';
 import type { ClientRecord, Variant } from './record.ts';
@@ -55,16 +55,6 @@ export type ExistingCredential =
       readonly message: string;
     }
   | { readonly is: 'Unknown' };
-
-/** What the last attempt of this machine's work failed with, as far as a row may care. */
-export interface Failure {
-  readonly reason: Reason;
-  readonly message: string;
-  readonly at: Instant;
-  /** The row whose action failed. */
-  readonly row: string;
-  readonly terminal: boolean;
-}
 
 /** What decisions need of a provider's capabilities. */
 export interface ClientCapabilities {

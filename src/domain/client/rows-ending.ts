@@ -1,5 +1,6 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
 import type { Instant } from '../../clock.ts';
+import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { highestGeneration, inState, inWork, isForeign, managementOf, siblings } from './generations.ts';
@@ -174,7 +175,7 @@ function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord
   if (hasRotated(record)) return endOverlap(s, now, record);
   const next = inWork(record);
   if (next === undefined) return planAgain(s, now, record);
-  return s.failure?.row === 'emergency' ? undefined : bring(s, now, record, next);
+  return gaveWay(s, 'emergency') ? undefined : bring(s, now, record, next);
 }
 
 /** The new credential mints and the old one is gone, where that was asked for, and no token from before is left. */

@@ -1,6 +1,7 @@
 /** When a new credential is made: the first one, and every reason for a rotation. */
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
+import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
@@ -9,7 +10,7 @@ import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
 import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, isExpiringSoon, planAgainAt, turnAt } from './schedule.ts';
-import { desiredOf, gaveWay, isAtRest, plan, variantNow, wait } from './steps.ts';
+import { desiredOf, isAtRest, plan, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
 

@@ -1,6 +1,7 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
 import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
@@ -8,7 +9,7 @@ import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings 
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { isDrained, isExpiringSoon, proofPause, propagationOf, refusedPause } from './schedule.ts';
-import { act, create, desiredOf, gaveWay, isUnmanageable, plan, prove, wait, write } from './steps.ts';
+import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
 

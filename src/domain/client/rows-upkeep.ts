@@ -3,6 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
+import { gaveWay } from '../failure.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, inState, isForeign, isGone, isSent } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
@@ -12,7 +13,6 @@ import {
   act,
   actOnLook,
   desiredOf,
-  gaveWay,
   isUnmanageable,
   prove,
   rememberedAsks,

@@ -23,11 +23,6 @@ export function desiredOf(s: ClientSnapshot): Desired | undefined {
   return s.wanted.is === 'Seen' ? s.wanted.value : undefined;
 }
 
-/** The action of this row failed and is held back: rows below may go on meanwhile. */
-export function gaveWay(s: ClientSnapshot, row: string): boolean {
-  return s.failure?.row === row;
-}
-
 /** Nothing can be changed at the provider: the client is an administrator's, its registration access token is lost, or there never was one. */
 export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Generation): boolean {
   if (isExternal(of ?? currentOf(record))) return true;

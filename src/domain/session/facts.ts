@@ -4,6 +4,7 @@ import { minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { earliest } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
+import { gaveWay } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
 import { mostTokens } from './invariants.ts';
@@ -231,7 +232,7 @@ export function needsDelivery(s: SessionSnapshot, now: Instant): boolean {
 
 /** The delivery that would come first failed and is held back, so that nothing waits for it. */
 export function deliveryFailed(s: SessionSnapshot): boolean {
-  return s.failure?.row === 'undelivered' || s.failure?.row === 'clean';
+  return gaveWay(s, 'undelivered') || gaveWay(s, 'clean');
 }
 
 /**
@@ -240,7 +241,7 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
  * and in a live session narrowing and renewal come first. While it is not known which clients exist, nobody knows as whom to revoke.
  */
 export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
-  if (s.record === undefined || s.client.is === 'Unknown' || s.failure?.row === 'revoke') return undefined;
+  if (s.record === undefined || s.client.is === 'Unknown' || gaveWay(s, 'revoke')) return undefined;
   // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
   const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
   const forbidden = open.find((token) => token.end === 'Forbidden');
@@ -271,7 +272,7 @@ function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
 export function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
   if (s.pod.is !== 'Seen') return undefined;
   const byPod = plus(s.pod.value.created, patience);
-  if (s.failure?.row === 'first' || s.seenSince === undefined) return byPod;
+  if (gaveWay(s, 'first') || s.seenSince === undefined) return byPod;
   return plus(s.seenSince, Math.max(takeOverPause, byPod - s.seenSince));
 }
 

@@ -2,7 +2,7 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Access, Ask, Guard, Stop } from '../access/access.ts';
-import type { Failure } from '../client/machine.ts';
+import type { Failure } from '../failure.ts';
 import type { RevocationOutcome } from '../token.ts';
 import type { SessionRecord } from './record.ts';
 

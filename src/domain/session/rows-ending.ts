@@ -1,4 +1,5 @@
 /** The upper half of the session table: everything that ends a token comes before anything that makes one. */
+import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import {
   answeredTokens,
@@ -95,8 +96,7 @@ const revokeRow: SessionRow = {
 /** By itself and not with the call, so that where a thousand tokens have to die no record waits before the last of them. */
 const revoked: SessionRow = {
   name: 'revoked',
-  when: (s) =>
-    answeredTokens(s).length > 0 && s.failure?.row !== 'revoked' && !(usableToken(s) !== undefined && isDenied(s)),
+  when: (s) => answeredTokens(s).length > 0 && !gaveWay(s, 'revoked') && !(usableToken(s) !== undefined && isDenied(s)),
   then: conclude,
 };
 

@@ -38,7 +38,7 @@ function seen(now: { readonly uid: string; readonly deletionPolicy: 'Delete' | '
     apiServerOffset: () => 0,
     isOut: () => false,
   } as unknown as ClientSources;
-  const snapshot = snapshotClient(sources, 'client', undefined);
+  const snapshot = snapshotClient(sources, 'client', []);
   if (snapshot === undefined) throw new Error('nobody knows this client');
   return snapshot;
 }

@@ -73,7 +73,7 @@ function moved(o: {
     seenSince: () => record.since,
   } as unknown as SessionSources;
   const key = sessionKey({ namespace: record.pod.namespace, pod: pod.name, podUid: record.pod.uid, identity: name });
-  return snapshotSession(sources, key, undefined);
+  return snapshotSession(sources, key, []);
 }
 
 test('a stop of the pool that minted ends the token, whichever pool the identity names by now', (t) => {

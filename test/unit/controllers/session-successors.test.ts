@@ -75,10 +75,8 @@ class Sessions {
     const successors = new AwaitedSuccessors(this.clock);
     return {
       name: 'session',
-      snapshot: (key, note) => {
-        const failure = note === undefined ? {} : { failure: failureOf(note) };
-        return this.#live.has(key) ? successors.shownIn(key, { ...this.#seen(), ...failure }) : undefined;
-      },
+      snapshot: (key, held) =>
+        this.#live.has(key) ? successors.shownIn(key, { ...this.#seen(), ...failureOf(held) }) : undefined,
       decide: decideSession,
       apply: async (key, s, { action }) => {
         if (action.type === 'Mint') await successors.minting(key, s, async () => this.#mint(key));

@@ -47,7 +47,7 @@ function start(decide: Decide, apply: Apply = () => {}, options: Partial<LoopOpt
   });
   const machine: Machine<Seen, string> = {
     name: 'm',
-    snapshot: (key, failure) => (key.startsWith('unknown') ? undefined : { key, failure }),
+    snapshot: (key, [failure]) => (key.startsWith('unknown') ? undefined : { key, failure }),
     decide,
     async apply(key, _snapshot, decision, signal) {
       log.push(`${clock.monotonic()} ${key} ${decision.action}`);
@@ -327,6 +327,46 @@ test('Terminal: kept and tried again after ten minutes, or when something change
     await run.clock.advance(10);
   }
   t.true(run.log.length < 13, `${run.log.length} tries in ten seconds of constant change`);
+  await run.end();
+});
+
+for (const when of [1 * second, 3 * second]) {
+  test(`what was refused is mended ${when / second} s after a call left that takes 2 s: it is tried again at once`, async (t) => {
+    let mended = false;
+    let done = false;
+    const run: Run = start(
+      () => (done ? nothing : todo('call')),
+      async () => {
+        const saw = mended;
+        await run.clock.sleepUntil(plus(run.clock.now(), 2 * second), new AbortController().signal);
+        if (!saw) throw failing({ class: 'Terminal' });
+        done = true;
+      },
+    );
+    run.loop.wake('m', 'k');
+    await run.clock.advance(when);
+    mended = true;
+    run.loop.wake('m', 'k', 'Changed');
+    await run.clock.advance(10 * second);
+    t.is(run.log.length, 2);
+    t.true(done);
+    await run.end();
+  });
+}
+
+test('a look in case something was missed, while a call is under way, ends no hold', async (t) => {
+  const run: Run = start(
+    () => todo('call'),
+    async () => {
+      await run.clock.sleepUntil(plus(run.clock.now(), 2 * second), new AbortController().signal);
+      throw failing({ class: 'Terminal' });
+    },
+  );
+  run.loop.wake('m', 'k');
+  await run.clock.advance(1 * second);
+  run.loop.wake('m', 'k', 'Check');
+  await run.clock.advance(5 * minute);
+  t.is(run.log.length, 1);
   await run.end();
 });
 

@@ -1985,6 +1985,24 @@ const cases: readonly Case[] = [
     row: 'stopped',
     title: 'a pool that is stopped looks out for nothing',
     s: snapshot({ ...proven, ...stop, outage: true }),
+  {
+    row: 'proof',
+    title: 'nor does a failing retire together with an Update that fails',
+    s: snapshot({
+      asks,
+      ...wanting({ scopes: ['artifacts:publish', 'refused:scope'] }),
+      failure: {
+        row: 'retire',
+        reason: 'RegistrationRefused',
+        message: 'x',
+        at: noon,
+        terminal: true,
+        others: ['stale'],
+      },
+      record: withGenerations(retiringAndCurrent),
+    }),
+    action: { type: 'Prove' },
+  },
   },
 
   {

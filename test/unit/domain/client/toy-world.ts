@@ -7,8 +7,15 @@ import type { Instant } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
-import { currentOf, generation, liveAfter, managementOf, tagText } from '#src/domain/client/generations.ts';
-import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired, Failure } from '#src/domain/client/machine.ts';
+import {
+  currentOf,
+  generation,
+  liveAfter,
+  managementOf,
+  possibleOrphans,
+  tagText,
+} from '#src/domain/client/generations.ts';
+import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
 import { proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
@@ -16,6 +23,7 @@ import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
+import type { Failure } from '#src/domain/failure.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
 
@@ -60,6 +68,9 @@ export interface ToyOptions {
   /** Default `PrivateKeyJwt`. */
   readonly authentication?: Desired['authentication'];
 }
+/** Why a row is not tried yet. */
+type Hold = Failure & { readonly until: Instant };
+
 
 /** What a leader had decided when it was frozen: from which stored record, and in which epoch. */
 interface Frozen {
@@ -91,7 +102,7 @@ export class ToyWorld {
   /** A registration that is still under way at the provider. */
   #late: (() => void) | undefined;
   /** By row, as the loop keeps them. */
-  readonly #failures = new Map<string, Failure & { readonly until: Instant }>();
+  readonly #failures = new Map<string, Hold>();
   #count = 0;
   #existing: ClientSnapshot['existing'];
   readonly #o: ToyOptions;
@@ -120,7 +131,7 @@ export class ToyWorld {
     this.trail.push(
       `${decision.row}${decision.action === undefined ? '' : ` ${decision.action.type}`}${mishap === 'none' ? '' : ` (${mishap})`}`,
     );
-    if (decision.action === undefined || decision.row === held?.row) return this.#waitFor(held);
+    if (decision.action === undefined || held.some(({ row }) => row === decision.row)) return this.#waitFor(held);
     try {
       this.#apply(decision.action, mishap);
       this.#failures.delete(decision.row);
@@ -251,17 +262,22 @@ export class ToyWorld {
     return clientId !== undefined && kid !== '' && this.clients.get(clientId)?.keys.has(kid) === true;
   }
 
-  /** `held`: why the row that the world asks for is not tried yet. */
-  #look(): { readonly decision: Decision<ClientAction>; readonly held?: Failure & { readonly until: Instant } } {
-    const fresh = decideClient(this.snapshot(undefined), this.now);
-    const note = this.#failures.get(fresh.row);
-    if (note === undefined || this.now >= note.until) return { decision: fresh };
-    return { decision: decideClient(this.snapshot(note), this.now), held: note };
+  /** `held`: the rows that are not tried yet, that which the world asks for first. */
+  #look(): { readonly decision: Decision<ClientAction>; readonly held: readonly Hold[] } {
+    const held: Hold[] = [];
+    for (;;) {
+      const [first, ...rest] = held;
+      const shown = first && { ...first, others: rest.map(({ row }) => row) };
+      const decision = decideClient(this.snapshot(shown), this.now);
+      const next = this.#failures.get(decision.row);
+      if (next === undefined || this.now >= next.until || held.includes(next)) return { decision, held };
+      held.push(next);
+    }
   }
 
-  #waitFor(held: { readonly until: Instant } | undefined): boolean {
-    if (held === undefined) return false;
-    this.now = instant(Math.max(this.now, held.until));
+  #waitFor(held: readonly Hold[]): boolean {
+    if (held.length === 0) return false;
+    this.now = instant(Math.max(this.now, Math.min(...held.map(({ until }) => until))));
     this.#expire();
     return true;
   }

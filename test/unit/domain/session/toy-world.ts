@@ -6,7 +6,7 @@ import { hour, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Access, Guard } from '#src/domain/access/access.ts';
-import type { Failure } from '#src/domain/client/machine.ts';
+import type { Failure } from '#src/domain/failure.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import { successorAwaitedUntil, usableToken } from '#src/domain/session/facts.ts';
 import type { ClientFacts, Delivered, SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
