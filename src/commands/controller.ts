@@ -141,6 +141,7 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
     // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
     id: `${values['id'] ?? 'controller'}_${randomUUID()}`,
     clock,
+    wall: () => systemClock.now(),
     random: Math.random,
     configuration,
     logger,

@@ -1,5 +1,5 @@
 import { leaseName } from '../api/names.ts';
-import { type Clock, instant, second } from '../clock.ts';
+import { type Clock, type Instant, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { atOnce, leaves, yieldsTo } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
@@ -49,6 +49,8 @@ export interface OperatorOptions {
   /** Name of this process in the lease; unique per process. */
   readonly id: string;
   readonly clock: Clock;
+  /** The wall clock of the machine, jumps and all; default: `clock`. */
+  readonly wall?: () => Instant;
   readonly random: () => number;
   readonly configuration: Configuration;
   readonly logger: Logger;
@@ -116,7 +118,7 @@ export class Operator {
     });
     this.#effects = new Effects<EffectName>({
       clock,
-      held: () => this.#leader.held(),
+      held: () => this.#leader.surelyHeld(),
       lost: this.#leader.lost,
       onEffect: (operation, outcome, took) =>
         metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
@@ -153,7 +155,7 @@ export class Operator {
     });
     this.#wiring = new Wiring(this.#memory, this.#targets, namespace, (machine, key, why = this.#wakeAs) => {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
-      if (this.#leader.held()) this.#loop.wake(machine, key, this.#wakeAs);
+      if (this.#leader.held()) this.#loop.wake(machine, key, why);
     });
     const creators = new Creators((namespaces) => this.#wiring.newsFor(namespaces));
     this.#watches = new Watches({
@@ -210,7 +212,9 @@ export class Operator {
       configuration: () => this.#configuration,
     };
     this.#limits = registerMachines(this.#loop, parts);
-    this.#upkeep = upkeep({ ...parts, resync: (signal) => this.#resync(signal) });
+    const raiseEpoch = (atLeast: number, signal: AbortSignal): Promise<void> =>
+      this.#leader.raiseEpoch(atLeast, signal);
+    this.#upkeep = upkeep({ ...parts, raiseEpoch, resync: (signal) => this.#resync(signal) });
   }
 
   /** Runs until `stop` aborts (`Stopped`, the lease is released) or another process leads (`LostLease`: exit, never come back). */

@@ -7,6 +7,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Auditors } from './auditors.ts';
 import { BrakeReport } from './brake-report.ts';
 import type { Brakes } from './brakes.ts';
+import { Epochs } from './epochs.ts';
 import { InjectionMisses } from './injection-misses.ts';
 import type { HandIns } from './hand-ins.ts';
 import type { Memory } from './memory.ts';
@@ -30,6 +31,8 @@ export interface UpkeepOptions {
   readonly troubles: Troubles;
   readonly handIns: HandIns;
   readonly auditors: Auditors;
+  readonly epoch: () => number;
+  readonly raiseEpoch: (atLeast: number, signal: AbortSignal) => Promise<void>;
   /** Looks at everything without calling it news, so that failures keep their back-off. */
   readonly resync: (signal: AbortSignal) => Promise<void>;
 }
@@ -40,6 +43,7 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
   const brakes = new BrakeReport({ ...o, changed: () => wiring.everything(), counted: () => wiring.pools() });
   const rights = new Rights({ ...o, withdrawn: (identity) => wiring.identityAndSessions(identity) });
   const misses = new InjectionMisses(o);
+  const epochs = new Epochs(o);
   const every = (what: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part => ({
     name: what,
     run: (signal) => repeat({ ...o, what, period }, signal, () => work(signal)),
@@ -51,6 +55,7 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
     every('hand-ins', 1 * second, (signal) => o.handIns.refresh(signal)),
     every('audit', 1 * second, () => o.auditors.look()),
     every('brake', 1 * second, () => brakes.look()),
+    every('epoch', 1 * second, (signal) => epochs.look(signal)),
     every('rights of creators', 4 * second, (signal) => rights.look(signal)),
     every('pods without their identity', 15 * second, () => misses.look()),
     // For what changes with time alone, or was missed.

@@ -9,8 +9,8 @@ export type EffectOutcome = 'Done' | ErrorClass | 'LostLease' | 'Cancelled' | 'B
 
 export interface EffectsOptions {
   readonly clock: Clock;
-  /** Whether this process leads at this moment ({@link Leader.held}). */
-  readonly held: () => boolean;
+  /** Whether this process leads at this moment ({@link Leader.surelyHeld}). */
+  readonly held: () => boolean | Promise<boolean>;
   /** Aborts when the lease is lost: calls under way end then, before another process may lead. */
   readonly lost?: AbortSignal;
   readonly onEffect?: (name: string, outcome: EffectOutcome, took: Milliseconds) => void;
@@ -49,7 +49,7 @@ export class Effects<Name extends string = string> {
     const ended = (outcome: EffectOutcome): void => onEffect?.(name, outcome, clock.monotonic() - started);
     let answer: T;
     try {
-      if (!held()) throw new LostLeaseError(`${name} is not carried out: this process does not lead`);
+      if (!(await held())) throw new LostLeaseError(`${name} is not carried out: this process does not lead`);
       answer = await this.#bounded(name, o, call);
     } catch (caught) {
       const error = lost?.aborted === true && !(caught instanceof LostLeaseError) ? lostDuring(name, caught) : caught;

@@ -31,6 +31,8 @@ export interface LeaderOptions {
   readonly id: string;
   readonly lease: LeaseAccess;
   readonly clock: Clock;
+  /** The wall clock as the machine shows it, jumps and all; default: the one of `clock`. */
+  readonly wall?: () => Instant;
   readonly random: () => number;
   readonly onLost?: (why: string) => void;
   readonly onFailure?: (error: unknown) => void;
@@ -45,30 +47,54 @@ interface Seen {
   readonly at: Milliseconds;
 }
 
+/** The start of a call on both clocks. */
+interface Started {
+  readonly monotonic: Milliseconds;
+  readonly wall: Instant;
+}
+
+/** The wall clock may gain so much on the monotonic one between two renewals before it looks as if the machine had stood still. */
+const mostGained: Milliseconds = 5 * second;
+
 /**
  * Leader election on a Lease, as client-go does it, with three differences: all times are measured on our own monotonic clock from the
  * start of a successful call; every process that takes the lease raises `leaseTransitions`, also over its own former self; a lost lease is
  * lost for good, the process must exit. So it must where the stored lease is older than what was seen, leading or not: etcd was set back to
- * a backup, and a process that remembers what came after it would go on with watches that look healthy and have missed all between.
+ * a backup, and a process that remembers what came after it would go on with watches that look healthy and have missed all between. What it
+ * remembers is lost with it: whose the lease is in the cluster that came back nobody knows at that moment, and a write without it has no fence.
  */
 export class Leader {
   readonly #o: Required<Omit<LeaderOptions, 'onLost' | 'onFailure'>> & Pick<LeaderOptions, 'onLost' | 'onFailure'>;
   readonly #lost = new AbortController();
   #seen: Seen | undefined;
   #mine: StoredLease | undefined;
-  /** Monotonic time of the start of the last successful renewal. */
-  #renewedAt = 0;
+  /** The last successful renewal. */
+  #renewed: Started;
+  /** Resolves with the next renewal, or when there is none any more. */
+  #next = Promise.withResolvers<void>();
   #state: 'Waiting' | 'Leading' | 'Lost' | 'Released' = 'Waiting';
   #acquired = Promise.withResolvers<void>();
 
   constructor(options: LeaderOptions) {
-    this.#o = { duration: 15 * second, renewDeadline: 10 * second, retryEvery: 2 * second, ...options };
+    const wall = (): Instant => options.clock.now();
+    this.#o = { wall, duration: 15 * second, renewDeadline: 10 * second, retryEvery: 2 * second, ...options };
+    this.#renewed = this.#now();
     this.#acquired.promise.catch(() => {});
   }
 
-  /** True only while nobody else can lead. Ask right before each effect; also right after the process was frozen. */
+  /** True only while nobody else can lead, as far as the monotonic clock tells; also right after the process was frozen. */
   held(): boolean {
     return this.#state === 'Leading' && this.#o.clock.monotonic() < this.#deadline();
+  }
+
+  /**
+   * The same, to be asked right before each effect. A machine may have stood still as a whole, and its monotonic clock with it, while another
+   * process took over: where the wall clock has run ahead since the last renewal, the next one decides. A wall clock that somebody set forward
+   * costs the wait for it, two seconds at most, and no more.
+   */
+  async surelyHeld(): Promise<boolean> {
+    while (this.held() && this.#mayHaveStoodStill()) await this.#next.promise;
+    return this.held();
   }
 
   /** `leaseTransitions` under which this process leads. Throws where it never led. */
@@ -137,7 +163,7 @@ export class Leader {
 
   async #acquire(signal: AbortSignal): Promise<void> {
     const { clock, id, lease, duration } = this.#o;
-    const started = clock.monotonic();
+    const started = this.#now();
     const stored = await lease.get(signal);
     // Given up meanwhile: a later look may have seen a newer one.
     signal.throwIfAborted();
@@ -159,15 +185,30 @@ export class Leader {
 
   /** Monotonic: from then on this process does not lead any more. */
   #deadline(): Milliseconds {
-    return this.#state === 'Leading' ? this.#renewedAt + this.#o.renewDeadline : Number.POSITIVE_INFINITY;
+    return this.#state === 'Leading' ? this.#renewed.monotonic + this.#o.renewDeadline : Number.POSITIVE_INFINITY;
   }
 
-  #lead(stored: StoredLease, started: Milliseconds, signal: AbortSignal): void {
+  #mayHaveStoodStill(): boolean {
+    const { monotonic, wall } = this.#now();
+    return wall - this.#renewed.wall - (monotonic - this.#renewed.monotonic) > mostGained;
+  }
+
+  #now(): Started {
+    return { monotonic: this.#o.clock.monotonic(), wall: this.#o.wall() };
+  }
+
+  /** Whoever waits for the next renewal looks again. */
+  #decided(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
+  }
+
+  #lead(stored: StoredLease, started: Started, signal: AbortSignal): void {
     // The answer came after we gave up waiting: the lease is ours by name, and simply runs out.
     if (signal.aborted) return;
     this.#mine = stored;
     this.#seen = { stored, at: this.#o.clock.monotonic() };
-    this.#renewedAt = started;
+    this.#renewed = started;
     this.#state = 'Leading';
     this.#acquired.resolve();
   }
@@ -197,17 +238,19 @@ export class Leader {
   }
 
   async #write(mine: StoredLease, next: LeaseState, signal: AbortSignal): Promise<void> {
-    const started = this.#o.clock.monotonic();
+    const started = this.#now();
     const stored = await this.#o.lease.update(next, mine.version, signal);
     if (signal.aborted || this.#state !== 'Leading') return;
     this.#mine = stored;
-    this.#renewedAt = Math.max(this.#renewedAt, started);
+    if (started.monotonic >= this.#renewed.monotonic) this.#renewed = started;
+    this.#decided();
   }
 
   #lose(why: string): LostLeaseError {
     const error = new LostLeaseError(`the lease is lost: ${why}; this process stops acting and must be restarted`);
     if (this.#state === 'Lost') return error;
     this.#state = 'Lost';
+    this.#decided();
     this.#lost.abort(error);
     this.#acquired.reject(error);
     this.#o.onLost?.(why);
@@ -218,6 +261,7 @@ export class Leader {
     const mine = this.#mine;
     if (!this.held() || mine === undefined) return;
     this.#state = 'Released';
+    this.#decided();
     const { clock, lease, retryEvery } = this.#o;
     const over = new AbortController();
     const late = clock.sleepUntil(plus(clock.now(), retryEvery), over.signal);

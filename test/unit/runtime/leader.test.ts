@@ -156,6 +156,47 @@ test('a wall clock that jumps neither loses the lease nor steals it', async (t) 
   await Promise.all([a.ended, b.ended]);
 });
 
+for (const { what, gains, stolen, sure, within } of [
+  { what: 'nothing happened', gains: 0, stolen: false, sure: true, within: 0 },
+  { what: 'the wall clock was set back by a day', gains: -24 * 60 * minute, stolen: false, sure: true, within: 0 },
+  { what: 'the wall clock gains 4 s', gains: 4 * second, stolen: false, sure: true, within: 0 },
+  { what: 'the wall clock was set forward by a day', gains: 24 * 60 * minute, stolen: false, sure: true, within: 2 },
+  { what: 'the machine stood still, and nobody took over', gains: 20 * second, stolen: false, sure: true, within: 2 },
+  { what: 'the machine stood still, and another took over', gains: 20 * second, stolen: true, sure: false, within: 2 },
+]) {
+  test(`${what}: ${sure ? 'it leads' : 'it leads no more'}, which is known ${within === 0 ? 'at once' : 'with the next renewal'}`, async (t) => {
+    const clock = new VirtualClock();
+    const lease = new Lease();
+    const a = elect('a', lease, clock);
+    await clock.advance(1 * second);
+    clock.setWall(gains);
+    if (stolen) lease.stored = { ...(lease.stored as StoredLease), holder: 'b', transitions: 2, version: 'theirs' };
+    let known: boolean | undefined;
+    const asked = a.leader.surelyHeld().then((held) => (known = held));
+    await clock.settle();
+    t.is(known, within === 0 ? sure : undefined);
+    await clock.advance(within * second + 500);
+    t.is(known, sure);
+    await asked;
+    t.is(await a.leader.surelyHeld(), sure, 'and from then on at once');
+    a.stop.abort();
+    await a.ended;
+  });
+}
+
+test('the machine stood still, and the API server is away: who waits hears it when the lease is over', async (t) => {
+  const clock = new VirtualClock();
+  const lease = new Lease();
+  const a = elect('a', lease, clock);
+  await clock.advance(1 * second);
+  lease.fault = 'Down';
+  clock.setWall(20 * second);
+  const asked = a.leader.surelyHeld();
+  await clock.advance(11 * second);
+  t.false(await asked);
+  t.true((await a.ended) instanceof LostLeaseError);
+});
+
 test('a restarted process with the same id waits for its former self and gets a new epoch', async (t) => {
   const clock = new VirtualClock();
   const lease = new Lease();
