@@ -185,21 +185,6 @@ export function hasRoom(s: SessionSnapshot): boolean {
   return (s.record?.tokens.length ?? 0) < mostTokens;
 }
 
-/**
- * For so long a token that must go may wait for its successor once more: an answer that was lost once comes with the next try as a rule, the
- * provider that just failed is not asked to revoke any sooner, and a build that is without a token for a moment has failed for good.
- */
-const secondTryWithin: Milliseconds = 2 * second;
-
-/**
- * Until when the token, the Mint of whose successor failed now, may wait. Not at all after a refusal, after a second failure, or where
- * nobody has got a token from this issuer for a while. A try that is under way by then is not cut short: the provider may have minted.
- */
-export function successorAwaitedUntil(s: SessionSnapshot, isRefusal: boolean, now: Instant): Instant {
-  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
-  return isRefusal || isOut || s.successorUntil !== undefined ? now : plus(now, secondTryWithin);
-}
-
 /** The pod has, as far as this process knows, what the record says. */
 export function isDelivered(s: SessionSnapshot): boolean {
   return s.delivered?.content === 'Token' && (s.wantedDigest === undefined || s.delivered.digest === s.wantedDigest);

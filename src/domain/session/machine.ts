@@ -102,10 +102,12 @@ export interface SessionSnapshot {
   readonly firstHonoured?: ReadonlyMap<string, number>;
   /** Clients that minted a token of this session for another pool than the identity names by now, and that pool is stopped. */
   readonly stoppedClients?: ReadonlySet<string>;
-  /** The Mint of the successor of the usable token, which must go, failed: until when it is still waited for. */
+  /** The usable token must go: until when it may wait for its successor. */
   readonly successorUntil?: Instant;
   readonly nodeLost: boolean;
   readonly failure?: Failure;
+  /** The Mint of that successor has failed before. */
+  readonly successorFailed?: boolean;
   readonly deliveryLag: Milliseconds;
   readonly maxSessionAge: Milliseconds;
   /** In [-1, 1], fixed per session: spreads renewals. */

@@ -94,8 +94,8 @@ const first: SessionRow = {
 };
 
 /**
- * Narrowed, and no successor can be had: the Mint was refused, failed twice or failed once and does not come in time, three tokens are held, or
- * nothing mints. Then the token goes without one. A row of its own, because a row that failed is held back and this must not wait. A new
+ * Narrowed, and no successor can be had: the Mint was refused, failed twice, failed once and does not come within 2 s, or does not leave within
+ * 2 min (`successor.ts`), three tokens are held, or nothing mints. Then the token goes without one. A row of its own, because a row that failed is held back and this must not wait. A new
  * process looks first: it waits in *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {

@@ -27,13 +27,8 @@ const { issuer } = buildClientFacts();
 /** Live sessions `s0`, `s1`, … of one issuer. Each is over here once it has its successor or its token is Forbidden. */
 class Sessions {
   readonly clock = new VirtualClock();
-  readonly budgets = new Budgets({
-    clock: this.clock,
-    random: () => 0.9,
-    rateOf: () => ({ perSecond: 100, parallel: 16 }),
-    leaves: () => 0,
-  });
-  readonly loop = new Loop({ clock: this.clock, random: () => 0.9, budgets: this.budgets });
+  readonly budgets: Budgets;
+  readonly loop: Loop;
   /** `<milliseconds> <session> <what>`. */
   readonly log: string[] = [];
   /** Everybody's token must go. */
@@ -43,15 +38,17 @@ class Sessions {
   /** To the Mints, in order; the last one for ever. */
   readonly #answers: Answer[];
   readonly #live: Set<string>;
-  readonly #troubles = new Troubles({
-    clock: this.clock,
-    budgets: this.budgets,
-    podWatches: { health: () => [], healthOf: () => undefined },
-  });
+  readonly #troubles: Troubles;
   readonly #record = buildSessionRecord({ tokens: [buildToken({ minted: plus(this.clock.now(), -second) })] });
   readonly #revokeBefore = this.clock.now();
 
-  constructor(count: number, answers: readonly Answer[]) {
+  constructor(count: number, answers: readonly Answer[], perSecond = 100) {
+    const { clock } = this;
+    const random = (): number => 0.9;
+    this.budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond, parallel: 16 }), leaves: () => 0 });
+    this.loop = new Loop({ clock, random, budgets: this.budgets });
+    const podWatches = { health: () => [], healthOf: () => undefined };
+    this.#troubles = new Troubles({ clock, budgets: this.budgets, podWatches });
     this.#answers = [...answers];
     this.#live = new Set(Array.from({ length: count }, (_, i) => `s${i}`));
     this.loop.register(this.#machine());
@@ -79,7 +76,7 @@ class Sessions {
         this.#live.has(key) ? successors.shownIn(key, { ...this.#seen(), ...failureOf(held) }) : undefined,
       decide: decideSession,
       apply: async (key, s, { action }) => {
-        if (action.type === 'Mint') await successors.minting(key, s, async () => this.#mint(key));
+        if (action.type === 'Mint') await successors.minting(key, s, () => this.#mint(key));
         else this.#write(key, action.type);
       },
     };
@@ -94,7 +91,8 @@ class Sessions {
     return buildLiveSnapshot({ record: this.#record, client: { is: 'Seen', value: client } });
   }
 
-  #mint(key: string): void {
+  async #mint(key: string): Promise<void> {
+    await this.budgets.leave(`${issuer}/tokens`, new AbortController().signal);
     const answer = (this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0]) ?? 'Token';
     this.#say(key, answer);
     if (answer === 'Token') this.#live.delete(key);
@@ -194,6 +192,38 @@ test('the circuit has been open for a while: a Mint that fails is not waited for
   t.deepEqual(sessions.log, ['6000 s0 Lost', '6000 s0 Forbid']);
 });
 
+test('the circuit is open for an hour, so that no Mint leaves: every token goes after two minutes', async (t) => {
+  const sessions = new Sessions(8, ['Token']);
+  const resource = `${issuer}/tokens`;
+  const asksForAnHour = new OperatorError({
+    class: 'Transient',
+    reason: 'RateLimited',
+    whose: 'Issuer',
+    message: '429',
+    retryAt: plus(sessions.clock.now(), 60 * minute),
+  });
+  sessions.budgets.finish(sessions.budgets.start(resource, 0)!, asksForAnHour);
+  await sessions.during(async () => {
+    await sessions.clock.advance(minute);
+    sessions.wake();
+    await sessions.clock.advance(59 * minute);
+  });
+  t.deepEqual(
+    sessions.log,
+    [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `120000 s${n} Forbid`),
+  );
+});
+
+test('a call in two seconds is all that the provider takes: what has no successor in two minutes goes without', async (t) => {
+  const sessions = new Sessions(100, ['Token'], 0.5);
+  await sessions.during(() => sessions.clock.advance(10 * minute));
+  const at = (what: string): number[] =>
+    sessions.log.filter((line) => line.endsWith(what)).map((line) => Number.parseInt(line));
+  t.true(at('Token').length >= 55 && at('Token').every((moment) => moment <= 2 * minute), `${at('Token').length}`);
+  t.is(at('Token').length + at('Forbid').length, 100);
+  t.deepEqual([...new Set(at('Forbid'))], [2 * minute]);
+});
+
 test('the token may stay after all: the next time it must go it has two tries again', async (t) => {
   const sessions = new Sessions(1, ['Unasked', 'Lost', 'Token']);
   await sessions.during(async () => {
@@ -229,10 +259,10 @@ test('what is remembered is about one token, and is forgotten with its session',
   const fail = (): Promise<void> =>
     t.throwsAsync(successors.minting('s', of('a'), () => Promise.reject(errors.Lost))).then(() => {});
   await fail();
-  t.not(successors.shownIn('s', of('a')).successorUntil, undefined);
-  t.is(successors.shownIn('s', of('b')).successorUntil, undefined);
-  t.is(successors.shownIn('s', of('a')).successorUntil, undefined);
+  t.true(successors.shownIn('s', of('a')).successorFailed);
+  t.is(successors.shownIn('s', of('b')).successorFailed, undefined);
+  t.is(successors.shownIn('s', of('a')).successorFailed, undefined);
   await fail();
   successors.forget('s');
-  t.is(successors.shownIn('s', of('a')).successorUntil, undefined);
+  t.is(successors.shownIn('s', of('a')).successorFailed, undefined);
 });

@@ -8,10 +8,11 @@ import type { Decision } from '#src/decision.ts';
 import type { Access, Guard } from '#src/domain/access/access.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
-import { successorAwaitedUntil, usableToken } from '#src/domain/session/facts.ts';
+import { isNarrowed, usableToken } from '#src/domain/session/facts.ts';
 import type { ClientFacts, Delivered, SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
+import { firstTryUntil, secondTryUntil } from '#src/domain/session/successor.ts';
 import type { RevocationOutcome } from '#src/domain/token.ts';
 import { concluded, dropped, forbidden, minted } from '#src/domain/session/transitions.ts';
 import {
@@ -55,8 +56,8 @@ export class ToyWorld {
   #delivered: Delivered | undefined;
   #answered = new Map<string, RevocationOutcome>();
   #failure: (Failure & { readonly until: Instant }) | undefined;
-  /** The token the Mint of whose successor failed, and until when it may wait. */
-  #awaited: { readonly token: string; readonly until: Instant } | undefined;
+  /** The token that must go, and until when it may wait for its successor. */
+  #awaited: { readonly token: string; readonly until: Instant; readonly failed: boolean } | undefined;
   #count = 0;
 
   constructor(revocation: ClientFacts['revocation']) {
@@ -136,8 +137,7 @@ export class ToyWorld {
       this.revokeBefore === undefined ? {} : { revokedBefore: new Map([[facts.client, this.revokeBefore]]) };
     const { current: _, ...unready } = client;
     const pod = buildPod({ phase: this.pod === 'deleting' ? 'Running' : this.pod, deleting: this.pod === 'deleting' });
-    const awaited = this.#awaited?.token === usableToken({ record })?.sha256 ? this.#awaited : undefined;
-    return buildSessionSnapshot({
+    const s = buildSessionSnapshot({
       pod: this.pod === 'gone' ? { is: 'Gone' } : { is: 'Seen', value: pod },
       guard: this.guard,
       mayUse: { is: 'Seen', value: this.mayUse },
@@ -149,15 +149,23 @@ export class ToyWorld {
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),
       ...(this.#delivered === undefined ? {} : { delivered: this.#delivered }),
       answered: this.#answered,
-      ...(awaited === undefined ? {} : { successorUntil: awaited.until }),
       ...(failure === undefined ? {} : { failure }),
     });
+    const token = usableToken(s)?.sha256;
+    if (token === undefined || !isNarrowed(s, this.now)) this.#awaited = undefined;
+    else if (this.#awaited?.token !== token) this.#awaited = { token, until: firstTryUntil(this.now), failed: false };
+    const { until, failed } = this.#awaited ?? {};
+    return {
+      ...s,
+      ...(until === undefined ? {} : { successorUntil: until }),
+      ...(failed === true ? { successorFailed: true } : {}),
+    };
   }
 
   #awaitSuccessor(): void {
     const s = this.snapshot(undefined);
     const token = usableToken(s)?.sha256;
-    if (token !== undefined) this.#awaited = { token, until: successorAwaitedUntil(s, false, this.now) };
+    if (token !== undefined) this.#awaited = { token, until: secondTryUntil(s, false, this.now), failed: true };
   }
 
   #waitForHold(): boolean {

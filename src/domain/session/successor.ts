@@ -1,0 +1,31 @@
+/** How long a token that must go may wait for the one that takes its place. It goes without one after that, at its expiry in any case. */
+import { minute, plus, second } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
+import type { SessionSnapshot } from './machine.ts';
+
+/**
+ * Until the Mint has left: a minute for a young one, which waits with new pods, and a minute in lane Stop, in which 1,000 sessions get their 2,000
+ * calls at 34 a second, and which is as long as a circuit pauses by itself. What cannot leave by then is not waited for, so that the one call
+ * which an open circuit lets through is a revocation, and a dead token endpoint keeps no token alive.
+ */
+const firstTryWithin: Milliseconds = 2 * minute;
+
+/**
+ * Until the second Mint has left: an answer that was lost once comes with the next try as a rule, the provider that just failed is not asked to
+ * revoke any sooner, and a build that is without a token for a moment has failed for good.
+ */
+const secondTryWithin: Milliseconds = 2 * second;
+
+/** Until when the token, which is seen to have to go now, may wait for the first try. */
+export function firstTryUntil(now: Instant): Instant {
+  return plus(now, firstTryWithin);
+}
+
+/**
+ * Until when the token, the Mint of whose successor failed now, may wait. Not at all after a refusal, after a second failure, or where
+ * nobody has got a token from this issuer for a while. A try that is under way by then is not cut short: the provider may have minted.
+ */
+export function secondTryUntil(s: SessionSnapshot, isRefusal: boolean, now: Instant): Instant {
+  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
+  return isRefusal || isOut || s.successorFailed === true ? now : plus(now, secondTryWithin);
+}
