@@ -7,6 +7,7 @@ import { authorize } from '../domain/access/authorize.ts';
 import type { NamespaceFacts } from '../domain/access/rules.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { keyOf } from '../api/meta.ts';
+import type { Kept } from '../runtime/store.ts';
 import type { Memory } from './memory.ts';
 
 interface Entry {
@@ -22,6 +23,8 @@ export class AccessCache {
   readonly #memory: Memory;
   readonly #isConfigured: (issuer: string) => boolean;
   readonly #entries = new Map<string, Entry>();
+  /** Of held sessions: it goes with the record. */
+  readonly #held = new WeakMap<SessionRecord, Entry>();
   #policies = 0;
   #configuration = 0;
 
@@ -47,16 +50,7 @@ export class AccessCache {
     const key = keyOf(identity.metadata);
     const pool = this.#memory.pool(identity.spec.pool);
     const namespace = this.#memory.namespace(identity.metadata.namespace ?? '');
-    const version = [
-      identity.metadata.uid,
-      identity.metadata.generation,
-      pool.is === 'Seen'
-        ? `${pool.value.metadata.uid}/${pool.value.metadata.generation}/${pool.value.metadata.deletionTimestamp}`
-        : pool.is,
-      namespace.is === 'Seen' ? namespace.value.resourceVersion : namespace.is,
-      this.#policies,
-      this.#configuration,
-    ].join(' ');
+    const version = [identity.metadata.uid, identity.metadata.generation, this.#versionOf(pool, namespace)].join(' ');
     const known = this.#entries.get(key);
     if (known?.version === version) return known.access;
     const access = this.#authorize(identity, pool, namespace);
@@ -65,23 +59,44 @@ export class AccessCache {
   }
 
   /**
-   * Whether what the session holds would still be granted, although its CiIdentity is gone: only a brake keeps such a session, and policies
-   * and pools go on being edited. `undefined` where the record does not say in which roles it was minted, and where the pool goes or is gone: it
-   * may have vanished by the same accident, with its kind.
+   * Whether what the session holds would still be granted, although its CiIdentity is gone or its pool goes with its kind: only a brake keeps such
+   * a session, and policies and pools go on being edited. `undefined` where the record does not say in which roles it was minted, and where the
+   * pool was deleted as well: it may have vanished by the same accident.
    */
-  ofHeld({ pod, identity: { name, uid, roles }, pool, tokens }: SessionRecord): Known<Access> | undefined {
+  ofHeld(record: SessionRecord): Known<Access> | undefined {
+    const { pod, identity, pool, tokens } = record;
     const held = tokens.at(-1)?.ask;
     const known = this.#memory.pool(pool.name);
-    if (roles === undefined || held === undefined) return undefined;
-    if (known.is !== 'Seen' || known.value.metadata.deletionTimestamp !== undefined) return undefined;
+    if (identity.roles === undefined || held === undefined || known.is !== 'Seen') return undefined;
+    const { deletionTimestamp, ...metadata } = known.value.metadata;
+    if (deletionTimestamp !== undefined && !this.#memory.poolVanishes(pool.name)) return undefined;
+    const namespace = this.#memory.namespace(pod.namespace);
+    const version = this.#versionOf(known, namespace);
+    const before = this.#held.get(record);
+    if (before?.version === version) return before.access;
+    const { name, uid, roles } = identity;
     const { scopes, audiences } = held;
-    const identity = {
+    const standIn = {
       apiVersion,
       kind: 'CiIdentity',
       metadata: { namespace: pod.namespace, name, uid },
       spec: { pool: pool.name, roles, scopes, audiences },
     } as const;
-    return this.#authorize(identity, known, this.#memory.namespace(pod.namespace));
+    const access = this.#authorize(standIn, { is: 'Seen', value: { ...known.value, metadata } }, namespace);
+    this.#held.set(record, { version, access });
+    return access;
+  }
+
+  /** Of everything that decides, but for the identity. */
+  #versionOf(pool: Known<IdentityPool>, namespace: Known<NamespaceFacts & Kept>): string {
+    return [
+      pool.is === 'Seen'
+        ? `${pool.value.metadata.uid}/${pool.value.metadata.generation}/${pool.value.metadata.deletionTimestamp}`
+        : pool.is,
+      namespace.is === 'Seen' ? namespace.value.resourceVersion : namespace.is,
+      this.#policies,
+      this.#configuration,
+    ].join(' ');
   }
 
   #authorize(identity: CiIdentity, pool: Known<IdentityPool>, namespace: Known<NamespaceFacts>): Known<Access> {

@@ -73,7 +73,7 @@ export class Brakes {
     for (const store of [identities, namespaces, pools, clients, sessions]) store.onSynced(anew);
   }
 
-  /** `sessions`: ends that come only from vanished identities or namespaces; `clients`: their deregistration. `undefined`: nothing is held. */
+  /** `sessions`: ends that come only from vanished identities, kinds or namespaces; `clients`: their deregistration. `undefined`: nothing is held. */
   of(what: BrakedThing): Brake | undefined {
     return what === 'sessions'
       ? this.#look(what, this.#sessions, () => this.#vanishing())
@@ -116,11 +116,13 @@ export class Brakes {
 
   #isVanished(record: SessionRecord): boolean {
     const { namespace, name, uid } = record.pod;
+    const identity = this.#memory.identity(namespace, record.identity.name);
     const facts = {
       record,
       pod: this.#memory.pod(namespace, name, uid),
       namespace: this.#memory.namespaceState(namespace),
-      identity: identityFacts(this.#memory.identity(namespace, record.identity.name)),
+      identity: identityFacts(identity),
+      poolVanishes: this.#memory.poolVanishes(identity.is === 'Seen' ? identity.value.spec.pool : record.pool.name),
       client: { is: 'Unknown' },
       maxSessionAge: Number.MAX_SAFE_INTEGER,
     } as const;

@@ -61,6 +61,9 @@ export class Memory {
   /** Whose clients these are at the providers; absent until it is known, which is before anything is read. */
   installation: string | undefined;
 
+  /** The kind of the pools is gone or being deleted, as of the last pool that went or began to. */
+  poolKindGoes = false;
+
   readonly #namespace: string;
 
   constructor(operatorNamespace: string) {
@@ -90,6 +93,13 @@ export class Memory {
 
   pool(name: string): Known<IdentityPool> {
     return objectIn(this.pools, name);
+  }
+
+  /** The pool goes or is gone, and its whole kind with it: nobody decided about it. */
+  poolVanishes(name: string): boolean {
+    const pool = this.pool(name);
+    const isLeaving = pool.is === 'Seen' && pool.value.metadata.deletionTimestamp !== undefined;
+    return this.poolKindGoes && (isLeaving || pool.is === 'Gone');
   }
 
   identity(namespace: string, name: string): Known<CiIdentity> {

@@ -99,7 +99,8 @@ export function snapshotSession(
   const poolName = identity.is === 'Seen' ? identity.value.spec.pool : record?.pool.name;
   const pool = poolName === undefined ? ({ is: identity.is } as Known<IdentityPool>) : memory.pool(poolName);
   const requester = record?.requester ?? (pod.is === 'Seen' ? pod.value.requester : undefined);
-  const access = accessOf(sources, identity, record);
+  const poolVanishes = record !== undefined && poolName !== undefined && memory.poolVanishes(poolName);
+  const access = accessOf(sources, identity, record, poolVanishes);
   const stop =
     stopOf(stopSources(memory, identity.is === 'Seen' ? identity.value : undefined, pool, namespace)) ??
     stopOfBefore(memory, record, poolName);
@@ -116,6 +117,7 @@ export function snapshotSession(
     identityName,
     identity: identityFacts(identity),
     ...poolFacts(pool),
+    ...(poolVanishes ? { poolVanishes } : {}),
     namespace: namespaceState,
     guard: sources.guard(),
     mayUse: requester === undefined ? { is: 'Unknown' } : sources.reviews.known(requester, namespace, identityName),
@@ -145,9 +147,10 @@ function accessOf(
   { access }: SessionSources,
   identity: Known<CiIdentity>,
   record: SessionRecord | undefined,
+  poolVanishes: boolean,
 ): Known<Access> {
-  if (identity.is === 'Seen') return access.of(identity.value);
-  return (identity.is === 'Gone' && record !== undefined ? access.ofHeld(record) : undefined) ?? identity;
+  if (record !== undefined && (identity.is === 'Gone' || poolVanishes)) return access.ofHeld(record) ?? { is: 'Gone' };
+  return identity.is === 'Seen' ? access.of(identity.value) : identity;
 }
 
 /** Name of the record that a session of this pod and identity has or would have. The claim never changes, so neither does the name. */

@@ -64,7 +64,11 @@ export class Watches {
   constructor(options: WatchesOptions) {
     this.#o = options;
     const { connection, memory, namespace } = options;
-    this.#add('identitypools', identityPools(connection), memory.pools);
+    this.#add(
+      'identitypools',
+      identityPools(connection, (goes) => (memory.poolKindGoes = goes)),
+      memory.pools,
+    );
     this.#add('scopepolicies', scopePolicies(connection), memory.policies);
     this.#add('ciidentities', ciIdentities(connection), memory.identities);
     this.#add('namespaces', namespaces(connection), memory.namespaces);

@@ -77,7 +77,7 @@ export function kindStands(o: {
   let anew: { readonly uid: string; readonly since: Instant } | undefined;
   return async (signal) => {
     const found = await look(signal);
-    if (found?.uid === undefined || found.deletionTimestamp !== undefined)
+    if (found?.uid === undefined || goesAway(found))
       throw vanished(`CustomResourceDefinition ${name} is gone or being deleted; ${remedy}`);
     const { uid } = found;
     known ??= uid;
@@ -89,12 +89,17 @@ export function kindStands(o: {
   };
 }
 
+/** The definition is gone or being deleted, so that nobody decided about the objects which go with it. */
+export function goesAway(definition: Pick<ObjectMeta, 'deletionTimestamp'> | undefined): boolean {
+  return definition === undefined || definition.deletionTimestamp !== undefined;
+}
+
 function vanished(why: string): OperatorError {
   const message = `${why}. What goes with its kind was deleted by nobody, so it counts as unknown`;
   return new OperatorError({ class: 'Waiting', reason: 'ApiRefused', message });
 }
 
-/** What {@link kindStands} looks at. */
+/** What {@link kindStands} and {@link goesAway} look at. */
 export async function definitionMeta(
   connection: ApiConnection,
   name: string,

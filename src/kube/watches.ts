@@ -1,4 +1,4 @@
-import { keyOf } from '../api/meta.ts';
+import { keyOf, type ObjectMeta } from '../api/meta.ts';
 import { emergencyStopConfigMap, group, labels } from '../api/names.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
@@ -8,7 +8,7 @@ import { type Page, type Source, VersionExpiredError, type WatchEvent } from '..
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
-import { definitionMeta, kindStands } from './definitions.ts';
+import { definitionMeta, goesAway, kindStands } from './definitions.ts';
 import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
 import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
 import {
@@ -34,28 +34,40 @@ interface Watched<T> {
   /** Default: `namespace/name`, or `name` for cluster-scoped kinds. */
   readonly key?: (raw: RawObject) => string;
   readonly trim: (raw: unknown) => T;
-  /** Throws where objects did not go by themselves; asked before it is believed that some are gone. */
+  /**
+   * Finds out whether objects go because their whole kind does: awaited before it is believed that some go or are gone. Throws where these count
+   * as unknown then.
+   */
   readonly stands?: (signal: AbortSignal) => Promise<void>;
 }
 
-export function identityPools(connection: ApiConnection): Source<Resource<IdentityPoolSpec, IdentityPoolStatus>> {
-  return sourceOf(connection, { kind: kinds.identityPools, trim: trimResource<IdentityPoolSpec, IdentityPoolStatus> });
-}
-
-export function scopePolicies(connection: ApiConnection): Source<Resource<ScopePolicySpec, ScopePolicyStatus>> {
-  const name = `${kinds.scopePolicies.plural}.${group}`;
+/**
+ * Of our kinds somebody may delete the definition, by which he decides about no object. A pool that goes with its kind still goes through its own
+ * end (it has a finalizer), which the brake holds back as it does the end of sessions: `kindGoes` is told whether it does.
+ */
+export function identityPools(
+  connection: ApiConnection,
+  kindGoes: (goes: boolean) => void,
+): Source<Resource<IdentityPoolSpec, IdentityPoolStatus>> {
+  const look = definitionOf(connection, kinds.identityPools);
   return sourceOf(connection, {
-    kind: kinds.scopePolicies,
-    trim: trimResource<ScopePolicySpec, ScopePolicyStatus>,
-    // A policy that is deleted ends sessions at once, without a brake.
-    stands: kindStands({
-      name,
-      clock: connection.clock,
-      look: (signal) => definitionMeta(connection, name, signal),
-    }),
+    kind: kinds.identityPools,
+    trim: trimResource<IdentityPoolSpec, IdentityPoolStatus>,
+    stands: async (signal) => kindGoes(goesAway(await look(signal))),
   });
 }
 
+/** A policy that is deleted ends sessions at once, without a brake: with its kind it counts as unknown. */
+export function scopePolicies(connection: ApiConnection): Source<Resource<ScopePolicySpec, ScopePolicyStatus>> {
+  const name = definitionName(kinds.scopePolicies);
+  return sourceOf(connection, {
+    kind: kinds.scopePolicies,
+    trim: trimResource<ScopePolicySpec, ScopePolicyStatus>,
+    stands: kindStands({ name, clock: connection.clock, look: definitionOf(connection, kinds.scopePolicies) }),
+  });
+}
+
+/** The brake holds back what many deleted identities end, with their kind or without. */
 export function ciIdentities(connection: ApiConnection): Source<Resource<CiIdentitySpec, CiIdentityStatus>> {
   return sourceOf(connection, { kind: kinds.ciIdentities, trim: trimResource<CiIdentitySpec, CiIdentityStatus> });
 }
@@ -123,6 +135,14 @@ export function admissionObjects(
  */
 const longestPage = 16 * 1024 * 1024;
 
+function definitionName({ plural }: Kind): string {
+  return `${plural}.${group}`;
+}
+
+function definitionOf(connection: ApiConnection, kind: Kind): (signal: AbortSignal) => Promise<ObjectMeta | undefined> {
+  return (signal) => definitionMeta(connection, definitionName(kind), signal);
+}
+
 interface RawEvent {
   readonly type: string;
   readonly object: RawObject;
@@ -149,7 +169,7 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
       };
       for await (const event of connection.stream(pathOf(kind, place), query, signal)) {
         const said = translate(event as RawEvent);
-        if (said.type === 'Delete') await stands?.(signal);
+        if (isOnItsWay(event as RawEvent)) await stands?.(signal);
         yield said;
       }
     },
@@ -174,6 +194,10 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
         );
     }
   }
+}
+
+function isOnItsWay({ type, object }: RawEvent): boolean {
+  return type === 'DELETED' || object.metadata.deletionTimestamp !== undefined;
 }
 
 /** An error inside a stream is a `Status` with its own code; 410 comes this way too. */

@@ -156,7 +156,7 @@ test("the API server's clock is witnessed", async (t) => {
 
 test('the operator may list every kind that it watches, and gets trimmed facts', async (t) => {
   const sources: Readonly<Record<string, Source<Kept>>> = {
-    pools: identityPools(api),
+    pools: identityPools(api, () => undefined),
     policies: scopePolicies(api),
     identities: ciIdentities(api),
     namespaces: namespaces(api),

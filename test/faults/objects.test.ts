@@ -351,3 +351,32 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   await remove(...pods.map(({ name }) => name));
   for (const token of tokens) await dies(lab.provider, token, 20_000);
 });
+
+test.serial(
+  'the kind of the pools is deleted under many sessions: the brake holds them until somebody lets them go',
+  async (t) => {
+    const held = async (): Promise<number> => {
+      const { text } = await page(operator, '/metrics');
+      return Number(/^ci_identity_brake_held_keys\{machine="sessions"\} (\d+)$/m.exec(text)?.[1]);
+    };
+    const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
+    const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
+    await lab.kubectl(['delete', 'crd', 'identitypools.ci-identity.dev', '--wait=false']);
+    await eventually('the brake holds', async () => ((await held()) >= 12 ? true : undefined), patient);
+    await delay(3_000);
+    t.true(
+      tokens.every((token) => isLive(lab.provider, token)),
+      'nothing was revoked',
+    );
+    const id = `sessions-${await held()}-${Math.floor(Date.now() / 86_400_000)}`;
+    await lab.kubectl(['annotate', 'namespace', system, `ci-identity.dev/acknowledge=${id}`]);
+    for (const token of tokens) await dies(lab.provider, token, 20_000);
+    await lab.kubectl(['wait', '--for=delete', 'crd/identitypools.ci-identity.dev', '--timeout=60s']);
+    await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
+    await lab.kubectl(['apply', '--server-side', '-k', crds]);
+    await lab.kubectl(['wait', '--for=condition=Established', 'crd/identitypools.ci-identity.dev']);
+    await lab.apply(...objects(lab.provider.issuer));
+    await identityReady(lab, 'publisher');
+    await remove(...pods.map(({ name }) => name));
+  },
+);

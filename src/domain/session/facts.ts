@@ -36,7 +36,10 @@ export function isUnknown(s: SessionSnapshot): boolean {
 }
 
 /** What {@link endCause} looks at. */
-export type EndFacts = Pick<SessionSnapshot, 'pod' | 'namespace' | 'identity' | 'client' | 'record' | 'maxSessionAge'>;
+export type EndFacts = Pick<
+  SessionSnapshot,
+  'pod' | 'namespace' | 'identity' | 'poolVanishes' | 'client' | 'record' | 'maxSessionAge'
+>;
 
 /** Why the session is over, from facts that are certain. */
 export function endCause(s: EndFacts, now: Instant): Reason | undefined {
@@ -48,6 +51,7 @@ export function endCause(s: EndFacts, now: Instant): Reason | undefined {
   }
   const another = s.identity.is === 'Seen' && s.record !== undefined && s.identity.value.uid !== s.record.identity.uid;
   if (s.identity.is === 'Gone' || another) return 'IdentityGone';
+  if (s.poolVanishes === true) return 'PoolMissing';
   // Another provider: its tokens and ours cannot be in one record.
   const isElsewhere = s.client.is === 'Seen' && s.record !== undefined && s.client.value.issuer !== s.record.issuer;
   if (isElsewhere) return 'ClientChanged';
@@ -60,12 +64,14 @@ function isTooOld({ pod, record, maxSessionAge }: EndFacts, now: Instant): boole
 }
 
 /**
- * The session ends only because its CiIdentity or its whole namespace is not there any more. A namespace that is being deleted or lost its
- * label is somebody's decision and no accident.
+ * The session ends only because its CiIdentity, the kind of its pool or its whole namespace is not there any more. A namespace that is being
+ * deleted or lost its label is somebody's decision and no accident, and so is one pool.
  */
 export function isVanished(s: EndFacts, now: Instant): boolean {
   const cause = endCause(s, now);
-  return cause === 'IdentityGone' || (cause === 'NamespaceLeaving' && s.namespace.is === 'Gone');
+  return (
+    cause === 'IdentityGone' || cause === 'PoolMissing' || (cause === 'NamespaceLeaving' && s.namespace.is === 'Gone')
+  );
 }
 
 /** The brake holds this end back. What somebody asked to revoke, took from the grant, or bounded in time it does not hold. */

@@ -71,6 +71,8 @@ export interface SessionSnapshot {
   readonly identity: Known<{ readonly uid: string; readonly generation: number }>;
   /** The pool that the identity names; without an identity the one of the record. */
   readonly pool?: { readonly name: string; readonly generation: number };
+  /** That pool goes with its whole kind, while the session holds a token. */
+  readonly poolVanishes?: boolean;
   /** `Leaving`: terminating or without the label. */
   readonly namespace: Known<'Active' | 'Leaving'>;
   readonly guard: Guard;
@@ -104,10 +106,10 @@ export interface SessionSnapshot {
   readonly stoppedClients?: ReadonlySet<string>;
   /** The usable token must go: until when it may wait for its successor. */
   readonly successorUntil?: Instant;
-  readonly nodeLost: boolean;
-  readonly failure?: Failure;
   /** The Mint of that successor has failed before. */
   readonly successorFailed?: boolean;
+  readonly nodeLost: boolean;
+  readonly failure?: Failure;
   readonly deliveryLag: Milliseconds;
   readonly maxSessionAge: Milliseconds;
   /** In [-1, 1], fixed per session: spreads renewals. */

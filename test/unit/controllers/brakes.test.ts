@@ -7,7 +7,7 @@ import { ClientTargets } from '#src/controllers/client-targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { isHeldIn } from '#src/domain/access/brake.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';
-import { buildClientRecord, noon } from '#test/support/builders.ts';
+import { buildClientRecord, buildSessionRecord, noon } from '#test/support/builders.ts';
 import { identity, pool } from '../domain/access/objects.ts';
 
 const system = 'ci-identity-system';
@@ -45,6 +45,17 @@ class Scene {
     const one = identity({ pool: poolName }, { namespace, name, uid });
     this.memory.identities.put(`${namespace}/${name}`, { ...kept(uid), ...one });
     this.#client(poolName, namespace, uid, name);
+  }
+
+  /** A live session of this identity. */
+  session(poolName: string, namespace: string, name: string): void {
+    const record = buildSessionRecord({
+      pod: { namespace, name: `pod-${name}`, uid: `pod-${name}` },
+      identity: { name, uid: `${namespace}/${name}` },
+      pool: { name: poolName, uid: poolName },
+    });
+    const key = `session-${namespace}-${name}`;
+    this.memory.sessions.put(key, { ...kept(key), name: key, record });
   }
 
   remove(namespace: string, name: string, uid = `${namespace}/${name}`): void {
@@ -135,6 +146,23 @@ test('every identity vanishes with its kind: everything is held, also where most
   scene.memory.identities.replaceAll([]);
   t.deepEqual(scene.held('team-a', 'team-b'), ['team-a', 'team-b']);
 });
+
+for (const { title, kindGoes, held } of [
+  { title: 'a pool is deleted, which somebody decided: its sessions are not held', kindGoes: false, held: undefined },
+  { title: 'the kind of the pools is deleted, which decides about none: sessions are held', kindGoes: true, held: 12 },
+])
+  test(title, (t) => {
+    const scene = new Scene(['shared']);
+    for (let n = 0; n < 12; n += 1) {
+      scene.add('shared', 'team-a', `id-${n}`);
+      scene.session('shared', 'team-a', `id-${n}`);
+    }
+    t.is(scene.brakes.of('sessions'), undefined);
+    scene.memory.poolKindGoes = kindGoes;
+    scene.pool('shared', '2026-11-24T12:00:00Z');
+    t.is(scene.brakes.of('sessions')?.held, held);
+    t.is(scene.brakes.of('clients')?.held, 12);
+  });
 
 test('edits that bring nothing on its way out make no new count: each walks through every session and client', (t) => {
   const scene = new Scene(['shared']);

@@ -32,10 +32,15 @@ function moved(o: {
   readonly ended?: boolean;
   /** The pool that it names by now has minted as well. */
   readonly renewed?: boolean;
+  /** The pool that it names by now is on its way out, by itself or with its kind. */
+  readonly leaves?: 'Alone' | 'WithKind';
 }): SessionSnapshot | undefined {
   const memory = new Memory('ci-identity-system');
-  for (const name of ['before', 'ci-bots'])
-    memory.pools.put(name, { ...kept(name), ...pool({ suspend: o.stopped === name }, { name, uid: name }) });
+  memory.poolKindGoes = o.leaves === 'WithKind';
+  for (const name of ['before', 'ci-bots']) {
+    const going = o.leaves !== undefined && name === 'ci-bots' ? { deletionTimestamp: '2026-11-24T12:00:00Z' } : {};
+    memory.pools.put(name, { ...kept(name), ...pool({ suspend: o.stopped === name }, { name, uid: name, ...going }) });
+  }
   for (const name of ['client-before', 'client-now']) {
     const asked = o.revoked === name ? { revokeBefore: requested } : {};
     const of = name === 'client-before' ? 'before' : 'ci-bots';
@@ -55,7 +60,7 @@ function moved(o: {
   memory.identities.put(`${record.pod.namespace}/${name}`, { ...kept(uid), ...one });
   const sources = {
     memory,
-    access: { of: () => seen(buildGranted()) },
+    access: { of: () => seen(buildGranted()), ofHeld: () => undefined },
     reviews: { known: () => seen(true) },
     targets: { serving: () => ({ recordName: 'client-now' }) },
     existing: () => undefined,
@@ -100,6 +105,12 @@ test('a request to revoke reaches the tokens of the client that it is about, and
   t.deepEqual(moved({})?.firstHonoured, new Map([['client-before', 1]]));
 });
 
+test('a pool that goes with its kind takes nothing from the session by anybody’s decision, one that is deleted does', (t) => {
+  t.like(moved({ leaves: 'WithKind' }), { poolVanishes: true, access: { is: 'Gone' } });
+  t.like(moved({ leaves: 'Alone' }), { poolVanishes: undefined, access: { is: 'Seen' } });
+  t.is(moved({})?.poolVanishes, undefined);
+});
+
 test('the pool that the snapshot decides on is the one that the identity names', (t) => {
   t.is(moved({})?.pool?.name, 'ci-bots');
 });
@@ -113,8 +124,11 @@ test('a session whose identity is gone is judged by the policies that there are,
   const memory = new Memory('ci-identity-system');
   const held = { ...buildSessionRecord(), identity: { name: 'publisher', uid: 'identity-uid', roles: ['publisher'] } };
   const access = new AccessCache(memory, () => true);
+  let generation = 0;
   const edit = (rules: Parameters<typeof policy>[1]): void => {
-    memory.policies.replaceAll([['publishers', { ...kept('publishers'), ...policy('publishers', rules) }]]);
+    const edited = policy('publishers', rules);
+    const metadata = { ...edited.metadata, generation: (generation += 1) };
+    memory.policies.replaceAll([['publishers', { ...kept('publishers'), ...edited, metadata }]]);
   };
   const outcome = (): unknown => {
     const judged = access.ofHeld(held);
@@ -137,4 +151,26 @@ test('a session whose identity is gone is judged by the policies that there are,
   t.is(outcome(), undefined, 'the pool goes, maybe with its kind');
   memory.pools.replaceAll([]);
   t.is(outcome(), undefined, 'the pool is gone, maybe with its kind');
+  memory.poolKindGoes = true;
+  memory.pools.replaceAll([['ci-bots', { ...kept('ci-bots'), ...leaving }]]);
+  t.is(outcome(), 'Granted', 'the pool goes with its kind, so that the policies decide');
+  edit([rule({ role: 'reader' })]);
+  t.is(outcome(), 'Denied');
+});
+
+test('what a held session may have is judged once per change, however often it is looked at', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const held = { ...buildSessionRecord(), identity: { name: 'publisher', uid: 'identity-uid', roles: ['publisher'] } };
+  memory.pools.replaceAll([['ci-bots', { ...kept('ci-bots'), ...pool() }]]);
+  memory.policies.replaceAll([['publishers', { ...kept('publishers'), ...policy('publishers', [rule()]) }]]);
+  const { namespace } = held.pod;
+  const facts = { ...kept(namespace), name: namespace, labels: {}, annotations: {}, terminating: false };
+  memory.namespaces.replaceAll([[namespace, facts]]);
+  const access = new AccessCache(memory, () => true);
+  const first = access.ofHeld(held);
+  t.is(access.ofHeld(held), first);
+  access.configurationChanged();
+  const second = access.ofHeld(held);
+  t.not(second, first);
+  t.deepEqual(second, first);
 });

@@ -1,6 +1,13 @@
 import test from 'ava';
 import { instant, plus, second } from '#src/clock.ts';
-import { kindStands, missingMembers, problemOf, readShippedDefinitions, type Schema } from '#src/kube/definitions.ts';
+import {
+  goesAway,
+  kindStands,
+  missingMembers,
+  problemOf,
+  readShippedDefinitions,
+  type Schema,
+} from '#src/kube/definitions.ts';
 
 type Definition = ReturnType<typeof readShippedDefinitions>[number];
 const shipped = readShippedDefinitions();
@@ -68,6 +75,12 @@ test('an empty definition lacks much: five are named, the rest is counted', (t) 
     schema.properties = { spec: { properties: {} } };
   });
   t.regex(problemOf(shipped[0] as Definition, empty) ?? '', /lacks (?:[\w.]+, ){4}[\w.]+ and \d+ more, which/);
+});
+
+test('a kind goes while its definition is being deleted, and is gone with it', (t) => {
+  t.false(goesAway({}));
+  t.true(goesAway({ deletionTimestamp: '2026-11-24T12:00:00Z' }));
+  t.true(goesAway(undefined));
 });
 
 test('objects that go with their kind were deleted by nobody, and a kind that was made anew has a moment to get them back', async (t) => {

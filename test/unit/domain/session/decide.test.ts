@@ -286,6 +286,33 @@ const cases: readonly Case[] = [
   },
   {
     row: 'over',
+    title: 'the pool goes with its kind',
+    s: buildLiveSnapshot({ poolVanishes: true }),
+    action: 'Forbid',
+    reason: 'PoolMissing',
+  },
+  {
+    row: 'over',
+    title: 'the brake holds what the kind of the pools would end',
+    s: buildLiveSnapshot({ poolVanishes: true, access: { is: 'Gone' }, brake: true }),
+    reason: 'BrakeHolds',
+  },
+  {
+    row: 'over',
+    title: 'the brake never delays an edit that takes a scope, although the kind of the pools goes',
+    s: buildLiveSnapshot({ poolVanishes: true, brake: true, access: granted([]) }),
+    action: 'Forbid',
+    reason: 'PoolMissing',
+  },
+  {
+    row: 'stopped',
+    title: 'a stop ends at once what the brake holds, although the kind of the pools goes',
+    s: buildLiveSnapshot({ poolVanishes: true, brake: true, stop }),
+    action: 'Forbid',
+    reason: 'Suspended',
+  },
+  {
+    row: 'over',
     title: 'the brake holds what policies and pools still give',
     s: buildLiveSnapshot({ identity: { is: 'Gone' }, brake: true, access: granted([...buildAsk().scopes]) }),
     reason: 'BrakeHolds',
