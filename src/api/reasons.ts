@@ -69,6 +69,7 @@ export const reasons = {
   ClientUnusable: 'The provider fails as it also does at a client that was deleted or disabled there.',
   Deregistering: 'The client is being deleted at the provider.',
   Deregistered: 'The client is gone at the provider.',
+  OrphanPossible: 'A registration was never answered, so a client that nobody uses may be left at the provider.',
   Retained: 'The client stays at the provider (deletionPolicy Retain).',
   BrakeHolds: 'So many clients or sessions would end at once that somebody has to acknowledge it first.',
 

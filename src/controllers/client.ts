@@ -80,7 +80,10 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
           signal,
         );
       case 'Record':
-        if (action.next === undefined) return changes.remove('client.Record.record', key, s.record, signal);
+        if (action.next === undefined) {
+          this.#tell(s.record, undefined);
+          return changes.remove('client.Record.record', key, s.record, signal);
+        }
         this.#tell(s.record, action.next, reason === 'RecordRestored' ? [restored(action.next, key)] : undefined);
         await changes.write('client.Record.record', key, action.next, s.record, signal);
         return undefined;
@@ -190,11 +193,13 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   /** Each step of a credential's life: an audit line, and an event on the pool. */
   #tell(
     before: ClientRecord | undefined,
-    after: ClientRecord,
+    after: ClientRecord | undefined,
     tellings: readonly Telling[] = tell(before, after, this.#o.clock.now()),
   ): void {
+    const record = after ?? before;
+    if (record === undefined) return;
     for (const telling of tellings)
-      if (this.#ahead.isNew(before, `${telling.step} ${telling.generation}`)) this.#say(after, telling);
+      if (this.#ahead.isNew(before, `${telling.step} ${telling.generation}`)) this.#say(record, telling);
   }
 
   #say(record: ClientRecord, telling: Telling): void {

@@ -36,6 +36,11 @@ export function revokerOf(
   return inState(record, 'Current', 'Draining').findLast((one) => one.clientId === clientId) ?? generation(record, n);
 }
 
+/** Registrations that may have left a client, or may still leave one, of which nobody will hear. */
+export function possibleOrphans({ possibleOrphans: counted = 0, generations }: ClientRecord): number {
+  return counted + generations.filter(({ unheard }) => unheard === true).length;
+}
+
 /** The highest generation that this record ever had; 0 before the first. */
 export function highestGeneration(record: ClientRecord | undefined): number {
   return Math.max(record?.highest ?? 0, ...(record?.generations ?? []).map(({ n }) => n));

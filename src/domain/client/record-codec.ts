@@ -89,6 +89,7 @@ function readGeneration(place: Place): Generation {
     credential: readCredential(place.at('credential')),
     ...place.optional('retireAfter', (value) => value.instant()),
     ...place.optional('management', readManagement),
+    ...place.optional('unheard', (value) => value.boolean()),
     ...place.optional('refusedAt', (value) => value.instant()),
     ...place.optional('lacks', (value) => value.text()),
     ...place.optional('replacedAt', (value) => value.instant()),

@@ -21,6 +21,8 @@ export interface Generation {
   readonly retireAfter?: Instant;
   /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
+  /** While Planned: a registration of it left whose answer never came, and a proof has not found it. It may still take effect. */
+  readonly unheard?: boolean;
   /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted, or registered. */
   readonly refusedAt?: Instant;
   /** While Created, in a client of its own: what was given to the client before it and not to this one, in the words of the proof. */

@@ -37,11 +37,12 @@ export function retains({ retain, record }: ClientSnapshot): boolean {
 
 /**
  * Which variant a rotation would take now; `undefined`: none that the provider offers, the pool allows and that can be carried out. One that
- * leaves a gap is taken inside a declared window only, or when the credential is in the wrong hands.
+ * leaves a gap is taken inside a declared window only, or when the credential is in the wrong hands, or refused: then the gap is there already.
  */
 export function variantNow(s: ClientSnapshot, urgency: 'Schedule' | 'Emergency' = 'Schedule'): Variant | undefined {
   const variant = variantAtAll(s);
-  return variant === 'InPlace' && s.window?.is !== 'Open' && urgency === 'Schedule' ? undefined : variant;
+  const waits = urgency === 'Schedule' && s.window?.is !== 'Open' && currentOf(s.record)?.refusedAt === undefined;
+  return variant === 'InPlace' && waits ? undefined : variant;
 }
 
 /** The same, whatever the hour. */

@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation } from './generations.ts';
+import { currentOf, generation, possibleOrphans, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import type { ProofOutcome } from './proofs.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
@@ -12,9 +12,11 @@ import { isOwnClient } from './variants.ts';
 export interface Telling {
   /**
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
-   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged.
+   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
+   * `Deregistered`: the record goes, and something may be left at the provider.
    */
-  readonly step: 'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed' | 'Restored';
+  readonly step:
+    'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed' | 'Restored' | 'Deregistered';
   readonly generation: number;
   readonly reason: Reason;
   readonly good: boolean;
@@ -72,6 +74,7 @@ export function tell(
   for (const old of before?.generations ?? []) {
     if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
   }
+  if (before !== undefined && after === undefined && possibleOrphans(before) > 0) tellings.push(forgotten(before));
   const done = before?.revoking !== undefined && after?.revoking === undefined ? before.revoking : undefined;
   if (done !== undefined && after !== undefined) tellings.push(completed(done, before, after, now));
   return tellings;
@@ -145,6 +148,23 @@ function dropped(one: Generation, after: ClientRecord): Telling {
       : ' The answer to a registration was lost, so a client that nobody uses may be left at the provider; status.clients.possibleOrphans counts it.';
   const message = `credential generation ${n} was given up before it came to work.${orphan}${stays}`;
   return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
+}
+
+/** With the record goes the count of what may be left, so it is said for the last time. */
+function forgotten(record: ClientRecord): Telling {
+  const count = possibleOrphans(record);
+  const answers = count === 1 ? 'the answer to a registration was' : `the answers to ${count} registrations were`;
+  const left = count === 1 ? 'a client that nobody uses' : `${count} clients that nobody uses`;
+  const ids = record.generations.flatMap(({ unheard, clientId }) => (unheard === true && clientId ? [clientId] : []));
+  const named = ids.length === 0 ? '' : ` as client id ${ids.join(', ')}`;
+  const message = `${answers} lost, so ${left} may be left at the provider${named}: look there for software_id ${tagText(record.tag)}, and delete it.`;
+  return {
+    step: 'Deregistered',
+    generation: record.highest ?? 0,
+    reason: 'OrphanPossible',
+    good: false,
+    message,
+  };
 }
 
 function completed(

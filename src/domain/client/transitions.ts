@@ -97,6 +97,12 @@ export function unrefused(one: Generation): Generation {
   return rest;
 }
 
+/** The provider knows this credential by now: what was known of it before counts no longer. */
+export function arrived(one: Generation): Generation {
+  const { unheard: _, ...rest } = unrefused(one);
+  return rest;
+}
+
 /** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
 export interface AnswerFacts {
   readonly clientId: string;
@@ -141,7 +147,7 @@ function reached(
   const { intent, answer, hasOwn, variant } = o;
   if (one.state === 'Planned') {
     const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
-    return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+    return { ...arrived(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
   }
   return {
     ...one,
@@ -232,10 +238,15 @@ export function countRollback(record: ClientRecord, now: Instant, source?: strin
   });
 }
 
-/** The generation has come to its end. With the last credential of a client of ours goes what was known of that client. */
+/**
+ * The generation has come to its end. With the last credential of a client of ours goes what was known of that client; a registration that may
+ * still take effect is counted.
+ */
 export function without(record: ClientRecord, n: number): ClientRecord {
-  const { intent, ...rest } = record;
+  const { intent, ...before } = record;
   const kept = intent === undefined || intent.generation === n ? {} : { intent };
+  const isUnheard = generation(record, n)?.unheard === true;
+  const rest = isUnheard ? { ...before, possibleOrphans: (before.possibleOrphans ?? 0) + 1 } : before;
   const generations = rest.generations.filter((one) => one.n !== n);
   const onlyExternal = generations.length > 0 && generations.every(isExternal);
   if (!onlyExternal) return checked({ ...rest, ...kept, generations });

@@ -1415,6 +1415,18 @@ const cases: readonly Case[] = [
     now: plus(noon, 5 * minute),
     action: { type: 'Prove', generation: 3 },
   },
+  ...([closed, undefined] as const).map((window) => ({
+    row: 'refused',
+    title: `InPlace: a refused secret has left a gap already, so its successor waits for no window; ${window === undefined ? 'none is declared' : 'it is closed'}`,
+    s: snapshot({
+      ...inPlace({
+        generations: [g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, refusedAt: noon })],
+      }),
+      ...able({ variants: ['InPlace'] }),
+      ...(window === undefined ? {} : { window }),
+    }),
+    action: { type: 'Plan' as const, variant: 'InPlace' as const, generation: 2 },
+  })),
 
   {
     row: 'create',
@@ -1973,18 +1985,6 @@ const cases: readonly Case[] = [
     s: snapshot({ asks, ...failed('retire'), record: withGenerations(retiringAndCurrent) }),
     action: { type: 'Prove' },
   },
-
-  {
-    row: 'outage',
-    title: 'nobody gets a token of this issuer, so it is tried whether that is over; whoever needs one goes first',
-    s: snapshot({ ...proven, outage: true }),
-    action: { type: 'Prove', settles: 'Ask', hash: 'h1' },
-    lane: lanes.Routine,
-  },
-  {
-    row: 'stopped',
-    title: 'a pool that is stopped looks out for nothing',
-    s: snapshot({ ...proven, ...stop, outage: true }),
   {
     row: 'proof',
     title: 'nor does a failing retire together with an Update that fails',
@@ -2003,6 +2003,18 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Prove' },
   },
+
+  {
+    row: 'outage',
+    title: 'nobody gets a token of this issuer, so it is tried whether that is over; whoever needs one goes first',
+    s: snapshot({ ...proven, outage: true }),
+    action: { type: 'Prove', settles: 'Ask', hash: 'h1' },
+    lane: lanes.Routine,
+  },
+  {
+    row: 'stopped',
+    title: 'a pool that is stopped looks out for nothing',
+    s: snapshot({ ...proven, ...stop, outage: true }),
   },
 
   {

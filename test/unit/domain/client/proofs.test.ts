@@ -1,10 +1,10 @@
 import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
-import { managementOf } from '#src/domain/client/generations.ts';
+import { managementOf, possibleOrphans } from '#src/domain/client/generations.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
-import { rolledBack } from '#src/domain/client/transitions.ts';
+import { rolledBack, without } from '#src/domain/client/transitions.ts';
 import { buildClientRecord, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
@@ -107,6 +107,24 @@ for (const [what, before] of [
 ] as const)
   test(`what ${what} keeps no credential from minting`, (t) =>
     t.like(proved(before, verify, now).generations, [{ state: 'Draining' }, { state: 'Current' }]));
+
+test('a proof has not found a registration whose answer was lost: it may still arrive, so it is counted when its credential goes', (t) => {
+  const intent = { call: 'Register', generation: 1, at: noon } as const;
+  const before = omit(
+    buildClientRecord({ generations: [buildGeneration({ state: 'Planned' })], intent }),
+    'management',
+    'observed',
+  );
+  const outcome = { is: 'CredentialRefused', message: 'no' } as const;
+  const open = { ...of, use: 'OpenIntent', hash: '' } as const;
+  const after = proved(before, { ...open, outcome }, noon);
+  t.is(after.intent, undefined);
+  t.is(possibleOrphans(after), 1);
+  t.is(without(after, 1).possibleOrphans, 1);
+  const taken = { ...after, intent: { ...intent, takenAt: noon } };
+  t.is(possibleOrphans(proved(taken, { ...open, outcome: { is: 'Accepted' } }, noon)), 0, 'it has arrived');
+  t.is(possibleOrphans(proved(taken, { ...open, outcome }, noon)), 0, 'somebody else has the id, so it cannot arrive');
+});
 
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
 for (const [use, state] of [

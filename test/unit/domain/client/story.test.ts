@@ -116,6 +116,14 @@ const rows: readonly (readonly [
     /^credential generation 2 was given up before it came to work\. Generation 1 goes on minting\.$/,
   ],
   [
+    'a record goes that counts lost registrations, one of which may still arrive',
+    of([g({ state: 'Planned', unheard: true })], { possibleOrphans: 1, highest: 3 }),
+    undefined,
+    'Deregistered',
+    /^the answers to 2 registrations were lost, so 2 clients that nobody uses may be left at the provider as client id ci-\S+: look there for software_id \S+\/\S+, and delete it\.$/,
+  ],
+  ['a record goes and leaves nothing', of([g({ state: 'Retiring' })]), undefined, undefined],
+  [
     'the new one is given up, and its registration may have taken effect',
     of([g({ state: 'Planned' })], { intent: { call: 'Register', generation: 1, at: noon } }),
     of([], { possibleOrphans: 1 }),
@@ -178,3 +186,8 @@ for (const [what, record, n, use, outcome, call] of [
 ])[])
   test(`of a call whose answer was lost, ${what}: ${call === undefined ? 'nothing is told' : `${call} took effect`}`, (t) =>
     t.is(foundOut(record, n, use, outcome, true)?.call, call));
+
+test('what may be left at the provider is told as such', (t) => {
+  const [telling] = tell(of([g({ state: 'Planned', unheard: true })]), undefined, noon);
+  t.like(telling, { reason: 'OrphanPossible', good: false });
+});

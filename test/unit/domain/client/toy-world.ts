@@ -29,8 +29,7 @@ import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/bu
 
 /**
  * What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. `late`: likewise, but a registration
- * takes effect no sooner than the next call comes; in a pool that is deleted by then not at all, because it would leave a client that nobody can
- * know of.
+ * takes effect no sooner than the next call comes, and in a pool that is deleted by then after its record is gone.
  */
 export type Mishap = 'none' | 'refused' | 'unsent' | 'lost' | 'late' | 'crash-before' | 'crash-intent' | 'crash-answer';
 
@@ -68,9 +67,9 @@ export interface ToyOptions {
   /** Default `PrivateKeyJwt`. */
   readonly authentication?: Desired['authentication'];
 }
+
 /** Why a row is not tried yet. */
 type Hold = Failure & { readonly until: Instant };
-
 
 /** What a leader had decided when it was frozen: from which stored record, and in which epoch. */
 interface Frozen {
@@ -89,6 +88,8 @@ export class ToyWorld {
   clockAgrees = true;
   /** Somebody deleted the client at the provider at some time. */
   removed = false;
+  /** So many clients may be left at the provider, as was said when records went. */
+  admitted = 0;
   /** The credential that minted when somebody last asked for an emergency, as long as he did not take it back. */
   leaked: number | undefined;
   desired: Desired;
@@ -379,8 +380,7 @@ export class ToyWorld {
     try {
       if (this.outage || mishap === 'unsent') throw new Trouble('None');
       if (mishap === 'refused') throw new Trouble('None', 'RegistrationRefused');
-      if (!this.deleted) this.#late?.();
-      this.#late = undefined;
+      if (!this.deleted) this.arrive();
       if (mishap === 'late' && action.type === 'Register') {
         this.#late = () => this.#arrive(noted, action);
         throw new Trouble('Unclear');
@@ -402,6 +402,12 @@ export class ToyWorld {
   #refused(noted: ClientRecord, reason: Trouble['reason'], before: ClientRecord['intent']): ClientRecord {
     if (reason === 'RegistrationAccessTokenLost') return managementRefused(noted, this.now);
     return reason === 'ClientIdTaken' ? idTaken(noted, this.now) : refusedCall(noted, before);
+  }
+
+  /** A registration that was under way takes effect after all. */
+  arrive(): void {
+    this.#late?.();
+    this.#late = undefined;
   }
 
   /** Too late for anybody to hear of it. */
@@ -481,6 +487,7 @@ export class ToyWorld {
 
   /** The compare-and-set: our epoch goes with it. */
   #store(next: ClientRecord | undefined): void {
+    if (next === undefined && this.record !== undefined) this.admitted += possibleOrphans(this.record);
     this.stored = next === undefined ? undefined : clientCodec.encode({ ...next, epoch: this.epoch });
   }
 }

@@ -472,7 +472,9 @@ function settle(world: ToyWorld): void {
   if (world.deleted) {
     if (world.stored !== undefined) throw new Error('the record of a deleted pool stays');
     if (world.desired.existing !== undefined) return;
-    if (world.clients.size > 0 && !mayHaveOrphan(world)) throw new Error('the client of a deleted pool stays');
+    world.arrive();
+    const left = world.clients.size;
+    if (left > world.admitted) throw new Error(`${left} clients of a deleted pool stay, told of ${world.admitted}`);
     return;
   }
   const states = world.record?.generations.map(({ state }) => state).join(' ');
@@ -503,13 +505,6 @@ function isLeaked({ record, deleted, leaked = 0 }: ToyWorld): boolean {
 /** A client that somebody deleted is told as such, and only a new one helps. */
 function isMissed(world: ToyWorld): boolean {
   return world.removed && !world.deleted && workingCurrent(world) === undefined;
-}
-
-/** Only a lost answer leaves one: of a provider that chooses the id, or one that held a secret. */
-function mayHaveOrphan(world: ToyWorld): boolean {
-  const isLost = ([id, { keys }]: readonly [string, { readonly keys: ReadonlySet<string> }]): boolean =>
-    id.startsWith('random-') || [...keys].every((key) => key.startsWith('s'));
-  return [...world.clients].every(isLost) && lostAnAnswer(world);
 }
 
 function lostAnAnswer(world: ToyWorld): boolean {
