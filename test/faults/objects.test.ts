@@ -360,7 +360,7 @@ test.serial(
       return Number(/^ci_identity_brake_held_keys\{machine="sessions"\} (\d+)$/m.exec(text)?.[1]);
     };
     const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
-    const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
+    const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher', undefined, patient.timeoutMs)));
     await lab.kubectl(['delete', 'crd', 'identitypools.ci-identity.dev', '--wait=false']);
     await eventually('the brake holds', async () => ((await held()) >= 12 ? true : undefined), patient);
     await delay(3_000);
