@@ -9,16 +9,7 @@ import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
-import {
-  arrived,
-  checked,
-  countRollback,
-  notRemoved,
-  replaced,
-  unrefused,
-  withOwnManagement,
-  without,
-} from './transitions.ts';
+import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -106,7 +97,7 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
   const { intent: _, management, ...rest } = withOwnManagement(record, generation(record, n)?.clientId);
   const generations = rest.generations.map((one) => {
     if (one.n !== n || one.state !== 'Planned') return one;
-    return { ...arrived(one), state: 'Created' as const, since: now };
+    return { ...unrefused(one), state: 'Created' as const, since: now };
   });
   return checked({
     ...rest,
@@ -126,7 +117,7 @@ function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecor
   const next = withoutIntent(record);
   if (record.intent?.call !== 'Register') return next;
   if (record.intent.takenAt === undefined) return replaced(next, n, (one) => ({ ...unrefused(one), unheard: true }));
-  return refused(replaced(next, n, arrived), n, now);
+  return refused(replaced(next, n, unrefused), n, now);
 }
 
 /** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */

@@ -93,13 +93,7 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
 
 /** No refusal of this credential is remembered any longer. */
 export function unrefused(one: Generation): Generation {
-  const { refusedAt: _, lacks: _less, ...rest } = one;
-  return rest;
-}
-
-/** The provider knows this credential by now: what was known of it before counts no longer. */
-export function arrived(one: Generation): Generation {
-  const { unheard: _, ...rest } = unrefused(one);
+  const { refusedAt: _, lacks: _less, unheard: _call, ...rest } = one;
   return rest;
 }
 
@@ -147,7 +141,7 @@ function reached(
   const { intent, answer, hasOwn, variant } = o;
   if (one.state === 'Planned') {
     const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: intent.at } : {};
-    return { ...arrived(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+    return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
   }
   return {
     ...one,

@@ -5,8 +5,8 @@ import type { SessionSnapshot } from './machine.ts';
 
 /**
  * Until the Mint has left: a minute for a young one, which waits with new pods, and a minute in lane Stop, in which 1,000 sessions get their 2,000
- * calls at 34 a second, and which is as long as a circuit pauses by itself. What cannot leave by then is not waited for, so that the one call
- * which an open circuit lets through is a revocation, and a dead token endpoint keeps no token alive.
+ * calls at 34 a second, and which is as long as a circuit pauses by itself. What cannot leave by then is not waited for: a dead token endpoint keeps
+ * no token alive that can be revoked.
  */
 const firstTryWithin: Milliseconds = 2 * minute;
 

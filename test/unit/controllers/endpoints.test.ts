@@ -35,7 +35,7 @@ class World {
     this.#fails = fails;
     this.loop.register<SessionSnapshot, SessionAction>({
       name: 'session',
-      snapshot: (key, note) => this.#snapshot(key, note),
+      snapshot: (key, held) => this.#snapshot(key, held),
       decide: decideSession,
       apply: async (key, _s, { action, work }) => {
         await this.budgets.leave(work?.resource ?? '', new AbortController().signal);
@@ -63,8 +63,8 @@ class World {
     await over;
   }
 
-  #snapshot(key: string, note: FailureNote | undefined): SessionSnapshot | undefined {
-    const failure = note === undefined ? {} : { failure: failureOf(note) };
+  #snapshot(key: string, held: readonly FailureNote[]): SessionSnapshot | undefined {
+    const failure = failureOf(held);
     if (this.#ended.has(key)) {
       const record = buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { exp: this.#exp })] });
       return buildSessionSnapshot({ pod: { is: 'Gone' }, record, ...failure });
