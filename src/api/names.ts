@@ -13,6 +13,8 @@ export const emergencyStopConfigMap = 'emergency-stop';
 export const labels = {
   /** On a Namespace: `enabled` opts its agent pods in. */
   inject: `${group}/inject`,
+  /** On a pod: `true` beside every claim. use.ci-identity.dev looks at no other pod, and pods.ci-identity.dev refuses a claim without it. */
+  injected: `${group}/injected`,
   /** On a record Secret: `client`, `session` or `limits`. */
   kind: `${group}/kind`,
 } as const;

@@ -1,4 +1,11 @@
-import { annotations, claimPrefix, deliverySecretName, operatorServiceAccount, volumeName } from '../api/names.ts';
+import {
+  annotations,
+  claimPrefix,
+  deliverySecretName,
+  labels,
+  operatorServiceAccount,
+  volumeName,
+} from '../api/names.ts';
 import type { ApiConnection } from './connection.ts';
 
 /**
@@ -59,7 +66,9 @@ function probes(target: ProbeTarget): readonly Probe[] {
       what: `a pod in ${target.namespace} that reads another pod's token Secret`,
       policy: 'pods.ci-identity.dev',
       path: pods,
-      body: pod('ci-identity-probe-volume', {}, [{ name: 'stolen', secret: { secretName: 'ci-identity-probe.x' } }]),
+      body: pod({ name: 'ci-identity-probe-volume' }, [
+        { name: 'stolen', secret: { secretName: 'ci-identity-probe.x' } },
+      ]),
     },
     {
       what: `a pod in ${target.namespace} with a claim that its creator may not use`,
@@ -83,15 +92,16 @@ function forgedClaim(namespace: string): unknown {
     [`${claimPrefix}probe`]: '00000000-0000-0000-0000-000000000000',
     [annotations.requester]: `system:serviceaccount:${namespace}:${operatorServiceAccount}`,
   };
-  return pod(name, claim, [{ name: volumeName('probe'), secret: { secretName: deliverySecretName('probe', name) } }]);
+  const metadata = { name, annotations: claim, labels: { [labels.injected]: 'true' } };
+  return pod(metadata, [{ name: volumeName('probe'), secret: { secretName: deliverySecretName('probe', name) } }]);
 }
 
 /** Fits Pod Security level restricted, so that nothing but our policies refuses it. */
-function pod(name: string, claim: Readonly<Record<string, string>>, volumes: readonly unknown[]): unknown {
+function pod(metadata: object, volumes: readonly unknown[]): unknown {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, annotations: claim },
+    metadata,
     spec: {
       serviceAccountName: operatorServiceAccount,
       automountServiceAccountToken: false,

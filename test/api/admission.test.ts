@@ -154,7 +154,13 @@ test.before(async () => {
         },
       },
     }),
+    identity('ci-payments', 'circular', {
+      agents: { podSelector: { matchLabels: { case: 'circular', ...label } } },
+    }),
     ...many.map((name) => identity('ci-many', name)),
+    identity('ci-many', 'bare', {
+      agents: { podSelector: { matchExpressions: [{ key: 'jenkins/label', operator: 'DoesNotExist' }] } },
+    }),
     identity('ci-group', 'publisher'),
     identity('ci-off', 'publisher'),
     identity('ci-plain', 'publisher'),
@@ -278,15 +284,20 @@ function create(
   };
 }
 
+/** What injection writes on a pod beside its claims. */
+const label = { 'ci-identity.dev/injected': 'true' };
+
 /** A pod as a creator writes it who knows how claims look; in `ci-plain` nothing is injected, so only `use` and `pods` judge it. */
 function byHand(
   who: keyof typeof users,
   ids: readonly string[],
   options: AgentPodOptions = {},
+  labels: Readonly<Record<string, string>> = label,
 ): Pick<Row, 'who' | 'path' | 'body'> {
   return create(who, {
     ...options,
     namespace: 'ci-plain',
+    labels,
     annotations: { ...claims(ids), 'ci-identity.dev/requester': userName(who), ...options.annotations },
     volumes: [
       ...ids.map((id) => ({ name: `ci-identity-${id}`, secret: { secretName: `ci-identity-${id}.${agentPodName}` } })),
@@ -370,6 +381,7 @@ const injection: readonly Row[] = [
     outcome(t, answer) {
       const { annotations, containers, volumes } = outcomeOf(answer);
       const own = agentPod();
+      t.deepEqual(answer.metadata.labels, { ...own.metadata.labels, ...label });
       t.like(annotations, {
         'identity.ci-identity.dev/publisher': uids.get('ci-payments/publisher')!,
         'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins',
@@ -505,6 +517,24 @@ const injection: readonly Row[] = [
       ),
   },
   {
+    title: 'a pod without labels gets the one of injection, and annotations and volumes if it has none',
+    who: 'jenkins',
+    path: podsOf('ci-many'),
+    body: () => bare,
+    gives: 201,
+    outcome(t, answer) {
+      t.deepEqual(answer.metadata.labels, label);
+      t.like(answer.metadata.annotations, { 'identity.ci-identity.dev/bare': uids.get('ci-many/bare')! });
+      t.true(has(answer.spec.containers[0], 'bare'));
+    },
+  },
+  {
+    title: 'a label that says otherwise is overwritten',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { 'ci-identity.dev/injected': 'false' } }),
+    gives: 201,
+    outcome: (t, answer) => t.like(answer.metadata.labels, label),
+  },
+  {
     title: 'names what it needs and gets it, spaces and empty entries allowed',
     ...create('jenkins', {
       namespace: 'ci-payments',
@@ -556,6 +586,14 @@ const injection: readonly Row[] = [
   },
 ];
 
+/** As little as a pod can have. */
+const bare = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'bare' },
+  spec: { containers: [{ name: 'a', image: 'b' }] },
+};
+
 const identitiesRows: readonly Row[] = [
   {
     title: 'Authorized=False refuses with its message on one line',
@@ -597,6 +635,12 @@ const identitiesRows: readonly Row[] = [
     }),
     gives: 'identities#1',
     says: `CiIdentity publisher selects this pod but could not be injected: the pod has ${most + 1} annotations, at most ${most} are possible`,
+  },
+  {
+    title: 'an identity that selects by the label of injection, so that the injection of another makes it match',
+    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'circular' } }),
+    gives: 'identities#1',
+    says: 'CiIdentity circular selects this pod but could not be injected: the identity is only just known to the API server, or policy inject.ci-identity.dev is missing; create the pod again',
   },
   {
     title: 'thirteen identities select one pod',
@@ -663,6 +707,7 @@ const identitiesRows: readonly Row[] = [
 ];
 
 function handClaim(pod: PodJson, id: string, uid: string): void {
+  Object.assign(pod.metadata.labels, label);
   Object.assign(pod.metadata.annotations, {
     [`identity.ci-identity.dev/${id}`]: uid,
     'ci-identity.dev/requester': userName('jenkins'),
@@ -706,6 +751,7 @@ const useRows: readonly Row[] = [
     ...create('controller', { namespace: 'ci-identity-system' }, (pod) => {
       pod.spec = { ...pod.spec, serviceAccountName: 'controller' };
       pod.metadata.annotations = { ...claims(['probe']), 'ci-identity.dev/requester': userName('controller') };
+      pod.metadata.labels = label;
       pod.spec.volumes.push({ name: 'ci-identity-probe', secret: { secretName: `ci-identity-probe.${agentPodName}` } });
       restrict(pod);
     }),
@@ -781,6 +827,9 @@ function badVolume(name: string): string {
 const byAdmission =
   'annotations ci-identity.dev/requester and ci-identity.dev/default are written by admission, not by hand';
 
+const unlabelled =
+  'a pod with annotations identity.ci-identity.dev/… has the label ci-identity.dev/injected=true, which admission writes beside them: it is missing or was changed';
+
 const podsRows: readonly Row[] = [
   {
     title: 'a requester of another is overwritten where something is injected',
@@ -812,6 +861,53 @@ const podsRows: readonly Row[] = [
     ...byHand('partial', ['i01'], { annotations: { 'ci-identity.dev/requester': userName('jenkins') } }),
     gives: 'pods#0',
     says: byAdmission,
+  },
+  ...(
+    [
+      ['without the label of injection', {}],
+      ['with another value of the label', { 'ci-identity.dev/injected': 'True' }],
+      ['with an empty label', { 'ci-identity.dev/injected': '' }],
+      ['with the label under another name', { 'identity.ci-identity.dev/injected': 'true' }],
+    ] as const
+  ).flatMap(([how, labels]) =>
+    (['jenkins', 'stranger'] as const).map((who): Row => ({
+      title: `a claim by hand ${how}, which use would not look at, by ${who}`,
+      ...byHand(who, ['i01'], {}, labels),
+      gives: 'pods#10',
+      says: unlabelled,
+    })),
+  ),
+  {
+    title: 'twelve claims by hand of which the creator may use eleven, without the label',
+    ...byHand('partial', withOdd(7), {}, {}),
+    gives: 'pods#10',
+    says: unlabelled,
+  },
+  {
+    title: 'a claim by hand without the label for an identity that is yet to come, where pods are injected',
+    ...create('stranger', { namespace: 'ci-payments' }, (pod) => {
+      delete pod.metadata.labels['jenkins/label'];
+      handClaim(pod, 'future', 'some-uid');
+      pod.metadata.annotations['ci-identity.dev/requester'] = userName('stranger');
+      delete pod.metadata.labels['ci-identity.dev/injected'];
+    }),
+    gives: 'pods#10',
+    says: unlabelled,
+  },
+  {
+    title: 'the label of injection on a pod without a claim means nothing',
+    ...create('stranger', { namespace: 'ci-plain', labels: label }),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'a claim by hand with the label, among so many annotations that none is looked at, and no requester',
+    ...create('stranger', {
+      namespace: 'ci-plain',
+      labels: label,
+      annotations: { ...notes(most), ...claims(['i01']) },
+    }),
+    gives: 201,
   },
   {
     title: 'a claim by hand without a volume',
@@ -902,6 +998,19 @@ const podsRows: readonly Row[] = [
     gives: 'pods#3',
     says: badVolume('ci-identity-publisher'),
   })),
+  {
+    title: 'a projected volume of nothing, as the API server allows it',
+    ...create('jenkins', { namespace: 'ci-plain', volumes: [{ name: 'empty', projected: {} }] }),
+    gives: 201,
+  },
+  {
+    title: 'a Secret behind another source of the same volume is no pod at all',
+    ...create('jenkins', {
+      namespace: 'ci-plain',
+      volumes: [{ name: 'two', emptyDir: {}, secret: { secretName: stolen } }],
+    }),
+    gives: 422,
+  },
   {
     title: 'a reserved volume name for something else',
     ...create('jenkins', { namespace: 'ci-plain', volumes: [{ name: 'ci-identity-mine', emptyDir: {} }] }),
@@ -1100,6 +1209,7 @@ function patchLive(
   gives: number | string,
   subresource = '',
   who: User = 'jenkins',
+  labels: Record<string, string | null> = {},
 ): Row {
   return {
     title,
@@ -1107,7 +1217,7 @@ function patchLive(
     method: 'PATCH',
     contentType: mergePatch,
     path: `${podsOf('ci-payments')}/live${subresource}`,
-    body: () => ({ metadata: { annotations } }),
+    body: () => ({ metadata: { annotations, labels } }),
     gives,
     ...(typeof gives === 'string' ? { says: gives === 'claims#0' ? locked : tooManyToCompare } : {}),
   };
@@ -1132,6 +1242,17 @@ function binding(title: string, path: string, annotations: Record<string, string
 const claimsRows: readonly Row[] = [
   patchLive('the plugin renews its last-refresh', { 'kubernetes.jenkins.io/last-refresh': '1761760481264' }, 200),
   patchLive('a claim is added', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0'),
+  patchLive(
+    'a claim is added with the label',
+    { 'identity.ci-identity.dev/toolbox': 'x' },
+    'claims#0',
+    '',
+    'jenkins',
+    label,
+  ),
+  patchLive('the label is taken off, which nobody asks for after creation', {}, 200, '', 'jenkins', {
+    'ci-identity.dev/injected': null,
+  }),
   patchLive('a claim is changed', { 'identity.ci-identity.dev/publisher': 'x' }, 'claims#0'),
   patchLive('a claim is removed', { 'identity.ci-identity.dev/publisher': null }, 'claims#0'),
   patchLive('the requester is changed', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
@@ -1558,39 +1679,65 @@ test('a pod that is injected already stays as it is', async (t) => {
   hasEachOnce(t, again, ['maven', 'jnlp']);
 });
 
-test('a container that another policy adds, before ours or after it, is injected once, and so are the others', async (t) => {
-  const name = 'sidecar.test.ci-identity.dev';
+/** Installs a mutating policy of somebody else, for pods with the label `name`. */
+async function mutatesToo(
+  name: string,
+  expression: string,
+  reinvocationPolicy: 'Never' | 'IfNeeded' = 'Never',
+): Promise<void> {
   const apiVersion = 'admissionregistration.k8s.io/v1';
+  const metadata = { name: `${name}.test.ci-identity.dev` };
+  const pods = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] };
+  const spec = {
+    failurePolicy: 'Fail',
+    reinvocationPolicy,
+    matchConstraints: { resourceRules: [pods] },
+    matchConditions: [{ name: 'asked', expression: `'${name}' in object.metadata.?labels.orValue({})` }],
+    mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression } }],
+  };
   await lab.apply(
-    {
-      apiVersion,
-      kind: 'MutatingAdmissionPolicy',
-      metadata: { name },
-      spec: {
-        failurePolicy: 'Fail',
-        reinvocationPolicy: 'Never',
-        matchConstraints: {
-          resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
-        },
-        matchConditions: [{ name: 'asked', expression: "'sidecar' in object.metadata.?labels.orValue({})" }],
-        mutations: [
-          {
-            patchType: 'JSONPatch',
-            jsonPatch: {
-              expression:
-                "[JSONPatch{op: 'add', path: '/spec/containers/-', value: Object.spec.containers{name: 'sidecar', image: 'sidecar:1'}}]",
-            },
-          },
-        ],
-      },
-    },
-    { apiVersion, kind: 'MutatingAdmissionPolicyBinding', metadata: { name }, spec: { policyName: name } },
+    { apiVersion, kind: 'MutatingAdmissionPolicy', metadata, spec },
+    { apiVersion, kind: 'MutatingAdmissionPolicyBinding', metadata, spec: { policyName: metadata.name } },
+  );
+}
+
+test('a container that another policy adds, before ours or after it, is injected once, and so are the others', async (t) => {
+  await mutatesToo(
+    'sidecar',
+    "[JSONPatch{op: 'add', path: '/spec/containers/-', value: Object.spec.containers{name: 'sidecar', image: 'sidecar:1'}}]",
   );
   const pod = agentPod({ namespace: 'ci-payments', labels: { sidecar: 'yes' } });
   const hasSidecar = ({ spec }: PodJson): boolean => spec.containers.some((one) => one.name === 'sidecar');
   await eventually('the other policy is effective', async () => (hasSidecar(await injected(pod)) ? true : undefined));
   // The order of policies is random.
   for (let n = 0; n < 12; n += 1) hasEachOnce(t, await injected(pod), ['maven', 'jnlp', 'sidecar']);
+});
+
+test('another policy that takes our label off again, before ours or after it: nobody gets past use', async (t) => {
+  const send = (who: User): Promise<ApiResponse> =>
+    lab.send(who, 'POST', podsOf('ci-payments'), agentPod({ labels: { strip: 'yes' } }));
+  const denied = ({ status, body }: ApiResponse): boolean =>
+    status === 403 && (body as { message: string }).message.endsWith(unlabelled);
+  // The order of policies is another each time that one of them is written.
+  for (const round of ['first', 'second', 'third', 'fourth']) {
+    await mutatesToo(
+      'strip',
+      `[JSONPatch{op: 'add', path: '/metadata/annotations/round', value: '${round}'}] +
+        ('ci-identity.dev/injected' in object.metadata.labels ?
+          [JSONPatch{op: 'remove', path: '/metadata/labels/' + jsonpatch.escapeKey('ci-identity.dev/injected')}] : [])`,
+      'IfNeeded',
+    );
+    const answer = await eventually('the other policy is effective', async () => {
+      const one = await send('jenkins');
+      return denied(one) || (one.body as PodJson).metadata.annotations['round'] === round ? one : undefined;
+    });
+    if (!denied(answer)) {
+      t.is(answer.status, 201, JSON.stringify(answer.body));
+      t.like((answer.body as PodJson).metadata.labels, label);
+    }
+    t.log(`${round}: ${answer.status}`);
+    t.is((await send('stranger')).status, 403);
+  }
 });
 
 test('a pod of five hundred containers: each is injected once', async (t) => {
