@@ -53,7 +53,7 @@ export interface SessionSources {
   readonly targets: ClientTargets;
   /** What the Secret of an existing client holds. */
   existing(pool: IdentityPool): ExistingCredential | undefined;
-  readonly delivered: ReadonlyMap<string, Delivered & { readonly resourceVersion: string }>;
+  readonly delivered: ReadonlyMap<string, Delivered>;
   readonly answered: ReadonlyMap<string, ReadonlyMap<string, RevocationOutcome>>;
   readonly brakes: Brakes;
   guard(): Guard;

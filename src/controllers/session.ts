@@ -5,7 +5,7 @@ import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
 import { decideSession } from '../domain/session/decide.ts';
 import { usableToken } from '../domain/session/facts.ts';
-import type { Delivered, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import { concluded, dropped, forbidden } from '../domain/session/transitions.ts';
 import type { RevocationOutcome, Token } from '../domain/token.ts';
@@ -21,15 +21,13 @@ import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import type { SessionAudit } from './session-audit.ts';
+import { type DeliveredState, lastDelivery } from './session-delivered.ts';
 import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
 import { AwaitedSuccessors } from './session-successors.ts';
 
 type Taken = Decision<SessionAction> & { readonly action: SessionAction };
-
-/** What this process wrote last into a delivery Secret, and the version that it got. */
-export type DeliveredState = Delivered & { readonly resourceVersion: string };
 
 export interface SessionMachineOptions {
   readonly sources: SessionSources;
@@ -140,9 +138,12 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       pod: { name: pod, uid: podUid },
     };
     const before = this.#o.delivered.get(key);
-    const { resourceVersion } = await this.#o.effects
+    const last = lastDelivery(s, before);
+    const written = await this.#o.effects
       .run('session.Deliver.write', { deadline: callDeadline, signal }, (bounded) =>
-        this.#o.deliveries.put(delivery, before ?? (isOfAnotherLeader(s) ? 'Written' : 'Nothing'), bounded),
+        action.content === 'Empty'
+          ? this.#o.deliveries.replace(delivery, last, bounded)
+          : this.#o.deliveries.put(delivery, last, bounded),
       )
       .catch((error: unknown) => {
         // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
@@ -156,10 +157,11 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       digest: rendered.digest,
       content: action.content,
       at,
-      resourceVersion,
+      ...written,
       ...(action.content === 'Error' ? { error: action.error } : {}),
       ...(action.content !== 'Empty' && action.again !== undefined ? { again: (before?.again ?? 0) + 1 } : {}),
     });
+    if (written === undefined) return;
     const newest = s.record?.tokens.at(-1);
     if (action.content === 'Error') {
       this.#o.denied(key, action.error.reason, action.error.message);
@@ -281,11 +283,6 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       else await this.#o.records.write(name, next, s.record, bounded);
     });
   }
-}
-
-/** Whoever wrote the record most likely wrote its delivery as well. */
-function isOfAnotherLeader({ record, epoch }: SessionSnapshot): boolean {
-  return record !== undefined && epoch !== undefined && record.epoch < epoch;
 }
 
 /** What a build holds from now on. */

@@ -41,8 +41,30 @@ export class Deliveries {
     last: LastDelivery,
     signal: AbortSignal,
   ): Promise<{ readonly resourceVersion: string }> {
+    const send = this.#sender(delivery, signal);
+    const attempt = await (last === 'Nothing'
+      ? this.#createOrReplace(send)
+      : this.#replaceOrCreate(send, last === 'Written' ? undefined : last.resourceVersion));
+    return written(attempt, delivery);
+  }
+
+  /** Likewise, but creates nothing. `undefined`: there is no such Secret. */
+  async replace(
+    delivery: Delivery,
+    last: LastDelivery,
+    signal: AbortSignal,
+  ): Promise<{ readonly resourceVersion: string } | undefined> {
+    const attempt = await this.#sender(delivery, signal)(
+      'update',
+      typeof last === 'object' ? last.resourceVersion : undefined,
+    );
+    const isGone = attempt.response.status === 404 && !isNamespaceLeaving(attempt.response);
+    return isGone ? undefined : written(attempt, delivery);
+  }
+
+  #sender(delivery: Delivery, signal: AbortSignal): Send {
     const { namespace, name } = delivery;
-    const send = async (verb: Verb, version?: string): Promise<Attempt> => {
+    return async (verb, version) => {
       const method = verb === 'create' ? 'POST' : 'PUT';
       const place = verb === 'create' ? { namespace } : { namespace, name };
       return {
@@ -50,12 +72,6 @@ export class Deliveries {
         response: await call(this.#connection, method, kinds.secrets, place, secretOf(delivery, version), { signal }),
       };
     };
-    const { verb, response } = await (last === 'Nothing'
-      ? this.#createOrReplace(send)
-      : this.#replaceOrCreate(send, last === 'Written' ? undefined : last.resourceVersion));
-    if (response.status >= 300) throw refusal(response, verb, delivery);
-    const { metadata } = response.body as { readonly metadata: { readonly resourceVersion: string } };
-    return { resourceVersion: metadata.resourceVersion };
   }
 
   async #createOrReplace(send: Send): Promise<Attempt> {
@@ -80,6 +96,13 @@ type Send = (verb: Verb, version?: string) => Promise<Attempt>;
 interface Attempt {
   readonly verb: Verb;
   readonly response: ApiResponse;
+}
+
+/** The version that was written. */
+function written({ verb, response }: Attempt, delivery: Delivery): { readonly resourceVersion: string } {
+  if (response.status >= 300) throw refusal(response, verb, delivery);
+  const { metadata } = response.body as { readonly metadata: { readonly resourceVersion: string } };
+  return { resourceVersion: metadata.resourceVersion };
 }
 
 function secretOf(delivery: Delivery, resourceVersion: string | undefined): unknown {

@@ -216,6 +216,21 @@ test('a delivery is created, replaced whole, and equal bytes change nothing', as
   t.deepEqual((await secret(agents, name))?.data, { token: Buffer.from('e').toString('base64') });
 });
 
+test.serial('a delivery is emptied where it is, and none is made for that', async (t) => {
+  const deliveries = new Deliveries(api);
+  const name = 'ci-identity-publisher.agent-2';
+  const owner = await livePod('agent-2');
+  const empty = delivery(name, {}, { pod: owner });
+  t.is(await deliveries.replace(empty, 'Nothing', signal), undefined);
+  t.is(await secret(agents, name), undefined);
+  const first = await deliveries.put(delivery(name, { token: 'a' }, { pod: owner }), 'Nothing', signal);
+  await deliveries.put(delivery(name, { token: 'b' }, { pod: owner }), 'Written', signal);
+  const stale = await failureOf(deliveries.replace(empty, first, signal));
+  t.is(stale.class, 'Conflict');
+  t.not(await deliveries.replace(empty, 'Written', signal), undefined);
+  t.is((await secret(agents, name))?.data, undefined);
+});
+
 test('the operator cannot read what it delivers', async (t) => {
   const error = await failureOf(
     get(api, kinds.secrets, { namespace: agents, name: 'ci-identity-publisher.agent-1' }, { signal }),

@@ -48,6 +48,24 @@ const recalled: SessionRow = {
     forbid(s, now, recalledTokens(s, now), s.stoppedClients === undefined ? 'RevokeRequested' : 'Suspended'),
 };
 
+/**
+ * The old file is worthless in a moment; trying to say so once is enough while there is something to revoke, it never holds that back. Without a
+ * record the pod is what remembers it, so that what failed is tried again, and a new process writes once more.
+ */
+const clean: SessionRow = {
+  name: 'clean',
+  when: (s, now) => mayHoldToken(s) && mustBeClean(s, now) && !deliveryFailed(s),
+  then: (s, now) => {
+    const cause = endCause(s, now);
+    if (cause === undefined) return deliverError(s, now, denialReason(s), forbiddenError(s));
+    const lane = isEnding(s) ? lanes.Stop : lanes.Routine;
+    // The build goes on, and whoever looks for its token there reads why it went.
+    if (cause === 'IdentityGone' || cause === 'SessionTooOld')
+      return deliverError(s, now, cause, goneError(s, cause), lane);
+    return { ...deliver(s, now, 'Empty', lane), reason: cause };
+  },
+};
+
 const over: SessionRow = {
   name: 'over',
   when: (s, now) => {
@@ -59,28 +77,6 @@ const over: SessionRow = {
     if (isHeld(s, now)) return waitButRevoke(s, now, 'BrakeHolds');
     if (s.record !== undefined) return forbidAll(s, now, cause);
     return hangs(s, cause) ? deliverError(s, now, cause, goneError(s, cause)) : wait(s, now, cause);
-  },
-};
-
-/** The old file is worthless in a moment; trying to say so once is enough, it never holds back the revocation. */
-const clean: SessionRow = {
-  name: 'clean',
-  when: (s, now) =>
-    isEnding(s) &&
-    s.pod.is === 'Seen' &&
-    !s.pod.value.deleting &&
-    s.delivered?.content !== 'Empty' &&
-    s.delivered?.content !== 'Error' &&
-    (endCause(s, now) !== undefined || isDenied(s)) &&
-    !deliveryFailed(s),
-  then: (s, now) => {
-    const cause = endCause(s, now);
-    // The build goes on, and whoever looks for its token there reads why it went.
-    if (cause === 'IdentityGone' || cause === 'SessionTooOld')
-      return deliverError(s, now, cause, goneError(s, cause), lanes.Stop);
-    if (cause !== undefined) return { ...deliver(s, now, 'Empty', lanes.Stop), reason: cause };
-    const error = forbiddenError(s);
-    return deliverError(s, now, denialReason(s), error);
   },
 };
 
@@ -115,8 +111,8 @@ export const endingRows: readonly SessionRow[] = [
   expired,
   unknown,
   recalled,
-  over,
   clean,
+  over,
   revokeRow,
   revoked,
   stopped,
@@ -137,6 +133,17 @@ function isDenied(s: SessionSnapshot): boolean {
 function mustEnd(s: SessionSnapshot, now: Instant): boolean {
   const cause = endCause(s, now);
   return isDenied(s) || (cause !== undefined && !isHeld(s, now));
+}
+
+function mayHoldToken({ pod, delivered }: SessionSnapshot): boolean {
+  const isThere = pod.is === 'Seen' && !pod.value.deleting;
+  return isThere && delivered?.content !== 'Empty' && delivered?.content !== 'Error';
+}
+
+function mustBeClean(s: SessionSnapshot, now: Instant): boolean {
+  const cause = endCause(s, now);
+  if (isEnding(s)) return cause !== undefined || isDenied(s);
+  return s.record === undefined && cause !== undefined && cause !== 'NamespaceLeaving' && !hangs(s, cause);
 }
 
 /** A pod that will never get its Secret, and whose containers wait for it. */

@@ -443,6 +443,51 @@ const cases: readonly Case[] = [
   },
   {
     row: 'clean',
+    title: 'the record is gone, and its file may still hold a token, because emptying it failed',
+    s: buildSessionSnapshot({
+      pod: pod({ phase: 'Succeeded' }),
+      delivered: { digest: 'digest', content: 'Token', at: noon },
+    }),
+    action: 'Deliver',
+    content: 'Empty',
+    reason: 'PodOver',
+    lane: lanes.Routine,
+  },
+  {
+    row: 'clean',
+    title: 'the record expired while no process was there: the pod alone remembers it',
+    s: buildSessionSnapshot({ pod: pod({ phase: 'Failed' }) }),
+    action: 'Deliver',
+    content: 'Empty',
+  },
+  {
+    row: 'clean',
+    title: 'its identity is gone, and the build goes on',
+    s: buildSessionSnapshot({ pod: pod({ phase: 'Running' }), identity: { is: 'Gone' } }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'IdentityGone',
+  },
+  {
+    row: 'over',
+    title: 'it failed, and is tried again when its time comes',
+    s: buildSessionSnapshot({ pod: pod({ phase: 'Succeeded' }), ...failed('clean') }),
+    reason: 'PodOver',
+  },
+  {
+    row: 'over',
+    title: 'the file of a pod that is deleted goes with it',
+    s: buildSessionSnapshot({ pod: pod({ deleting: true }) }),
+    reason: 'PodOver',
+  },
+  {
+    row: 'over',
+    title: 'nothing can be written into a namespace that goes',
+    s: buildSessionSnapshot({ namespace: { is: 'Seen', value: 'Leaving' } }),
+    reason: 'NamespaceLeaving',
+  },
+  {
+    row: 'clean',
     title: 'after a take-over the file may hold a token',
     s: omit(ending({ stop }), 'delivered'),
     action: 'Deliver',
@@ -1292,8 +1337,8 @@ const expectedRows = [
   'expired',
   'unknown',
   'recalled', // somebody asked to revoke what the usable token has replaced
-  'over',
   'clean',
+  'over',
   'revoke',
   'revoked', // the record does not say so yet
   'stopped',

@@ -210,6 +210,7 @@ function settle(world: ToyWorld): void {
     world.advance(Math.max(0, ...(world.record?.tokens ?? []).map(({ exp }) => exp - world.now)));
     runUntilQuiet(world);
     if (world.stored !== undefined) throw new Error('the record outlived its tokens');
+    if (world.pod === 'Succeeded' && world.file?.content === 'Token') throw new Error('the file outlived the session');
     return;
   }
   if (usable === undefined || usable.end !== undefined) throw new Error('a pod that may have a token has none');
