@@ -18,6 +18,10 @@ export interface IssuerConfiguration {
   /** An HTTP proxy for all calls to this issuer. */
   readonly proxyUrl?: string;
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
+  /** `iss` of its JWT access tokens, where that is not `url`. */
+  readonly tokenIssuer?: string;
+  /** `aud` of our signed assertions, where the product wants another than its profile says. */
+  readonly assertionAudience?: 'Issuer' | 'TokenEndpoint';
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -91,6 +95,12 @@ const configurationSchema = {
             maxLength: 512,
             pattern: '^http://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$',
           },
+          tokenIssuer: {
+            type: 'string',
+            description: 'what its JWT access tokens have as iss: at most 512 characters without spaces',
+            pattern: '^[!-~]{1,512}$',
+          },
+          assertionAudience: { description: 'Issuer or TokenEndpoint', enum: ['Issuer', 'TokenEndpoint'] },
           rateLimit: {
             type: 'object',
             description: 'an object with perSecond and perhaps burst',

@@ -132,6 +132,8 @@ export class PoolProviders {
       allowPrivateNetwork: issuer.allowPrivateNetwork,
       ...(issuer.proxyUrl === undefined ? {} : { proxyUrl: issuer.proxyUrl }),
       ...(issuer.rateLimit === undefined ? {} : { rateLimit: issuer.rateLimit }),
+      ...(issuer.tokenIssuer === undefined ? {} : { tokenIssuer: issuer.tokenIssuer }),
+      ...(issuer.assertionAudience === undefined ? {} : { assertionAudience: issuer.assertionAudience }),
     };
   }
 }

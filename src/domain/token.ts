@@ -27,6 +27,14 @@ export interface Token {
 /** `Confirmed`: nobody can use it any more. `Requested`: some may still accept it. `NotSupported`: the provider does not revoke such tokens. */
 export type RevocationOutcome = 'Confirmed' | 'Requested' | 'NotSupported';
 
+/** What a token says of itself, as resource servers will read it; what is not readable is left out (RFC 7519 §4.1). */
+export interface JwtFacts {
+  readonly exp?: Instant;
+  readonly notBefore?: Instant;
+  /** `iss`, where it is not whom the tokens of this provider name. */
+  readonly foreignIssuer?: string;
+}
+
 /** What a token endpoint answered, parsed but not judged (RFC 6749 §5.1). */
 export interface Minted {
   readonly value: Redacted<string>;
@@ -34,11 +42,12 @@ export interface Minted {
   readonly tokenType: string;
   /** `expires_in` in seconds, if the answer had one. */
   readonly expiresIn?: number;
-  /** Absent when the answer had no `scope`: then the scope is as asked. */
+  /** All that the answer or the token itself names; absent where neither does: then the scope is as asked. */
   readonly scopes?: readonly string[];
   /** From the token itself where it is a JWT, empty if that names none; absent for opaque tokens. */
   readonly audiences?: readonly string[];
-  readonly jwtExp?: Instant;
+  /** Absent for opaque tokens. */
+  readonly jwt?: JwtFacts;
   readonly subject?: string;
   /** The provider's clock at the answer, from its `Date` header. */
   readonly providerTime?: Instant;
@@ -65,6 +74,9 @@ export type CheckedToken =
 /** Providers round to whole seconds and take a moment to answer. */
 const lifetimeSlack: Milliseconds = 5 * second;
 
+/** Clocks of providers and resource servers differ by that much. */
+const skew: Milliseconds = 60 * second;
+
 /**
  * Judges what came back against what was asked for (RFC 6749 §5.1). `now` is the moment of the answer. A token that is
  * wider in scope or audience, or lives too long, is never used.
@@ -77,7 +89,30 @@ export function checkMinted(asked: Ask, minted: Minted, rules: TokenRules, now: 
       'the answer is not a bearer token (token_type); the client must not be bound to DPoP or mTLS',
     );
   }
-  return checkScopes(asked, minted, rules) ?? checkAudiences(asked, minted) ?? checkLifetime(asked, minted, rules, now);
+  return (
+    checkScopes(asked, minted, rules) ??
+    checkAudiences(asked, minted) ??
+    checkJwt(minted, now) ??
+    checkLifetime(asked, minted, rules, now)
+  );
+}
+
+/** Resource servers go by the token, whatever the answer says about it. */
+function checkJwt({ jwt, providerTime }: Minted, now: Instant): CheckedToken | undefined {
+  if (jwt === undefined) return undefined;
+  const at = providerTime ?? now;
+  if (jwt.foreignIssuer !== undefined) {
+    return unusable(
+      'TokenUnusable',
+      `the token is of the issuer ${list([jwt.foreignIssuer])} (iss), which is not this one; if that is right, write it into tokenIssuer of this issuer in the operator's configuration`,
+    );
+  }
+  if (jwt.exp === undefined)
+    return unusable('LifetimeUnknown', 'the token is a JWT without a usable exp; the provider must put one into it');
+  if (jwt.exp <= plus(at, -skew)) return unusable('TokenUnusable', 'the token has expired already (exp)');
+  if (jwt.notBefore !== undefined && jwt.notBefore > plus(at, skew))
+    return unusable('TokenUnusable', 'the token is not valid yet (nbf); compare the clocks of the provider');
+  return undefined;
 }
 
 function checkScopes(asked: Ask, minted: Minted, rules: TokenRules): CheckedToken | undefined {
@@ -110,7 +145,8 @@ function checkAudiences(asked: Ask, minted: Minted): CheckedToken | undefined {
 
 function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Instant): CheckedToken {
   const byAnswer = minted.expiresIn === undefined ? undefined : minted.expiresIn * second;
-  const byToken = minted.jwtExp === undefined ? undefined : minted.jwtExp - (minted.providerTime ?? now);
+  const exp = minted.jwt?.exp;
+  const byToken = exp === undefined ? undefined : exp - (minted.providerTime ?? now);
   if (byAnswer === undefined && byToken === undefined) {
     return unusable(
       'LifetimeUnknown',

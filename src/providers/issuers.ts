@@ -6,7 +6,7 @@ import { capabilitiesOf, type OidcAdapter, oidcAdapter, type OidcIssuer } from '
 import { chooseAlgorithm, generateKey, type GeneratedKey } from './oidc/authentication.ts';
 import { Discovery } from './oidc/discovery.ts';
 import { readPrivateKey, type ReadKey } from './oidc/private-key.ts';
-import type { AudienceBy, Profile } from './oidc/profile.ts';
+import type { AssertionAudience, AudienceBy, Profile } from './oidc/profile.ts';
 import { profiles } from './oidc/profiles.ts';
 import { Reach } from './oidc/reach.ts';
 import type { Capabilities } from './port.ts';
@@ -24,6 +24,10 @@ export interface IssuerSettings {
   /** `http://host:port` of a proxy for all calls to it. */
   readonly proxyUrl?: string;
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
+  /** `iss` of its JWTs, where that is not `url`. */
+  readonly tokenIssuer?: string;
+  /** Default: as the profile says. */
+  readonly assertionAudience?: AssertionAudience;
 }
 
 export interface AudienceChoice {
@@ -70,6 +74,8 @@ export class Issuer {
       reach: new Reach(),
       registrationToken: () => this.#settings.registrationToken?.(),
       managementToken: () => this.#settings.managementToken?.(),
+      tokenIssuer: () => this.#settings.tokenIssuer,
+      assertionAudience: () => this.#settings.assertionAudience,
     };
   }
 

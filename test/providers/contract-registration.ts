@@ -227,7 +227,7 @@ export const registrationRows: readonly Row[] = [
       const client = await provider.clients!.register(want, signal());
       const lifeOf = async () => {
         const minted = await provider.tokens.mint(ask(s.audience, s.scopes[0]), client.clientId, key, signal());
-        return minted.jwtExp! - minted.providerTime!;
+        return minted.jwt!.exp! - minted.providerTime!;
       };
       t.is(await lifeOf(), 11 * minute);
       await provider.clients!.update(ref(client), { ...want, maxTokenLifetime: 2 * minute }, signal());

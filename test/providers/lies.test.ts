@@ -286,7 +286,7 @@ test('a registration answer without a management token still gives a client that
 
 test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why', async (t) => {
   const { provider, issuer } = await start(t);
-  const { client, clients } = await registered(subject(issuer));
+  const { client, clients, want } = await registered(subject(issuer));
   const rows: readonly (readonly [number, 'Deleted' | 'Gone'])[] = [
     [200, 'Deleted'],
     [204, 'Deleted'],
@@ -296,6 +296,17 @@ test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why
   for (const [status, expected] of rows) {
     provider.faults.add({ endpoint: 'delete', times: 1, instead: { status } });
     t.is(await clients.deregister(ref(client), signal()), expected);
+  }
+  const backend = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'default backend - 404' };
+  const page = { status: 404, headers: { 'content-type': 'text/html' }, body: '<html>default backend - 404</html>' };
+  for (const instead of [backend, page]) {
+    for (const endpoint of ['delete', 'read', 'update'] as const) provider.faults.add({ endpoint, times: 1, instead });
+    const calls = [
+      clients.deregister(ref(client), signal()),
+      clients.observe(ref(client), want, signal()),
+      clients.update(ref(client), want, signal()),
+    ];
+    for (const call of calls) t.is((await failure(t, call)).reason, 'ProviderMisbehaves', 'that is not the provider');
   }
   provider.faults.add({ endpoint: 'delete', times: 1, instead: { status: 503 } });
   t.is((await failure(t, clients.deregister(ref(client), signal()))).reason, 'ProviderUnavailable');

@@ -79,6 +79,16 @@ const bad: readonly Row[] = [
     ],
   ),
   [
+    'a token issuer with a space',
+    issuer('tokenIssuer: "https://a b"'),
+    ['issuers[0].tokenIssuer must be what its JWT access tokens have as iss: at most 512 characters without spaces'],
+  ],
+  [
+    'an audience of its own',
+    issuer('assertionAudience: "https://a.example"'),
+    ['issuers[0].assertionAudience must be Issuer or TokenEndpoint'],
+  ],
+  [
     'a token instead of a reference',
     issuer('registrationTokenRef: s3cr3t'),
     [`issuers[0].registrationTokenRef must be ${reference}`],

@@ -88,15 +88,17 @@ function triedAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, one: 
   return isWorthIt ? act(s, now, 'Deregistering', { type: 'Observe' }) : undefined;
 }
 
-/** Many providers answer for a deleted client only that the token is unknown; then its own credential must be refused. */
+/**
+ * Many providers answer for a deleted client only that the token is unknown, and something before a provider may answer that a client is gone;
+ * so its own credential must be refused.
+ */
 function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step {
   switch (record.observed?.is) {
     case undefined:
       return act(s, now, 'Deregistering', { type: 'Observe' });
-    case 'Gone':
-      return write(s, now, 'Deregistered', emptied(without(record, one.n)));
     case 'Present':
       return write(s, now, 'Deregistering', notRemoved(record, one.n, now, retirePause));
+    case 'Gone':
     case 'Unknowable':
       return canProve(one)
         ? prove(s, now, 'Deregistering', one, 'Retired')

@@ -23,6 +23,9 @@ export const proveAgainAfter: Milliseconds = 5 * minute;
 /** The daily drift check. */
 const lookAgainAfter: Milliseconds = day;
 
+/** A client that works is not gone, whatever was answered for it. */
+const lookAgainIfGone: Milliseconds = 5 * minute;
+
 /** Before a client is changed for its metadata or deleted, it is looked at, unless that was done so lately. */
 const lookBefore: Milliseconds = minute;
 
@@ -111,7 +114,11 @@ export function isDrained(s: ClientSnapshot, { n }: Generation, now: Instant): b
 }
 
 export function staleAt(record: ClientRecord, jitter: number): Instant | undefined {
-  return record.observed === undefined ? undefined : plus(record.observed.at, lookAgainAfter * (1 + 0.1 * jitter));
+  const { observed } = record;
+  if (observed === undefined) return undefined;
+  const current = currentOf(record);
+  const isDoubtful = observed.is === 'Gone' && current !== undefined && current.refusedAt === undefined;
+  return plus(observed.at, (isDoubtful ? lookAgainIfGone : lookAgainAfter) * (1 + 0.1 * jitter));
 }
 
 /** The provider was never asked, or not for a day. */

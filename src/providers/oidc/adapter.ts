@@ -5,7 +5,7 @@ import type { Capabilities, IdentityProvider } from '../port.ts';
 import { carriers } from './audiences.ts';
 import { supportedMethods } from './authentication.ts';
 import type { Discovery, Metadata } from './discovery.ts';
-import type { AudienceMapping, Profile } from './profile.ts';
+import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
 import { Registration } from './registration.ts';
 import { Tokens } from './tokens.ts';
@@ -20,6 +20,10 @@ export interface OidcIssuer {
   readonly reach: Reach;
   readonly registrationToken: () => Redacted<string> | undefined;
   readonly managementToken: () => Redacted<string> | undefined;
+  /** Whom its JWTs name as their issuer; `undefined`: the issuer. */
+  readonly tokenIssuer: () => string | undefined;
+  /** `undefined`: as the profile says. */
+  readonly assertionAudience: () => AssertionAudience | undefined;
 }
 
 /** From the profile, refined by metadata and tokens as they are seen; good for decisions at any time. */

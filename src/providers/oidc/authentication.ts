@@ -6,7 +6,7 @@ import type { AuthenticationMethod, Credential } from '../../domain/client/crede
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import type { Metadata } from './discovery.ts';
-import type { Profile } from './profile.ts';
+import type { AssertionAudience } from './profile.ts';
 
 /** Best first. ES256 is small and the one that nearly every server verifies. */
 const algorithms = ['ES256', 'PS256', 'RS256', 'ES384', 'ES512', 'Ed25519', 'EdDSA'] as const;
@@ -58,18 +58,18 @@ type Authenticated = (...request: Parameters<ClientAuth>) => void | Promise<void
  */
 export async function authenticate(
   credential: Credential,
-  profile: Profile,
+  assertionAudience: AssertionAudience,
   metadata: Metadata,
   endpoint: string,
   now: Instant,
 ): Promise<Authenticated> {
   if (credential.type === 'PrivateKeyJwt') {
     const key = await importPrivateKey(credential, metadata.issuer);
-    const audience = profile.assertionAudience === 'Issuer' ? metadata.issuer : endpoint;
+    const audiences = { Issuer: metadata.issuer, TokenEndpoint: metadata.tokenEndpoint, CalledEndpoint: endpoint };
     return PrivateKeyJwt(credential.kid === undefined ? key : { key, kid: credential.kid }, {
       [modifyAssertion]: (_header, payload) => {
         const iat = Math.floor(now / second);
-        Object.assign(payload, { aud: audience, iat, nbf: iat, exp: iat + assertionLifetime });
+        Object.assign(payload, { aud: audiences[assertionAudience], iat, nbf: iat, exp: iat + assertionLifetime });
       },
     });
   }

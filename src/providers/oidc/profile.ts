@@ -9,6 +9,9 @@ import type { Metadata } from './discovery.ts';
 /** How an audience is asked for; `Profile` leaves it to the product. */
 export type AudienceBy = 'Profile' | 'Resource' | 'Audience' | 'Scope' | 'None';
 
+/** `aud` of `private_key_jwt` assertions: the issuer (RFC 10070), the token endpoint whatever is called, or the URL that the request goes to. */
+export type AssertionAudience = 'Issuer' | 'TokenEndpoint' | 'CalledEndpoint';
+
 export interface AudienceMapping {
   readonly by: AudienceBy;
   /** With `by: Scope`: the provider's scope that carries each audience. */
@@ -46,8 +49,7 @@ export interface Profile {
   toBody(desired: DesiredClient, scopes: readonly string[]): Readonly<Record<string, unknown>>;
   /** Members that are absent or of the wrong type are left out; never throws. */
   fromBody(body: Readonly<Record<string, unknown>>): ClientMetadata;
-  /** `aud` of `private_key_jwt` assertions: the issuer, or the URL that the request goes to. */
-  readonly assertionAudience: 'Issuer' | 'CalledEndpoint';
+  readonly assertionAudience: AssertionAudience;
   readonly audienceBy: Exclude<AudienceBy, 'Profile'>;
   readonly ignoredScopes: readonly string[];
   /** Sent where nothing in particular is asked for, at a product that answers a request without scope as it answers a wrong credential. */

@@ -67,7 +67,7 @@ export class Registration implements ClientRegistry {
     const answer = await this.#manage('GET', ref, endpoint, undefined, signal);
     if (answer === undefined || answer.status === 401 || answer.status === 403)
       return { is: 'Unknowable', at, drift: [] };
-    if (answer.status === 404 || answer.status === 410) return { is: 'Gone', at, drift: [] };
+    if (this.#saysGone(answer)) return { is: 'Gone', at, drift: [] };
     if (answer.status !== 200) throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
     const { observed, management } = this.#read(answer, 'Manage', { ...desired, clientId: ref.clientId }, endpoint);
     const rotated = management !== undefined && management.token.reveal() !== ref.management?.token.reveal();
@@ -80,7 +80,7 @@ export class Registration implements ClientRegistry {
     const named = { ...desired, clientId: ref.clientId };
     const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
     if (answer === undefined) throw this.#lost();
-    if (answer.status === 404 || answer.status === 410) {
+    if (this.#saysGone(answer)) {
       throw this.#terminal('ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
     }
     if (answer.status === 204) {
@@ -95,7 +95,7 @@ export class Registration implements ClientRegistry {
     const answer = await this.#manage('DELETE', ref, endpoint, undefined, signal);
     if (answer === undefined) throw this.#lost();
     if (answer.status >= 200 && answer.status < 300) return 'Deleted';
-    if (answer.status === 404 || answer.status === 410) return 'Gone';
+    if (this.#saysGone(answer)) return 'Gone';
     throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
   }
 
@@ -132,6 +132,14 @@ export class Registration implements ClientRegistry {
       if (answer.status !== 401 && answer.status !== 403) break;
     }
     return answer;
+  }
+
+  /** What stands before a provider that restarts says 404 too, in words of its own; only an empty answer or JSON is the provider's. */
+  #saysGone({ status, body }: HttpAnswer): boolean {
+    if (status !== 404 && status !== 410) return false;
+    if (body.trim() === '' || parseJsonObject(body) !== undefined) return true;
+    this.#o.discovery.forget();
+    throw misbehaves('Manage', this.#where(), `${status} without a JSON object`);
   }
 
   #tokensOf(ref: ClientRef): readonly Redacted<string>[] {

@@ -1,7 +1,7 @@
 /** What a token endpoint answered → `Minted`: parsed, not judged, nothing trusted (RFC 6749 §5.1). */
 import { instant, type Instant, second } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
-import type { Minted } from '../../domain/token.ts';
+import type { JwtFacts, Minted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import { misbehaves, type Where } from '../classify.ts';
@@ -15,9 +15,10 @@ const longestLife = 315_360_000;
 
 /**
  * Throws `Transient` `ProviderMisbehaves` for what is no token answer, `Terminal` `TokenUnusable` for a token that no HTTP header can carry.
- * A lifetime that is not a positive number of seconds is left out, as is a `scope` that is not text.
+ * A lifetime that is not a positive number of seconds is left out, as is a `scope` that is neither text nor a list of it. `tokenIssuer`: whom
+ * its JWTs name as their issuer.
  */
-export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
+export function parseTokenAnswer(answer: HttpAnswer, where: Where, tokenIssuer = where.issuer): Minted {
   const body = parseJsonObject(answer.body);
   if (body === undefined) throw misbehaves('Token', where, `${answer.status} without a JSON object`, 'Issuer');
   const value = body['access_token'];
@@ -39,19 +40,31 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where): Minted {
     tokenType: /^[A-Za-z_-]{1,16}$/.exec(text(body['token_type']) ?? '')?.[0] ?? 'unknown',
     ...withoutUndefined({
       expiresIn: lifetime(body['expires_in']),
-      scopes: named(
-        words(body['scope']) ??
-          words(claims?.['scope']) ??
-          (claims?.['scp'] === undefined ? undefined : strings(claims['scp'])),
-      ),
+      scopes: named(scopesIn(body['scope'], claims?.['scope'], claims?.['scp'])),
       // A JWT that names no audience is for none: only an opaque token leaves it open.
       audiences: claims === undefined ? undefined : (named(strings(claims['aud'] ?? [])) ?? []),
-      jwtExp: date(claims?.['exp']),
+      jwt: claims && jwtFacts(claims, tokenIssuer),
       subject: text(claims?.['sub']),
       // Only where there is no header: some products date `iat` back.
       providerTime: answer.providerTime ?? date(claims?.['iat']),
     }),
   };
+}
+
+/** The union: a token gives what any of them names. */
+function scopesIn(...said: readonly unknown[]): readonly string[] | undefined {
+  const named = said.flatMap((scope) => (scope === undefined ? [] : [words(scope) ?? strings(scope)]));
+  const readable = named.filter((scopes) => scopes !== undefined);
+  return readable.length === 0 ? undefined : [...new Set(readable.flat())];
+}
+
+function jwtFacts(claims: Readonly<Record<string, unknown>>, tokenIssuer: string): JwtFacts {
+  const issuer = text(claims['iss']);
+  return withoutUndefined({
+    exp: date(claims['exp']),
+    notBefore: date(claims['nbf']),
+    foreignIssuer: issuer === tokenIssuer ? undefined : issuer,
+  });
 }
 
 /** `NumericDate` of RFC 7519 §2. */

@@ -12,7 +12,7 @@ import { readProviderError } from '../provider-error.ts';
 import { askParameters } from './audiences.ts';
 import { authenticate } from './authentication.ts';
 import type { Discovery, Metadata } from './discovery.ts';
-import type { AudienceMapping, Profile } from './profile.ts';
+import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
 import { jwtClaims, parseTokenAnswer } from './token-answer.ts';
 
@@ -24,6 +24,8 @@ export interface TokensOptions {
   readonly profile: Profile;
   readonly audience: AudienceMapping;
   readonly reach: Reach;
+  readonly tokenIssuer: () => string | undefined;
+  readonly assertionAudience: () => AssertionAudience | undefined;
 }
 
 /** What the provider says about a token. `active: false` proves nothing where the asking client is not in the token's audience (Keycloak). */
@@ -51,7 +53,7 @@ export class Tokens implements TokenSource {
       const scopes = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '');
       throw this.#refused(answer, 'Token', { ...where, asked: { scopes, audiences: ask.audiences } });
     }
-    const minted = parseTokenAnswer(answer, where);
+    const minted = parseTokenAnswer(answer, where, this.#o.tokenIssuer());
     // A token for nothing in particular is given to nobody, and may be of another kind.
     if (ask.scopes.length > 0) this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
     if (answer.providerTime === undefined && minted.providerTime !== undefined)
@@ -120,7 +122,8 @@ export class Tokens implements TokenSource {
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
-    const authenticated = await authenticate(by, profile, metadata, endpoint, http.providerNow());
+    const audience = this.#o.assertionAudience() ?? profile.assertionAudience;
+    const authenticated = await authenticate(by, audience, metadata, endpoint, http.providerNow());
     const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' });
     await authenticated({ issuer }, { client_id: clientId }, form, headers);
     const request = { url: endpoint, headers: Object.fromEntries(headers), body: form.toString() };

@@ -49,8 +49,12 @@ const usable: readonly {
   { title: 'lifetime from expires_in', answer: minted({ expiresIn: 60 }), life: minute },
   {
     title: 'lifetime from the JWT, on the clock of the provider',
-    answer: { ...minted({ jwtExp: plus(noon, 2 * minute), providerTime: plus(noon, -minute) }), expiresIn: 60 },
+    answer: { ...minted({ jwt: { exp: plus(noon, 2 * minute) }, providerTime: plus(noon, -minute) }), expiresIn: 60 },
     life: 3 * minute,
+  },
+  {
+    title: 'clocks of resource servers differ: a JWT whose nbf is a moment ahead',
+    answer: minted({ jwt: { exp: plus(noon, 5 * minute), notBefore: plus(noon, minute) } }),
   },
   { title: 'rounding is no excess', answer: minted({ expiresIn: 902 }), life: 902 * second },
   {
@@ -112,8 +116,31 @@ const unusable: readonly {
     says: /it revokes no tokens, so RevokeEarly does not help/,
     rules: { ...rules, onExceed: 'RevokeEarly', revocation: 'ExpiryOnly' },
   },
-  { title: 'expires_in hides a longer JWT', answer: minted({ jwtExp: plus(noon, hour) }), reason: 'LifetimeTooLong' },
+  {
+    title: 'expires_in hides a longer JWT',
+    answer: minted({ jwt: { exp: plus(noon, hour) } }),
+    reason: 'LifetimeTooLong',
+  },
   { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
+  { title: 'a JWT without a readable end', answer: minted({ jwt: {} }), reason: 'LifetimeUnknown', says: /exp/ },
+  {
+    title: 'expires_in hides a JWT that has expired',
+    answer: minted({ jwt: { exp: plus(noon, -minute) } }),
+    reason: 'TokenUnusable',
+    says: /expired/,
+  },
+  {
+    title: 'a JWT that is not valid yet',
+    answer: minted({ jwt: { exp: plus(noon, 5 * minute), notBefore: plus(noon, minute + second) } }),
+    reason: 'TokenUnusable',
+    says: /nbf/,
+  },
+  {
+    title: 'a JWT of another issuer: the setting that allows it',
+    answer: minted({ jwt: { exp: plus(noon, 5 * minute), foreignIssuer: 'https://sts.example.com' } }),
+    reason: 'TokenUnusable',
+    says: /sts\.example\.com \(iss\).*tokenIssuer/,
+  },
   { title: 'not a bearer token', answer: minted({ tokenType: 'DPoP' }), reason: 'TokenUnusable' },
   { title: 'no token', answer: minted({ value: new Redacted('') }), reason: 'TokenUnusable', revoke: false },
 ];

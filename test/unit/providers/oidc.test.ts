@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { hour, parseRfc3339 } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { askParameters, carriers } from '#src/providers/oidc/audiences.ts';
-import { chooseAlgorithm, generateKey } from '#src/providers/oidc/authentication.ts';
+import { authenticate, chooseAlgorithm, generateKey } from '#src/providers/oidc/authentication.ts';
 import { documentUrls, parseMetadata } from '#src/providers/oidc/discovery.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
@@ -44,21 +44,34 @@ test('expires_in: whole seconds or nothing', (t) => {
   t.is(parse('{"access_token":"x","token_type":"Bearer","expires_in":1e999}').expiresIn, undefined);
 });
 
-test('scope: as the answer says, else as the JWT says, else not said', (t) => {
+test('scope: all that the answer and the JWT name, else not said', (t) => {
   t.deepEqual(parse({ ...token, scope: 'a  b' }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, scope: '' }).scopes, []);
   t.is(parse(token).scopes, undefined);
-  t.is(parse({ ...token, scope: ['a'] }).scopes, undefined);
+  t.is(parse({ ...token, scope: 7 }).scopes, undefined);
+  t.deepEqual(parse({ ...token, scope: ['a', 'b'] }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, access_token: jwt({ scope: 'a b' }) }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, access_token: jwt({ scp: ['a', 'b'] }) }).scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, scope: 'c', access_token: jwt({ scope: 'a b' }) }).scopes, ['c']);
+  t.deepEqual(parse({ ...token, access_token: jwt({ scp: 'a b' }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, scope: 'a c', access_token: jwt({ scope: 'a b', scp: ['d'] }) }).scopes, [
+    'a',
+    'c',
+    'b',
+    'd',
+  ]);
 });
 
 test('a JWT tells audience, end and subject; what is not one tells nothing', (t) => {
   const minted = parse({ ...token, access_token: jwt({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
-  t.deepEqual([minted.audiences, minted.jwtExp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
+  t.deepEqual([minted.audiences, minted.jwt?.exp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
   t.deepEqual(parse({ ...token, access_token: jwt({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
-  t.is(parse({ ...token, access_token: jwt({ exp: '1', aud: 5, sub: {} }) }).jwtExp, undefined);
+  t.deepEqual(parse({ ...token, access_token: jwt({ exp: '1', nbf: '1', aud: 5, sub: {}, iss: {} }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: jwt({ exp: 1_800_000_000_000 }) }).jwt, {}, 'milliseconds');
+  t.deepEqual(parse({ ...token, access_token: jwt({ iss: where.issuer }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: jwt({ iss: 'https://sts.example.com' }) }).jwt, {
+    foreignIssuer: 'https://sts.example.com',
+  });
+  t.is(parse(token).jwt, undefined);
   for (const claims of [{}, { aud: 5 }, { aud: null }, { aud: [5] }, { aud: [] }])
     t.deepEqual(parse({ ...token, access_token: jwt(claims) }).audiences, [], 'for nobody');
   t.is(parse(token).audiences, undefined);
@@ -201,6 +214,20 @@ test('keys: an algorithm that the provider verifies, the same key id as its thum
     );
     t.false(JSON.stringify(key).includes((JSON.parse(key.privateJwk.reveal()) as { d: string }).d));
   }
+});
+
+test('whom an assertion is for: the issuer, the token endpoint, or whatever is called', async (t) => {
+  const key = await generateKey('ES256');
+  const metadata = parseMetadata({ issuer, token_endpoint: `${issuer}/token` }, issuer, false);
+  const audienceOf = async (of: 'Issuer' | 'TokenEndpoint' | 'CalledEndpoint'): Promise<unknown> => {
+    const form = new URLSearchParams();
+    const authenticated = await authenticate(key, of, metadata, `${issuer}/revoke`, where.now);
+    await authenticated({ issuer }, { client_id: 'ci' }, form, new Headers());
+    return jwtClaims(form.get('client_assertion') ?? '')?.['aud'];
+  };
+  t.is(await audienceOf('Issuer'), issuer);
+  t.is(await audienceOf('TokenEndpoint'), `${issuer}/token`);
+  t.is(await audienceOf('CalledEndpoint'), `${issuer}/revoke`);
 });
 
 test('an audience is asked for in the way of the provider', (t) => {

@@ -636,15 +636,14 @@ const cases: readonly Case[] = [
   },
   {
     row: 'unwanted',
-    title: 'gone: record goes',
+    title: 'gone, says somebody: its key must be refused before the record goes',
     s: snapshot({
       ...gone,
       record: withGenerations([g({ state: 'Retiring', removedAt: noon })], {
         observed: { is: 'Gone', at: noon, drift: [] },
       }),
     }),
-    action: { type: 'Record' },
-    next: 'gone',
+    action: { type: 'Prove', settles: 'Retired' },
   },
   {
     row: 'unwanted',
@@ -1851,6 +1850,13 @@ const cases: readonly Case[] = [
   },
 
   { row: 'stale', title: 'last look over a day ago', s: snapshot(), now: plus(noon, day), action: { type: 'Observe' } },
+  {
+    row: 'stale',
+    title: 'gone, says somebody, and its credential works: looked at again within minutes',
+    s: snapshot({ record: record({ observed: { is: 'Gone', at: noon, drift: [] } }) }),
+    now: plus(noon, 6 * minute),
+    action: { type: 'Observe' },
+  },
   {
     row: 'stale',
     title: 'drift: Update, before the looks of others: it rests on one that counts for a minute',
