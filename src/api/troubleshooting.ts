@@ -78,7 +78,8 @@ export const remedies = {
     by: 'Platform',
   },
   ClientForeign: {
-    cause: "The client's `software_id` names another installation or owner.",
+    cause:
+      "The client's `software_id` (at Keycloak attribute `ci-identity.owner`) names another installation or owner.",
     step: 'Find out whose it is. Set the tag back if it is ours; otherwise create another pool.',
     by: 'Provider',
   },

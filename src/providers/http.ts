@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { Agent, buildConnector, request } from 'undici';
 import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
-import { LostLeaseError } from '../errors.ts';
+import { LostLeaseError, OperatorError } from '../errors.ts';
 import { withDeadline } from '../runtime/abort.ts';
 import { unreachable } from './classify.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
@@ -30,7 +30,7 @@ export interface HttpRequest {
 export interface HttpOptions {
   readonly issuer: string;
   readonly clock: Clock;
-  /** PEM text; replaces the system's roots. Read before each call: a new bundle starts new connections. */
+  /** PEM text; replaces the system's roots. Without a certificate in it nothing is called. Read before each call: a new bundle starts new connections. */
   readonly caBundle: () => string | undefined;
   /** Read before each call: another answer starts new connections, whose addresses are judged anew. */
   readonly allowPrivateNetwork: () => boolean;
@@ -142,6 +142,8 @@ export class Http {
   #dispatcher(): Agent {
     const { caBundle, proxyUrl, allowPrivateNetwork } = this.#options;
     const wanted = { ca: caBundle(), proxyUrl: proxyUrl?.(), allowPrivateNetwork: allowPrivateNetwork() };
+    if (wanted.ca !== undefined && !/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(wanted.ca))
+      throw noAuthority(this.#options.issuer);
     if (this.#agent !== undefined && isDeepStrictEqual(wanted, this.#madeFor)) return this.#agent;
     void this.#agent?.close();
     this.#madeFor = wanted;
@@ -178,6 +180,18 @@ export class Http {
     const validTo = socket instanceof TLSSocket ? socket.getPeerCertificate().valid_to : undefined;
     this.#certificateExpiry = (validTo === undefined ? undefined : parseHttpDate(validTo)) ?? this.#certificateExpiry;
   }
+}
+
+/** Whoever names an authority wants no other to be trusted, also while it cannot be found. */
+function noAuthority(issuer: string): OperatorError {
+  return new OperatorError({
+    class: 'Transient',
+    reason: 'TlsInvalid',
+    whose: 'Issuer',
+    message:
+      `issuer ${issuer}: not called, because what caBundleRef of this issuer names does not exist or holds no certificate. ` +
+      `Put the certificate authority in PEM (BEGIN CERTIFICATE) under that key of a ConfigMap or Secret in the operator's namespace, or correct the name.`,
+  });
 }
 
 function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Readonly<Record<string, string>> {

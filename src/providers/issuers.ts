@@ -18,7 +18,7 @@ export interface IssuerSettings {
   readonly profile: string;
   readonly registrationToken?: () => Redacted<string> | undefined;
   readonly managementToken?: () => Redacted<string> | undefined;
-  /** PEM. */
+  /** PEM; absent: the system's roots. One that is not there, or holds no certificate, is no reason to trust those: nothing is called. */
   readonly caBundle?: () => string | undefined;
   readonly allowPrivateNetwork: boolean;
   /** `http://host:port` of a proxy for all calls to it. */
@@ -61,7 +61,7 @@ export class Issuer {
     const http = new Http({
       issuer: settings.url,
       clock,
-      caBundle: () => this.#settings.caBundle?.(),
+      caBundle: () => this.#settings.caBundle && (this.#settings.caBundle() ?? ''),
       allowPrivateNetwork,
       proxyUrl: () => this.#settings.proxyUrl,
     });

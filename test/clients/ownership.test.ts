@@ -88,7 +88,10 @@ test.serial(
       status: 'False',
       reason: 'ClientForeign',
     });
-    t.regex(message, /carries the tag another-cluster\/ci-identity-system\/uid \(software_id\) of another owner/);
+    t.regex(
+      message,
+      /carries the tag another-cluster\/ci-identity-system\/uid \(software_id; [^)]+\) of another owner/,
+    );
     await condition(lab, 'identitypool/taken', 'Stalled', { status: 'True', reason: 'ClientForeign' });
     await apply('taken', { ceiling: narrower, rotation: { ...quick, request: 'r1' } });
     await remove('taken');

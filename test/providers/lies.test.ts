@@ -379,6 +379,23 @@ for (const method of ['ClientSecretBasic', 'ClientSecretPost'] as const) {
   });
 }
 
+test('what is no token is not sent, and the sentence names its Secret', async (t) => {
+  const { provider, fresh } = await start(t);
+  const printed = new Redacted(`{\n  "token" : "${provider.initialAccessToken}"\n}`);
+  const { clients } = fresh({ registrationToken: () => printed, managementToken: () => printed }).provider({
+    audienceBy: 'Profile',
+  });
+  const want = desired({ audience }, [scopes[0]], await fresh().generateKey());
+  const register = await failure(t, clients!.register(want, signal()));
+  t.deepEqual(kind(register), ['Terminal', 'RegistrationCredentialRefused', 'Issuer']);
+  t.regex(register.message, /the Secret of registrationTokenRef holds more than a token/);
+  const manage = await failure(t, clients!.deregister({ clientId: 'any' }, signal()));
+  t.deepEqual(kind(manage), ['Terminal', 'RegistrationAccessTokenLost', 'Object']);
+  t.regex(manage.message, /the Secret of managementTokenRef, or what was handed in, holds more/);
+  t.false(`${register.message}${manage.message}`.includes(provider.initialAccessToken));
+  t.deepEqual([provider.stats.count('register'), provider.stats.count('delete')], [0, 0]);
+});
+
 test('id and secret are those of the answer, and the end of a secret is seconds since 1970 that are still to come, or never', async (t) => {
   const { provider, issuer } = await start(t);
   const { clients, tokens } = issuer.provider({ audienceBy: 'Profile' });
@@ -469,8 +486,23 @@ test('a provider that does not answer: each of its troubles has a reason', async
   const expired = await start(t, { certificateDays: -1 });
   const elsewhere = await start(t, { host: 'localhost', names: [] });
   const rows: readonly (readonly [string, Issuer, string, string, RegExp])[] = [
-    ['unknown CA', fresh({ caBundle: () => undefined }), 'Transient', 'TlsInvalid', /caBundleRef/],
-    ['CA that is no PEM', fresh({ caBundle: () => 'rubbish' }), 'Transient', 'TlsInvalid', /./],
+    [
+      'unknown CA',
+      fresh({ caBundle: () => expired.provider.caPem }),
+      'Transient',
+      'TlsInvalid',
+      /give the certificate authority in caBundleRef/,
+    ],
+    ...[undefined, '', 'rubbish', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----'].map(
+      (bundle) =>
+        [
+          'CA that is not there or no certificate',
+          fresh({ caBundle: () => bundle }),
+          'Transient',
+          'TlsInvalid',
+          /not called, because what caBundleRef .* does not exist or holds no certificate/,
+        ] as const,
+    ),
     ['expired certificate', expired.issuer, 'Transient', 'TlsInvalid', /CERT_HAS_EXPIRED/],
     [
       'certificate for another name',

@@ -65,7 +65,7 @@ function foreign(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   const client = wanted.find(({ record }) => record !== undefined && isForeign(record));
   if (client?.record === undefined) return undefined;
   const tag = client.record.observed?.tag ?? '';
-  const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
+  const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id; at Keycloak attribute ci-identity.owner) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
   return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
 }
 
@@ -81,7 +81,11 @@ function restored(facts: PoolFacts, wanted: readonly ClientView[]): Draft | unde
 function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
   const client = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
   if (client?.record === undefined || facts.managementFallback === true) return undefined;
-  const why = `the registration access token of the client${ownerOf(client)} ${whyUnmanaged(client.record)}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace`;
+  const leaving =
+    facts.pool.metadata.deletionTimestamp === undefined
+      ? ''
+      : ', or set deletionPolicy: Retain, which leaves the client';
+  const why = `the registration access token of the client${ownerOf(client)} ${whyUnmanaged(client.record)}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace; where the provider makes none, give managementTokenRef of the issuer${leaving}`;
   return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
 }
 

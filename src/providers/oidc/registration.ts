@@ -153,8 +153,10 @@ export class Registration implements ClientRegistry {
     body: string | undefined,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
+    const bearer = token?.reveal().trim();
+    if (bearer !== undefined && !/^[!-~]+$/.test(bearer)) throw this.#noToken(method);
     const headers = {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal().trim()}` }),
+      ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
     return this.#o.http.send(
@@ -215,6 +217,17 @@ export class Registration implements ClientRegistry {
     return url.href === uri && url.origin === new URL(this.#o.issuer).origin ? uri : undefined;
   }
 
+  /** No header can carry it. A command line may have printed more than the token. */
+  #noToken(method: HttpRequest['method']): OperatorError {
+    const why = 'holds more than a token (several lines, JSON?). Put the bare token there.';
+    return method === 'POST'
+      ? this.#terminal('RegistrationCredentialRefused', `the Secret of registrationTokenRef ${why}`, 'Issuer')
+      : this.#terminal(
+          'RegistrationAccessTokenLost',
+          `the Secret of managementTokenRef, or what was handed in, ${why} Minting goes on.`,
+        );
+  }
+
   #lost(): OperatorError {
     return this.#terminal(
       'RegistrationAccessTokenLost',
@@ -225,6 +238,7 @@ export class Registration implements ClientRegistry {
   #terminal(
     reason:
       | 'RegistrationCredentialMissing'
+      | 'RegistrationCredentialRefused'
       | 'RegistrationRefused'
       | 'RegistrationAccessTokenLost'
       | 'ClientGone'
