@@ -58,7 +58,7 @@ export function desiredOf(
     'ci',
     sha256(installation).slice(0, 8),
     pool.metadata.name,
-    ...(ownerSuffix === undefined ? [] : [sha256(ownerSuffix).slice(0, 8)]),
+    ...(ownerSuffix === undefined ? [] : [sha256(ownerSuffix).slice(0, 16)]),
   ].join('-');
   const place = [target.namespace, target.identity?.name].filter((part) => part !== undefined).join('/');
   const { rotate, revoke } = requestsOf(pool, handled);

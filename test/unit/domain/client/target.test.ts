@@ -39,7 +39,7 @@ test('client ids: as long as a pool may be called, and fit every provider', (t) 
       const whole = pool({ client: { per } }, { name: of });
       const target = targetOf(whole, { namespace, name: identity, uid });
       const id = target === undefined ? '' : desiredOf(whole, target, installation).clientId;
-      t.regex(id, /^ci-[0-9a-f]{8}-[-a-z0-9]{1,63}(-[0-9a-f]{8})?$/);
+      t.regex(id, /^ci-[0-9a-f]{8}-[-a-z0-9]{1,63}(-[0-9a-f]{16})?$/);
     }),
   );
 });
