@@ -21,6 +21,7 @@ import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
+import { firstHonoured } from '#src/domain/client/requests.ts';
 import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
 import type { Failure } from '#src/domain/failure.ts';
@@ -241,7 +242,8 @@ export class ToyWorld {
   sweep(): void {
     const { record } = this;
     const kept = this.tokens.filter((token) => {
-      const forbidden = this.deleted || this.stopped || token.minted < (record?.revokeBefore ?? 0);
+      const isLeaked = record !== undefined && token.generation < firstHonoured(record);
+      const forbidden = this.deleted || this.stopped || isLeaked || token.minted < (record?.revokeBefore ?? 0);
       return token.exp > this.now && !(forbidden && this.canRevoke(token));
     });
     this.tokens.splice(0, this.tokens.length, ...kept);

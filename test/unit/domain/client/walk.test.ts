@@ -450,6 +450,7 @@ function settle(world: ToyWorld): void {
   world.stopped = false;
   world.clockAgrees = true;
   if (world.desired.existing !== undefined) world.handIn('good');
+  if (!world.deleted) world.arrive();
   deleteLostClient(world);
   runUntilQuiet(world);
   for (let i = 0; i < 60 && (!isAtRest(world) || isMissed(world) || isLeaked(world)); i += 1) {
@@ -465,6 +466,9 @@ function settle(world: ToyWorld): void {
     if (lost && lost.type !== 'PrivateKeyJwt') world.desired = { ...world.desired, rotateRequest: `again-${i}` };
     // A client that somebody deleted, or a leaked credential that nothing else replaces: the person says that a new subject is all right.
     if (isMissed(world) || isLeaked(world)) world.desired = { ...world.desired, allowSubjectChange: true };
+    // Whether it was deleted or switched off nobody can see without its management token: the message says that a rotation helps.
+    if (isMissed(world) && reason === 'CredentialRefused')
+      world.desired = { ...world.desired, rotateRequest: `refused-${i}` };
     deleteLostClient(world);
     world.advance(recheckAt === undefined ? hour : Math.max(1, recheckAt - world.now));
     runUntilQuiet(world);
