@@ -130,11 +130,13 @@ async function disturbed(t: ExecutionContext, act: Act, point: Point): Promise<n
   const what = nameOf(variant, point);
   const { before, id } = await asked(act);
   const crashAt = arm(act, point);
+  const from = act.proxy.requests.length;
   const program = act.start(crashAt);
   const started = Date.now();
   try {
     await rotations.settled(before, id, { losesSecret: losesSecret(variant, point) });
     await rotations.told();
+    if (!isLost(act, point, from)) throw new Error('the answer that was to be lost was never given');
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}\n${program.log().slice(-4_000)}`, { cause: error });
   } finally {
@@ -180,6 +182,18 @@ function arm({ place, proxy }: Act, point: Point): string | undefined {
       proxy.on({ when, times: 1, fault: { type: 'AnswerLost' } });
       return undefined;
     }
+  }
+}
+
+/** Whether what was to be lost came by; of a death `died` tells. `from`: so many requests to the API server came before. */
+function isLost({ place, proxy }: Act, point: Point, from: number): boolean {
+  switch (point.is) {
+    case 'CallLost':
+      return place.view.counts()[point.call] >= point.time;
+    case 'WriteLost':
+      return proxy.requests.slice(from).filter((one) => writeOf(one) === point.write).length >= point.time;
+    default:
+      return true;
   }
 }
 

@@ -2,12 +2,12 @@
 import { createPrivateKey, type JsonWebKey, randomUUID, sign } from 'node:crypto';
 import { setPriority } from 'node:os';
 import { Pool } from 'undici';
+import { instant } from '#src/clock.ts';
 import { openApi } from '#test/bench/api.ts';
 import type { LoadOptions, LoadReport } from './load.ts';
+import { type Known, meaningOf } from './refusal.ts';
 
-interface Generation {
-  readonly n: number;
-  readonly state: string;
+interface Generation extends Known {
   readonly clientId?: string;
   readonly credential: { readonly type: string; readonly privateJwk?: string; readonly secret?: string };
 }
@@ -47,11 +47,13 @@ async function run(options: LoadOptions): Promise<void> {
     connect: { ca: options.caPem },
   });
   let current: Generation | undefined;
+  let known: readonly Generation[] = [];
   let replacing = false;
   void (async () => {
     for await (const { object } of api.watch(recordsPath, over.signal)) {
       const record = recordIn(Buffer.from(object.data?.['record.json'] ?? '', 'base64').toString('utf8'));
       if (record?.pool.name !== options.pool) continue;
+      known = record.generations;
       current = record.generations.find(({ state }) => state === 'Current') ?? current;
       const comes = record.generations.some(({ state }) => state === 'Planned' || state === 'Created');
       replacing = record.variant === 'InPlace' && comes;
@@ -74,10 +76,11 @@ async function run(options: LoadOptions): Promise<void> {
       byGeneration[by.n] = (byGeneration[by.n] ?? 0) + 1;
       return;
     }
+    const refused = instant(Date.now());
     await new Promise((resolve) => setTimeout(resolve, 300));
     if (began || replacing) inGap += 1;
-    else if (current?.n === by.n) failed.push(`generation ${by.n}: ${problem}`.slice(0, 300));
-    else overtaken += 1;
+    else if (meaningOf(by.n, refused, known) === 'Overtaken') overtaken += 1;
+    else failed.push(`generation ${by.n}: ${problem}`.slice(0, 300));
   };
   const timer = setInterval(() => {
     if (current === undefined) return;

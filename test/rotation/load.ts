@@ -22,7 +22,7 @@ export interface LoadReport {
   readonly requests: number;
   /** What was answered to those that got no token. */
   readonly failed: readonly string[];
-  /** Refused, because the record named another credential a moment later: in an emergency the old one goes at once. */
+  /** Refused after another credential was Current, and while the refused one was taken out: in an emergency the old one goes at once. */
   readonly overtaken: number;
   /** Refused while the one secret that the provider keeps was being replaced: variant InPlace leaves a gap, inside a declared window. */
   readonly inGap: number;
