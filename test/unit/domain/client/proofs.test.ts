@@ -126,6 +126,13 @@ test('a proof has not found a registration whose answer was lost: it may still a
   t.is(possibleOrphans(proved(taken, { ...open, outcome }, noon)), 0, 'somebody else has the id, so it cannot arrive');
 });
 
+test('in place: the gap lasts from the call that replaced the secret until the new one is proven', (t) => {
+  const generations = [buildGeneration(), buildGeneration({ n: 2, state: 'Created', replacedAt: noon })];
+  const before = buildClientRecord({ variant: 'InPlace', generations });
+  const after = proved(before, { ...verify, outcome: { is: 'Accepted' } }, plus(noon, 1_234));
+  t.is(after.gap, 1_234);
+});
+
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
 for (const [use, state] of [
   ['Verify', 'Created'],
