@@ -228,8 +228,9 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
 
 /**
  * The next token to revoke. A Forbidden one may go once its successor was delivered or that failed once, a Superseded one `deliveryLag`
- * after the delivery; while Ending nothing is waited for. A revocation that failed gives way to every other row until its time comes again,
- * and in a live session narrowing and renewal come first. While it is not known which clients exist, nobody knows as whom to revoke.
+ * after the delivery; while Ending nothing is waited for. A revocation that failed gives way to every other row until its time comes again. In
+ * a live session narrowing comes first, before a Superseded one a renewal too; before a Forbidden one only in the last fifth of the usable token,
+ * which would expire while revocations are paused. While it is not known which clients exist, nobody knows as whom to revoke.
  */
 export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
   if (s.record === undefined || s.client.is === 'Unknown' || gaveWay(s, 'revoke')) return undefined;
@@ -237,10 +238,19 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
   const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
   const forbidden = open.find((token) => token.end === 'Forbidden');
   if (isEnding(s)) return forbidden;
-  if (isNarrowed(s, now) || (isDue(s, now) && mintable(s) !== undefined && hasRoom(s))) return undefined;
+  const renews = isDue(s, now) && mintable(s) !== undefined && hasRoom(s);
+  if (isNarrowed(s, now) || (renews && mustRenewNow(s, now))) return undefined;
   if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
+  if (renews) return undefined;
   const supersededFrom = supersededGoFrom(s);
   return supersededFrom !== undefined && now >= supersededFrom ? open.find((t) => t.end === 'Superseded') : undefined;
+}
+
+/** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
+function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
+  const token = usableToken(s);
+  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
+  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut;
 }
 
 /** The provider knows nothing of its end yet, as far as this process knows. */

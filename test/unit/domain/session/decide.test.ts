@@ -555,6 +555,42 @@ const cases: readonly Case[] = [
   },
   {
     row: 'revoke',
+    title: 'Forbidden: a renewal that is due comes after it',
+    s: buildLiveSnapshot({ record: narrowedRecord }),
+    now: plus(noon, 8 * minute),
+    action: 'Revoke',
+    tokens: ['old'],
+    recheckAt: plus(noon, 12 * minute),
+  },
+  {
+    row: 'revoke',
+    title: 'Forbidden: a renewal that was refused holds it back no more than one that is due',
+    s: buildLiveSnapshot({ record: narrowedRecord, ...failed('due', true) }),
+    now: plus(noon, 13 * minute),
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+  {
+    row: 'revoke',
+    title: 'Forbidden: nobody gets a token from this issuer now',
+    s: buildLiveSnapshot({
+      record: narrowedRecord,
+      client: client({ outage: { reason: 'ProviderUnavailable', message: '503' } }),
+    }),
+    now: plus(noon, 13 * minute),
+    action: 'Revoke',
+    tokens: ['old'],
+  },
+  {
+    row: 'due',
+    title: 'Forbidden, and the usable token is about to expire: where revocations are paused the build would fail',
+    s: buildLiveSnapshot({ record: narrowedRecord }),
+    now: plus(noon, 13 * minute),
+    action: 'Mint',
+    lane: lanes.Expiring,
+  },
+  {
+    row: 'revoke',
     title: 'Forbidden, one delivery failed',
     s: {
       ...undeliveredYet,
