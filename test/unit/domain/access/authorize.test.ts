@@ -342,6 +342,27 @@ test('64 rules that each give 64 scopes at 64 audiences are judged in a moment',
   t.true(performance.now() - started < 5_000, `${performance.now() - started} ms`);
 });
 
+test('of 1,024 rules in 16 policies the one that gives the role is found, and a role that nobody has is denied with a sentence', (t) => {
+  const others = [
+    (n: number) => rule({ role: `role-${n}` }),
+    (n: number) => rule({ pool: `pool-${n}` }),
+    (n: number) => rule({ namespaces: [`team-${n}`] }),
+    () => rule({ scopes: ['artifacts:delete'], audiences: [charts] }),
+  ];
+  const rules = Array.from({ length: 1_024 }, (_, n) => others[n % others.length]?.(n) ?? rule());
+  rules[1_000] = rule();
+  const policies = seen(Array.from({ length: 16 }, (_, p) => policy(`policy-${p}`, rules.slice(p * 64, p * 64 + 64))));
+  const before = process.cpuUsage();
+  const granted = accessOf({ policies });
+  t.is(granted.is, 'Granted');
+  t.like(granted, { ask: { scopes: ['artifacts:publish'], audiences: [registry] } });
+  t.deepEqual(granted.is === 'Granted' && granted.by.map(({ by }) => [by.policy, by.rule]), [['policy-15', 40]]);
+  const denied = accessOf({ policies, identity: identity({ roles: ['nobody'] }) });
+  t.is(denied.is, 'Denied');
+  t.regex(denied.denials[0]?.message ?? '', /nobody/);
+  t.true(process.cpuUsage(before).user < 2_000_000);
+});
+
 test('of thousands of denials as many are kept as a status shows', (t) => {
   const { denials } = accessOf({ identity: identity({ scopes: many('scope-'), audiences: many('https://a') }) });
   t.is(denials.length, 64);
