@@ -19,6 +19,9 @@ export function driftOf(
     scopes: said.scopes !== undefined && !sameSet(said.scopes, wanted.scopes ?? []),
     authentication: said.authentication !== undefined && said.authentication !== wanted.authentication,
     grantTypes: said.grantTypes !== undefined && !said.grantTypes.includes('client_credentials'),
+    settings: Object.entries(wanted.settings ?? {}).some(
+      ([member, value]) => (said.settings?.[member] ?? value) !== value,
+    ),
     keys: said.keys !== undefined && !sameSet(said.keys.map(keyText), (wanted.keys ?? []).map(keyText)),
   };
   return Object.keys(differs).filter((member) => differs[member] === true);

@@ -33,6 +33,8 @@ export interface ClientMetadata {
   readonly authentication?: string;
   readonly grantTypes?: readonly string[];
   readonly keys?: readonly Readonly<Record<string, unknown>>[];
+  /** What else the product has of a client and {@link Profile.toBody} sets, by the product's names. */
+  readonly settings?: Readonly<Record<string, string | boolean>>;
 }
 
 /** What a client was to be allowed; `carriers` are among `scopes`. */

@@ -326,6 +326,29 @@ test('what revocation reaches is learnt from tokens', (t) => {
   t.is(after('opaque', 'jwt', 'refused').of(endpoint), 'IntrospectionOnly');
 });
 
+test('Keycloak: whatever we set of a client and somebody changed is drift', async (t) => {
+  const want = desired([(await generateKey('ES256')).publicJwk]);
+  const body = keycloak.toBody(want, ['a', 'b']);
+  const changes: readonly Readonly<Record<string, unknown>>[] = [
+    { publicClient: true },
+    { standardFlowEnabled: true },
+    { implicitFlowEnabled: true },
+    { directAccessGrantsEnabled: true },
+    { fullScopeAllowed: true },
+    { attributes: { ...(body['attributes'] as object), 'access.token.lifespan': '28800' } },
+  ];
+  for (const change of changes)
+    t.deepEqual(driftOf(keycloak.fromBody({ ...body, ...change }), want, keycloak, []), ['settings']);
+  const { fullScopeAllowed: _, ...silent } = body;
+  t.deepEqual(driftOf(keycloak.fromBody(silent), want, keycloak, []), [], 'what is not said is none');
+});
+
+test('Keycloak: an id that is taken, also should it answer as HTTP has it', (t) => {
+  t.true(keycloak.isIdTaken?.({ status: 400, text: 'Client Identifier in use', page: false }));
+  t.true(keycloak.isIdTaken?.({ status: 409, page: false }));
+  t.false(keycloak.isIdTaken?.({ status: 400, text: 'another', page: false }));
+});
+
 test('a refused registration: each product names the steps of its administrator', (t) => {
   const refusedWith = (status: number) => ({ status, page: false });
   const wanted = { scopes: ['a', 'aud-a'], carriers: ['aud-a'] };

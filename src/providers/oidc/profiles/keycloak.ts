@@ -29,6 +29,26 @@ function scopesIn(body: Readonly<Record<string, unknown>>): readonly string[] | 
   return strings([...optional, ...(Array.isArray(always) ? always : [])])?.filter((scope) => scope !== builtIn);
 }
 
+const lifespan = 'access.token.lifespan';
+
+/** How a client may be used, and how long its tokens live. */
+const ownFlags = [
+  'publicClient',
+  'standardFlowEnabled',
+  'implicitFlowEnabled',
+  'directAccessGrantsEnabled',
+  'fullScopeAllowed',
+] as const;
+
+function settingsIn(body: Readonly<Record<string, unknown>>): Readonly<Record<string, string | boolean>> {
+  const flags = ownFlags.flatMap((flag) => {
+    const value = body[flag];
+    return typeof value === 'boolean' ? [[flag, value] as const] : [];
+  });
+  const life = text(record(body['attributes'])?.[lifespan]);
+  return Object.fromEntries([...flags, ...(life === undefined ? [] : [[lifespan, life] as const])]);
+}
+
 /**
  * Keycloak 26 through `clients-registrations/default`: the same initial access token as the OIDC endpoint takes, but our own client id, a
  * lifespan per client, an owner attribute, and none of the realm's default scopes.
@@ -51,7 +71,7 @@ export const keycloak: Profile = {
     optionalClientScopes: scopes,
     attributes: {
       [ownerAttribute]: desired.tag,
-      'access.token.lifespan': String(Math.floor(desired.maxTokenLifetime / second)),
+      [lifespan]: String(Math.floor(desired.maxTokenLifetime / second)),
       ...(desired.keys.length === 0
         ? {}
         : { 'use.jwks.string': 'true', 'jwks.string': JSON.stringify({ keys: desired.keys }) }),
@@ -70,6 +90,7 @@ export const keycloak: Profile = {
       authentication: methods[text(body['clientAuthenticatorType']) ?? ''],
       grantTypes: grantTypesIn(body['serviceAccountsEnabled']),
       keys: records(jwks?.['keys']),
+      settings: settingsIn(body),
     });
   },
   assertionAudience: 'Issuer',
@@ -78,7 +99,8 @@ export const keycloak: Profile = {
   credentialPropagation: 10 * second,
   clientIdBy: 'Us',
   variants: (authentication) => (authentication.has('PrivateKeyJwt') ? ['TwoKeys', 'NewClient'] : ['NewClient']),
-  isIdTaken: (error) => error.status === 400 && /client identifier in use/i.test(error.text ?? ''),
+  isIdTaken: (error) =>
+    error.status === 409 || (error.status === 400 && /client identifier in use/i.test(error.text ?? '')),
   registrationHint(error, issuer, { scopes, carriers }) {
     if (error.status !== 403) return undefined;
     const name = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1];
