@@ -104,6 +104,7 @@ export const reasons = {
   NewPod: 'A new pod waits for its first token.',
   RenewalDue: 'The token has reached the time of its renewal.',
   Narrowed: 'The policies grant less than the token carries.',
+  LifetimeOver: 'The provider made the token longer than the pool allows, and the allowed time is over.',
   RevokeRequested: 'Somebody asked to revoke everything minted before a moment.',
   PodOver: 'The pod has ended, is being deleted, or is gone.',
   NamespaceLeaving: 'The namespace is being deleted or no longer opts in.',

@@ -1,11 +1,12 @@
 import { sessionId } from '../api/names.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, toRfc3339 } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { joinSentences } from '../domain/access/explain.ts';
 import { setOf } from '../domain/access/scopes.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
+import { type SessionRecord, clientOf } from '../domain/session/record.ts';
+import type { Token } from '../domain/token.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import { Once } from '../telemetry/once.ts';
 import { Repeats } from '../telemetry/repeats.ts';
@@ -35,7 +36,8 @@ export class SessionAudit {
   }
 
   record(key: string, s: SessionSnapshot, facts: AuditFacts): void {
-    if (toldAhead.has(facts.event) && !this.#ahead.isNew(s.record, `${facts.event} ${facts.token_sha256}`)) return;
+    const { event, reason, token_sha256: token } = facts;
+    if (toldAhead.has(event) && !this.#ahead.isNew(s.record, `${event} ${reason} ${token}`)) return;
     if (facts.event === 'Denied') this.#denials.say(`${key} ${facts.reason} ${facts.message ?? ''}`, { key, s, facts });
     else this.#write({ key, s, facts }, {});
   }
@@ -51,19 +53,18 @@ export class SessionAudit {
     const requester = seen?.requester ?? s.record?.requester;
     const known = this.#memory.identity(namespace, identity);
     const actor = known.is === 'Seen' ? known.value.spec.actor : s.record?.identity.actor;
-    const denials = facts.event === 'Denied' || facts.event === 'Forbidden' ? denialsOf(s.access) : [];
     this.#log.record({
       session_id: sessionId(podUid, identity),
       namespace,
       identity,
       pod: { name: pod, uid: podUid },
       ...(actor === undefined ? {} : { actor }),
-      ...(s.record === undefined ? {} : { pool: s.record.pool.name, issuer: s.record.issuer, client: s.record.client }),
+      ...servedBy(s),
       ...(requester === undefined ? {} : { requester }),
       ...(seen?.node === undefined ? {} : { node: seen.node }),
       ...(seen?.claimedRunUrl === undefined ? {} : { claimed_run_url: seen.claimedRunUrl }),
       ...(seen?.claimedTraceparent === undefined ? {} : { claimed_traceparent: seen.claimedTraceparent }),
-      ...(denials.length === 0 ? {} : { denials }),
+      ...deniedBy(s.access, facts),
       ...decidedOn(s, facts.pool ?? s.record?.pool.name),
       ...facts,
       ...more,
@@ -86,15 +87,45 @@ function decidedOn(
   };
 }
 
-const mostDenials = 64;
+/** Before the first token, what would serve the session. */
+function servedBy({ record, pool, client }: SessionSnapshot): Pick<AuditFacts, 'pool' | 'issuer' | 'client'> {
+  if (record !== undefined) return { pool: record.pool.name, issuer: record.issuer, client: record.client };
+  return {
+    ...(pool === undefined ? {} : { pool: pool.name }),
+    ...(client.is !== 'Seen' ? {} : { issuer: client.value.issuer }),
+    ...(client.is !== 'Seen' || client.value.name === '' ? {} : { client: client.value.name }),
+  };
+}
 
-function denialsOf(access: Known<Access>): NonNullable<AuditFacts['denials']> {
-  if (access.is !== 'Seen') return [];
-  return access.value.denials.slice(0, mostDenials).map(({ scope, audience, reason }) => ({
-    ...(scope === undefined ? {} : { scope }),
-    ...(audience === undefined ? {} : { audience }),
-    reason,
+/** What is not granted, and after which policies: where they decided. */
+function deniedBy(access: Known<Access>, { event, reason }: AuditFacts): Pick<AuditFacts, 'denials' | 'policies'> {
+  if (access.is !== 'Seen' || (event !== 'Denied' && event !== 'Forbidden')) return {};
+  const { denials: all, policies } = access.value;
+  const denials = all.map((denial) => ({
+    ...(denial.scope === undefined ? {} : { scope: denial.scope }),
+    ...(denial.audience === undefined ? {} : { audience: denial.audience }),
+    reason: denial.reason,
+    ...(denial.by === undefined ? {} : { by: denial.by }),
   }));
+  const decided = reason === 'Narrowed' || denials.some((denial) => denial.reason === reason);
+  return {
+    ...(denials.length === 0 ? {} : { denials }),
+    ...(decided && policies !== undefined ? { policies } : {}),
+  };
+}
+
+/** What every line about a token of a session says of it. */
+export function heldToken(record: SessionRecord, token: Token): Partial<AuditFacts> {
+  const { sha256, ask, exp, generation, clientId } = token;
+  return {
+    token_sha256: sha256,
+    scopes: ask.scopes,
+    audiences: ask.audiences,
+    expires_at: toRfc3339(exp),
+    generation,
+    client: clientOf(record, token),
+    client_id: clientId,
+  };
 }
 
 /** What the line `ShadowDenied` says of a token that carries scopes only because of enforcement Audit; `undefined` where it carries none. */

@@ -8,7 +8,7 @@ import type { Effects } from '../runtime/effect.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { EffectName } from './effect-names.ts';
 import type { Reporter } from './reporter.ts';
-import type { SessionAudit } from './session-audit.ts';
+import { type SessionAudit, heldToken } from './session-audit.ts';
 
 const deadline = 10 * second;
 
@@ -55,7 +55,7 @@ export class Witness {
     const message = `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: the token of pod ${facts.pod.name} was revoked at ${facts.issuer} by somebody else before it expired. A new one was issued; if tokens must not be used, set suspend or revokeRequest instead.`;
     this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: facts.pool.name, outcome: 'Elsewhere' });
     this.#o.reporter.onPod(key, reason, message);
-    const token = { token_sha256: before.sha256, generation: before.generation };
+    const token = s.record === undefined ? {} : heldToken(s.record, before);
     this.#o.audit.record(key, s, { event: 'Noticed', outcome: 'Failure', reason, message, ...token });
   }
 

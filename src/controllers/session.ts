@@ -1,5 +1,5 @@
 import { deliverySecretName } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, earliest, second, toRfc3339 } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, earliest, second } from '../clock.ts';
 import type { Decision } from '../decision.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
@@ -15,12 +15,11 @@ import type { RecordStore } from '../kube/records.ts';
 import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
-import type { AuditFacts } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
-import type { SessionAudit } from './session-audit.ts';
+import { type SessionAudit, heldToken } from './session-audit.ts';
 import { type DeliveredState, lastDelivery } from './session-delivered.ts';
 import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
@@ -55,6 +54,8 @@ export interface SessionMachineOptions {
 }
 
 const callDeadline = 20 * second;
+
+const deliveryEvents = { Token: 'Delivered', Error: 'Denied', Empty: 'Emptied' } as const;
 
 /**
  * Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. Audit lines are
@@ -168,11 +169,13 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       if (action.error.reason === 'LimitReached') this.#o.limits.refused(namespace, identity);
     }
     this.#o.audit.record(key, s, {
-      event: action.content === 'Error' ? 'Denied' : 'Delivered',
+      event: deliveryEvents[action.content],
       outcome: action.content === 'Error' ? 'Failure' : 'Success',
       reason,
       ...(action.content === 'Error' ? { message: action.error.message } : {}),
-      ...(action.content === 'Token' && newest !== undefined ? tokenFacts(newest) : {}),
+      ...(action.content === 'Token' && s.record !== undefined && newest !== undefined
+        ? heldToken(s.record, newest)
+        : {}),
     });
     const mintedHere = newest !== undefined && s.seenSince !== undefined && newest.minted >= s.seenSince;
     const first = action.content === 'Token' && mintedHere && s.record?.tokens.length === 1 && before === undefined;
@@ -200,9 +203,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const revocation = s.client.is === 'Seen' ? s.client.value.revocation : 'Immediate';
-    for (const token of tokens)
-      this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, token_sha256: token });
-    await this.#write('session.Forbid.record', s, forbidden(s.record, tokens, this.#o.clock.now(), revocation), signal);
+    for (const token of s.record.tokens.filter(({ sha256 }) => tokens.includes(sha256)))
+      this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, ...heldToken(s.record, token) });
+    const next = forbidden(s.record, tokens, this.#o.clock.now(), revocation, reason);
+    await this.#write('session.Forbid.record', s, next, signal);
   }
 
   /** RFC 7009, as the client and generation that minted it. */
@@ -215,10 +219,9 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     this.#o.audit.record(key, s, {
       event: 'Revoked',
       outcome: outcome === 'NotSupported' ? 'Failure' : 'Success',
-      reason,
+      reason: token.endedFor ?? reason,
       message: outcome,
-      token_sha256: sha256,
-      generation: token.generation,
+      ...heldToken(s.record, token),
     });
     this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
     this.#o.answered.set(key, new Map([...(this.#o.answered.get(key) ?? []), [sha256, outcome]]));
@@ -261,11 +264,19 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const { tokens: held, pool } = s.record;
-    const alive = tokens.filter((token) => s.answered?.has(token) !== true);
-    for (const token of alive)
-      this.#o.audit.record(key, s, { event: 'Expired', outcome: 'Success', reason, token_sha256: token });
+    const alive = held.filter(({ sha256 }) => tokens.includes(sha256) && s.answered?.has(sha256) !== true);
+    for (const token of alive) {
+      const why = token.endedFor ?? reason;
+      this.#o.audit.record(key, s, {
+        event: 'Expired',
+        outcome: 'Success',
+        reason: why,
+        ...heldToken(s.record, token),
+      });
+    }
     await this.#write('session.Drop.record', s, dropped(s.record, tokens), signal);
-    const late = held.filter(({ sha256, end }) => alive.includes(sha256) && end === 'Forbidden');
+    // Without its value nobody could have revoked it: the provider does not, and that is no miss.
+    const late = alive.filter(({ end, value }) => end === 'Forbidden' && value !== undefined);
     if (late.length > 0)
       this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: pool.name, outcome: 'Expired' }, late.length);
   }
@@ -283,10 +294,4 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       else await this.#o.records.write(name, next, s.record, bounded);
     });
   }
-}
-
-/** What a build holds from now on. */
-function tokenFacts({ sha256, ask, exp, generation }: Token): Partial<AuditFacts> {
-  const { scopes, audiences } = ask;
-  return { token_sha256: sha256, scopes, audiences, expires_at: toRfc3339(exp), generation };
 }

@@ -22,6 +22,8 @@ export interface Token {
   readonly end?: 'Superseded' | 'Forbidden';
   /** When it got its end. */
   readonly endedAt?: Instant;
+  /** Why it is Forbidden (`api/reasons.ts`); absent in records from before it was kept. */
+  readonly endedFor?: string;
 }
 
 /** `Confirmed`: nobody can use it any more. `Requested`: some may still accept it. `NotSupported`: the provider does not revoke such tokens. */

@@ -27,6 +27,7 @@ export const auditEvents = [
   'ShadowDenied',
   'Discarded',
   'Delivered',
+  'Emptied',
   'Forbidden',
   'Revoked',
   'Expired',
@@ -68,7 +69,14 @@ export interface AuditFacts {
   readonly token_sha256?: string;
   readonly by?: readonly { readonly policy: string; readonly rule: number; readonly generation: number }[];
   /** What is not granted, and why. */
-  readonly denials?: readonly { readonly scope?: string; readonly audience?: string; readonly reason: string }[];
+  readonly denials?: readonly {
+    readonly scope?: string;
+    readonly audience?: string;
+    readonly reason: string;
+    readonly by?: { readonly policy: string; readonly rule: number; readonly generation: number };
+  }[];
+  /** The policies that were consulted; what they do not grant is denied. */
+  readonly policies?: readonly { readonly policy: string; readonly generation: number }[];
   /** `metadata.generation` of the objects on which the decision rests. */
   readonly decided_on?: { readonly pool?: number; readonly identity?: number };
   /** How many of a list are not in it, because the line would be too long. */
@@ -90,7 +98,7 @@ export interface AuditLine extends AuditFacts {
  * Bytes that each list may take of a line. A tenant may name 64 scopes and 64 audiences of 256 characters, and container runtimes split
  * lines of more than 16 KiB, of which no part is JSON any more.
  */
-const longestLists = { scopes: 3_000, audiences: 3_000, by: 1_500, denials: 2_500 } as const;
+const longestLists = { scopes: 3_000, audiences: 3_000, by: 1_500, denials: 2_500, policies: 1_000 } as const;
 
 /** `previous` of the first line of a process. */
 export const firstPrevious = '0'.repeat(64);

@@ -3,6 +3,7 @@
  * provider: which tokens of the pool's client it still honours.
  */
 import test from 'ava';
+import { sha256 } from '#src/digest.ts';
 import {
   type Pod,
   auditOf,
@@ -191,6 +192,11 @@ for (const [index, one] of cases.entries()) {
         .filter((line) => line.pod?.uid === pod.uid)
         .flatMap(({ event }) => (/^(Minted|Narrowed|Delivered|Revoked)$/.test(event) ? [event] : []));
     await eventually('the audit says so', () => (tale().includes('Revoked') ? true : undefined));
+    const told = auditOf(operator).filter((line) => line.token_sha256 === sha256(before));
+    const why = told.find(({ event }) => event === 'Forbidden')?.reason;
+    t.not(why, undefined, 'the token that must go has its line Forbidden');
+    t.is(told.find(({ event }) => event === 'Revoked')?.reason, why, 'and is revoked for that reason');
+    t.log(`reason ${why}`);
     const untilRevoked = tale().slice(0, tale().indexOf('Revoked'));
     t.deepEqual(untilRevoked.slice(0, 2), ['Minted', 'Delivered']);
     if (then !== 'ended')

@@ -111,6 +111,7 @@ interface AuditLine {
   readonly seq: number;
   readonly previous: string;
   readonly event: string;
+  readonly reason: string;
   readonly pool?: string;
   readonly generation?: number;
   readonly session_id?: string;
@@ -430,6 +431,12 @@ function lineFindings(
   for (const { tokens } of sessions.values())
     for (const { sha256: hash } of tokens)
       if (!born.has(hash)) broken.push(`token ${hash} is held, and no audit line says whence`);
+  for (const { event, reason, token_sha256: hash } of lines) {
+    if (hash === undefined || (event !== 'Revoked' && event !== 'Expired')) continue;
+    if (reason === 'Superseded' || reason === 'Expired') continue;
+    if (!lines.some((line) => line.event === 'Forbidden' && line.token_sha256 === hash && line.reason === reason))
+      broken.push(`audit line ${event} of token ${hash} says ${reason}, and no line Forbidden says so`);
+  }
   for (const { sha256: hash } of revoked)
     if (born.has(hash) && !ended.has(hash) && !isNoticed(lines, hash))
       broken.push(`token ${hash} was revoked, and no audit line says so`);

@@ -29,6 +29,14 @@ export interface Denial {
   readonly scope?: string;
   readonly reason: Reason;
   readonly message: string;
+  /** The rule that comes nearest: it gives this above the ceiling, or without saying at which audience. */
+  readonly by?: RuleRef;
+}
+
+/** A ScopePolicy that was consulted. */
+export interface PolicyRef {
+  readonly policy: string;
+  readonly generation: number;
 }
 
 /** What an identity may have now. `hash` identifies the ask (see `askHash`). */
@@ -41,6 +49,7 @@ export type Access =
       /** Parts of what was asked that are not granted (status shows them); with `enforcement: Audit`, what would be denied. */
       readonly denials: readonly Denial[];
       readonly wouldDeny: readonly Denial[];
+      readonly policies?: readonly PolicyRef[];
     }
   | {
       readonly is: 'Denied';
@@ -50,6 +59,8 @@ export type Access =
        */
       readonly lasting: boolean;
       readonly denials: readonly Denial[];
+      /** Those with a rule for the pool and a role of the identity, in a stable order; absent where no rule was asked. */
+      readonly policies?: readonly PolicyRef[];
     };
 
 /** Somebody stopped it on purpose; `sources` are the sentences' subjects, e.g. `IdentityPool ci-bots (spec.suspend)`. */

@@ -7,7 +7,7 @@ import type { Access, Denial } from './access.ts';
 import { askHash } from './ask.ts';
 import * as explain from './explain.ts';
 import { judge, type Verdict } from './judge.ts';
-import type { NamespaceFacts, Question } from './rules.ts';
+import { consultedOf, type NamespaceFacts, type Question } from './rules.ts';
 
 export interface AuthorizeInput {
   readonly identity: CiIdentity;
@@ -56,9 +56,10 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   if (asked.is === 'Refused')
     return seen({ is: 'Denied', lasting: !undecided.has(asked.denial.reason), denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
+  const policies = consultedOf(asked.question);
   // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
   const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));
-  if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials });
+  if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials, policies });
   return seen({
     is: 'Granted',
     ask,
@@ -70,6 +71,7 @@ export function authorize(input: AuthorizeInput): Known<Access> {
     ),
     denials,
     wouldDeny: verdicts.filter((verdict) => verdict.outcome === 'WouldDeny').map(denialOf),
+    policies,
   });
 }
 
@@ -91,11 +93,12 @@ export function listed(denials: readonly Denial[]): readonly Denial[] {
   return [...kept, { reason, message: `${denials.length - kept.length} more denials are not listed.` }];
 }
 
-function denialOf({ audience, scope, reason, message }: Verdict): Denial {
+function denialOf({ audience, scope, reason, message, by }: Verdict): Denial {
   return {
     ...(audience === undefined ? {} : { audience }),
     ...(scope === undefined ? {} : { scope }),
     reason,
     message,
+    ...(by === undefined ? {} : { by }),
   };
 }

@@ -3,7 +3,7 @@ import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy } from '../../api/v1alpha1/scope-policy.ts';
 import { parseDuration, type Milliseconds } from '../../clock.ts';
 import { maxTokenLifetime } from '../client/target.ts';
-import type { RuleRef } from './access.ts';
+import type { PolicyRef, RuleRef } from './access.ts';
 import { nearName } from './near-name.ts';
 import { isAudience, isScope, setOf, type TextSet } from './scopes.ts';
 import { isEmptySelector, matches, type Labels } from './selectors.ts';
@@ -48,6 +48,14 @@ function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
         ref: { policy: metadata.name, rule: index, generation: metadata.generation ?? 0 },
       })),
     );
+}
+
+/** Which policies the answer rests on: those with a rule for this pool and one of the identity's roles, whatever its namespaces are. */
+export function consultedOf({ identity, pool, policies }: Question): readonly PolicyRef[] {
+  const asked = placedRules(policies)
+    .filter(({ rule }) => rule.pool === pool.metadata.name && identity.spec.roles.includes(rule.role))
+    .map(({ ref: { policy, generation } }) => [policy, { policy, generation }] as const);
+  return [...new Map(asked).values()];
 }
 
 /** Whether the rule is for this namespace: it is listed, or the selector matches its labels. An empty selector matches none: default deny. */

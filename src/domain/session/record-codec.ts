@@ -65,6 +65,7 @@ function readToken(place: Place): Token {
     ...place.optional('client', (value) => value.text()),
     ...place.optional('end', (value) => value.oneOf('Superseded', 'Forbidden')),
     ...place.optional('endedAt', (value) => value.instant()),
+    ...place.optional('endedFor', (value) => value.text()),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
+import { usableLife } from '../token.ts';
 import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
   endCause,
@@ -101,7 +102,7 @@ const first: SessionRow = {
 const withdrawn: SessionRow = {
   name: 'withdrawn',
   when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || isSuccessorLate(s, now)),
-  then: (s, now) => forbidAll(s, now, 'Narrowed'),
+  then: (s, now) => forbidAll(s, now, narrowingReason(s, now)),
 };
 
 const narrowed: SessionRow = {
@@ -109,7 +110,8 @@ const narrowed: SessionRow = {
   when: (s, now) => isNarrowed(s, now),
   then: (s, now) => {
     const youngUntil = waitsWithNewPodsUntil(s, now);
-    const step = mint(s, now, 'Narrowed', 'Forbidden', youngUntil === undefined ? lanes.Stop : lanes.NewPod);
+    const lane = youngUntil === undefined ? lanes.Stop : lanes.NewPod;
+    const step = mint(s, now, narrowingReason(s, now), 'Forbidden', lane);
     const recheckAt = earliest(step.recheckAt, youngUntil);
     return recheckAt === undefined ? step : { ...step, recheckAt };
   },
@@ -144,6 +146,13 @@ export const mintingRows: readonly SessionRow[] = [
 function isBusy(s: SessionSnapshot, now: Instant): boolean {
   if (usableToken(s) === undefined) return false;
   return isNarrowed(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
+}
+
+/** Whoever reads the audit log must be able to tell a leak response from an edit. */
+function narrowingReason(s: SessionSnapshot, now: Instant): Reason {
+  if (isRevokeRequested(s, now)) return 'RevokeRequested';
+  const token = usableToken(s);
+  return token !== undefined && now >= plus(token.minted, usableLife(token)) ? 'LifetimeOver' : 'Narrowed';
 }
 
 function isSuccessorLate({ successorUntil }: SessionSnapshot, now: Instant): boolean {

@@ -23,7 +23,7 @@ export interface SessionFacts {
 
 /**
  * `token` becomes the newest one; the one that was usable until now gets `predecessorEnd`. `Forbidden` is the end of every older one as well:
- * it may carry what was taken away just like the predecessor. Expired tokens leave.
+ * it may carry what was taken away just like the predecessor, and `endedFor` says why. Expired tokens leave.
  * @throws Error when three unexpired tokens are held already: the rows do not mint then.
  */
 export function minted(
@@ -33,10 +33,11 @@ export function minted(
   predecessorEnd: 'Superseded' | 'Forbidden',
   now: Instant,
   epoch: number,
+  endedFor?: string,
 ): SessionRecord {
   const older = (record?.tokens ?? [])
     .filter((held) => held.exp > now)
-    .map((held) => ended(held, predecessorEnd, now, facts.revocation))
+    .map((held) => ended(held, predecessorEnd, now, facts.revocation, endedFor))
     .map((held) => ofClient(held, record?.client, facts.client));
   const { pod, identity, pool, client, requester, issuer } = facts;
   const subject = facts.subject ?? record?.subject;
@@ -55,15 +56,16 @@ export function minted(
   });
 }
 
-/** The named tokens are no longer allowed. With `ExpiryOnly` their values go too: nobody could do anything with them but harm. */
+/** The named tokens are no longer allowed, for the reason `endedFor`. With `ExpiryOnly` their values go too: nobody could do anything with them but harm. */
 export function forbidden(
   record: SessionRecord,
   tokens: readonly string[],
   now: Instant,
   revocation: ClientFacts['revocation'] = 'Immediate',
+  endedFor?: string,
 ): SessionRecord {
   const next = record.tokens.map((token) =>
-    tokens.includes(token.sha256) ? ended(token, 'Forbidden', now, revocation) : token,
+    tokens.includes(token.sha256) ? ended(token, 'Forbidden', now, revocation, endedFor) : token,
   );
   return checked({ ...record, tokens: nonEmpty(next) ?? record.tokens });
 }
@@ -103,9 +105,11 @@ function ended(
   end: 'Superseded' | 'Forbidden',
   now: Instant,
   revocation: ClientFacts['revocation'],
+  endedFor: string | undefined,
 ): Token {
   if (token.end === end || token.end === 'Forbidden') return token;
-  const next = { ...token, end, endedAt: now };
+  const why = end === 'Superseded' || endedFor === undefined ? {} : { endedFor };
+  const next = { ...token, end, endedAt: now, ...why };
   return revocation === 'ExpiryOnly' ? withoutValue(next) : next;
 }
 

@@ -3,7 +3,7 @@ import { Memory } from '#src/controllers/memory.ts';
 import { SessionAudit } from '#src/controllers/session-audit.ts';
 import { type AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
-import { buildLiveSnapshot, buildSessionRecord, omit } from '#test/support/builders.ts';
+import { buildAsk, buildLiveSnapshot, buildSessionRecord, issuer, omit } from '#test/support/builders.ts';
 import { identity } from '../domain/access/objects.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
@@ -85,3 +85,58 @@ test('the actor is named also when its CiIdentity is gone', (t) => {
   });
   t.like(JSON.parse(written[0] ?? ''), { actor });
 });
+
+const policies = [{ policy: 'publishers', generation: 5 }];
+const denial = { reason: 'NoRule', message: 'no rule', scope: 'deploy:production' } as const;
+const access = (is: 'Denied' | 'Granted'): SessionSnapshot['access'] => ({
+  is: 'Seen',
+  value:
+    is === 'Denied'
+      ? { is, lasting: true, denials: [denial], policies }
+      : { is, ask: buildAsk(), hash: '', by: [], denials: [], wouldDeny: [], policies },
+});
+
+for (const { title, event, reason, s, then } of [
+  {
+    title: 'a pod that never gets a token: what would serve it, and after which policies it is denied',
+    event: 'Denied',
+    reason: 'NoRule',
+    s: omit(buildLiveSnapshot({ ...decided, access: access('Denied') }), 'record'),
+    then: {
+      pool: 'ci-bots',
+      issuer,
+      client: 'client-1',
+      denials: [{ scope: 'deploy:production', reason: 'NoRule' }],
+      policies,
+    },
+  },
+  {
+    title: 'a policy edit that leaves nothing',
+    event: 'Forbidden',
+    reason: 'NoRule',
+    s: buildLiveSnapshot({ access: access('Denied') }),
+    then: { pool: 'ci-bots', policies },
+  },
+  {
+    title: 'a policy edit that leaves something',
+    event: 'Forbidden',
+    reason: 'Narrowed',
+    s: buildLiveSnapshot({ access: access('Granted') }),
+    then: { pool: 'ci-bots', denials: undefined, policies },
+  },
+  {
+    title: 'the pod is over, and policies have nothing to do with it',
+    event: 'Forbidden',
+    reason: 'PodOver',
+    s: buildLiveSnapshot({ access: access('Granted') }),
+    then: { pool: 'ci-bots', denials: undefined, policies: undefined },
+  },
+] as const)
+  test(`a line says which policies decided: ${title}`, (t) => {
+    const clock = new VirtualClock();
+    const written: string[] = [];
+    const log = new AuditLog({ write: (line) => void written.push(line), clock });
+    const facts = { event, outcome: 'Success', reason } as const;
+    new SessionAudit(log, new Memory('ci-identity-system'), clock).record('ns/pod/uid/publisher', s, facts);
+    t.like({ denials: undefined, policies: undefined, ...(JSON.parse(written[0] ?? '{}') as AuditFacts) }, then);
+  });

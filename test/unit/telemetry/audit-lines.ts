@@ -23,6 +23,10 @@ export const tokenFacts = {
 
 const sha = 'a'.repeat(64);
 
+/** What every line about a token that a session holds says of it. */
+const { by: _, ...asked } = tokenFacts;
+const heldToken = { ...asked, expires_at: '2026-11-24T12:15:00Z', token_sha256: sha } as const;
+
 const longNames = (first: string): readonly string[] =>
   Array.from({ length: 64 }, (_, n) => `${first}${n}${'x'.repeat(253)}`.slice(0, 256));
 
@@ -32,6 +36,7 @@ export const widest = {
   outcome: 'Success',
   reason: 'NoRule',
   ...tokenFacts,
+  expires_at: '2026-11-24T12:15:00Z',
   token_sha256: 'a'.repeat(64),
   message: 'm'.repeat(2_048),
   requester: 'r'.repeat(512),
@@ -40,6 +45,7 @@ export const widest = {
   audiences: longNames('a'),
   by: longNames('p').map((policy, rule) => ({ policy, rule, generation: 1 })),
   denials: longNames('s').map((scope, n) => ({ scope, audience: longNames('a')[n] ?? '', reason: 'NoRule' })),
+  policies: longNames('p').map((policy) => ({ policy, generation: 1 })),
 } as const satisfies AuditFacts;
 
 /** One of each event, as the controllers write them. */
@@ -137,24 +143,31 @@ export const everyEvent: readonly AuditFacts[] = [
   },
   { event: 'ShadowDenied', outcome: 'Success', reason: 'NoRule', message: 'no rule', token_sha256: sha, ...tokenFacts },
   { event: 'Discarded', outcome: 'Failure', reason: 'ScopeWider', message: 'wider', token_sha256: sha, ...tokenFacts },
-  { event: 'Delivered', outcome: 'Success', reason: 'Undelivered', token_sha256: sha, ...sessionFacts },
-  { event: 'Delivered', outcome: 'Failure', reason: 'NoRule', message: 'no rule', ...sessionFacts },
-  { event: 'Forbidden', outcome: 'Success', reason: 'PodOver', token_sha256: sha, ...sessionFacts },
+  { event: 'Delivered', outcome: 'Success', reason: 'Undelivered', ...heldToken },
+  { event: 'Emptied', outcome: 'Success', reason: 'PodOver', ...sessionFacts },
+  { event: 'Forbidden', outcome: 'Success', reason: 'PodOver', ...heldToken },
   {
     event: 'Revoked',
     outcome: 'Failure',
     reason: 'PodOver',
     message: 'NotSupported',
-    token_sha256: sha,
-    generation: 2,
-    ...sessionFacts,
+    ...heldToken,
   },
-  { event: 'Expired', outcome: 'Success', reason: 'Expired', token_sha256: sha, ...sessionFacts },
+  { event: 'Expired', outcome: 'Success', reason: 'Expired', ...heldToken },
   {
     event: 'Denied',
     outcome: 'Failure',
     reason: 'NoRule',
-    denials: [{ scope: 'deploy:production', audience: 'https://registry.example.com', reason: 'NoRule' }],
+    denials: [
+      { scope: 'deploy:production', audience: 'https://registry.example.com', reason: 'NoRule' },
+      {
+        scope: 'admin',
+        audience: 'https://registry.example.com',
+        reason: 'OutsideCeiling',
+        by: { policy: 'publishers', rule: 0, generation: 1 },
+      },
+    ],
+    policies: [{ policy: 'publishers', generation: 1 }],
     repeated: 4,
     ...sessionFacts,
   },
@@ -164,8 +177,7 @@ export const everyEvent: readonly AuditFacts[] = [
     event: 'Noticed',
     outcome: 'Failure',
     reason: 'RevokedElsewhere',
-    ...sessionFacts,
-    token_sha256: sha,
+    ...heldToken,
     message: 'revoked by somebody else',
   },
   { event: 'Held', outcome: 'Success', reason: 'BrakeHolds', message: '40 of 100 sessions' },

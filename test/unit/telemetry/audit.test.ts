@@ -62,6 +62,10 @@ const misfits: readonly (readonly [string, object])[] = [
   ['a token without its scopes', { ...minted, scopes: undefined }],
   ['a token without its session', { ...minted, session_id: undefined }],
   ['a revocation of no token', { event: 'Revoked', outcome: 'Success', reason: 'PodOver', ...sessionFacts }],
+  [
+    'a revocation that does not say how long the token would live',
+    { ...minted, event: 'Revoked', expires_at: undefined },
+  ],
   ['a reason that is a sentence', { ...minted, reason: 'because of this' }],
   ['a member that nobody documented', { ...minted, token: 'x' }],
 ];
@@ -110,12 +114,15 @@ test('text of others stays one line, cannot forge a member, and is cut', (t) => 
 test('the widest line is one that a container runtime does not split, and says what is not in it', (t) => {
   const [line = ''] = written('p', [widest]);
   t.true(Buffer.byteLength(line) < 16_000, `${Buffer.byteLength(line)} bytes`);
-  const read = parsed(line) as Record<'scopes' | 'audiences' | 'by' | 'denials', unknown[]> & { left_out: object };
+  const read = parsed(line) as Record<'scopes' | 'audiences' | 'by' | 'denials' | 'policies', unknown[]> & {
+    left_out: object;
+  };
   t.deepEqual(read.left_out, {
     scopes: 64 - read.scopes.length,
     audiences: 64 - read.audiences.length,
     by: 64 - read.by.length,
     denials: 64 - read.denials.length,
+    policies: 64 - read.policies.length,
   });
   t.deepEqual(read.scopes, widest.scopes.slice(0, 11));
   t.deepEqual(read.denials, widest.denials.slice(0, 4));

@@ -283,6 +283,22 @@ test('each granted scope names its rule', (t) => {
   ]);
 });
 
+test('an answer names the policies that it rests on, and a denial the rule that comes nearest', (t) => {
+  const access = accessOf({
+    policies: seen([
+      policy('b', [rule({ scopes: ['admin'] }), rule({ namespaces: ['elsewhere'] })], { generation: 7 }),
+      policy('a', [rule({ role: 'other' })]),
+      policy('c', [rule({ pool: 'other' })]),
+    ]),
+  });
+  t.deepEqual(access.policies, [{ policy: 'b', generation: 7 }]);
+  t.deepEqual(
+    access.denials.map(({ reason, by }) => [reason, by]),
+    [['OutsideCeiling', { policy: 'b', rule: 0, generation: 7 }]],
+  );
+  t.is(accessOf({ pool: { is: 'Gone' } }).policies, undefined, 'no rule was asked');
+});
+
 test('sentences: what, why, what to do', (t) => {
   const message = (given: Partial<AuthorizeInput>): string => accessOf(given).denials[0]?.message ?? '';
   t.is(

@@ -1146,6 +1146,7 @@ const cases: readonly Case[] = [
     s: buildLiveSnapshot({ access: unlisted, client: client({ revokeBefore: plus(noon, second) }) }),
     now: plus(noon, second),
     action: 'Forbid',
+    reason: 'RevokeRequested',
   },
   {
     row: 'withdrawn',
@@ -1201,6 +1202,7 @@ const cases: readonly Case[] = [
     action: 'Mint',
     predecessor: 'Forbidden',
     lane: lanes.Stop,
+    reason: 'Narrowed',
   },
   {
     row: 'narrowed',
@@ -1227,6 +1229,7 @@ const cases: readonly Case[] = [
     action: 'Mint',
     predecessor: 'Forbidden',
     lane: lanes.Stop,
+    reason: 'RevokeRequested',
   },
   {
     row: 'settled',
@@ -1253,6 +1256,7 @@ const cases: readonly Case[] = [
     now: plus(noon, 15 * minute),
     action: 'Mint',
     predecessor: 'Forbidden',
+    reason: 'LifetimeOver',
   },
   {
     row: 'narrowed',

@@ -25,13 +25,14 @@ const token = (sha256: string, ended: boolean): fc.Arbitrary<Token> =>
       keepsValue: fc.boolean(),
       end: fc.constantFrom('Superseded' as const, 'Forbidden' as const),
       endedAt: at,
+      endedFor: text,
     })
-    .map(({ life: length, keepsValue, value, end, endedAt, ...rest }) => ({
+    .map(({ life: length, keepsValue, value, end, endedAt, endedFor, ...rest }) => ({
       sha256,
       ...rest,
       exp: plus(rest.minted, length),
       ...(keepsValue || !ended ? { value: new Redacted(value) } : {}),
-      ...(ended ? { end, endedAt } : {}),
+      ...(ended ? { end, endedAt, endedFor } : {}),
     }));
 
 const tokens: fc.Arbitrary<SessionRecord['tokens']> = fc.oneof(

@@ -2,7 +2,7 @@ import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import { clientOf, clientsOf } from '#src/domain/session/record.ts';
-import { concluded, dropped, minted } from '#src/domain/session/transitions.ts';
+import { concluded, dropped, forbidden, minted } from '#src/domain/session/transitions.ts';
 import type { RevocationOutcome } from '#src/domain/token.ts';
 import { buildEndedToken, buildSessionRecord, buildToken, noon } from '#test/support/builders.ts';
 
@@ -67,10 +67,21 @@ for (const [older, predecessor, becomes] of [
     const before = buildSessionRecord({ tokens: [buildEndedToken(older, { sha256: 'old' }), buildToken()] });
     const facts = { ...before, revocation: 'Immediate' } as const;
     const now = plus(noon, minute);
-    const next = minted(before, buildToken({ sha256: 'new', minted: now }), facts, predecessor, now, 1);
+    const next = minted(before, buildToken({ sha256: 'new', minted: now }), facts, predecessor, now, 1, 'Narrowed');
     t.deepEqual(
       next.tokens.map(({ end }) => end),
       [becomes, predecessor, undefined],
     );
     t.is(next.tokens[0].endedAt, becomes === older ? noon : now);
+    t.is(next.tokens[0].endedFor, becomes === older ? undefined : 'Narrowed', 'why it must not be used any more');
   });
+
+test('what is forbidden says why, and keeps saying it', (t) => {
+  const record = buildSessionRecord({ tokens: [buildEndedToken('Superseded', { sha256: 'old' }), buildToken()] });
+  const first = forbidden(record, ['a1'], noon, 'Immediate', 'PodOver');
+  const second = forbidden(first, ['old', 'a1'], noon, 'Immediate', 'Suspended');
+  t.deepEqual(
+    second.tokens.map(({ endedFor }) => endedFor),
+    ['Suspended', 'PodOver'],
+  );
+});
