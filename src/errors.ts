@@ -20,6 +20,8 @@ export interface ErrorOptions {
   readonly message: string;
   readonly whose?: ErrorOwner;
   readonly retryAt?: Instant;
+  /** What the other side said, cleaned and without secrets; at most 200 characters. */
+  readonly said?: string;
   /** What was caught; goes to logs only after redaction, never to a user. */
   readonly cause?: unknown;
 }
@@ -34,6 +36,7 @@ export class OperatorError extends Error {
   readonly reason: Reason;
   readonly whose: ErrorOwner;
   readonly retryAt: Instant | undefined;
+  readonly said: string | undefined;
 
   constructor(options: ErrorOptions) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -41,6 +44,7 @@ export class OperatorError extends Error {
     this.reason = options.reason;
     this.whose = options.whose ?? 'Object';
     this.retryAt = options.retryAt;
+    this.said = options.said;
   }
 }
 

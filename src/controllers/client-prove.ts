@@ -45,7 +45,12 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
     );
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    if (error.reason === 'CredentialRefused') return { is: 'CredentialRefused', message: error.message };
+    if (error.reason === 'CredentialRefused')
+      return {
+        is: 'CredentialRefused',
+        message: error.message,
+        ...(error.said === undefined ? {} : { said: error.said }),
+      };
     // The provider confirmed the removal before, so that the client cannot be used is what was to be shown.
     if (error.reason === 'ClientUnusable' && o.settles === 'Retired')
       return { is: 'CredentialRefused', message: error.message };

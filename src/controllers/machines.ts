@@ -140,7 +140,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     witness: new Witness({ ...parts, audit, credentialOf }),
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,
-    credentialRefused: (name, generation, signal) => noteRefusal(parts, clients, name, generation, signal),
+    credentialRefused: (name, generation, said, signal) => noteRefusal(parts, clients, name, generation, said, signal),
     askDoubted: (name, hash, signal) => noteDoubt(parts, clients, name, hash, signal),
   });
   return new SessionMachine({
@@ -205,13 +205,14 @@ async function noteRefusal(
   clients: RecordStore<ClientRecord>,
   name: string,
   n: number,
+  said: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const record = memory.clients.get(name)?.record;
   const subject = record === undefined ? undefined : generation(record, n);
   if (record === undefined || subject === undefined || subject.refusedAt !== undefined) return;
   await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
-    clients.write(name, credentialRefused(record, n, clock.now()), record, bounded),
+    clients.write(name, credentialRefused(record, n, clock.now(), said), record, bounded),
   );
 }
 

@@ -42,7 +42,7 @@ export interface MinterOptions {
   providerOf(pool: string): IdentityProvider | undefined;
   credentialOf(client: string, generation: number): Credential | undefined;
   /** The token endpoint refused this generation (`invalid_client`): the client machine must know. */
-  credentialRefused(client: string, generation: number, signal: AbortSignal): Promise<void>;
+  credentialRefused(client: string, generation: number, said: string | undefined, signal: AbortSignal): Promise<void>;
   /** The provider gave something else than was proven for this ask: a new proof shall say whether everybody who asks so is concerned. */
   askDoubted(client: string, hash: string, signal: AbortSignal): Promise<void>;
 }
@@ -180,7 +180,8 @@ export class Minter {
       const why = this.#failed(minting, error);
       const labels = { pool: facts.pool.name, outcome: 'Failure', reason: why };
       this.#o.metrics.count('ci_identity_tokens_minted_total', labels);
-      if (why === 'CredentialRefused') await this.#o.credentialRefused(client.name, client.current.generation, signal);
+      if (error instanceof OperatorError && why === 'CredentialRefused')
+        await this.#o.credentialRefused(client.name, client.current.generation, error.said, signal);
       if (concernsTheAsk(error)) await this.#o.askDoubted(client.name, action.hash, signal);
       throw error;
     }

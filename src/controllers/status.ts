@@ -5,6 +5,7 @@ import type { IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import { type Clock, type Instant, second } from '../clock.ts';
 import type { Decision } from '../decision.ts';
+import { changeToTell } from '../domain/status/changes.ts';
 import type { StatusAction } from '../domain/status/decision.ts';
 import { decideIdentity } from '../domain/status/identity.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
@@ -128,17 +129,13 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
     if (next !== undefined) store.put(key, next);
   }
 
-  /** One event for each change of the summary, and of whether the provider lets us in. */
+  /** One event for each change of the summary or of whether the provider lets us in: where both change, for the one that names the cause. */
   #tell(known: Resource<Spec, Status>, status: Status): void {
     const { apiVersion, kind, uid, metadata } = known;
     const { name, namespace } = metadata;
     const regarding = { apiVersion, kind, uid, name, ...(namespace === undefined ? {} : { namespace }) };
-    for (const type of ['Ready', 'Authenticating']) {
-      const now = status.conditions?.find((condition) => condition.type === type);
-      const before = known.status?.conditions?.find((condition) => condition.type === type);
-      if (now === undefined || (now.reason === before?.reason && now.status === before.status)) continue;
-      if (before === undefined && type !== 'Ready' && now.status === 'True') continue;
-      this.#parts.reporter.readyChanged(regarding, now.status === 'True', now.reason, now.message);
-    }
+    const told = changeToTell(known.status?.conditions ?? [], status.conditions ?? []);
+    if (told !== undefined)
+      this.#parts.reporter.readyChanged(regarding, told.status === 'True', told.reason, told.message);
   }
 }

@@ -142,7 +142,13 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
       ...(retryAt === undefined ? {} : { retryAt }),
     });
   const terminal = (reason: Reason, whose: 'Object' | 'Issuer', what: string, todo: string): OperatorError =>
-    new OperatorError({ class: 'Terminal', reason, whose, message: sentence(what, todo) });
+    new OperatorError({
+      class: 'Terminal',
+      reason,
+      whose,
+      message: sentence(what, todo),
+      ...(error.text === undefined ? {} : { said: error.text }),
+    });
 
   const retryAt = retryAfter(answer, where.now);
   if (error.status === 429 || (error.status === 503 && retryAt !== undefined)) {

@@ -1,9 +1,16 @@
 /** What a provider, or something before it, may do to us: accidents and lies in front of a real oidc-provider. */
 import test, { type ExecutionContext } from 'ava';
 import { hour, minute, plus, second, systemClock } from '#src/clock.ts';
+import { prove } from '#src/controllers/client-prove.ts';
+import { proved } from '#src/domain/client/proofs.ts';
+import { credentialRefused } from '#src/domain/client/transitions.ts';
+import { authenticating } from '#src/domain/status/authentication.ts';
 import type { OperatorError } from '#src/errors.ts';
 import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';
 import { Redacted } from '#src/redacted.ts';
+import { Effects } from '#src/runtime/effect.ts';
+import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
+import { client as clientView, poolFacts } from '../unit/domain/status/facts.ts';
 import { ask, desired, failure, ref, registered, signal } from './contract.ts';
 import type { CannedAnswer, Endpoint, Fault } from './oidc-provider-faults.ts';
 import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from './oidc-provider.ts';
@@ -146,6 +153,39 @@ test('the token endpoint: each row has its class, and exactly one request was ma
     t.is(provider.stats.count(), 1, name);
   }
   await t.notThrowsAsync(tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+});
+
+test('it takes assertions for another audience only: the condition names that cause, whoever met the refusal', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key, provider: adapter } = await registered(subject(issuer));
+  provider.settings.assertionAudience = 'https://idp.internal.example.com';
+  const refusal = await failure(t, tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal()));
+  t.deepEqual(kind(refusal), ['Terminal', 'CredentialRefused', 'Object']);
+  const outcome = await prove({
+    effects: new Effects({ clock: systemClock, held: () => true }),
+    provider: adapter,
+    tokens,
+    ask: ask(audience, scopes[0]),
+    clientId: client.clientId,
+    credential: key,
+    settles: 'Verify',
+    isKnownGood: false,
+    inUse: () => false,
+    now: () => systemClock.now(),
+    signal: signal(),
+  });
+  const record = buildClientRecord({ generations: [buildGeneration({ credential: key })] });
+  const created = buildClientRecord({ generations: [buildGeneration({ credential: key, state: 'Created' })] });
+  const proof = { use: 'Verify', generation: 1, hash: '', outcome, overlap: 0, lastExp: undefined } as const;
+  for (const [who, after] of [
+    ['a Mint of a session', credentialRefused(record, 1, noon, refusal.said)],
+    ['a proof', proved(record, proof, noon)],
+    ['the first proof', proved(created, proof, noon)],
+  ] as const) {
+    const condition = authenticating(poolFacts({ clients: [clientView({ record: after })] }), noon);
+    t.is(condition.reason, 'AssertionAudienceWrong', who);
+    t.regex(condition.message, /Compare the issuer URL in the configuration/);
+  }
 });
 
 test('credentials in the place of names are not told', async (t) => {

@@ -39,5 +39,7 @@ declare module 'oidc-provider' {
     callback(): (request: IncomingMessage, response: ServerResponse) => void;
     on(event: string, listener: (...args: readonly never[]) => void): this;
   }
-  export const errors: Readonly<Record<'InvalidTarget' | 'InvalidRequest', new (description?: string) => Error>>;
+  export const errors: Readonly<Record<'InvalidTarget' | 'InvalidRequest', new (description?: string) => Error>> & {
+    readonly CustomOIDCProviderError: new (error: string, description: string) => Error;
+  };
 }

@@ -65,6 +65,8 @@ export interface LiveToken {
 export interface OidcProviderSettings {
   tokenTtl: number;
   rotateManagementToken: boolean;
+  /** The only audience that assertions of clients may have, as where a proxy gives the provider another name; absent: what the library takes. */
+  assertionAudience?: string;
 }
 
 export interface OidcProvider {
@@ -146,7 +148,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   ];
   const stats = new Stats();
   const faults = new Faults();
-  const settings = {
+  const settings: OidcProviderSettings = {
     tokenTtl: options.tokenTtl ?? 300,
     rotateManagementToken: options.rotateManagementToken ?? true,
   };
@@ -156,6 +158,10 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     clients: [],
     cookies: { keys: ['only tests use this'] },
     scopes: [...scopes],
+    assertJwtClientAuthClaimsAndHeader: (_ctx: unknown, { aud }: { readonly aud?: unknown }) => {
+      if (settings.assertionAudience !== undefined && aud !== settings.assertionAudience)
+        throw new errors.CustomOIDCProviderError('invalid_client', 'unexpected "aud" (JWT audience) in the assertion');
+    },
     ttl: { ClientCredentials: () => settings.tokenTtl },
     extraClientMetadata: { properties: options.keepSoftwareId === false ? [] : ['software_id'] },
     responseTypes: ['code'],

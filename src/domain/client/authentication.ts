@@ -91,19 +91,19 @@ const rows: readonly DiagnosisRow[] = [
     }),
   },
   {
-    when: ({ generation }) => generation?.state === 'Created',
-    then: () => ({
-      reason: 'CredentialUnverified',
-      why: 'the credential is new, and the provider may not know it everywhere yet',
-      todo: 'It is tried again by itself',
-    }),
-  },
-  {
     when: ({ generation, said }) => isKey(generation) && /\baud(ience)?\b/i.test(said),
     then: () => ({
       reason: 'AssertionAudienceWrong',
       why: 'it does not accept the audience of our signed assertion',
       todo: 'Compare the issuer URL in the configuration with what the provider calls itself. A product that wants the URL of its token endpoint needs assertionAudience: TokenEndpoint there',
+    }),
+  },
+  {
+    when: ({ generation }) => generation?.state === 'Created',
+    then: () => ({
+      reason: 'CredentialUnverified',
+      why: 'the credential is new, and the provider may not know it everywhere yet',
+      todo: 'It is tried again by itself',
     }),
   },
   {

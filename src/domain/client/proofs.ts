@@ -9,7 +9,16 @@ import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
-import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
+import {
+  checked,
+  countRollback,
+  notRemoved,
+  refusedWith,
+  replaced,
+  unrefused,
+  withOwnManagement,
+  without,
+} from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -19,7 +28,7 @@ import { isOwnClient } from './variants.ts';
  */
 export type ProofOutcome =
   | { readonly is: 'Accepted' }
-  | { readonly is: 'CredentialRefused'; readonly message: string }
+  | { readonly is: 'CredentialRefused'; readonly message: string; readonly said?: string }
   | {
       readonly is: 'AskRefused' | 'Unclear';
       readonly reason: Reason;
@@ -53,10 +62,12 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
     case 'OpenIntent':
       return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);
     case 'Verify':
-      if (!authenticates) return refused(known, result.generation, now);
+      if (!authenticates) return refused(known, result.generation, now, saidIn(result));
       return subject.state === 'Created' ? switched(known, result, now) : replaced(known, result.generation, unrefused);
     case 'Ask':
-      return authenticates ? replaced(known, result.generation, unrefused) : refused(known, result.generation, now);
+      return authenticates
+        ? replaced(known, result.generation, unrefused)
+        : refused(known, result.generation, now, saidIn(result));
     case 'Retired':
       return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
     default:
@@ -125,8 +136,7 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
   const { rollbacks: _, ...rest } = record;
   const generations = rest.generations.map((one) => {
     if (one.n === n) {
-      const { refusedAt: _refusal, lacks: _less, ...fresh } = one;
-      return { ...fresh, state: 'Current' as const, since: now };
+      return { ...unrefused(one), state: 'Current' as const, since: now };
     }
     if (one.state !== 'Current') return one;
     return { ...one, state: 'Draining' as const, since: now, retireAfter: retireAfter(now, overlap, lastExp) };
@@ -140,8 +150,12 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
   });
 }
 
-function refused(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return replaced(record, n, (one) => ({ ...one, refusedAt: now }));
+function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
+  return replaced(record, n, (one) => refusedWith(one, now, said));
+}
+
+function saidIn({ outcome }: ProofResult): string | undefined {
+  return outcome.is === 'CredentialRefused' ? outcome.said : undefined;
 }
 
 function remembered(

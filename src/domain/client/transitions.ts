@@ -93,8 +93,14 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
 
 /** No refusal of this credential is remembered any longer. */
 export function unrefused(one: Generation): Generation {
-  const { refusedAt: _, lacks: _less, unheard: _call, ...rest } = one;
+  const { refusedAt: _, refusedSaying: _said, lacks: _less, unheard: _call, ...rest } = one;
   return rest;
+}
+
+/** The token endpoint refuses this credential now, in these words. */
+export function refusedWith(one: Generation, now: Instant, said?: string): Generation {
+  const { refusedSaying: _, ...rest } = one;
+  return { ...rest, refusedAt: now, ...(said === undefined ? {} : { refusedSaying: said }) };
 }
 
 /** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
@@ -282,8 +288,8 @@ export function revoked(record: ClientRecord): ClientRecord {
 }
 
 /** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */
-export function credentialRefused(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return replaced(record, n, (one) => ({ ...one, refusedAt: one.refusedAt ?? now }));
+export function credentialRefused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
+  return replaced(record, n, (one) => (one.refusedAt === undefined ? refusedWith(one, now, said) : one));
 }
 
 export function replaced(record: ClientRecord, n: number, change: (one: Generation) => Generation): ClientRecord {

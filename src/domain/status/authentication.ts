@@ -32,12 +32,13 @@ export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, n
     (record?.managementLost === true ? 'Manage' : refused === undefined ? undefined : 'Token');
   if (call === undefined) return undefined;
   const generation = refused ?? record?.generations.find(({ state }) => state === 'Current');
-  const said = failure?.message ?? '';
+  // Another failure may speak of an audience as well: of the one that a token was asked for.
+  const failed = failure?.reason === 'CredentialRefused' ? failure.message : '';
   const { observed } = record ?? {};
   return diagnose(
     {
       call: refused === undefined ? call : 'Token',
-      said,
+      said: refused?.refusedSaying ?? failed,
       ...(generation === undefined ? {} : { generation }),
       ...(observed === undefined ? {} : { observed }),
       ...(record !== undefined && isGone(record) ? { gone: true } : {}),

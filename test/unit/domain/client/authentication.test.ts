@@ -39,6 +39,12 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
   ['a changed client', { observed: { ...seen, drift: ['jwks', 'scope'] } }, 'ClientDrifted', /\(jwks, scope\)/],
   ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
   ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],
+  [
+    'the audience of the assertion of a new credential',
+    { said: 'unexpected "aud" claim', generation: { ...key, state: 'Created' } },
+    'AssertionAudienceWrong',
+    /issuer URL/,
+  ],
   ['a copy of a credential', { generation: { ...key, source: 's' } }, 'CredentialRefused', /Secret that spec\.client/],
   [
     'a copy of a secret past its end',

@@ -772,6 +772,15 @@ test('a client that cannot be managed says so, for the reason that it has, unles
   );
 });
 
+test('pool: another failure that quotes the audience of a token does not explain a refused credential', (t) => {
+  const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }] });
+  const message =
+    'issuer x – client management endpoint refuses the change (400). Asked was scope a, audience https://r.';
+  const failure = { reason: 'RegistrationRefused', terminal: true, message } as const;
+  const facts = poolFacts({ clients: [client({ record: refused, failure })] });
+  t.is(poolStatus(facts, now).conditions?.find(({ type }) => type === 'Authenticating')?.reason, 'CredentialRefused');
+});
+
 test('pool: a refused credential has its likely cause and the next step in one condition', (t) => {
   const observed = { is: 'Present', at: now, drift: ['jwks'] } as const;
   const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }], observed });
