@@ -87,10 +87,23 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
       ...edits.identities
         .filter(isNew)
         .map(({ metadata }) => `CiIdentity ${metadata.namespace}/${metadata.name} is new, so nobody holds it yet`),
+      ...selectorNotes(identities, edits.identities),
     ],
   });
   return changed.some(({ lost }) => lost.length > 0) ? exitCodes.no : exitCodes.done;
 });
+
+/** Pure. Which pods an identity is for is decided when they are created: a change of that takes nothing from anybody. */
+export function selectorNotes(live: readonly CiIdentity[], edits: readonly CiIdentity[]): readonly string[] {
+  return edits.flatMap((edit) => {
+    const now = live.find((one) => isSame(one, edit));
+    if (now === undefined || JSON.stringify(now.spec.agents) === JSON.stringify(edit.spec.agents)) return [];
+    const subject = `CiIdentity ${edit.metadata.namespace}/${edit.metadata.name}`;
+    return [
+      `${subject} is for other pods (spec.agents): running pods keep what they have, new ones get it if they match`,
+    ];
+  });
+}
 
 /** The objects as they will be. Throws CommandError where the caller may not read the policies or pools that are there. */
 function edited(before: Objects, edits: Edits, o: { readonly prune: boolean; readonly enforce: boolean }): Objects {

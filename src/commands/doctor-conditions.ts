@@ -18,6 +18,9 @@ interface Conditioned {
 /** Denials that the owners of policies and pools meant; any other one points at a mistake. */
 const decisions: readonly string[] = ['NoRule', 'OutsideCeiling', 'NarrowedAway'] satisfies readonly Reason[];
 
+/** Told of whatever stops it. */
+const suspended: Reason = 'Suspended';
+
 /** What the operator itself says is wrong: also how it gets on with the provider. */
 function conditions(subject: string, of: (facts: Facts) => Read<readonly Conditioned[]>): Check {
   return (facts) => checked(subject, of(facts), (objects) => objects.flatMap(conditionFindings));
@@ -36,10 +39,17 @@ function conditionFindings({ kind, metadata, status }: Conditioned): readonly Fi
   const isDecided = (why: string): boolean =>
     denials.every(({ reason }) => decisions.includes(reason)) &&
     (decisions.includes(why) || (why === 'NothingGranted' && denials.length > 0));
-  return (status.conditions ?? []).flatMap(({ type, status: is, reason, message }) => {
+  const all = status.conditions ?? [];
+  const summary = all.find(({ type }) => type === 'Ready');
+  return all.flatMap(({ type, status: is, reason, message }) => {
     if (type === 'Exclusive' && is === 'False')
       return [warning(subject, 'is shared with other namespaces', message, describe)];
-    if (type !== 'Ready' || is === 'True') return [];
+    if (type !== 'Ready') {
+      // Where it is not Ready, the summary says why.
+      const isNews = summary?.status === 'True' && is === 'False' && reason !== suspended;
+      return isNews ? [warning(subject, `has condition ${type}=False (${reason})`, message, describe)] : [];
+    }
+    if (is === 'True') return [];
     if (isDecided(reason)) return [info(subject, `is denied what it asks for (${reason})`, message, describe)];
     return [problem(subject, `is not Ready (${reason})`, message, describe)];
   });

@@ -20,14 +20,14 @@ const description: Description = {
     ['In a pipeline', 'doctor -o json'],
   ],
   options: [...clusterOptions.filter(({ name }) => name !== 'namespace'), outputOption],
-  exit: '0 no problem was found (there may be warnings), 1 there is one, or it could not be looked at.',
+  exit: '0 no problem was found (there may be warnings, and things that you may not see), 2 there is one, 1 nothing could be looked at.',
 };
 
 export const runDoctor = clusterVerb(description, async (cluster, args, surface) => {
   if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const findings = diagnose(await gatherFacts(cluster));
   printAnswer(args, surface, { json: { findings }, text: findingsText(findings) });
-  return findings.some(({ level }) => level === 'Problem') ? exitCodes.failed : exitCodes.done;
+  return findings.some(({ level }) => level === 'Problem') ? exitCodes.no : exitCodes.done;
 });
 
 const order = ['Problem', 'Warning', 'Info', 'Unchecked'] as const;

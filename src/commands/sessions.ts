@@ -16,7 +16,7 @@ const description: Description = {
   name: 'sessions',
   synopsis: '',
   about:
-    'Lists which running pods hold which identity, from the claims that admission wrote. With --records also what their tokens carry and\nwhen they expire: that reads the records in the namespace of the operator, which hold the tokens themselves. No token is ever printed.',
+    'Lists which running pods hold which identity, from the claims that admission wrote. With --records also what their tokens carry and\nwhen they expire, and sessions whose pod or CiIdentity is gone while a token may still work: that reads the records in the namespace of the\noperator, which hold the tokens themselves. No token is ever printed.',
   examples: [
     ['Who holds an identity in my namespace?', 'sessions -n ci-payments'],
     ['Everything of one pool, in the whole cluster', 'sessions -A --pool ci-bots'],
@@ -38,6 +38,7 @@ export interface Session {
   readonly pod: string;
   readonly identity: string;
   readonly pool?: string;
+  /** Of the pod; `Gone`: only the record of the session is left. */
   readonly phase: string;
   readonly requester?: string;
   readonly node?: string;
@@ -46,6 +47,13 @@ export interface Session {
   readonly since: string;
   /** Newest last; only with --records. */
   readonly tokens?: readonly TokenView[];
+}
+
+/** What a session record says, without the tokens. */
+export interface RecordView extends Pick<Session, 'namespace' | 'pod' | 'identity' | 'requester' | 'since'> {
+  readonly pool: string;
+  readonly podUid: string;
+  readonly tokens: readonly TokenView[];
 }
 
 export interface TokenView {
@@ -65,8 +73,10 @@ export const runSessions = clusterVerb(description, async (cluster, args, surfac
   if (pool !== undefined) await requirePool(cluster, pool);
   const identities = required(await cluster.identities(namespace));
   const pods = required(await livePods(cluster, namespace));
-  const tokens = args.given.has('records') ? await readTokens(cluster) : undefined;
-  const sessions = sessionsOf(pods, identities, tokens).filter((one) => pool === undefined || one.pool === pool);
+  const records = args.given.has('records') ? await readRecords(cluster) : undefined;
+  const sessions = sessionsOf(pods, identities, records)
+    .filter((one) => pool === undefined || one.pool === pool)
+    .filter((one) => namespace === undefined || one.namespace === namespace);
   printAnswer(args, surface, { json: { sessions }, text: sessionsText(sessions, systemClock.now()) });
   return exitCodes.done;
 });
@@ -78,13 +88,13 @@ async function requirePool(cluster: Cluster, name: string): Promise<void> {
     throw new CommandError(`IdentityPool ${name} does not exist in context ${cluster.context}`);
 }
 
-/** Pure: one session per claim that names the CiIdentity as it exists now. */
+/** Pure: one session per claim that names the CiIdentity as it exists now, and one per record that is left of another. */
 export function sessionsOf(
   pods: readonly PodFacts[],
   identities: readonly CiIdentity[],
-  tokens: ReadonlyMap<string, readonly TokenView[]> | undefined,
+  records: ReadonlyMap<string, RecordView> | undefined,
 ): readonly Session[] {
-  return pods.flatMap((pod) =>
+  const claimed = pods.flatMap((pod) =>
     Object.entries(pod.claims).flatMap(([name, uid]): readonly Session[] => {
       const identity = identities.find(
         ({ metadata }) => metadata.namespace === pod.namespace && metadata.name === name && metadata.uid === uid,
@@ -103,25 +113,34 @@ export function sessionsOf(
           ...(pod.node === undefined ? {} : { node: pod.node }),
           ...(pod.claimedRunUrl === undefined ? {} : { claimedRunUrl: pod.claimedRunUrl }),
           since: toRfc3339(pod.created),
-          ...(tokens === undefined ? {} : { tokens: tokens.get(id) ?? [] }),
+          ...(records === undefined ? {} : { tokens: records.get(id)?.tokens ?? [] }),
         },
       ];
     }),
   );
+  const listed = new Set(claimed.map((one) => one.sessionId));
+  const left = [...(records ?? [])].filter(([id]) => !listed.has(id));
+  return [
+    ...claimed,
+    ...left.map(([id, { podUid, ...record }]): Session => {
+      const phase = pods.find(({ uid }) => uid === podUid)?.phase ?? 'Gone';
+      return { sessionId: id, phase, ...record };
+    }),
+  ];
 }
 
-/** What the records say about the tokens; their values stay in their boxes. */
-async function readTokens(cluster: Cluster): Promise<ReadonlyMap<string, readonly TokenView[]>> {
+/** What the records say; the values of the tokens stay in their boxes. */
+async function readRecords(cluster: Cluster): Promise<ReadonlyMap<string, RecordView>> {
   const place = { namespace: cluster.operatorNamespace };
   const secrets = required(
     await cluster.list<{ readonly data?: Readonly<Record<string, string>> }>(kinds.secrets, place, {
       labelSelector: `${labels.kind}=session`,
     }),
   );
-  const views = secrets.flatMap(({ data }): readonly (readonly [string, readonly TokenView[]])[] => {
+  const views = secrets.flatMap(({ data }): readonly (readonly [string, RecordView])[] => {
     const decoded = sessionCodec.decode(Buffer.from(data?.[recordKey] ?? '', 'base64').toString('utf8'));
     if (decoded.is !== 'Record') return [];
-    const { pod, identity, tokens } = decoded.record;
+    const { pod, identity, pool, requester, since, tokens } = decoded.record;
     const shown = tokens.map(({ sha256, ask, exp, end }): TokenView => ({
       sha256,
       scopes: ask.scopes,
@@ -129,7 +148,17 @@ async function readTokens(cluster: Cluster): Promise<ReadonlyMap<string, readonl
       expiresAt: toRfc3339(exp),
       ...(end === undefined ? {} : { end }),
     }));
-    return [[sessionId(pod.uid, identity.name), shown]];
+    const view = {
+      namespace: pod.namespace,
+      pod: pod.name,
+      podUid: pod.uid,
+      identity: identity.name,
+      pool: pool.name,
+      requester,
+      since: toRfc3339(since),
+      tokens: shown,
+    };
+    return [[sessionId(pod.uid, identity.name), view]];
   });
   return new Map(views);
 }
@@ -147,7 +176,14 @@ export function sessionsText(sessions: readonly Session[], now: Instant): string
       one.pool ?? '-',
       one.phase,
       one.requester ?? '-',
-      ...(withTokens ? [newest?.scopes.join(' ') ?? '(no token)', newest?.end ?? newest?.expiresAt ?? '-'] : []),
+      ...(withTokens
+        ? [
+            newest?.scopes.join(' ') ?? '(no token)',
+            newest === undefined
+              ? '-'
+              : [...(newest.end === undefined ? [] : [newest.end]), newest.expiresAt].join(' until '),
+          ]
+        : []),
       age(now - (parseRfc3339(one.since) ?? now)),
     ];
   });

@@ -21,7 +21,7 @@ export const exitCodes = {
   done: 0,
   /** It could not be done or answered; also an unusable command line. */
   failed: 1,
-  /** The question was answered, with no. */
+  /** The question was answered, with no; of `doctor`: there is a problem. */
   no: 2,
 } as const;
 

@@ -1,9 +1,10 @@
 import type { Milliseconds } from '../../clock.ts';
 import type { Reason } from '../../api/reasons.ts';
 import type { Known } from '../../decision.ts';
-import type { Access, RuleRef } from './access.ts';
+import type { Access, RuleRef, Stop } from './access.ts';
 import { type AuthorizeInput, authorize } from './authorize.ts';
 import { answersTo } from './inquiry.ts';
+import { stopOf, stopSentence } from './stops.ts';
 
 /** One scope at one audience that an identity has and will not have, with the sentence why. */
 export interface Loss {
@@ -28,20 +29,30 @@ export interface Shift {
   readonly lifetime?: { readonly before: Milliseconds; readonly after: Milliseconds };
 }
 
-/** Compares what an identity may have before and after an edit. `Unknown`: an object that decides could not be read. */
+/**
+ * Compares what an identity may have before and after an edit. An edit that stops it takes everything; where it was stopped before, the
+ * comparison is of what it may have without that. `Unknown`: an object that decides could not be read.
+ */
 export function shiftOf(before: AuthorizeInput, after: AuthorizeInput): Known<Shift> {
   const [old, next] = [authorize(before), authorize(after)];
   if (old.is !== 'Seen' || next.is !== 'Seen') return { is: 'Unknown' };
-  const [had, has] = [pairsOf(old.value), pairsOf(next.value)];
+  const stop = stopIn(before) === undefined ? stopIn(after) : undefined;
+  const [had, has] = [pairsOf(old.value), stop === undefined ? pairsOf(next.value) : []];
+  const why = stop && ({ reason: 'Suspended', message: stopSentence(stop) } as const);
   const lifetime = lifetimeOf(old.value, next.value);
   return {
     is: 'Seen',
     value: {
-      lost: had.filter((pair) => !contains(has, pair)).map((pair) => ({ ...pair, ...whyNot(after, pair) })),
+      lost: had.filter((pair) => !contains(has, pair)).map((pair) => ({ ...pair, ...(why ?? whyNot(after, pair)) })),
       gained: has.filter((pair) => !contains(had, pair)).map((pair) => ({ ...pair, ...giverOf(next.value, pair) })),
       ...(lifetime === undefined ? {} : { lifetime }),
     },
   };
+}
+
+/** What is not in the objects of an edit (a namespace's annotation, the ConfigMap) does not change with it. */
+function stopIn({ pool, identity }: AuthorizeInput): Stop | undefined {
+  return stopOf({ identity, ...(pool.is === 'Seen' ? { pool: pool.value } : {}) });
 }
 
 interface Pair {

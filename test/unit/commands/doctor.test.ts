@@ -66,12 +66,20 @@ const namespace = (name: string, labels: Readonly<Record<string, string>> = {}, 
 const baseline = { 'ci-identity.dev/inject': 'enabled', 'pod-security.kubernetes.io/enforce': 'baseline' };
 const agents = namespace('ci-payments', baseline);
 const namespaces = (...more: readonly object[]): Facts['namespaces'] => read([agents, ...more]) as Facts['namespaces'];
-const withReady = (status: string, reason: string, message: string): IdentityPool =>
+const withReady = (
+  status: string,
+  reason: string,
+  message: string,
+  ...untrue: readonly { readonly type: string; readonly reason: string }[]
+): IdentityPool =>
   ({
     ...pool(),
     status: {
       observedGeneration: 1,
-      conditions: [{ type: 'Ready', status, reason, message, lastTransitionTime: toRfc3339(now) }],
+      conditions: [
+        { type: 'Ready', status, reason, message, lastTransitionTime: toRfc3339(now) },
+        ...untrue.map((one) => ({ ...one, status: 'False', message, lastTransitionTime: toRfc3339(now) })),
+      ],
     },
   }) as IdentityPool;
 
@@ -185,6 +193,15 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'a provider that is away',
     { pools: read([withReady('False', 'ProviderUnavailable', 'issuer x cannot be reached.')]) },
     'Problem: IdentityPool ci-bots is not Ready (ProviderUnavailable)',
+  ],
+  [
+    'a pool that mints, and whose management token is lost',
+    {
+      pools: read([
+        withReady('True', 'Ready', 'fine.', { type: 'Authenticating', reason: 'RegistrationAccessTokenLost' }),
+      ]),
+    },
+    'Warning: IdentityPool ci-bots has condition Authenticating=False (RegistrationAccessTokenLost)',
   ],
   [
     'an identity that the policies deny what it asks for',

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
 import { hour, instant, plus } from '#src/clock.ts';
 import { explainIdentity, reportsText } from '#src/commands/explain.ts';
-import { diffText, refuseTwins } from '#src/commands/diff.ts';
+import { diffText, refuseTwins, selectorNotes } from '#src/commands/diff.ts';
 import { parseManifests } from '#src/commands/manifests.ts';
 import type { Objects } from '#src/commands/objects.ts';
 import { inputOf } from '#src/commands/objects.ts';
@@ -229,14 +229,25 @@ test('sessions: a claim counts only for the CiIdentity as it exists now', (t) =>
   t.deepEqual(more, []);
   t.like(one, { sessionId: 'not-created.publisher', pod: 'p', pool: 'ci-bots', requester: 'j' });
   t.is(sessionsText([], now), 'No running pod holds an identity.\n');
-  const tokens = new Map([
-    ['not-created.publisher', [{ sha256: 'x', scopes: ['a', 'b'], audiences: [], expiresAt: 'then' }]],
+  const token = { sha256: 'x', scopes: ['a', 'b'], audiences: [], expiresAt: 'then' };
+  const record = {
+    namespace: 'ci-payments',
+    identity: 'publisher',
+    pool: 'ci-bots',
+    requester: 'j',
+    since: one?.since ?? '',
+  };
+  const records = new Map([
+    ['not-created.publisher', { ...record, pod: 'p', podUid: 'not-created', tokens: [token] }],
+    ['over.publisher', { ...record, pod: 'q', podUid: 'over', tokens: [{ ...token, end: 'Forbidden' }] }],
   ]);
   t.is(
-    sessionsText(sessionsOf([pod], [identity()], tokens), instant(now + 90_000)),
-    `NAMESPACE     POD   CIIDENTITY   POOL      PHASE     CREATED BY   SCOPES   EXPIRES   AGE
-ci-payments   p     publisher    ci-bots   Pending   j            a b      then      90s
+    sessionsText(sessionsOf([pod], [identity()], records), instant(now + 90_000)),
+    `NAMESPACE     POD   CIIDENTITY   POOL      PHASE     CREATED BY   SCOPES   EXPIRES                AGE
+ci-payments   p     publisher    ci-bots   Pending   j            a b      then                   90s
+ci-payments   q     publisher    ci-bots   Gone      j            a b      Forbidden until then   90s
 `,
+    'of a pod that is gone and whose token may still work the record is what an incident needs',
   );
 });
 
@@ -526,4 +537,10 @@ test('simulate: the namespace of the manifest and of the command line must not d
   t.is(placeOf(pod(), 'b'), 'b');
   t.is(placeOf(pod('a'), 'a'), 'a');
   t.throws(() => placeOf(pod('a'), 'b'), { instanceOf: CommandError, message: /names namespace a, -n names b/ });
+});
+
+test('a selector that matches other pods takes nothing away, and is told', (t) => {
+  const edit = identity({ agents: { podSelector: { matchLabels: { no: 'pod' } } } });
+  t.regex(selectorNotes([identity()], [edit]).join(), /^CiIdentity \S+ is for other pods \(spec\.agents\)/);
+  t.deepEqual(selectorNotes([edit], [edit]), []);
 });
