@@ -24,7 +24,7 @@ export const reasons = {
   Settled: 'Nothing to do.',
   Ready: 'Everything that the spec asks for is in place.',
   InProgress: 'The next step is on its way.',
-  AuditBlocked: 'Audit lines cannot be written, so no token is issued until they can; revocation goes on.',
+  AuditBlocked: 'Audit lines cannot be written, so no pod gets a token until they can; revocation goes on.',
   NotSynced: 'The controller has not read everything it needs from the API server yet, or lost the right to.',
   InternalError: 'A bug: the log has the details.',
   NewerFormat: 'A record was written by a newer version of the operator; this version leaves it alone.',

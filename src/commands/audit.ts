@@ -1,4 +1,4 @@
-import { type ChainVerdict, verifyChain } from '../telemetry/audit-chain.ts';
+import { type ChainVerdict, type ProcessEnd, verifyChain } from '../telemetry/audit-chain.ts';
 import { clean } from '../clean.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, outputOption } from './arguments.ts';
@@ -36,8 +36,8 @@ interface AuditReport {
   readonly whole: boolean;
   readonly lines?: number;
   readonly processes?: number;
-  /** How far it reaches: compare it with what you shipped elsewhere, because lines that were cut off at the end leave no gap. */
-  readonly last?: Extract<ChainVerdict, { is: 'Whole' }>['last'];
+  /** How far each reaches: compare it with what you shipped elsewhere, because what was cut off or changed at an end leaves no gap. */
+  readonly ends?: readonly ProcessEnd[];
   readonly broken?: { readonly place: string; readonly problem: string };
   readonly torn: readonly string[];
   readonly unanswered: readonly { readonly place: string; readonly session: string }[];
@@ -72,19 +72,23 @@ function reportOf(verdict: ChainVerdict, place: (line: number) => string): Audit
     whole: verdict.lines > 0,
     lines: verdict.lines,
     processes: verdict.processes,
-    ...(verdict.last === undefined ? {} : { last: verdict.last }),
+    ends: verdict.ends,
     torn: verdict.torn.map(place),
     unanswered: verdict.unanswered.map(({ line, session }) => ({ place: place(line), session })),
   };
 }
 
 /** Pure: the report for people. */
-function reportText({ lines = 0, processes = 0, last, broken, torn, unanswered }: AuditReport): string {
+function reportText({ lines = 0, processes = 0, ends = [], broken, torn, unanswered }: AuditReport): string {
   if (broken !== undefined) return `${broken.place}: ${broken.problem}\n`;
   return [
-    last === undefined
+    ends.length === 0
       ? 'no audit line: the log is empty, or this is another file; check the path, and what was shipped elsewhere'
-      : `${counted(lines, 'line', 'lines')} of ${counted(processes, 'process', 'processes')}, every chain whole; the last is number ${last.seq} of process ${clean(last.process_id)} at ${clean(last.time)}`,
+      : `${counted(lines, 'line', 'lines')} of ${counted(processes, 'process', 'processes')}, every chain whole`,
+    ...ends.map(
+      ({ process_id, seq, time, stopped }) =>
+        `process ${clean(process_id, 64)} ends with number ${seq} at ${clean(time, 64)}, ${stopped ? 'where it stopped' : 'without the line Stopped: it runs still, was killed, or its last lines are missing'}`,
+    ),
     ...torn.map(
       (at) => `${at} is torn: its process was killed or could not write; what it says did not happen or is repeated`,
     ),

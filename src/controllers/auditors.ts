@@ -30,7 +30,12 @@ export class Auditors {
     this.sessions.flush();
   }
 
-  /** An orderly end; whoever lost the lease says nothing more, because another process speaks by then. */
+  /** The lease is lost: only what this process has counted and not told yet, because another one speaks by now. */
+  leave(): void {
+    if (this.#led) this.sessions.flush(true);
+  }
+
+  /** An orderly end. */
   end(): void {
     if (!this.#led) return;
     this.sessions.flush(true);

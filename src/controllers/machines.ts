@@ -9,7 +9,6 @@ import { doubted } from '../domain/client/proofs.ts';
 import { credentialRefused } from '../domain/client/transitions.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
-import type { RevocationOutcome } from '../domain/token.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { Deliveries } from '../kube/deliveries.ts';
 import { RecordStore } from '../kube/records.ts';
@@ -123,7 +122,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
   const { connection, memory, providers, effects, metrics, clock, troubles, reporter } = parts;
   const audit = parts.sessionAudit;
   const delivered = new Map<string, DeliveredState>();
-  const answered = new Map<string, ReadonlyMap<string, RevocationOutcome>>();
+  const { answered } = memory;
   const seen = new Map<string, Instant>();
   const credentialOf = (client: string, generation: number): Credential | undefined =>
     memory.clients.get(client)?.record?.generations.find(({ n }) => n === generation)?.credential;

@@ -10,6 +10,7 @@ import { isUnmanaged } from '../domain/client/management.ts';
 import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
+import type { RevocationOutcome } from '../domain/token.ts';
 import { RecordMemory } from '../kube/record-memory.ts';
 import type { StoredRecord } from '../kube/records.ts';
 import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
@@ -44,6 +45,8 @@ export const indexes = {
  * each is a watch of its own that can fail on its own.
  */
 export class Memory {
+  /** By session: what providers answered to revocations and no record says yet. */
+  readonly answered = new Map<string, ReadonlyMap<string, RevocationOutcome>>();
   readonly pools = new Store<Resource<IdentityPoolSpec, IdentityPoolStatus>>('identitypools');
   readonly policies = new Store<Resource<ScopePolicySpec, ScopePolicyStatus>>('scopepolicies');
   readonly identities = new Store<Resource<CiIdentitySpec, CiIdentityStatus>>('ciidentities');

@@ -1,6 +1,7 @@
 import { reasons as known } from '../api/reasons.ts';
 import { type Instant, second } from '../clock.ts';
 import type { Guard } from '../domain/access/access.ts';
+import type { SessionRecord } from '../domain/session/record.ts';
 import type { Token } from '../domain/token.ts';
 import type { CircuitHealth } from '../runtime/budget.ts';
 import type { Loop } from '../runtime/loop.ts';
@@ -9,6 +10,7 @@ import type { Credentials } from './credentials.ts';
 import type { Memory } from './memory.ts';
 import { refusals } from './provider-calls.ts';
 import type { WatchHealth } from './readiness.ts';
+import { sessionKey } from './session-snapshot.ts';
 import { usableToken } from '../domain/session/facts.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */
@@ -67,7 +69,7 @@ function collectSessions(metrics: Metrics, memory: Memory, now: Instant): void {
     if (record === undefined) continue;
     const pool = record.pool.name;
     if (usableToken({ record }) !== undefined) live.set(pool, (live.get(pool) ?? 0) + 1);
-    for (const token of record.tokens.filter(isPending)) {
+    for (const token of pendingRevocations(record, memory.answered.get(keyOfRecord(record)))) {
       pending.set(pool, (pending.get(pool) ?? 0) + 1);
       oldest.set(pool, Math.max(oldest.get(pool) ?? 0, (now - (token.endedAt ?? now)) / second));
     }
@@ -89,9 +91,21 @@ function collectOrphans(metrics: Metrics, memory: Memory): void {
   perPool(metrics, 'ci_identity_possible_orphans', orphans);
 }
 
-/** Without its value nobody can revoke it (ExpiryOnly): it only waits for its expiry. */
-function isPending({ end, value }: Token): boolean {
-  return end === 'Forbidden' && value !== undefined;
+/**
+ * Tokens that must not be used and that their provider still honours, as far as this process knows. Without its value nobody can revoke a
+ * token (ExpiryOnly): it only waits for its expiry. `answered`: only the record does not say yet that it is revoked.
+ */
+export function pendingRevocations(
+  record: SessionRecord,
+  answered: ReadonlyMap<string, unknown> | undefined,
+): readonly Token[] {
+  return record.tokens.filter(
+    ({ sha256, end, value }) => end === 'Forbidden' && value !== undefined && answered?.has(sha256) !== true,
+  );
+}
+
+function keyOfRecord({ pod: { namespace, name, uid }, identity }: SessionRecord): string {
+  return sessionKey({ namespace, pod: name, podUid: uid, identity: identity.name });
 }
 
 function collectProviders(

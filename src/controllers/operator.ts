@@ -245,6 +245,7 @@ export class Operator {
     } catch (error) {
       if (error instanceof LostLeaseError) {
         logger.error('this process no longer leads', { error });
+        this.#auditors.leave();
         return 'LostLease';
       }
       throw error;

@@ -22,7 +22,8 @@ interface SessionLine {
 /** Written before a record that may have to be tried again and again, as while the API server is away. */
 const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expired']);
 
-/** Writes audit lines about sessions: who is the same on each of them. Denials that say the very same are counted instead of repeated. */
+/** Writes audit lines about sessions: who is the same on each of them. Denials of one creator and identity that say
+ * the very same are counted instead of repeated. */
 export class SessionAudit {
   readonly #log: AuditLog;
   readonly #memory: Memory;
@@ -38,7 +39,7 @@ export class SessionAudit {
   record(key: string, s: SessionSnapshot, facts: AuditFacts): void {
     const { event, reason, token_sha256: token } = facts;
     if (toldAhead.has(event) && !this.#ahead.isNew(s.record, `${event} ${reason} ${token}`)) return;
-    if (facts.event === 'Denied') this.#denials.say(`${key} ${facts.reason} ${facts.message ?? ''}`, { key, s, facts });
+    if (facts.event === 'Denied') this.#denials.say(sameDenial(key, s, facts), { key, s, facts });
     else this.#write({ key, s, facts }, {});
   }
 
@@ -85,6 +86,13 @@ function decidedOn(
       ...(pool === undefined || isOther ? {} : { pool: pool.generation }),
     },
   };
+}
+
+/** Whatever its pod is: a pipeline that starts the same denied pod again and again is one thing to say. */
+function sameDenial(key: string, s: SessionSnapshot, { reason, message = '' }: AuditFacts): string {
+  const { namespace, identity } = parseSessionKey(key);
+  const requester = s.pod.is === 'Seen' ? s.pod.value.requester : undefined;
+  return [namespace, identity, requester ?? '', reason, message].join(' ');
 }
 
 /** Before the first token, what would serve the session. */

@@ -1,3 +1,4 @@
+import { clean } from '../clean.ts';
 import { sha256 } from '../digest.ts';
 import { type AuditLine, firstPrevious } from './audit.ts';
 
@@ -6,8 +7,8 @@ export type ChainVerdict =
       readonly is: 'Whole';
       readonly lines: number;
       readonly processes: number;
-      /** The last line that was read; whether more followed it only another copy of the log can tell. */
-      readonly last?: Pick<AuditLine, 'process_id' | 'seq' | 'time'>;
+      /** In the order of their first lines, each with its last one: whether more followed only another copy of the log can tell. */
+      readonly ends: readonly ProcessEnd[];
       /** Numbers of the lines whose writing a killed process or a full disk cut short. They are part of no chain. */
       readonly torn: readonly number[];
       /** Token requests without an outcome: the process ended between request and record, or the request is still under way. */
@@ -15,6 +16,11 @@ export type ChainVerdict =
     }
   /** `problem` is the sentence about the line; `message` has its number in front. */
   | { readonly is: 'Broken'; readonly line: number; readonly problem: string; readonly message: string };
+
+export interface ProcessEnd extends Pick<AuditLine, 'process_id' | 'seq' | 'time'> {
+  /** It ends with `Stopped`. Without that the process runs still, was killed, or its last lines were cut off. */
+  readonly stopped: boolean;
+}
 
 export interface VerifyOptions {
   /** Chains may begin at any number: their oldest lines were deleted with an old file, as log rotation does in the end. */
@@ -24,6 +30,7 @@ export interface VerifyOptions {
 interface Chain {
   readonly seq: number;
   readonly hash: string;
+  readonly last?: ParsedLine;
 }
 
 const noChain: Chain = { seq: 0, hash: firstPrevious };
@@ -32,8 +39,8 @@ type ParsedLine = Pick<AuditLine, 'time' | 'process_id' | 'seq' | 'previous' | '
 
 /**
  * Checks every chain in the lines of one or more processes, in the order in which they were written; names the first line that is broken or
- * before which one is missing. Two things it cannot know: whether the *last* lines of a process were cut off (nothing follows them; ship
- * the lines elsewhere as they come), and what a torn line would have said. A torn line is the beginning of exactly the line that its
+ * before which one is missing. What it cannot know: whether the *last* lines of a process were cut off, or its very last one was changed
+ * (nothing follows them), whether a whole process is missing (ship the lines elsewhere as they come), and what a torn line would have said. A torn line is the beginning of exactly the line that its
  * process had to write next; the event itself then did not count as recorded, so it is reported and is no break.
  */
 export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}): ChainVerdict {
@@ -42,7 +49,6 @@ export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}
   const torn: number[] = [];
   let number = 0;
   let count = 0;
-  let last: ParsedLine | undefined;
   for (const text of lines) {
     number += 1;
     if (text === '') continue;
@@ -58,21 +64,25 @@ export function verifyChain(lines: Iterable<string>, options: VerifyOptions = {}
     if (problem !== undefined || line === undefined)
       return { is: 'Broken', line: number, problem: problem ?? '', message: `line ${number}: ${problem ?? ''}` };
     count += 1;
-    last = line;
-    chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text) });
+    chains.set(line.process_id, { seq: line.seq + 1, hash: sha256(text), last: line });
     requests.see(number, line);
   }
   return {
     is: 'Whole',
     lines: count,
     processes: chains.size,
-    ...(last === undefined ? {} : { last: { process_id: last.process_id, seq: last.seq, time: last.time } }),
+    ends: [...chains.values()].flatMap(({ last }) => (last === undefined ? [] : [endOf(last)])),
     torn,
     unanswered: requests.unanswered(),
   };
 }
 
-function problemOf({ process_id: id, seq, previous }: ParsedLine, chain: Chain | undefined): string | undefined {
+function endOf({ process_id, seq, time, event }: ParsedLine): ProcessEnd {
+  return { process_id, seq, time, stopped: event === 'Stopped' };
+}
+
+function problemOf({ process_id, seq, previous }: ParsedLine, chain: Chain | undefined): string | undefined {
+  const id = clean(process_id, 64);
   const expected = chain ?? noChain;
   if (seq !== expected.seq) {
     return chain === undefined

@@ -41,7 +41,7 @@ export class AuditStream {
   /** Why lines wait, as a sentence; `undefined`: none does. */
   get trouble(): string | undefined {
     if (this.#since === undefined || this.waiting === 0) return undefined;
-    return `the audit stream takes no lines since ${toRfc3339(this.#since)} (${this.#why}), ${this.waiting} wait: no token is issued until it does, revocation goes on. Make room, or let somebody read it`;
+    return `the audit stream takes no lines since ${toRfc3339(this.#since)} (${this.#why}), ${this.waiting} wait: no pod gets a token until it does, revocation goes on. Make room, or let somebody read it`;
   }
 
   /** Writes the line, or keeps it. `line` ends with a line end. Never throws, never waits. */

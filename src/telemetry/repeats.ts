@@ -1,7 +1,7 @@
 import { type Clock, type Instant, type Milliseconds, minute, plus } from '../clock.ts';
 
 interface Repeated<T> {
-  readonly what: T;
+  what: T;
   readonly until: Instant;
   times: number;
 }
@@ -11,7 +11,7 @@ const quiet: Milliseconds = 5 * minute;
 const mostRemembered = 10_000;
 
 /**
- * Says what is the same only once in a while, and then how often it was: nothing is dropped silently. `tell` gets the number of times that
+ * Says what is the same only once in a while, and then the last of it with how often it was: nothing is dropped silently. `tell` gets the number of times that
  * were not said; 0 for what is new. Holds a bounded number of things: the oldest is told early where there are more.
  */
 export class Repeats<T> {
@@ -29,6 +29,7 @@ export class Repeats<T> {
     const known = this.#seen.get(key);
     if (known !== undefined && this.#clock.now() < known.until) {
       known.times += 1;
+      known.what = what;
       return;
     }
     this.#end(key, known);

@@ -371,7 +371,7 @@ test.serial('audit verify: what the operator wrote is whole', async (t) => {
   const said = await admin(['audit', 'verify', operator.auditFile]);
   t.log(said.out);
   t.deepEqual([said.code, said.error], [0, '']);
-  t.regex(said.out, /^\d+ lines of 1 process, every chain whole; the last is number \d+ of process \S+ at 20\S+$/m);
+  t.regex(said.out, /^\d+ lines of 1 process, every chain whole\nprocess \S+ ends with number \d+ at 20\S+, /m);
 });
 
 test.serial('what cannot be done is one line and exit code 1', async (t) => {

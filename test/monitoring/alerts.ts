@@ -209,9 +209,9 @@ export const alertRows: readonly AlertRow[] = [
   ...row(
     'CiIdentityBrakeHolds',
     '10m',
-    [{ machine: 'session' }],
-    { 'ci_identity_brake_held_keys{machine="session"}': '40x20' },
-    { 'ci_identity_brake_held_keys{machine="session"}': '40 0x20' },
+    [{ machine: 'sessions' }],
+    { 'ci_identity_brake_held_keys{machine="sessions"}': '40x20' },
+    { 'ci_identity_brake_held_keys{machine="sessions"}': '40 0x20' },
   ),
   ...row(
     'CiIdentityNotReady',

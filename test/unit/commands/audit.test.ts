@@ -34,11 +34,16 @@ async function verify(
 }
 
 const file = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
-/** How far it reaches: the last line that was read. */
-const end = (lines: readonly string[]): string => {
-  const { process_id, seq, time } = JSON.parse(lines.at(-1) ?? '') as Record<string, string>;
-  return `; the last is number ${seq} of process ${process_id} at ${time}`;
-};
+/** How far each process reaches. */
+const ends = (...processes: readonly (readonly string[])[]): string =>
+  processes
+    .map((lines) => {
+      const { process_id, seq, time, event } = JSON.parse(lines.at(-1) ?? '') as Record<string, string>;
+      const how = event === 'Stopped' ? 'where it stopped' : open;
+      return `\nprocess ${process_id} ends with number ${seq} at ${time}, ${how}`;
+    })
+    .join('');
+const open = 'without the line Stopped: it runs still, was killed, or its last lines are missing';
 const noOutcome = (place: string): string =>
   `${place}: the token request of session 5f0c.publisher has no outcome; a token may live unseen until it expires\n`;
 
@@ -59,7 +64,7 @@ const cases: readonly {
     name: 'a restart is no gap, an unanswered request and a torn end are told',
     files: { 'audit.log': `${file(chain)}${file(next)}{"vers` },
     code: 0,
-    text: `${total} lines of 2 processes, every chain whole${end(next)}\nline ${total + 1} is torn: its process was killed or could not write; what it says did not happen or is repeated\n${noOutcome(`line ${total}`)}`,
+    text: `${total} lines of 2 processes, every chain whole${ends(chain, next)}\nline ${total + 1} is torn: its process was killed or could not write; what it says did not happen or is repeated\n${noOutcome(`line ${total}`)}`,
   },
   {
     name: 'rotated files, newest first as the shell gives them, the oldest compressed',
@@ -69,7 +74,21 @@ const cases: readonly {
       'audit.log.2.gz': gzipSync(file(chain.slice(0, 9))),
     },
     code: 0,
-    text: `${total} lines of 2 processes, every chain whole${end(next)}\n${noOutcome(`audit.log:${next.length - 4}`)}`,
+    text: `${total} lines of 2 processes, every chain whole${ends(chain, next)}\n${noOutcome(`audit.log:${next.length - 4}`)}`,
+  },
+  {
+    name: 'the last lines of an earlier process were cut off: it is told that it does not end where it stopped',
+    files: { 'audit.log': `${file(chain.slice(0, -3))}${file(next)}` },
+    code: 0,
+    text: `${total - 3} lines of 2 processes, every chain whole${ends(chain.slice(0, -3), next)}\n${noOutcome(`line ${total - 3}`)}`,
+  },
+  {
+    name: 'an id that would print lines of its own',
+    files: {
+      'audit.log': JSON.stringify({ ...JSON.parse(chain[0] ?? ''), process_id: 'x\nevery chain whole', seq: 3 }),
+    },
+    code: 2,
+    text: 'line 1: process x?every chain whole begins with number 3 instead of 0: its earlier lines are missing; check older files and this one as one stream\n',
   },
   {
     name: 'a rotated file is missing: the first missing line is named with file and number',
@@ -97,7 +116,7 @@ const cases: readonly {
     files: { 'audit.log': file(chain.slice(8)) },
     flags: ['--any-start'],
     code: 0,
-    text: `${chain.length - 8} lines of 1 process, every chain whole${end(chain)}\n`,
+    text: `${chain.length - 8} lines of 1 process, every chain whole${ends(chain)}\n`,
   },
   {
     name: 'no audit log at all',

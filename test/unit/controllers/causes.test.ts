@@ -12,6 +12,10 @@ const table: readonly (readonly [rows: string, since: number | undefined])[] = [
   ['narrowed revoke settled', undefined],
   ['narrowed revoke settled over', 3],
   ['narrowed withdrawn revoke', 0],
+  ['narrowed undelivered unknown revoke', 0],
+  ['narrowed revoke guard over', 3],
+  ['narrowed revoke revoked waiting', undefined],
+  ['recalled revoke', 0],
 ];
 
 for (const [rows, since] of table) {

@@ -68,7 +68,7 @@ for (const [what, error, says] of [
     t.is(stream.waiting, 3);
     t.is(
       stream.trouble,
-      `the audit stream takes no lines since 2026-11-24T12:00:00Z (${says}), 3 wait: no token is issued until it does, revocation goes on. Make room, or let somebody read it`,
+      `the audit stream takes no lines since 2026-11-24T12:00:00Z (${says}), 3 wait: no pod gets a token until it does, revocation goes on. Make room, or let somebody read it`,
     );
     sink.room = Number.POSITIVE_INFINITY;
     record();
