@@ -39,14 +39,15 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
   const known = access.is === 'Seen' ? access.value : undefined;
   const wouldDeny = known?.is === 'Granted' ? known.wouldDeny : [];
   const grants = known?.is === 'Granted' ? grantsOf(known) : [];
-  const denials = known?.denials ?? [];
+  // The rule that comes nearest is for the audit log; here the sentence names it.
+  const denials = (known?.denials ?? []).map(({ by: _, ...denial }) => denial);
   return {
     conditions: setConditions(identity.status?.conditions, drafts, generation, now),
     observedGeneration: generation,
     ...(clientId === undefined ? {} : { clientId: cut(clientId, 256) }),
     ...(grants.length === 0 ? {} : { grants }),
     ...(denials.length === 0 ? {} : { denials }),
-    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny) }),
+    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny).map(({ by: _, ...denial }) => denial) }),
     sessions: facts.sessions,
     nextAction: nextAction(facts, drafts),
     ...(stop === undefined ? {} : { stoppedBy: stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),

@@ -347,3 +347,13 @@ test('sessions are counted once a minute at most', (t) => {
   t.like(decideIdentity(busy, plus(now, second)), { row: 'counts-later', recheckAt: later });
   t.like(decideIdentity(busy, later), { row: 'counts' });
 });
+
+test('a denial that names its rule for the audit log is one that the CRD knows all the same', (t) => {
+  const access = accessOf({
+    policies: seen([policy('publishers', [rule({ scopes: ['admin', 'artifacts:publish'] })])]),
+  });
+  t.not(access.denials[0]?.by, undefined);
+  const status = identityStatus(identityFacts({ access: seen(access) }), now);
+  t.is(status.denials?.length, 1);
+  t.deepEqual(problemsWith(status), []);
+});
