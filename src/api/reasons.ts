@@ -71,6 +71,7 @@ export const reasons = {
   Deregistered: 'The client is gone at the provider.',
   OrphanPossible: 'A registration was never answered, so a client that nobody uses may be left at the provider.',
   Retained: 'The client stays at the provider (deletionPolicy Retain).',
+  BrakeAcknowledged: 'Somebody acknowledged what the brake held back, and it goes on.',
   BrakeHolds: 'So many clients or sessions would end at once that somebody has to acknowledge it first.',
 
   Planned: 'A new credential was made and stored.',

@@ -1,5 +1,6 @@
 import { type Clock, type Instant, type Milliseconds, plus, second } from '../clock.ts';
-import { type Brake, type BrakedThing, brakedThings } from '../domain/access/brake.ts';
+import { annotations } from '../api/names.ts';
+import { type Brake, type BrakedThing, brakedThings, isAcknowledged } from '../domain/access/brake.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -52,18 +53,23 @@ export class BrakeReport {
     if (!isOther && told !== undefined && now < plus(told.at, tellEvery)) return;
     if (brake === undefined) this.#told.delete(what);
     else this.#told.set(what, { brake, at: now });
-    this.#tell(brake, before);
+    this.#tell(what, brake, before);
     if (isOther) this.#o.changed();
     else this.#o.counted();
   }
 
-  #tell(brake: Brake | undefined, before: Brake | undefined): void {
+  #tell(what: BrakedThing, brake: Brake | undefined, before: Brake | undefined): void {
     const { audit, events, memory, namespace } = this.#o;
-    const message = brake?.message ?? `${before?.id ?? ''} is no longer held back: acknowledged, or brought back.`;
+    const noted = memory.namespaces.get(namespace)?.annotations[annotations.acknowledge];
+    const isMeant =
+      brake === undefined && before !== undefined && isAcknowledged(what, before.held, noted, this.#o.clock.now());
+    const message =
+      brake?.message ??
+      `${before?.id ?? ''} is no longer held back: ${isMeant ? 'somebody acknowledged it, and it goes on' : 'it was brought back, or is no mass change any more'}.`;
     audit.record({
       event: brake === undefined ? 'Released' : 'Held',
       outcome: 'Success',
-      reason: 'BrakeHolds',
+      reason: isMeant ? 'BrakeAcknowledged' : 'BrakeHolds',
       message,
     });
     const uid = memory.namespaces.get(namespace)?.uid;

@@ -164,7 +164,8 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     });
     if (written === undefined) return;
     const newest = s.record?.tokens.at(-1);
-    if (action.content === 'Error') {
+    // The very same once more, because the pod seems to miss it, is no other denial.
+    if (action.content === 'Error' && (before?.content !== 'Error' || before.digest !== rendered.digest)) {
       this.#o.denied(key, action.error.reason, action.error.message);
       if (action.error.reason === 'LimitReached') this.#o.limits.refused(namespace, identity);
     }

@@ -1,8 +1,8 @@
 import { type Clock, type Instant, toRfc3339 } from '../clock.ts';
 import type { AuditSink } from './audit-file.ts';
 
-/** So many lines are kept while the sink takes none: what ending 25,000 sessions says. Minting stops long before. */
-const mostWaiting = 100_000;
+/** So many bytes are kept while the sink takes none: some 100,000 lines, as ending 25,000 sessions writes. Minting stops long before. */
+const mostWaiting = 128 * 1_024 * 1_024;
 /** Lines that are written before others have their turn. */
 const turn = 2_000;
 
@@ -11,6 +11,7 @@ export interface AuditStreamOptions {
   readonly clock: Clock;
   /** Told of each line: `Written`, or `Lost` where more waited than memory may hold. */
   readonly onLine?: (outcome: 'Written' | 'Lost') => void;
+  /** Bytes. */
   readonly most?: number;
 }
 
@@ -25,6 +26,7 @@ export class AuditStream {
   /** Index of the first line that waits, and how many of its bytes were taken already. */
   #first = 0;
   #taken = 0;
+  #bytes = 0;
   #since: Instant | undefined;
   #why = '';
 
@@ -46,12 +48,14 @@ export class AuditStream {
 
   /** Writes the line, or keeps it. `line` ends with a line end. Never throws, never waits. */
   push(line: string): void {
-    if (this.waiting >= this.#most) {
+    const bytes = Buffer.from(line);
+    if (this.#bytes + bytes.length > this.#most) {
       this.#o.onLine?.('Lost');
       return;
     }
     const idle = this.waiting === 0;
-    this.#waiting.push(Buffer.from(line));
+    this.#waiting.push(bytes);
+    this.#bytes += bytes.length;
     if (idle) this.keepUp();
   }
 
@@ -91,6 +95,7 @@ export class AuditStream {
     this.#taken += taken;
     if (this.#taken < line.length) return true;
     this.#taken = 0;
+    this.#bytes -= line.length;
     this.#first += 1;
     this.#o.onLine?.('Written');
     if (this.#first >= turn) {

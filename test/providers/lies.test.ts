@@ -2,8 +2,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { hour, minute, plus, second, systemClock } from '#src/clock.ts';
 import { prove } from '#src/controllers/client-prove.ts';
-import { proved } from '#src/domain/client/proofs.ts';
-import { credentialRefused } from '#src/domain/client/transitions.ts';
+import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { authenticating } from '#src/domain/status/authentication.ts';
 import type { OperatorError } from '#src/errors.ts';
 import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';

@@ -51,7 +51,7 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
   const only = largestLosers(change, ending);
   const held = only === undefined ? ending : sumOf(only);
   const today = Math.floor(now / day);
-  if (idsOf(change.acknowledged).some((id) => covers(id, what, held, today))) return undefined;
+  if (isAcknowledged(what, held, change.acknowledged, now)) return undefined;
   const id = `${what}-${held}-${today}`;
   const effect = what === 'clients' ? 'be deleted at the provider' : 'end because their kind or namespace vanished';
   const whose = only === undefined ? '' : ` Held back are ${inWords(only)}.`;
@@ -61,6 +61,12 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
     ...(only === undefined ? {} : { only }),
     message: `${subject}: ${ending} of ${total} ${what} would ${effect}, which is more than ${share * 100} % and more than ${count} at once.${whose} If that is meant, run: kubectl annotate ${kubectlName(subject)} --overwrite ${annotations.acknowledge}=${id}. If it is not, bring back what was deleted.`,
   };
+}
+
+/** Whether the annotation holds an id that counts for so many, so that they go on because somebody said so. */
+export function isAcknowledged(what: BrakedThing, held: number, annotation: string | undefined, now: Instant): boolean {
+  const today = Math.floor(now / day);
+  return idsOf(annotation).some((id) => covers(id, what, held, today));
 }
 
 /** Whether what belongs to this namespace is held back. */

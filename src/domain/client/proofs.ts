@@ -9,16 +9,7 @@ import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
 import { retireAfter } from './schedule.ts';
-import {
-  checked,
-  countRollback,
-  notRemoved,
-  refusedWith,
-  replaced,
-  unrefused,
-  withOwnManagement,
-  without,
-} from './transitions.ts';
+import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -148,6 +139,17 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
     ...(record.emergency === n ? { revokeBefore: now } : {}),
     ...(replacedAt === undefined ? {} : { gap: now - replacedAt }),
   });
+}
+
+/** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */
+export function credentialRefused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
+  return replaced(record, n, (one) => (one.refusedAt === undefined ? refusedWith(one, now, said) : one));
+}
+
+/** The token endpoint refuses this credential now, in these words. */
+function refusedWith(one: Generation, now: Instant, said?: string): Generation {
+  const { refusedSaying: _, ...rest } = one;
+  return { ...rest, refusedAt: now, ...(said === undefined ? {} : { refusedSaying: said }) };
 }
 
 function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {

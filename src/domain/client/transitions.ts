@@ -97,12 +97,6 @@ export function unrefused(one: Generation): Generation {
   return rest;
 }
 
-/** The token endpoint refuses this credential now, in these words. */
-export function refusedWith(one: Generation, now: Instant, said?: string): Generation {
-  const { refusedSaying: _, ...rest } = one;
-  return { ...rest, refusedAt: now, ...(said === undefined ? {} : { refusedSaying: said }) };
-}
-
 /** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
 export interface AnswerFacts {
   readonly clientId: string;
@@ -285,11 +279,6 @@ export function withoutEmergency(record: ClientRecord, now: Instant): ClientReco
 export function revoked(record: ClientRecord): ClientRecord {
   const { revoking: _, emergency: _emergency, ...rest } = record;
   return checked(rest);
-}
-
-/** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */
-export function credentialRefused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
-  return replaced(record, n, (one) => (one.refusedAt === undefined ? refusedWith(one, now, said) : one));
 }
 
 export function replaced(record: ClientRecord, n: number, change: (one: Generation) => Generation): ClientRecord {

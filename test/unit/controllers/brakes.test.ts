@@ -8,6 +8,7 @@ import { Memory } from '#src/controllers/memory.ts';
 import { isHeldIn } from '#src/domain/access/brake.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';
 import { buildClientRecord, buildSessionRecord, noon } from '#test/support/builders.ts';
+import type { AuditFacts } from '#src/telemetry/audit.ts';
 import { identity, pool } from '../domain/access/objects.ts';
 
 const system = 'ci-identity-system';
@@ -98,7 +99,7 @@ test('who makes and deletes one identity again and again holds back only his own
     clock: scene.clock,
     namespace: system,
     events: { record: () => undefined },
-    audit: { record: ({ event }: { readonly event: string }) => told.push(event) },
+    audit: { record: ({ event, reason }: AuditFacts) => told.push(`${event} ${reason}`) },
     metrics: { set: () => undefined },
     changed: () => (looks += 1),
     counted: () => undefined,
@@ -122,6 +123,8 @@ test('who makes and deletes one identity again and again holds back only his own
   scene.acknowledge();
   scene.now = plus(scene.now, second);
   t.deepEqual(scene.held('team-evil', 'team-b', ''), []);
+  report.look();
+  t.is(told.at(-1), 'Released BrakeAcknowledged', 'the decision of a person is told from its opposite');
 });
 
 test('many pools with few clients each are deleted at once: everything is held, one acknowledgement lets all go', (t) => {

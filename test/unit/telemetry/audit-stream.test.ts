@@ -4,6 +4,7 @@ import { AuditLog } from '#src/telemetry/audit.ts';
 import { verifyChain } from '#src/telemetry/audit-chain.ts';
 import { AuditStream } from '#src/telemetry/audit-stream.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { written } from './audit-lines.ts';
 
 /** A disk or pipe with so much room; `error`: what it says when it has none. */
 class Sink {
@@ -32,6 +33,8 @@ class Sink {
   }
 }
 
+const started = { event: 'Started', outcome: 'Success', reason: 'Ready' } as const;
+
 function streamOn(sink: Sink, most?: number) {
   const clock = new VirtualClock();
   const lines: string[] = [];
@@ -42,7 +45,7 @@ function streamOn(sink: Sink, most?: number) {
     ...(most === undefined ? {} : { most }),
   });
   const log = new AuditLog({ write: (line) => stream.push(line), clock, processId: 'p' });
-  const record = (): void => log.record({ event: 'Started', outcome: 'Success', reason: 'Ready' });
+  const record = (): void => log.record(started);
   return { stream, record, lines };
 }
 
@@ -97,13 +100,15 @@ test('a file that is renamed in the middle of a line: the new file has the line 
 test('more than memory may hold is lost, counted, and a gap in the chain', (t) => {
   const sink = new Sink();
   sink.room = 0;
-  const { stream, record, lines } = streamOn(sink, 2);
+  const { stream, record, lines } = streamOn(sink, 2.5 * Buffer.byteLength(written('p', [started])[0] ?? ''));
   for (let n = 0; n < 4; n += 1) record();
   t.deepEqual(lines, ['Lost', 'Lost']);
   sink.room = Number.POSITIVE_INFINITY;
   stream.keepUp();
   record();
   t.like(verifyChain(sink.text.split('\n')), { is: 'Broken', line: 3 });
+  for (let n = 0; n < 9; n += 1) record();
+  t.is(lines.filter((line) => line === 'Lost').length, 2, 'what was written makes room again');
 });
 
 test('whatever a sink takes at a time, nothing is lost, doubled or reordered', (t) => {

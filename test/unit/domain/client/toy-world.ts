@@ -16,13 +16,13 @@ import {
   tagText,
 } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
-import { proved } from '#src/domain/client/proofs.ts';
+import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import { firstHonoured } from '#src/domain/client/requests.ts';
-import { answered, credentialRefused, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
+import { answered, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { Redacted } from '#src/redacted.ts';
