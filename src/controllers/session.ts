@@ -4,7 +4,7 @@ import type { Decision } from '../decision.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
 import { decideSession } from '../domain/session/decide.ts';
-import { usableToken } from '../domain/session/facts.ts';
+import { newestOf, usableToken } from '../domain/session/facts.ts';
 import type { SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import { concluded, dropped, forbidden } from '../domain/session/transitions.ts';
@@ -174,9 +174,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       outcome: action.content === 'Error' ? 'Failure' : 'Success',
       reason,
       ...(action.content === 'Error' ? { message: action.error.message } : {}),
-      ...(action.content === 'Token' && s.record !== undefined && newest !== undefined
-        ? heldToken(s.record, newest)
-        : {}),
+      ...(action.content === 'Token' && s.record !== undefined ? heldToken(s.record, newestOf(s.record)) : {}),
     });
     const mintedHere = newest !== undefined && s.seenSince !== undefined && newest.minted >= s.seenSince;
     const first = action.content === 'Token' && mintedHere && s.record?.tokens.length === 1 && before === undefined;

@@ -5,7 +5,7 @@ import type {
 } from '../../api/v1alpha1/ci-identity.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import type { Access } from '../access/access.ts';
+import type { Access, Denial } from '../access/access.ts';
 import { listed } from '../access/authorize.ts';
 import { cut } from '../access/explain.ts';
 import { currentOf } from './clients.ts';
@@ -39,19 +39,24 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
   const known = access.is === 'Seen' ? access.value : undefined;
   const wouldDeny = known?.is === 'Granted' ? known.wouldDeny : [];
   const grants = known?.is === 'Granted' ? grantsOf(known) : [];
-  // The rule that comes nearest is for the audit log; here the sentence names it.
-  const denials = (known?.denials ?? []).map(({ by: _, ...denial }) => denial);
+  const denials = (known?.denials ?? []).map(shown);
   return {
     conditions: setConditions(identity.status?.conditions, drafts, generation, now),
     observedGeneration: generation,
     ...(clientId === undefined ? {} : { clientId: cut(clientId, 256) }),
     ...(grants.length === 0 ? {} : { grants }),
     ...(denials.length === 0 ? {} : { denials }),
-    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny).map(({ by: _, ...denial }) => denial) }),
+    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny).map(shown) }),
     sessions: facts.sessions,
     nextAction: nextAction(facts, drafts),
     ...(stop === undefined ? {} : { stoppedBy: stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),
   };
+}
+
+/** The rule that comes nearest is for the audit log; here the sentence names it. */
+function shown(denial: Denial): Omit<Denial, 'by'> {
+  const { by: _, ...rest } = denial;
+  return rest;
 }
 
 function grantsOf({ by }: Extract<Access, { is: 'Granted' }>): readonly CiIdentityStatusGrant[] {
