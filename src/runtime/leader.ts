@@ -131,8 +131,7 @@ export class Leader {
   async raiseEpoch(atLeast: number, signal: AbortSignal): Promise<void> {
     const mine = this.#mine;
     if (!this.held() || mine === undefined) throw new LostLeaseError('this process does not lead');
-    if (mine.transitions >= atLeast) return;
-    await this.#write(mine, { ...this.#renewal(mine), transitions: atLeast }, signal);
+    if (mine.transitions < atLeast) await this.#renew(mine, signal, atLeast);
   }
 
   /** Towards the end of a lease that cannot be renewed tries come closer together, so that the last second still counts. */
@@ -213,18 +212,23 @@ export class Leader {
     this.#acquired.resolve();
   }
 
-  async #renew(mine: StoredLease, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#write(mine, this.#renewal(mine), signal);
-    } catch (error) {
-      if (!isConflict(error)) throw error;
-      const { lease, id } = this.#o;
-      const stored = await lease.get(signal);
-      const ours = stored !== undefined && stored.holder === id && stored.transitions >= mine.transitions;
-      if (!ours) throw this.#lose(`it is held by ${stored?.holder ?? 'nobody'} now`);
-      this.#mustNotBeOlder(stored, mine);
-      // Somebody else edited the object, or the answer to an earlier renewal was lost: the next renewal builds on what is stored.
-      await this.#write(stored, this.#renewal(stored), signal);
+  /** Renews, and raises the epoch where it is below `atLeast`. */
+  async #renew(mine: StoredLease, signal: AbortSignal, atLeast = 0): Promise<void> {
+    const { lease, id } = this.#o;
+    for (let known = mine; ;) {
+      const transitions = Math.max(known.transitions, atLeast);
+      try {
+        return await this.#write(known, { ...this.#renewal(known), transitions }, signal);
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+        const stored = await lease.get(signal);
+        const ours = stored !== undefined && stored.holder === id && stored.transitions >= known.transitions;
+        if (!ours) throw this.#lose(`it is held by ${stored?.holder ?? 'nobody'} now`);
+        this.#mustNotBeOlder(stored, known);
+        if (stored.version === known.version) throw error;
+        // Somebody else edited the object, the answer to an earlier renewal was lost, or another write of ours came first: this one builds on it.
+        known = stored;
+      }
     }
   }
 
@@ -241,7 +245,8 @@ export class Leader {
     const started = this.#now();
     const stored = await this.#o.lease.update(next, mine.version, signal);
     if (signal.aborted || this.#state !== 'Leading') return;
-    this.#mine = stored;
+    // Answers may come in another order than the writes took effect in.
+    if (compareVersions(stored.version, this.#mine?.version ?? '') > 0) this.#mine = stored;
     if (started.monotonic >= this.#renewed.monotonic) this.#renewed = started;
     this.#decided();
   }

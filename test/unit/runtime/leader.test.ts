@@ -33,7 +33,8 @@ class Lease {
   #write(state: LeaseState, version: string | undefined): StoredLease {
     if (this.stored?.version !== version)
       throw new OperatorError({ class: 'Conflict', reason: 'ApiConflict', message: 'late' });
-    this.stored = { ...state, version: String((this.#version += 1)) };
+    this.#version = Math.max(this.#version, Number(version ?? 0)) + 1;
+    this.stored = { ...state, version: String(this.#version) };
     return this.stored;
   }
 }
@@ -229,6 +230,23 @@ test('the epoch can be raised above what old records carry, after somebody delet
   t.is(lease.stored?.transitions, 42);
   await a.leader.raiseEpoch(3, a.stop.signal);
   t.is(a.leader.epoch, 42);
+  a.stop.abort();
+  await a.ended;
+});
+
+test('the epoch is raised from two sides at once, and a renewal came before both: each builds on what is stored', async (t) => {
+  const clock = new VirtualClock();
+  const lease = new Lease();
+  const a = elect('a', lease, clock);
+  await clock.advance(1 * second);
+  const { stored } = lease;
+  // Its answer is still on the way.
+  lease.stored = stored && { ...stored, version: '5' };
+  await t.notThrowsAsync(Promise.all([8, 9].map((atLeast) => a.leader.raiseEpoch(atLeast, a.stop.signal))));
+  t.is(a.leader.epoch, 9);
+  t.is(lease.stored?.transitions, 9);
+  await clock.advance(1 * minute);
+  t.true(a.leader.held());
   a.stop.abort();
   await a.ended;
 });
