@@ -118,7 +118,7 @@ async function restore(policy: ShippedPolicy): Promise<void> {
 
 test.serial('what we ship, with the defaults that we expect, is what the API server returns', async (t) => {
   const observed = await observe(lab.as('controller'));
-  t.is(observed.length, 12);
+  t.is(observed.filter(({ name }) => shipped.some((policy) => policy.name === name)).length, 12);
   t.deepEqual(brokenPolicies(shipped, observed), []);
 });
 

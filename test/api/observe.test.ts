@@ -189,6 +189,20 @@ test.serial('sessions in an hour: those of pods that are gone count, also after 
   await deletePod(refused);
 });
 
+test.serial('a pod that has ended and stays: its file is emptied, and that is no delivery', async (t) => {
+  const pod = await newPod('reader');
+  const token = await tokenOf(lab, pod, 'reader');
+  const status = JSON.stringify({ status: { phase: 'Succeeded' } });
+  await lab.kubectl(['patch', 'pod', '-n', team, pod.name, '--subresource=status', '--type=merge', '-p', status]);
+  await dies(lab.provider, token);
+  const ofPod = (name: string) => (line: AuditEntry) =>
+    line.event === name && line['session_id'] === `${pod.uid}.reader`;
+  t.like(await lineOf('Emptied', ofPod('Emptied')), { outcome: 'Success', reason: 'PodOver' });
+  t.is(auditOf(operator).filter(ofPod('Delivered')).length, 1);
+  t.deepEqual((await deliveryOf(lab, pod, 'reader')).files, {});
+  await deletePod(pod);
+});
+
 test.serial('refusals of the API server: in its audit log with identity and reason, and in its metrics', async (t) => {
   await condition(lab, 'ciidentity/greedy', 'Authorized', { status: 'False' }, team);
   const name = nextName();
