@@ -50,7 +50,8 @@ export interface Plan {
   readonly identities: readonly string[];
 }
 
-const rest = 'kubectl delete -k manifests/default';
+/** What protects goes last, and only when the rest is gone. */
+const rest = 'kubectl delete -k manifests/default && kubectl delete -k manifests/protection';
 const lookEvery = second;
 
 export const runUninstall = clusterVerb(description, async (cluster, args, surface) => {

@@ -53,6 +53,7 @@ test.serial('kubectl apply of crds and manifests/default: two replicas run as th
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
   await kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/default')]);
+  await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/protection')]);
   await kubectl(['rollout', 'status', '--timeout=150s', '-n', system, 'deployment/ci-identity-controller']);
   t.is(
     await kubectl(['get', 'pods', '-n', system, '-o', 'jsonpath={.items[*].status.containerStatuses[*].restartCount}']),
@@ -166,15 +167,6 @@ test.serial('the pod ends: no token of it is alive', async (t) => {
   t.pass();
 });
 
-test.serial('while a pool is there, neither the kinds nor the records of its clients can be deleted', async (t) => {
-  const kinds = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
-  for (const object of [`namespace/${system}`, ...kinds]) {
-    const { code, stderr } = await cluster.kubectlRun(['delete', object, '--timeout=10s']);
-    t.is(code, 1);
-    t.regex(stderr, /IdentityPool ci-bots is still there.*: run kubectl ci-identity uninstall --yes first/);
-  }
-});
-
 test.serial(
   'uninstall: nothing is left at the provider, then nothing in the cluster, and pods go on without us',
   async (t) => {
@@ -193,6 +185,7 @@ test.serial(
     const kinds = 'identitypools,scopepolicies,ciidentities';
     t.is(await kubectl(['get', kinds, '-A', '-o', 'name']), '');
     await kubectl(['delete', '-k', join(root, 'manifests/default'), '--wait', '--timeout=90s']);
+    await kubectl(['delete', '-k', join(root, 'manifests/protection')]);
     t.is(await kubectl(['get', 'namespace', system, '--ignore-not-found', '-o', 'name']), '');
     const podsGoOn = agentPod({ name: 'payments-deploy-45-c3d4e-f5g6h-j7k8l' });
     await eventually('the API server has forgotten the policies', () =>

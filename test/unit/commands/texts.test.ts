@@ -397,7 +397,7 @@ test('uninstall: what would go and what would stay, before anything is changed',
 test('uninstall: nothing is there any more', (t) => {
   t.is(
     planText({ pools: [], policies: [], identities: [] }),
-    'There is no IdentityPool, ScopePolicy or CiIdentity. kubectl delete -k manifests/default takes out the operator.\n',
+    'There is no IdentityPool, ScopePolicy or CiIdentity. kubectl delete -k manifests/default && kubectl delete -k manifests/protection takes out the operator.\n',
   );
 });
 
