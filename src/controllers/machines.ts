@@ -153,6 +153,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
       now: () => clock.now(),
       clientFailure: (record) => loop.failure(machines.client, record),
       outage: (issuer) => troubles.outage(issuer),
+      revocationsPaused: (issuer) => troubles.revocationsPaused(issuer),
       limitOf: (identity, podUid) => limits.breach(identity, podUid),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();

@@ -65,6 +65,8 @@ export interface SessionSources {
   clientFailure(record: string): FailureNote | undefined;
   /** What keeps everybody from the tokens of an issuer. */
   outage(issuer: string): Outage | undefined;
+  /** Nothing can be revoked at an issuer. */
+  revocationsPaused(issuer: string): boolean;
   /** Why a pod may not begin a session of this identity now. */
   limitOf(identity: CiIdentity, podUid: string): string | undefined;
   /** When this process saw the pod of this session first. */
@@ -226,6 +228,7 @@ function clientFacts(
         ? { refusal: { reason: proof.reason ?? 'ScopeRefused', message: proof.message ?? '' } }
         : {}),
       ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
+      ...(sources.revocationsPaused(issuer) ? { revocationsPaused: true } : {}),
     },
   };
 }

@@ -27,8 +27,6 @@ const worthTelling: Milliseconds = 5 * second;
 /** Refusals of a delivery that the next Secret of the same namespace meets as well. */
 const ofTheNamespace: readonly Reason[] = ['ApiForbidden', 'QuotaExceeded'];
 
-const circuitOf = (issuer: string): string => `${issuer}/tokens`;
-
 /**
  * Troubles that are bigger than one session: the pools of an issuer or the identities of a namespace tell them, once, instead of everybody
  * who meets them. In memory only: a new process meets them anew.
@@ -44,9 +42,12 @@ export class Troubles {
 
   /** Minting fails for everybody who uses this issuer, and has for a while. */
   outage(issuer: string): Outage | undefined {
-    const { up, since, reason, message } = this.#o.budgets.health(circuitOf(issuer));
-    const isKnown = !up && since !== undefined && reason !== undefined && message !== undefined;
-    return isKnown && this.#isOld(since) ? { reason, message, since } : undefined;
+    return this.#ofCircuit(`${issuer}/tokens`);
+  }
+
+  /** Nothing can be revoked at this issuer, and could not for a while. */
+  revocationsPaused(issuer: string): boolean {
+    return this.#ofCircuit(`${issuer}/revocations`) !== undefined;
   }
 
   /** The API server lets us see no pods there, or write no Secrets. */
@@ -92,6 +93,12 @@ export class Troubles {
       return trouble === undefined ? [] : [[name, trouble] as const];
     });
     return [...new Map([...this.#refused, ...unseen])];
+  }
+
+  #ofCircuit(resource: string): Outage | undefined {
+    const { up, since, reason, message } = this.#o.budgets.health(resource);
+    const isKnown = !up && since !== undefined && reason !== undefined && message !== undefined;
+    return isKnown && this.#isOld(since) ? { reason, message, since } : undefined;
   }
 
   #ofWatch({ failingSince, reason, message }: ReflectorHealth): NamespaceTrouble | undefined {

@@ -101,24 +101,8 @@ export function isRevokeRequested(s: SessionSnapshot, now: Instant): boolean {
 }
 
 /** A moment that is still to come (the clock was set back) is none yet: every token is older, and so would be its successor. */
-function isOlder({ minted }: Token, moment: Instant | undefined, now: Instant): boolean {
+export function isOlder({ minted }: Token, moment: Instant | undefined, now: Instant): boolean {
   return moment !== undefined && moment <= now && minted < moment;
-}
-
-/**
- * Superseded tokens that somebody asked to revoke, or whose pool is stopped, and that no narrowing takes along, because the usable token is
- * younger than the request or from another client.
- */
-export function recalledTokens(s: SessionSnapshot, now: Instant): readonly string[] {
-  const { record, revokedBefore, stoppedClients } = s;
-  if (record === undefined || isRevokeRequested(s, now)) return [];
-  return record.tokens
-    .filter((token) => token.end === 'Superseded' && isOpen(s, token))
-    .filter((token) => {
-      const client = clientOf(record, token);
-      return stoppedClients?.has(client) === true || isOlder(token, revokedBefore?.get(client), now);
-    })
-    .map((token) => token.sha256);
 }
 
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
@@ -187,6 +171,22 @@ function learnsUntil(s: SessionSnapshot): Instant | undefined {
   return isOpen && s.seenSince !== undefined ? plus(s.seenSince, takeOverPause) : undefined;
 }
 
+/** The pod waits for its first token, or for one after the end of its last, and nothing forbids it. */
+export function awaitsToken(s: SessionSnapshot, now: Instant): boolean {
+  return (
+    usableToken(s) === undefined &&
+    !s.nodeLost &&
+    !isForbidden(s) &&
+    mintable(s) !== undefined &&
+    endCause(s, now) === undefined
+  );
+}
+
+/** The pod waits for a token, while what was taken from it is still to be revoked. */
+export function awaitsRevocation(s: SessionSnapshot, now: Instant): boolean {
+  return s.record?.tokens.some((token) => isOpen(s, token)) === true && awaitsToken(s, now);
+}
+
 export function hasRoom(s: SessionSnapshot): boolean {
   return (s.record?.tokens.length ?? 0) < mostTokens;
 }
@@ -226,45 +226,13 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
   return gaveWay(s, 'undelivered') || gaveWay(s, 'clean');
 }
 
-/**
- * The next token to revoke. A Forbidden one may go once its successor was delivered or that failed once, a Superseded one `deliveryLag`
- * after the delivery; while Ending nothing is waited for. A revocation that failed gives way to every other row until its time comes again. In
- * a live session narrowing comes first, before a Superseded one a renewal too; before a Forbidden one only in the last fifth of the usable token,
- * which would expire while revocations are paused. While it is not known which clients exist, nobody knows as whom to revoke.
- */
-export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
-  if (s.record === undefined || s.client.is === 'Unknown' || gaveWay(s, 'revoke')) return undefined;
-  // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
-  const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
-  const forbidden = open.find((token) => token.end === 'Forbidden');
-  if (isEnding(s)) return forbidden;
-  const renews = isDue(s, now) && mintable(s) !== undefined && hasRoom(s);
-  if (isNarrowed(s, now) || (renews && mustRenewNow(s, now))) return undefined;
-  if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
-  if (renews) return undefined;
-  const supersededFrom = supersededGoFrom(s);
-  return supersededFrom !== undefined && now >= supersededFrom ? open.find((t) => t.end === 'Superseded') : undefined;
-}
-
-/** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
-function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
-  const token = usableToken(s);
-  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
-  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut;
-}
-
 /** The provider knows nothing of its end yet, as far as this process knows. */
-function isOpen({ answered }: SessionSnapshot, { sha256, end, value }: Token): boolean {
+export function isOpen({ answered }: SessionSnapshot, { sha256, end, value }: Token): boolean {
   return end !== undefined && value !== undefined && answered?.has(sha256) !== true;
 }
 
-/** Tokens about which the provider answered, while the record does not say so. */
-export function answeredTokens({ record, answered }: SessionSnapshot): readonly string[] {
-  if (record === undefined || answered === undefined) return [];
-  return record.tokens.map(({ sha256 }) => sha256).filter((sha256) => answered.has(sha256));
-}
-
-function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
+/** When what the usable token has replaced may go. */
+export function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
   const awaits = usableToken(s) !== undefined && isDelivered(s);
   return awaits && s.delivered !== undefined ? plus(s.delivered.at, s.deliveryLag) : undefined;
 }
@@ -276,6 +244,9 @@ export function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
   if (gaveWay(s, 'first') || s.seenSince === undefined) return byPod;
   return plus(s.seenSince, Math.max(takeOverPause, byPod - s.seenSince));
 }
+
+/** Nobody reports that revocations are paused or go on: a build that waits for one looks again this often. */
+const revocationPause: Milliseconds = 5 * second;
 
 /** The next moment at which time alone may change the decision. */
 export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined {
@@ -292,6 +263,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     missesDeliveryFrom(s),
     learnsUntil(s),
     s.successorUntil,
+    awaitsRevocation(s, now) ? plus(now, revocationPause) : undefined,
     s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined,
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];

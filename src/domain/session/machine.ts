@@ -50,6 +50,8 @@ export interface ClientFacts {
   readonly refusal?: { readonly reason: Reason; readonly message: string };
   /** What keeps everybody from this issuer's tokens. */
   readonly outage?: { readonly reason: Reason; readonly message: string };
+  /** Nothing can be revoked at this issuer, and could not for a while. */
+  readonly revocationsPaused?: boolean;
 }
 
 export interface Delivered {

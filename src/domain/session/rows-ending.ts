@@ -1,21 +1,10 @@
 /** The upper half of the session table: everything that ends a token comes before anything that makes one. */
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
-import {
-  answeredTokens,
-  endCause,
-  deliveryFailed,
-  isEnding,
-  isForbidden,
-  isHeld,
-  isUnknown,
-  mayNotUse,
-  recalledTokens,
-  revocable,
-  usableToken,
-} from './facts.ts';
+import { endCause, deliveryFailed, isEnding, isForbidden, isHeld, isUnknown, mayNotUse, usableToken } from './facts.ts';
 import { forbiddenError, goneError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
+import { answeredTokens, recalledTokens, revocable } from './revocation.ts';
 import { conclude, deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';

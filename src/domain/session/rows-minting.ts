@@ -8,6 +8,7 @@ import type { Lane } from '../lanes.ts';
 import { usableLife } from '../token.ts';
 import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
+  awaitsToken,
   endCause,
   hasRoom,
   needsDelivery,
@@ -23,7 +24,7 @@ import {
   usableToken,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { awaitsToken, deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
+import { deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 
 /** How often a session that waits for room looks again. */

@@ -7,20 +7,18 @@ import type { Lane } from '../lanes.ts';
 import { lastFifthAt } from '../token.ts';
 import type { Token } from '../token.ts';
 import {
-  answeredTokens,
-  endCause,
+  awaitsToken,
   isDelivered,
-  isForbidden,
   isNarrowed,
   mintable,
   missesDelivery,
   needsDelivery,
   newestOf,
   nextLook,
-  revocable,
   usableToken,
 } from './facts.ts';
 import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
+import { answeredTokens, revocable } from './revocation.ts';
 
 export type SessionRow = Row<SessionSnapshot, SessionAction>;
 export type Step = Omit<Decision<SessionAction>, 'row'>;
@@ -61,17 +59,6 @@ function concludeLane(s: SessionSnapshot, now: Instant): Lane {
   const lane = renewalLane(s, now);
   const buildWaits = usableToken(s) === undefined ? awaitsToken(s, now) : needsDelivery(s, now);
   return buildWaits && lane > lanes.NewPod ? lanes.NewPod : lane;
-}
-
-/** The pod waits for its first token, or for one after the end of its last, and nothing forbids it. */
-export function awaitsToken(s: SessionSnapshot, now: Instant): boolean {
-  return (
-    usableToken(s) === undefined &&
-    !s.nodeLost &&
-    !isForbidden(s) &&
-    mintable(s) !== undefined &&
-    endCause(s, now) === undefined
-  );
 }
 
 export function renewalLane(s: SessionSnapshot, now: Instant): Lane {

@@ -74,6 +74,7 @@ function moved(o: {
     epoch: () => 1,
     clientFailure: () => undefined,
     outage: () => undefined,
+    revocationsPaused: () => false,
     limitOf: () => 'full',
     seenSince: () => record.since,
   } as unknown as SessionSources;

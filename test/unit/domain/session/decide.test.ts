@@ -96,6 +96,30 @@ const error = (reason: string, message: string, fix: string): NonNullable<Sessio
   error: { reason, message, fix },
 });
 
+const outage = { reason: 'ProviderUnavailable', message: '503' } as const;
+const revocationsPaused = client({ revocationsPaused: true });
+/** Where nothing can be revoked now, and no Mint would come before that all the same. */
+const mintsLater: readonly (readonly [string, SessionSnapshot])[] = [
+  ['the pod is gone', ending({ client: revocationsPaused, pod: { is: 'Gone' } })],
+  ['a limit has no room', ending({ client: revocationsPaused, limit: 'full' })],
+  ['its Mint failed', ending({ client: revocationsPaused, ...failed('first') })],
+  ['no tokens are to be had either', ending({ client: client({ revocationsPaused: true, outage }) })],
+  ['nothing mints', ending({ client: revocationsPaused, guard: { is: 'Missing', objects: ['x'] } })],
+  [
+    'three tokens are held',
+    ending({
+      client: revocationsPaused,
+      record: buildSessionRecord({
+        tokens: [
+          buildEndedToken('Forbidden', { sha256: 'a' }),
+          buildEndedToken('Forbidden', { sha256: 'b' }),
+          buildEndedToken('Forbidden', { sha256: 'c' }),
+        ],
+      }),
+    }),
+  ],
+];
+
 const cases: readonly Case[] = [
   {
     row: 'lost-lease',
@@ -524,6 +548,15 @@ const cases: readonly Case[] = [
     action: 'Revoke',
     tokens: ['a1'],
   },
+  {
+    row: 'revoke',
+    title: 'a build waits for a token, and looks again in case that revocations are paused',
+    s: ending(),
+    action: 'Revoke',
+    lane: lanes.Stop,
+    recheckAt: plus(noon, 5 * second),
+  },
+  ...mintsLater.map(([title, s]): Case => ({ row: 'revoke', title: `paused, but ${title}`, s, action: 'Revoke' })),
   {
     row: 'revoke',
     title: 'file is clean',
@@ -1115,6 +1148,15 @@ const cases: readonly Case[] = [
     action: 'Mint',
   },
   { row: 'first', title: 'a failing revocation does not keep it', s: ending(failed('revoke')), action: 'Mint' },
+  {
+    row: 'first',
+    title: 'nothing can be revoked now: the build gets its token, and its old one goes after',
+    s: ending({ client: revocationsPaused }),
+    action: 'Mint',
+    predecessor: 'Superseded',
+    lane: lanes.NewPod,
+    recheckAt: plus(noon, 5 * second),
+  },
 
   {
     row: 'withdrawn',

@@ -42,6 +42,8 @@ export class ToyWorld {
   clientReady = true;
   revokeBefore: Instant | undefined;
   outage = false;
+  /** Nothing can be revoked. */
+  paused = false;
   synced = true;
   stored: string | undefined;
   epoch = 1;
@@ -131,6 +133,7 @@ export class ToyWorld {
     const { record } = this;
     const client = buildClientFacts({
       revocation: this.#revocation,
+      revocationsPaused: this.paused,
       ...(this.revokeBefore === undefined ? {} : { revokeBefore: this.revokeBefore }),
     });
     const revokedBefore =
@@ -218,7 +221,7 @@ export class ToyWorld {
   }
 
   #revoke(sha256: string, mishap: Mishap): void {
-    if (this.outage) throw new Trouble();
+    if (this.outage || this.paused) throw new Trouble();
     const { record } = this;
     if (record === undefined) return;
     if (this.#revocation !== 'ExpiryOnly') this.alive.delete(sha256);

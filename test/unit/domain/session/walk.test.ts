@@ -22,6 +22,8 @@ const events = [
   'clock-back',
   'outage',
   'up',
+  'paused',
+  'revokes',
   'unsynced',
   'synced',
   'leader',
@@ -141,6 +143,10 @@ function happen(world: ToyWorld, event: Turn['event']): void {
     case 'up':
       world.outage = event === 'outage';
       return;
+    case 'paused':
+    case 'revokes':
+      world.paused = event === 'paused';
+      return;
     case 'unsynced':
     case 'synced':
       world.synced = event === 'synced';
@@ -186,6 +192,7 @@ function check(world: ToyWorld): void {
 /** No more mishaps and everything is reachable: what is forbidden is gone, and otherwise the pod holds a token that is allowed. */
 function settle(world: ToyWorld): void {
   world.outage = false;
+  world.paused = false;
   world.synced = true;
   world.clientReady = true;
   world.guard = { is: 'Intact', since: plus(noon, -hour) };

@@ -1,0 +1,84 @@
+/** Which tokens are to be revoked, and which of them now. */
+import type { Instant } from '../../clock.ts';
+import { gaveWay } from '../failure.ts';
+import { lastFifthAt } from '../token.ts';
+import type { Token } from '../token.ts';
+import {
+  awaitsRevocation,
+  deliveryFailed,
+  hasRoom,
+  isDelivered,
+  isDue,
+  isEnding,
+  isNarrowed,
+  isOlder,
+  isOpen,
+  isRevokeRequested,
+  isUnknown,
+  mintable,
+  supersededGoFrom,
+  usableToken,
+} from './facts.ts';
+import type { SessionSnapshot } from './machine.ts';
+import { clientOf } from './record.ts';
+
+/**
+ * Superseded tokens that somebody asked to revoke, or whose pool is stopped, and that no narrowing takes along, because the usable token is
+ * younger than the request or from another client.
+ */
+export function recalledTokens(s: SessionSnapshot, now: Instant): readonly string[] {
+  const { record, revokedBefore, stoppedClients } = s;
+  if (record === undefined || isRevokeRequested(s, now)) return [];
+  return record.tokens
+    .filter((token) => token.end === 'Superseded' && isOpen(s, token))
+    .filter((token) => {
+      const client = clientOf(record, token);
+      return stoppedClients?.has(client) === true || isOlder(token, revokedBefore?.get(client), now);
+    })
+    .map((token) => token.sha256);
+}
+
+/**
+ * The next token to revoke. A Forbidden one may go once its successor was delivered or that failed once, a Superseded one `deliveryLag`
+ * after the delivery; while Ending nothing is waited for, unless revocations are paused and a build waits for its token. A revocation that
+ * failed gives way to every other row until its time comes again. In a live session narrowing comes first, before a Superseded one a renewal
+ * too; before a Forbidden one only in the last fifth of the usable token, which would expire while revocations are paused. While it is not
+ * known which clients exist, nobody knows as whom to revoke.
+ */
+export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
+  if (s.record === undefined || s.client.is === 'Unknown' || gaveWay(s, 'revoke')) return undefined;
+  // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
+  const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
+  const forbidden = open.find((token) => token.end === 'Forbidden');
+  if (isEnding(s)) return mintGoesFirst(s, now) ? undefined : forbidden;
+  const renews = isDue(s, now) && mintable(s) !== undefined && hasRoom(s);
+  if (isNarrowed(s, now) || (renews && mustRenewNow(s, now))) return undefined;
+  if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
+  if (renews) return undefined;
+  const supersededFrom = supersededGoFrom(s);
+  return supersededFrom !== undefined && now >= supersededFrom ? open.find((t) => t.end === 'Superseded') : undefined;
+}
+
+/**
+ * Nothing could be revoked now, and a build waits: it gets its token, and the revocation follows. Not where the provider is away altogether, or
+ * where there would be no Mint either.
+ */
+function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
+  const client = s.client.is === 'Seen' ? s.client.value : undefined;
+  const isPaused = client?.revocationsPaused === true && client.outage === undefined;
+  const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !gaveWay(s, 'first');
+  return isPaused && canMint && awaitsRevocation(s, now);
+}
+
+/** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
+function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
+  const token = usableToken(s);
+  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
+  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut;
+}
+
+/** Tokens about which the provider answered, while the record does not say so. */
+export function answeredTokens({ record, answered }: SessionSnapshot): readonly string[] {
+  if (record === undefined || answered === undefined) return [];
+  return record.tokens.map(({ sha256 }) => sha256).filter((sha256) => answered.has(sha256));
+}
