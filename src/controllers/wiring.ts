@@ -1,4 +1,3 @@
-import type { ObjectMeta } from '../api/meta.ts';
 import { claimPrefix } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
@@ -7,6 +6,7 @@ import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import type { Store } from '../runtime/store.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
+import { isNews, isStep } from './news.ts';
 import { sessionKey } from './session-snapshot.ts';
 
 /** The names of the machines, as the loop knows them. */
@@ -66,9 +66,10 @@ export class Wiring {
       if (next?.ready !== previous?.ready) this.sessions();
     });
     configMaps.onChange(() => this.everything());
-    clients.onChange((name, next, previous) =>
-      this.client(name, (next?.record ?? previous?.record ?? this.#targets.find(name))?.pool.name),
-    );
+    clients.onChange((name, next, previous) => {
+      const pool = (next?.record ?? previous?.record ?? this.#targets.find(name))?.pool.name;
+      this.client(name, pool, isStep(next?.record, previous?.record) ? 'Changed' : 'Check');
+    });
     sessions.onChange((_name, next, previous) => {
       this.sessionRecord((next ?? previous)?.record);
       // A client that goes waits for the token that is in this record no longer.
@@ -190,9 +191,8 @@ export class Wiring {
     return record?.revoking !== undefined || (record?.generations.some(({ state }) => state !== 'Current') ?? true);
   }
 
-  client(name: string, pool: string | undefined): void {
-    // Each of its own calls writes the record, also those that fail.
-    this.#wake(machines.client, name, 'Check');
+  client(name: string, pool: string | undefined, why: News): void {
+    this.#wake(machines.client, name, why);
     for (const [, { record }] of this.#memory.sessions.byIndex(indexes.client, name)) this.sessionRecord(record);
     if (pool === undefined) return;
     this.#poolOfMany(pool);
@@ -275,22 +275,6 @@ export class Wiring {
       this.#wake(machines.session, sessionKey({ namespace, pod: pod.name, podUid: pod.uid, identity: name }));
     }
   }
-}
-
-/** Something other than the status changed: spec, deletion, annotations, finalizers. */
-function isNews(next: Noticed | undefined, previous: Noticed | undefined): boolean {
-  return (
-    next === undefined || previous === undefined || JSON.stringify(noticed(next)) !== JSON.stringify(noticed(previous))
-  );
-}
-
-interface Noticed {
-  readonly metadata: ObjectMeta;
-}
-
-function noticed({ metadata }: Noticed): unknown {
-  const { uid, generation, deletionTimestamp, annotations, finalizers } = metadata;
-  return [uid, generation, deletionTimestamp, annotations, finalizers];
 }
 
 /** Pods by the identities that they claim; to be added to each pod store. */

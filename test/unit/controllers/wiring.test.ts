@@ -3,6 +3,8 @@ import { ClientTargets } from '#src/controllers/client-targets.ts';
 import { Creators } from '#src/controllers/creators.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
+import { instant } from '#src/clock.ts';
+import type { ClientRecord } from '#src/domain/client/record.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { Store } from '#src/runtime/store.ts';
 import {
@@ -107,4 +109,21 @@ test('the pods of a namespace were read: its sessions look, and no others', (t) 
   }
   memory.pods.get('ci-search')?.replaceAll([['ci-search/agent', buildPod({ namespace: 'ci-search' })]]);
   t.deepEqual([...new Set(woken.filter((what) => what.startsWith('session')))], ['session ci-search']);
+});
+
+test('a client hears of its own record as news where a credential came, went or got further, and not where a call was noted', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const woken: string[] = [];
+  new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (machine, _key, why) => {
+    if (machine === 'client') woken.push(why ?? 'Changed');
+  }).connect();
+  const [generation] = buildClientRecord().generations;
+  const store = (version: string, record: ClientRecord): void =>
+    memory.clients.put('client-1', { uid: 'client-1', resourceVersion: version, name: 'client-1', record });
+  store('1', buildClientRecord());
+  store('2', buildClientRecord({ managementLost: true }));
+  store('3', buildClientRecord({ generations: [{ ...generation!, refusedAt: instant(1) }] }));
+  store('4', buildClientRecord({ generations: [{ ...generation!, state: 'Draining' }] }));
+  store('5', buildClientRecord({ generations: [] }));
+  t.deepEqual(woken, ['Changed', 'Check', 'Check', 'Changed', 'Changed']);
 });
