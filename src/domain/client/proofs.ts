@@ -68,13 +68,15 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
 
 /**
  * A new client that authenticates and does not give what the old one gives, as far as anybody knows: builds would lose it. Whether the old one
- * still gives it row *proof* asks after the rollback, so what was withdrawn from both holds up the next try no more.
+ * still gives it row *proof* asks after the rollback, so what was withdrawn from both holds up the next try no more. In an emergency the old one
+ * is in the wrong hands: it goes, whatever builds lose.
  */
 function givesLess(record: ClientRecord, subject: Generation, { use, hash, outcome }: ProofResult): boolean {
   const current = currentOf(record);
   const mayLose = subject.state === 'Created' && current !== undefined && current.refusedAt === undefined;
   const isLess = use === 'Verify' && outcome.is === 'AskRefused' && hash !== '';
-  return isLess && mayLose && isOwnClient(record.variant) && record.proofs[hash]?.outcome !== 'Refused';
+  const isOnTrial = isOwnClient(record.variant) && record.emergency !== subject.n;
+  return isLess && mayLose && isOnTrial && record.proofs[hash]?.outcome !== 'Refused';
 }
 
 /** It is no proof about the client that mints, so it stays out of `proofs`: sessions go by those. */

@@ -124,13 +124,17 @@ function notAcceptedStep(s: ClientSnapshot, now: Instant): Step | undefined {
   return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
 }
 
-/** So long something else than a refusal may keep a new credential from being proven, while others get tokens of its issuer. */
+/**
+ * So long something else than a refusal may keep a new credential from being proven, while others get tokens of its issuer. One that was
+ * replaced in place is kept: the one before it may be dead, so it may be the only one that works.
+ */
 const unprovenFor: Milliseconds = hour;
 
 function isNeverProven(s: ClientSnapshot, of: Generation, now: Instant): boolean {
   const current = currentOf(s.record);
   const isLate = of.state === 'Created' && now >= plus(of.since, unprovenFor) && gaveWay(s, 'verify');
-  return isLate && s.outage !== true && current !== undefined && current.refusedAt === undefined;
+  const isReplaced = s.record?.variant === 'InPlace';
+  return isLate && !isReplaced && s.outage !== true && current !== undefined && current.refusedAt === undefined;
 }
 
 /** While the provider may still be taking it over it is asked again; then it is taken back. */

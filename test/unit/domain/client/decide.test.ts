@@ -1650,11 +1650,12 @@ const cases: readonly Case[] = [
       ['settled', 'for less than an hour', {}, rotating('Created'), plus(noon, hour - 1)],
       ['outage', 'and nobody gets a token from that issuer', { outage: true }, rotating('Created'), plus(noon, hour)],
       ['settled', 'the first one', {}, [g({ state: 'Created' })], plus(noon, hour)],
+      ['settled', 'the one before was replaced in place', {}, rotating('Created'), plus(noon, 2 * hour), 'InPlace'],
     ] as const
-  ).map(([row, title, more, generations, now]) => ({
+  ).map(([row, title, more, generations, now, variant = 'TwoKeys']) => ({
     row,
     title: `Created: ${title}, so it stays`,
-    s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations) }),
+    s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations, { variant }) }),
     now,
     ...(row === 'outage' ? { action: { type: 'Prove' as const } } : {}),
   })),

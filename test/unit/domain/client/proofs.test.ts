@@ -104,6 +104,7 @@ for (const [what, before] of [
     'the client before it cannot get any more',
     anew({ a: accepted }, { generations: [buildGeneration({ refusedAt: noon }), ...rotating.slice(1)] }),
   ],
+  ['a client is not given that an emergency brings', anew({ a: accepted }, { emergency: 2 })],
 ] as const)
   test(`what ${what} keeps no credential from minting`, (t) =>
     t.like(proved(before, verify, now).generations, [{ state: 'Draining' }, { state: 'Current' }]));
