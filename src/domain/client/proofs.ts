@@ -8,7 +8,7 @@ import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
-import { retireAfter } from './schedule.ts';
+import { isFailing, retireAfter } from './schedule.ts';
 import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
@@ -46,7 +46,7 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
   const subject = generation(record, result.generation);
   if (subject === undefined) return record;
   const authenticates = result.outcome.is !== 'CredentialRefused';
-  if (givesLess(record, subject, result)) return lessGiven(record, result, now);
+  if (givesLess(record, subject, result, now)) return lessGiven(record, result, now);
   const known = remembered(record, result, now);
   if (result.outcome.is === 'Unclear') return known;
   switch (result.use) {
@@ -71,9 +71,10 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
  * still gives it row *proof* asks after the rollback, so what was withdrawn from both holds up the next try no more. In an emergency the old one
  * is in the wrong hands: it goes, whatever builds lose.
  */
-function givesLess(record: ClientRecord, subject: Generation, { use, hash, outcome }: ProofResult): boolean {
+function givesLess(record: ClientRecord, subject: Generation, result: ProofResult, now: Instant): boolean {
+  const { use, hash, outcome } = result;
   const current = currentOf(record);
-  const mayLose = subject.state === 'Created' && current !== undefined && current.refusedAt === undefined;
+  const mayLose = subject.state === 'Created' && current !== undefined && !isFailing(current, now);
   const isLess = use === 'Verify' && outcome.is === 'AskRefused' && hash !== '';
   const isOnTrial = isOwnClient(record.variant) && record.emergency !== subject.n;
   return isLess && mayLose && isOnTrial && record.proofs[hash]?.outcome !== 'Refused';
@@ -81,7 +82,7 @@ function givesLess(record: ClientRecord, subject: Generation, { use, hash, outco
 
 /** It is no proof about the client that mints, so it stays out of `proofs`: sessions go by those. */
 function lessGiven(record: ClientRecord, { generation: n, hash, outcome }: ProofResult, now: Instant): ClientRecord {
-  const lacks = outcome.is === 'AskRefused' ? { lacks: outcome.message } : {};
+  const lacks = outcome.is === 'AskRefused' ? { lacks: outcome.message, lacksAsk: hash } : {};
   return replaced(doubted(record, hash), n, (one) => ({ ...one, refusedAt: now, ...lacks }));
 }
 

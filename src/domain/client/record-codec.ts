@@ -92,6 +92,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('unheard', (value) => value.boolean()),
     ...place.optional('refusedAt', (value) => value.instant()),
     ...place.optional('lacks', (value) => value.text()),
+    ...place.optional('lacksAsk', (value) => value.text()),
     ...place.optional('refusedSaying', (value) => value.text()),
     ...place.optional('replacedAt', (value) => value.instant()),
     ...place.optional('removedAt', (value) => value.instant()),

@@ -27,6 +27,8 @@ export interface Generation {
   readonly refusedAt?: Instant;
   /** While Created, in a client of its own: what was given to the client before it and not to this one, in the words of the proof. */
   readonly lacks?: string;
+  /** Likewise: hash of the ask that showed it; the same one has to show that it is given now. */
+  readonly lacksAsk?: string;
   /** What it said then, cleaned, in at most 200 characters; absent where it said nothing. */
   readonly refusedSaying?: string;
   /** With variant `InPlace`: when the call left that replaced the secret before it; the old one may be dead from then on. */

@@ -197,13 +197,13 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
     : refusedNew(s, now, record, next, lanes.Stop);
 }
 
-/** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. */
+/** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. What was given less waits for none. */
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   if (s.existing?.is === 'Unknown') return undefined;
   const variant = variantNow(s, 'Emergency');
   if (variant === undefined) return onlyRevoke(s, now, record);
   if (isFull(record)) return endOverlap(s, now, record);
-  const again = planAgainAt(record);
+  const again = record.rollbacks?.lacked === undefined ? planAgainAt(record) : undefined;
   return again !== undefined && now < again ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 

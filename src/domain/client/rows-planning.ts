@@ -9,7 +9,7 @@ import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
 import { openRequests } from './requests.ts';
-import { dueAt, expiringAt, isExpiringSoon, planAgainAt, turnAt } from './schedule.ts';
+import { dueAt, expiringAt, isExpiringSoon, isFailing, planAgainAt, turnAt } from './schedule.ts';
 import { desiredOf, isAtRest, plan, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
@@ -127,8 +127,12 @@ function rotation({ name, reason, waits, mayLeaveGap, holds, lane }: Trigger): C
   };
 }
 
+/** What the last new credential was not given keeps nobody from the next one once the old one fails: then everything would be lost. */
 function isPaused(s: ClientSnapshot, now: Instant): boolean {
-  const again = s.record === undefined || isAnotherTry(s) ? undefined : planAgainAt(s.record);
+  const { record } = s;
+  const current = currentOf(record);
+  const isUrgent = record?.rollbacks?.lacked !== undefined && current !== undefined && isFailing(current, now);
+  const again = record === undefined || isUrgent || isAnotherTry(s) ? undefined : planAgainAt(record);
   return again !== undefined && now < again;
 }
 

@@ -8,7 +8,7 @@ import { isExternal } from './existing.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained, isExpiringSoon, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { isDrained, isFailing, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
@@ -64,7 +64,7 @@ const createRow: ClientRow = {
  */
 function waitsForWindow({ record, window }: ClientSnapshot, now: Instant): boolean {
   const current = currentOf(record);
-  const mints = current !== undefined && current.refusedAt === undefined && !isExpiringSoon(current, now);
+  const mints = current !== undefined && !isFailing(current, now);
   return record?.variant === 'InPlace' && mints && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
 }
 

@@ -96,6 +96,11 @@ export function isExpiringSoon(one: Generation, now: Instant): boolean {
   return now >= (expiringSoonAt(one) ?? Number.POSITIVE_INFINITY);
 }
 
+/** It is refused, or will be soon: what takes its place is better, whatever that is. */
+export function isFailing(one: Generation, now: Instant): boolean {
+  return one.refusedAt !== undefined || isExpiringSoon(one, now);
+}
+
 /** A secret with an expiry is replaced when a third of its life is left; up to 5 % of it earlier, as in {@link dueAt}. */
 export function expiringAt({ credential, since }: Generation, jitter: number): Instant | undefined {
   if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
@@ -147,11 +152,13 @@ function rotationMoments(
 
 /**
  * How long a new credential may be refused before it is given up: what the profile says, doubled with each one that was given up before,
- * because a provider with replicas may need longer than its profile knows. A first credential that we registered gets two minutes: nothing mints
+ * because a provider with replicas may need longer than its profile knows; one that authenticated and was given less says nothing of that. A first credential that we registered gets two minutes: nothing mints
  * meanwhile anyhow, and giving it up would register another client.
  */
 export function propagationOf({ record, capabilities }: Pick<ClientSnapshot, 'record' | 'capabilities'>): Milliseconds {
-  const usual = Math.min((capabilities?.credentialPropagation ?? 0) * 2 ** (record?.rollbacks?.count ?? 0), hour);
+  const { count, lacked } = record?.rollbacks ?? { count: 0 };
+  const refusals = lacked === undefined ? count : 0;
+  const usual = Math.min((capabilities?.credentialPropagation ?? 0) * 2 ** refusals, hour);
   const isFirst = currentOf(record) === undefined && record?.variant !== 'External';
   return isFirst ? Math.max(usual, 2 * minute) : usual;
 }

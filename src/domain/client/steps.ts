@@ -12,7 +12,7 @@ import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
-import { isExpiringSoon, nextLook, proveAgainAfter } from './schedule.ts';
+import { isFailing, nextLook, proveAgainAfter } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -69,7 +69,7 @@ export function isAtRest(s: ClientSnapshot, now: Instant): boolean {
   const { record } = s;
   const current = currentOf(record);
   if (record === undefined || inWork(record) !== undefined) return false;
-  const cannotWait = current !== undefined && (current.refusedAt !== undefined || isExpiringSoon(current, now));
+  const cannotWait = current !== undefined && isFailing(current, now);
   return record.generations.length <= (cannotWait || existingChange(s) !== undefined ? 2 : 1);
 }
 
@@ -109,7 +109,7 @@ export function prove(
   settles: ProofUse,
   lane: Lane = lanes.Routine,
 ): Step {
-  return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s, now) }, lane);
+  return act(s, now, reason, { type: 'Prove', generation: of.n, settles, ...anyAsk(s, of, now) }, lane);
 }
 
 interface HashedAsk {
@@ -123,12 +123,14 @@ export function rememberedAsks({ asks }: ClientSnapshot): readonly HashedAsk[] {
 }
 
 /**
- * What is known to be given, else what nobody tried yet, or not for a while: the ask of one identity that the provider refuses must not hold
- * up the others. Without any, a request for nothing in particular shows as well whether the credential authenticates.
+ * What this credential was not given before, as long as somebody asks for it: another ask would show nothing about that. What is known to be
+ * given, else what nobody tried yet, or not for a while: the ask of one identity that the provider refuses must not hold up the others. Without
+ * any, a request for nothing in particular shows as well whether the credential authenticates.
  */
-function anyAsk(s: ClientSnapshot, now: Instant): HashedAsk {
+function anyAsk(s: ClientSnapshot, { lacksAsk }: Generation, now: Instant): HashedAsk {
   const asks = rememberedAsks(s).map((one) => ({ one, proof: s.record?.proofs[one.hash] }));
   const chosen =
+    asks.find(({ one, proof }) => one.hash === lacksAsk && proof?.outcome !== 'Refused') ??
     asks.find(({ proof }) => proof?.outcome === 'Accepted') ??
     asks.find(({ proof }) => proof === undefined) ??
     asks.find(({ proof }) => proof !== undefined && now >= plus(proof.at, proveAgainAfter));

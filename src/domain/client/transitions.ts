@@ -93,7 +93,7 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
 
 /** No refusal of this credential is remembered any longer. */
 export function unrefused(one: Generation): Generation {
-  const { refusedAt: _, refusedSaying: _said, lacks: _less, unheard: _call, ...rest } = one;
+  const { refusedAt: _, refusedSaying: _said, lacks: _less, lacksAsk: _ask, unheard: _call, ...rest } = one;
   return rest;
 }
 
@@ -217,19 +217,21 @@ export function drainedFrom(record: ClientRecord, n: number, now: Instant): Clie
 /** The created credential never came to work: it is taken out, and the next one waits. */
 export function rolledBack(record: ClientRecord, n: number, now: Instant): ClientRecord {
   const { source, lacks } = generation(record, n) ?? {};
-  const next = countRollback(moved(record, n, 'Retiring', now), now, source);
-  return lacks === undefined || next.rollbacks === undefined
-    ? next
-    : checked({ ...next, rollbacks: { ...next.rollbacks, lacked: lacks } });
+  return countRollback(moved(record, n, 'Retiring', now), now, {
+    ...(source === undefined ? {} : { source }),
+    ...(lacks === undefined ? {} : { lacked: lacks }),
+  });
 }
 
-/** `source`: of an administrator's credential; another content begins to count anew. */
-export function countRollback(record: ClientRecord, now: Instant, source?: string): ClientRecord {
-  const before = record.rollbacks?.source === source ? (record.rollbacks?.count ?? 0) : 0;
-  return checked({
-    ...record,
-    rollbacks: { count: before + 1, at: now, ...(source === undefined ? {} : { source }) },
-  });
+/** Another content of an administrator's credential begins to count anew, and so does one that is refused after those that were given less. */
+export function countRollback(
+  record: ClientRecord,
+  now: Instant,
+  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'lacked'> = {},
+): ClientRecord {
+  const { count = 0, source, lacked } = record.rollbacks ?? {};
+  const goesOn = source === why.source && (lacked === undefined) === (why.lacked === undefined);
+  return checked({ ...record, rollbacks: { count: goesOn ? count + 1 : 1, at: now, ...why } });
 }
 
 /**

@@ -140,7 +140,11 @@ const askedAtFirst = [
   { kind: 'Revoke', id: 'v1' },
 ] as const;
 
-const badAsk = { bad: { outcome: 'Refused', at: noon, generation: 1, reason: 'TokenRequestRefused' } } as const;
+const accepted = { outcome: 'Accepted', at: noon, generation: 1 } as const;
+const refusedAsk = { outcome: 'Refused', at: noon, generation: 1, reason: 'TokenRequestRefused' } as const;
+const badAsk = { bad: refusedAsk } as const;
+
+const givenLess = { count: 9, at: noon, lacked: 'without scope a' } as const;
 
 const takenById = withGenerations(
   [g(), g({ n: 2, state: 'Planned', clientId: 'ci-1-2', credential: { type: 'ClientSecretBasic' } })],
@@ -1376,6 +1380,29 @@ const cases: readonly Case[] = [
     now: plus(noon, 10 * minute - 1),
     recheckAt: plus(noon, 10 * minute),
   },
+  ...(
+    [
+      ['again', 'is refused', { refusedAt: noon }, {}],
+      ['expiring-soon', 'runs out', { since: plus(noon, -9 * hour), credential: expiresIn(hour) }, {}],
+      ['emergency', 'is in the wrong hands', {}, { emergency: 2 }],
+    ] as const
+  ).map(([row, title, old, more]) => ({
+    row,
+    title: `the last new client was given less: the next one does not wait where the old credential ${title}`,
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanting({ allowSubjectChange: true, authentication: g(old).credential.type }),
+      window: closed,
+      record: withGenerations([g(old)], { ...more, variant: 'NewClient', highest: 2, rollbacks: givenLess }),
+    }),
+    action: { type: 'Plan' as const, generation: 3 },
+  })),
+  {
+    row: 'settled',
+    title: 'the last new client was given less: where the old one works the next one waits',
+    s: snapshot({ record: withGenerations([g()], { variant: 'NewClient', highest: 2, rollbacks: givenLess }) }),
+    now: plus(noon, minute),
+  },
   {
     row: 'refused',
     title: 'the client is there and refuses its key',
@@ -1632,6 +1659,36 @@ const cases: readonly Case[] = [
   },
   {
     row: 'not-accepted',
+    title: 'one that was given less authenticates: it gets no more time than the profile says',
+    s: snapshot({
+      ...able({ credentialPropagation: 10 * second }),
+      record: withGenerations(rotating('Created', { refusedAt: plus(noon, 10 * second), lacks: 'a' }), {
+        rollbacks: givenLess,
+      }),
+    }),
+    now: plus(noon, 15 * second),
+    action: { type: 'Record' },
+    next: ['Current', 'Retiring'],
+  },
+  ...(
+    [
+      ['the same is asked again', 'h2', { h1: accepted }, 'h2'],
+      ['nobody asks for that any more', 'h3', { h1: accepted }, 'h1'],
+      ['the provider refuses that for an unknown reason', 'h2', { h1: accepted, h2: refusedAsk }, 'h1'],
+    ] as const
+  ).map(([title, lacksAsk, proofs, hash]) => ({
+    row: 'verify',
+    title: `a new client was given less: ${title}`,
+    s: snapshot({
+      ...able({ credentialPropagation: 10 * second }),
+      asks: [...asks, { hash: 'h2', ask: buildAsk() }],
+      record: withGenerations(rotating('Created', { refusedAt: noon, lacks: 'a', lacksAsk }), { proofs }),
+    }),
+    now: plus(noon, 5 * second),
+    action: { type: 'Prove' as const, generation: 2, hash },
+  })),
+  {
+    row: 'not-accepted',
     title: 'Created: rolled back',
     s: snapshot({ record: withGenerations(rotating('Created', { refusedAt: noon })) }),
     action: { type: 'Record' },
@@ -1650,15 +1707,20 @@ const cases: readonly Case[] = [
       ['settled', 'for less than an hour', {}, rotating('Created'), plus(noon, hour - 1)],
       ['outage', 'and nobody gets a token from that issuer', { outage: true }, rotating('Created'), plus(noon, hour)],
       ['settled', 'the first one', {}, [g({ state: 'Created' })], plus(noon, hour)],
-      ['settled', 'the one before was replaced in place', {}, rotating('Created'), plus(noon, 2 * hour), 'InPlace'],
     ] as const
-  ).map(([row, title, more, generations, now, variant = 'TwoKeys']) => ({
+  ).map(([row, title, more, generations, now]) => ({
     row,
     title: `Created: ${title}, so it stays`,
-    s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations, { variant }) }),
+    s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations) }),
     now,
     ...(row === 'outage' ? { action: { type: 'Prove' as const } } : {}),
   })),
+  {
+    row: 'settled',
+    title: 'Created: in place of one that may be dead by now, so it stays',
+    s: snapshot({ ...failed('verify'), record: withGenerations(rotating('Created'), { variant: 'InPlace' }) }),
+    now: plus(noon, 2 * hour),
+  },
   {
     row: 'not-accepted',
     title: 'Current: is the client there?',

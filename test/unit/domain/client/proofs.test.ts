@@ -5,6 +5,7 @@ import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
 import { rolledBack, without } from '#src/domain/client/transitions.ts';
+import { Redacted } from '#src/redacted.ts';
 import { buildClientRecord, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
@@ -86,13 +87,22 @@ const anew = (proofs: ClientRecord['proofs'], more: Partial<ClientRecord> = {}):
 
 test('a new client is not given what the one before it is given: it does not mint, and sessions hear nothing of it', (t) => {
   const after = proved(anew({ a: accepted, b: accepted }), verify, now);
-  t.like(after.generations, [{ state: 'Current' }, { state: 'Created', refusedAt: now, lacks: 'without scope a' }]);
-  t.deepEqual(after.proofs, { b: accepted }, 'the next ask is tried, and this one of the old client');
+  t.like(after.generations, [
+    { state: 'Current' },
+    { state: 'Created', refusedAt: now, lacks: 'without scope a', lacksAsk: 'a' },
+  ]);
+  t.deepEqual(after.proofs, { b: accepted }, 'after the rollback this one is tried with the old client');
   t.like(rolledBack(after, 2, now).rollbacks, { count: 1, lacked: 'without scope a' });
-  const given = proved(after, { ...verify, hash: 'b', outcome: { is: 'Accepted' } }, now);
+  const given = proved(after, { ...verify, outcome: { is: 'Accepted' } }, now);
   t.like(given.generations, [{ state: 'Draining' }, { state: 'Current' }]);
   t.false('lacks' in (given.generations[1] ?? {}));
+  t.false('lacksAsk' in (given.generations[1] ?? {}));
 });
+
+const expiring = {
+  since: plus(now, -9 * minute),
+  credential: { type: 'ClientSecretPost', secret: new Redacted('s'), expiresAt: plus(now, minute) },
+} as const;
 
 for (const [what, before] of [
   ['the client before it is not given either', anew({ a: refused })],
@@ -104,10 +114,24 @@ for (const [what, before] of [
     'the client before it cannot get any more',
     anew({ a: accepted }, { generations: [buildGeneration({ refusedAt: noon }), ...rotating.slice(1)] }),
   ],
+  [
+    'the client before it gets for a tenth of its life at most',
+    anew({ a: accepted }, { generations: [buildGeneration(expiring), ...rotating.slice(1)] }),
+  ],
   ['a client is not given that an emergency brings', anew({ a: accepted }, { emergency: 2 })],
 ] as const)
   test(`what ${what} keeps no credential from minting`, (t) =>
     t.like(proved(before, verify, now).generations, [{ state: 'Draining' }, { state: 'Current' }]));
+
+test('new clients that were given less and credentials that were refused are counted apart', (t) => {
+  const two = buildClientRecord({
+    generations: rotating,
+    rollbacks: { count: 9, at: noon, lacked: 'without scope a' },
+  });
+  t.deepEqual(rolledBack(two, 2, now).rollbacks, { count: 1, at: now });
+  const less = { ...two, generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Created', lacks: 'b' })] };
+  t.deepEqual(rolledBack(less, 2, now).rollbacks, { count: 10, at: now, lacked: 'b' });
+});
 
 test('a proof has not found a registration whose answer was lost: it may still arrive, so it is counted when its credential goes', (t) => {
   const intent = { call: 'Register', generation: 1, at: noon } as const;

@@ -37,6 +37,7 @@ const generations = fc
         management,
         refusedAt: at,
         lacks: fc.string(),
+        lacksAsk: fc.string(),
         unheard: fc.boolean(),
         state: fc.constantFrom('Draining' as const, 'Retiring' as const),
       },
