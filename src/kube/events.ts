@@ -52,7 +52,8 @@ const reportingController = 'ci-identity.dev/controller';
 const clusterScoped = 'default';
 const longestNote = 1_024;
 const deadline: Milliseconds = 10 * second;
-const mostPending = 1_000;
+/** What is in order is told too, but never costs a warning its place. */
+const mostPending = { Normal: 500, Warning: 1_500 } as const;
 const mostRemembered = 5_000;
 /** The API server keeps events for an hour by default. */
 const forgetAfter = 50 * minute;
@@ -74,18 +75,20 @@ export class EventRecorder {
     this.#quiet = options.quiet ?? 5 * minute;
   }
 
-  record(note: EventNote): void {
+  /** `false`: it is dropped, because too much waits. */
+  record(note: EventNote): boolean {
     const key = sha256(note.regarding.uid, note.type, note.reason, note.message);
     const now = this.#o.connection.clock.now();
     const series = this.#series.get(key);
     if (series !== undefined && now < plus(series.written, this.#quiet)) {
       this.#remember(key, { ...series, count: series.count + 1 });
-      return;
+      return true;
     }
     const waiting = this.#pending.get(key);
-    if (waiting === undefined && this.#pending.size >= mostPending) return;
+    if (waiting === undefined && this.#pending.size >= mostPending[note.type]) return false;
     this.#pending.set(key, { note, times: (waiting?.times ?? 0) + 1 });
     this.#pump ??= this.#drain();
+    return true;
   }
 
   /** Resolves when nothing waits any more; for shutdown and tests. */

@@ -9,7 +9,7 @@ import { OperatorError } from '#src/errors.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '#src/api/v1alpha1/ci-identity.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { type ApiConnection, connect } from '#src/kube/connection.ts';
-import { EventRecorder } from '#src/kube/events.ts';
+import { EventRecorder, type Regarding } from '#src/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '#src/kube/finalizers.ts';
 import { readConfigMap, readSecret } from '#src/kube/keys.ts';
 import { leaseAccess } from '#src/kube/leases.ts';
@@ -426,6 +426,19 @@ test('events are counted, not repeated', async (t) => {
     'NoRule 14',
   ]);
   t.deepEqual(failures, []);
+});
+
+test('however many notes wait about what is in order: a warning is written', async (t) => {
+  const recorder = new EventRecorder({ connection: api, instance: 'replica-1', signal });
+  const regarding = (uid: string): Regarding => ({ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace: agents, uid });
+  const taken = Array.from({ length: 2_000 }, () =>
+    recorder.record({ regarding: regarding(crypto.randomUUID()), type: 'Normal', reason: 'Delivered', message: 'a' }),
+  );
+  const uid = crypto.randomUUID();
+  t.true(recorder.record({ regarding: regarding(uid), type: 'Warning', reason: 'InjectionMissed', message: 'b' }));
+  await recorder.flush();
+  t.is(taken.filter(Boolean).length, 500);
+  t.is((await eventsOf(uid, agents)).length, 1);
 });
 
 test('events of cluster-scoped objects go to namespace default; what cannot be written harms nobody', async (t) => {

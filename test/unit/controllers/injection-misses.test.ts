@@ -19,7 +19,7 @@ test('however many identities and pods a team makes: others have their turn mean
     const one = identity({}, { name, uid: name });
     memory.identities.put(`ci-payments/${name}`, { uid: name, resourceVersion: '1', ...one });
   }
-  const events = { record: () => undefined } as unknown as EventRecorder;
+  const events = { record: () => true } as unknown as EventRecorder;
   const metrics = new Metrics();
   let turns = 0;
   let isOver = false;
@@ -34,33 +34,73 @@ test('however many identities and pods a team makes: others have their turn mean
   t.regex(await metrics.registry.metrics(), /^ci_identity_injection_misses 25000$/m);
 });
 
-test('told once for each pod and identity; what may be meant so is no warning and not counted', async (t) => {
-  const memory = new Memory('ci-identity-system');
-  const pods = new Store<PodFacts>('pods/ci-payments');
-  const pod = buildPod({ claims: {}, containers: ['jnlp'] });
-  const ended = buildPod({ claims: {}, uid: 'ended', name: 'ended', phase: 'Succeeded' });
-  pods.replaceAll([pod, ended].map((one) => [`ci-payments/${one.name}`, one]));
-  memory.pods.set('ci-payments', pods);
+/** With a namespace of these pods, an identity for all of them and `toolbox` for a container that none has. */
+function memoryWith(namespace: string, podsOf: readonly PodFacts[], memory = new Memory('ci-identity-system')): Memory {
+  const pods = new Store<PodFacts>(`pods/${namespace}`);
+  pods.replaceAll(podsOf.map((one) => [`${namespace}/${one.name}`, { ...one, namespace }]));
+  memory.pods.set(namespace, pods);
   for (const [name, spec] of [
     ['all', {}],
     ['toolbox', { delivery: { containers: ['mavn'] } }],
   ] as const) {
-    memory.identities.put(`ci-payments/${name}`, {
+    const uid = `${namespace}-${name}`;
+    memory.identities.put(`${namespace}/${name}`, {
       resourceVersion: '1',
-      ...identity(spec, { name, uid: name }),
-      uid: name,
+      ...identity(spec, { namespace, name, uid }),
+      uid,
     });
   }
+  return memory;
+}
+
+/** What is told, and what is not taken, as if too much waited. */
+function listener(takes = true): { readonly told: string[]; readonly events: EventRecorder } {
   const told: string[] = [];
-  const record = ({ regarding, type, reason, message }: EventNote): void =>
-    void told.push(`${regarding.name} ${type} ${reason} ${/CiIdentity \w+/.exec(message)?.[0]}`);
+  const record = ({ regarding, type, reason, message }: EventNote): boolean => {
+    told.push(
+      `${regarding.kind} ${regarding.namespace}/${regarding.name} ${type} ${reason} ${/CiIdentity \w+/.exec(message)?.[0]}`,
+    );
+    return takes;
+  };
+  return { told, events: { record } as unknown as EventRecorder };
+}
+
+const bare = (name: string, more: Partial<PodFacts> = {}): PodFacts =>
+  buildPod({ claims: {}, containers: ['jnlp'], name, uid: name, ...more });
+
+test('a miss is told once for each pod; what may be meant so once for each identity, as no warning and not counted', async (t) => {
+  const memory = memoryWith('ci-payments', [bare('a'), bare('b'), bare('ended', { phase: 'Succeeded' })]);
+  const { told, events } = listener();
   const metrics = new Metrics();
-  const misses = new InjectionMisses({ memory, events: { record } as unknown as EventRecorder, metrics });
+  const misses = new InjectionMisses({ memory, events, metrics });
   await misses.look();
   await misses.look();
-  t.deepEqual(told.toSorted(), [
-    `${pod.name} Normal ContainerMissing CiIdentity toolbox`,
-    `${pod.name} Warning InjectionMissed CiIdentity all`,
+  t.deepEqual(told, [
+    'Pod ci-payments/a Warning InjectionMissed CiIdentity all',
+    'Pod ci-payments/b Warning InjectionMissed CiIdentity all',
+    'CiIdentity ci-payments/toolbox Normal ContainerMissing CiIdentity toolbox',
   ]);
-  t.regex(await metrics.registry.metrics(), /^ci_identity_injection_misses 1$/m);
+  t.regex(await metrics.registry.metrics(), /^ci_identity_injection_misses 2$/m);
+});
+
+test('a namespace with thousands of misses is told of bit by bit, and the next one is heard at once', async (t) => {
+  const many = Array.from({ length: 50 }, (_, i) => bare(`p-${i}`));
+  const memory = memoryWith('other', [bare('q')], memoryWith('noisy', many));
+  const { told, events } = listener();
+  const misses = new InjectionMisses({ memory, events, metrics: new Metrics() });
+  await misses.look();
+  t.deepEqual([told.length, told.filter((one) => one.includes(' other/')).length], [22, 2]);
+  await misses.look();
+  await misses.look();
+  await misses.look();
+  t.is(new Set(told).size, 53, 'every pod, and of both namespaces the identity');
+  t.is(told.length, 53, 'and each once');
+});
+
+test('what the recorder did not take is told again', async (t) => {
+  const { told, events } = listener(false);
+  const misses = new InjectionMisses({ memory: memoryWith('ci', [bare('a')]), events, metrics: new Metrics() });
+  await misses.look();
+  await misses.look();
+  t.is(told.length, 4);
 });
