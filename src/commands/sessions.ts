@@ -7,7 +7,7 @@ import { kinds } from '../kube/resources.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
-import { livePods } from './live-pods.ts';
+import { claimingPods, hasEnded } from './live-pods.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { age, renderTable } from './table.ts';
@@ -16,7 +16,7 @@ const description: Description = {
   name: 'sessions',
   synopsis: '',
   about:
-    'Lists which running pods hold which identity, from the claims that admission wrote. With --records also what their tokens carry and\nwhen they expire, and sessions whose pod or CiIdentity is gone while a token may still work: that reads the records in the namespace of the\noperator, which hold the tokens themselves. No token is ever printed.',
+    'Lists which running pods hold which identity, from the claims that admission wrote. With --records also what their tokens carry and\nwhen they expire, and sessions whose pod or CiIdentity has ended while a token may still work: that reads the records in the namespace of the\noperator, which hold the tokens themselves. No token is ever printed.',
   examples: [
     ['Who holds an identity in my namespace?', 'sessions -n ci-payments'],
     ['Everything of one pool, in the whole cluster', 'sessions -A --pool ci-bots'],
@@ -38,7 +38,7 @@ export interface Session {
   readonly pod: string;
   readonly identity: string;
   readonly pool?: string;
-  /** Of the pod; `Gone`: only the record of the session is left. */
+  /** Of the pod, `Terminating` while it is being deleted; `Gone`: only the record of the session is left. */
   readonly phase: string;
   readonly requester?: string;
   readonly node?: string;
@@ -69,10 +69,11 @@ export const runSessions = clusterVerb(description, async (cluster, args, surfac
   if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const namespace = args.given.has('all-namespaces') ? undefined : cluster.namespace;
   const pool = valueOf(args, 'pool');
-  if (namespace !== undefined) await cluster.requireNamespace(namespace);
+  // Records outlive the namespace of their pod.
+  if (namespace !== undefined && !args.given.has('records')) await cluster.requireNamespace(namespace);
   if (pool !== undefined) await requirePool(cluster, pool);
   const identities = required(await cluster.identities(namespace));
-  const pods = required(await livePods(cluster, namespace));
+  const pods = required(await claimingPods(cluster, namespace));
   const records = args.given.has('records') ? await readRecords(cluster) : undefined;
   const sessions = sessionsOf(pods, identities, records)
     .filter((one) => pool === undefined || one.pool === pool)
@@ -88,13 +89,14 @@ async function requirePool(cluster: Cluster, name: string): Promise<void> {
     throw new CommandError(`IdentityPool ${name} does not exist in context ${cluster.context}`);
 }
 
-/** Pure: one session per claim that names the CiIdentity as it exists now, and one per record that is left of another. */
+/** Pure: one session per claim of a pod that has not ended, if it names the CiIdentity as it exists now, and one per record that is left of another. */
 export function sessionsOf(
   pods: readonly PodFacts[],
   identities: readonly CiIdentity[],
   records: ReadonlyMap<string, RecordView> | undefined,
 ): readonly Session[] {
-  const claimed = pods.flatMap((pod) =>
+  const live = pods.filter((pod) => !hasEnded(pod));
+  const claimed = live.flatMap((pod) =>
     Object.entries(pod.claims).flatMap(([name, uid]): readonly Session[] => {
       const identity = identities.find(
         ({ metadata }) => metadata.namespace === pod.namespace && metadata.name === name && metadata.uid === uid,
@@ -123,8 +125,8 @@ export function sessionsOf(
   return [
     ...claimed,
     ...left.map(([id, { podUid, ...record }]): Session => {
-      const phase = pods.find(({ uid }) => uid === podUid)?.phase ?? 'Gone';
-      return { sessionId: id, phase, ...record };
+      const pod = pods.find(({ uid }) => uid === podUid);
+      return { sessionId: id, phase: pod?.deleting === true ? 'Terminating' : (pod?.phase ?? 'Gone'), ...record };
     }),
   ];
 }

@@ -113,6 +113,7 @@ test.serial('explain pod, sessions: a running pod and what it holds; never a tok
   const { sessions } = JSON.parse(records.out) as { sessions: { pod: string; tokens: { sha256: string }[] }[] };
   t.is(sessions.find((one) => one.pod === 'explained')?.tokens.at(-1)?.sha256, sha256(token));
   const asTable = await admin(['sessions', '-A', '--records']);
+  t.is((await admin(['sessions', '-n', 'deleted', '--records'])).code, 0, 'records outlive the namespace');
   for (const { out, error } of [explained, plain, records, asTable]) t.false((out + error).includes(token));
   const asJenkins = await plugin(lab.jenkinsKubeconfig, ['sessions', '-n', team, '--records']);
   t.is(asJenkins.code, 1);

@@ -14,6 +14,7 @@ import { type Simulation, placeOf, simulationText } from '#src/commands/simulate
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
 import { doneText, planText } from '#src/commands/uninstall.ts';
+import { buildPod } from '#test/support/builders.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
 
 const now = instant(1_790_000_000_000);
@@ -250,6 +251,23 @@ ci-payments   q     publisher    ci-bots   Gone      j            a b      Forbi
     'of a pod that is gone and whose token may still work the record is what an incident needs',
   );
 });
+
+for (const [state, more, phase] of [
+  ['is being deleted', { phase: 'Running', deleting: true }, 'Terminating'],
+  ['has ended well', { phase: 'Succeeded' }, 'Succeeded'],
+  ['has ended badly', { phase: 'Failed' }, 'Failed'],
+] as const) {
+  test(`sessions: a pod that ${state} is no holder any more, and not gone while its record is left`, (t) => {
+    const pod = buildPod({ uid: 'ended', claims: { publisher: identity().metadata.uid ?? '' }, ...more });
+    t.deepEqual(sessionsOf([pod], [identity()], undefined), []);
+    const record = { namespace: 'ci-payments', pod: pod.name, podUid: 'ended', identity: 'publisher', pool: 'ci-bots' };
+    const records = new Map([['ended.publisher', { ...record, requester: 'j', since: 'then', tokens: [] }]]);
+    t.deepEqual(
+      sessionsOf([pod], [identity()], records).map((one) => one.phase),
+      [phase],
+    );
+  });
+}
 
 test('requests: the newest of each kind with this id', (t) => {
   const request = (kind: string, id: string, outcome: string): object => ({ kind, id, outcome, at: 'now' });
