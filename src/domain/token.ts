@@ -1,3 +1,4 @@
+import { clean } from '../clean.ts';
 import { formatDuration, plus, second } from '../clock.ts';
 import type { Instant, Milliseconds } from '../clock.ts';
 import type { Reason } from '../api/reasons.ts';
@@ -33,6 +34,10 @@ export type RevocationOutcome = 'Confirmed' | 'Requested' | 'NotSupported';
 export interface JwtFacts {
   readonly exp?: Instant;
   readonly notBefore?: Instant;
+  /** `iat`: the provider's clock when it signed, which some products date back. */
+  readonly issuedAt?: Instant;
+  /** What it carries; absent where it says nothing of it. */
+  readonly scopes?: readonly string[];
   /** `iss`, where it is not whom the tokens of this provider name. */
   readonly foreignIssuer?: string;
 }
@@ -46,6 +51,8 @@ export interface Minted {
   readonly expiresIn?: number;
   /** All that the answer or the token itself names; absent where neither does: then the scope is as asked. */
   readonly scopes?: readonly string[];
+  /** The answer or the token says something of the scope that is neither text nor a list of it: what it gives nobody knows. */
+  readonly scopesUnreadable?: true;
   /** From the token itself where it is a JWT, empty if that names none; absent for opaque tokens. */
   readonly audiences?: readonly string[];
   /** Absent for opaque tokens. */
@@ -100,24 +107,40 @@ export function checkMinted(asked: Ask, minted: Minted, rules: TokenRules, now: 
 }
 
 /** Resource servers go by the token, whatever the answer says about it. */
-function checkJwt({ jwt, providerTime }: Minted, now: Instant): CheckedToken | undefined {
+function checkJwt(minted: Minted, now: Instant): CheckedToken | undefined {
+  const { jwt } = minted;
   if (jwt === undefined) return undefined;
-  const at = providerTime ?? now;
+  const at = clockOf(minted, now);
   if (jwt.foreignIssuer !== undefined) {
     return unusable(
       'TokenUnusable',
-      `the token is of the issuer ${list([jwt.foreignIssuer])} (iss), which is not this one; if that is right, write it into tokenIssuer of this issuer in the operator's configuration`,
+      `the token is of the issuer ${clean(jwt.foreignIssuer, 512)} (iss), which is not this one; if that is right, write it into tokenIssuer of this issuer in the operator's configuration`,
     );
   }
   if (jwt.exp === undefined)
     return unusable('LifetimeUnknown', 'the token is a JWT without a usable exp; the provider must put one into it');
-  if (jwt.exp <= plus(at, -skew)) return unusable('TokenUnusable', 'the token has expired already (exp)');
+  if (jwt.exp <= at)
+    return unusable('TokenUnusable', 'the token has expired already (exp); compare the clocks of the provider');
   if (jwt.notBefore !== undefined && jwt.notBefore > plus(at, skew))
     return unusable('TokenUnusable', 'the token is not valid yet (nbf); compare the clocks of the provider');
   return undefined;
 }
 
+/**
+ * The provider's clock at the answer. Without a `Date` what it signed tells it, but only ahead of ours: an `iat` that is behind may as well be
+ * dated back, or the answer may be an old one that something kept.
+ */
+function clockOf({ providerTime, jwt }: Minted, now: Instant): Instant {
+  if (providerTime !== undefined) return providerTime;
+  return jwt?.issuedAt !== undefined && jwt.issuedAt > now ? jwt.issuedAt : now;
+}
+
 function checkScopes(asked: Ask, minted: Minted, rules: TokenRules): CheckedToken | undefined {
+  if (minted.scopesUnreadable === true)
+    return unusable(
+      'TokenUnusable',
+      'what is said of its scope (scope, scp) is neither text nor a list of names; the provider must write it so',
+    );
   if (minted.scopes === undefined) return undefined;
   const wider = without(minted.scopes, [...asked.scopes, ...rules.ignoredScopes, ...rules.carrierScopes]);
   if (wider.length > 0) {
@@ -126,7 +149,7 @@ function checkScopes(asked: Ask, minted: Minted, rules: TokenRules): CheckedToke
       `the provider granted ${list(wider)}, which was not asked for; take it out of the client's default scopes`,
     );
   }
-  const missing = without(asked.scopes, [...rules.carrierScopes, ...minted.scopes]);
+  const missing = without(asked.scopes, [...rules.carrierScopes, ...(minted.jwt?.scopes ?? minted.scopes)]);
   if (missing.length === 0) return undefined;
   return unusable(
     'ScopeNarrower',
@@ -148,7 +171,7 @@ function checkAudiences(asked: Ask, minted: Minted): CheckedToken | undefined {
 function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Instant): CheckedToken {
   const byAnswer = minted.expiresIn === undefined ? undefined : minted.expiresIn * second;
   const exp = minted.jwt?.exp;
-  const byToken = exp === undefined ? undefined : exp - (minted.providerTime ?? now);
+  const byToken = exp === undefined ? undefined : exp - clockOf(minted, now);
   if (byAnswer === undefined && byToken === undefined) {
     return unusable(
       'LifetimeUnknown',
@@ -175,7 +198,7 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   }
   return {
     is: 'Usable',
-    exp: plus(now, life),
+    exp: plus(now, byToken ?? life),
     scopes: without(minted.scopes ?? asked.scopes, rules.ignoredScopes).toSorted((a, b) => (a < b ? -1 : 1)),
     ...(minted.subject === undefined ? {} : { subject: minted.subject }),
   };

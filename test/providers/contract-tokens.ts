@@ -1,7 +1,7 @@
 /** Rows about tokens: what is granted, for whom, and what revoking it reaches. */
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { Agent, fetch } from 'undici';
-import { hour } from '#src/clock.ts';
+import { hour, systemClock } from '#src/clock.ts';
 import { checkMinted } from '#src/domain/token.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -41,7 +41,7 @@ async function outcomeOf(s: Subject, by: keyof Traits['audienceBy']): Promise<st
     const minted = await tokens.mint(wanted, client.clientId, key, signal());
     const carrierScopes = capabilities.carrierScopes(wanted.audiences);
     const rules = { ...capabilities, carrierScopes, maxLifetime: hour, onExceed: 'Refuse' } as const;
-    const verdict = checkMinted(wanted, minted, rules, minted.providerTime!);
+    const verdict = checkMinted(wanted, minted, rules, systemClock.now());
     if (verdict.is === 'Unusable') return verdict.reason;
     const seen = minted.audiences ?? (await tokens.introspect(minted.value, client.clientId, key, signal()))?.audiences;
     return seen?.length === 1 && seen[0] === s.audience ? 'Right' : 'Unseen';

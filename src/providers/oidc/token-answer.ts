@@ -15,8 +15,7 @@ const longestLife = 315_360_000;
 
 /**
  * Throws `Transient` `ProviderMisbehaves` for what is no token answer, `Terminal` `TokenUnusable` for a token that no HTTP header can carry.
- * A lifetime that is not a positive number of seconds is left out, as is a `scope` that is neither text nor a list of it. `tokenIssuer`: whom
- * its JWTs name as their issuer.
+ * A lifetime that is not a positive number of seconds is left out. `tokenIssuer`: whom its JWTs name as their issuer.
  */
 export function parseTokenAnswer(answer: HttpAnswer, where: Where, tokenIssuer = where.issuer): Minted {
   const body = parseJsonObject(answer.body);
@@ -32,38 +31,48 @@ export function parseTokenAnswer(answer: HttpAnswer, where: Where, tokenIssuer =
   const claims = jwtClaims(value);
   // Names of what was granted stand in sentences that everybody reads.
   const secrets = [value, ...(where.secrets ?? [])].filter((secret) => secret.length >= 8);
-  const named = (names: readonly string[] | undefined): readonly string[] | undefined =>
-    names?.map((name) => (secrets.some((secret) => name.includes(secret)) ? '[redacted]' : name));
+  const named = (name: string): string => (secrets.some((secret) => name.includes(secret)) ? '[redacted]' : name);
+  const scopes = [body['scope'], claims?.['scope'], claims?.['scp']];
   return {
     value: new Redacted(value),
     sha256: sha256(value),
     tokenType: /^[A-Za-z_-]{1,16}$/.exec(text(body['token_type']) ?? '')?.[0] ?? 'unknown',
     ...withoutUndefined({
       expiresIn: lifetime(body['expires_in']),
-      scopes: named(scopesIn(body['scope'], claims?.['scope'], claims?.['scp'])),
+      scopes: scopesIn(...scopes)?.map(named),
+      scopesUnreadable: scopes.some(isUnreadable) || undefined,
       // A JWT that names no audience is for none: only an opaque token leaves it open.
-      audiences: claims === undefined ? undefined : (named(strings(claims['aud'] ?? [])) ?? []),
-      jwt: claims && jwtFacts(claims, tokenIssuer),
+      audiences: claims === undefined ? undefined : (strings(claims['aud'] ?? []) ?? []).map(named),
+      jwt: claims && jwtFacts(claims, tokenIssuer, named),
       subject: text(claims?.['sub']),
-      // Only where there is no header: some products date `iat` back.
-      providerTime: answer.providerTime ?? date(claims?.['iat']),
+      providerTime: answer.providerTime,
     }),
   };
 }
 
 /** The union: a token gives what any of them names. */
 function scopesIn(...said: readonly unknown[]): readonly string[] | undefined {
-  const named = said.flatMap((scope) => (scope === undefined ? [] : [words(scope) ?? strings(scope)]));
-  const readable = named.filter((scopes) => scopes !== undefined);
+  const readable = said.map((scope) => words(scope) ?? strings(scope)).filter((scopes) => scopes !== undefined);
   return readable.length === 0 ? undefined : [...new Set(readable.flat())];
 }
 
-function jwtFacts(claims: Readonly<Record<string, unknown>>, tokenIssuer: string): JwtFacts {
+/** `null` is how some products write that they say nothing. */
+function isUnreadable(scope: unknown): boolean {
+  return scope !== undefined && scope !== null && strings(scope) === undefined;
+}
+
+function jwtFacts(
+  claims: Readonly<Record<string, unknown>>,
+  tokenIssuer: string,
+  named: (name: string) => string,
+): JwtFacts {
   const issuer = text(claims['iss']);
   return withoutUndefined({
     exp: date(claims['exp']),
     notBefore: date(claims['nbf']),
-    foreignIssuer: issuer === tokenIssuer ? undefined : issuer,
+    issuedAt: date(claims['iat']),
+    scopes: scopesIn(claims['scope'], claims['scp'])?.map(named),
+    foreignIssuer: issuer === undefined || issuer === tokenIssuer ? undefined : named(issuer),
   });
 }
 

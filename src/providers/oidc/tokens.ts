@@ -56,8 +56,8 @@ export class Tokens implements TokenSource {
     const minted = parseTokenAnswer(answer, where, this.#o.tokenIssuer());
     // A token for nothing in particular is given to nobody, and may be of another kind.
     if (ask.scopes.length > 0) this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
-    if (answer.providerTime === undefined && minted.providerTime !== undefined)
-      this.#o.http.sawTime(minted.providerTime);
+    if (answer.providerTime === undefined && minted.jwt?.issuedAt !== undefined)
+      this.#o.http.sawTime(minted.jwt.issuedAt);
     return minted;
   }
 

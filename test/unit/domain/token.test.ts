@@ -20,6 +20,8 @@ function minted(overrides: Partial<Minted> = {}): Minted {
   return { value: new Redacted('secret-token'), sha256: 'a1', tokenType: 'Bearer', expiresIn: 300, ...overrides };
 }
 
+const { expiresIn: _, ...noLifetime } = minted();
+
 const usable: readonly {
   readonly title: string;
   readonly answer: Minted;
@@ -53,6 +55,30 @@ const usable: readonly {
     life: 3 * minute,
   },
   {
+    title: 'expires_in hides a JWT that ends earlier: resource servers go by the token',
+    answer: minted({ jwt: { exp: plus(noon, 30 * second) } }),
+    life: 30 * second,
+  },
+  {
+    title: 'without a Date, a JWT that was issued a while ago: what is left of it by our clock',
+    answer: { ...noLifetime, jwt: { exp: plus(noon, 10 * second), issuedAt: plus(noon, -590 * second) } },
+    life: 10 * second,
+  },
+  {
+    title: 'without a Date, a JWT that was issued ahead of our clock: by the clock of the provider',
+    answer: minted({ jwt: { exp: plus(noon, hour), issuedAt: plus(noon, hour - 5 * minute) } }),
+    life: 5 * minute,
+  },
+  {
+    title: 'without a Date, a provider whose clock is behind: less is left of the token, and it is not refused',
+    answer: minted({ jwt: { exp: plus(noon, 3 * minute), issuedAt: plus(noon, -2 * minute) } }),
+    life: 3 * minute,
+  },
+  {
+    title: 'what the token says of its scope, its carrier missing',
+    answer: minted({ scopes: ['a', 'b', 'aud-registry'], jwt: { exp: plus(noon, minute), scopes: ['b', 'a'] } }),
+  },
+  {
     title: 'clocks of resource servers differ: a JWT whose nbf is a moment ahead',
     answer: minted({ jwt: { exp: plus(noon, 5 * minute), notBefore: plus(noon, minute) } }),
   },
@@ -75,7 +101,6 @@ for (const c of usable) {
   });
 }
 
-const { expiresIn: _, ...noLifetime } = minted();
 const unusable: readonly {
   readonly title: string;
   readonly answer: Minted;
@@ -125,9 +150,27 @@ const unusable: readonly {
   { title: 'a JWT without a readable end', answer: minted({ jwt: {} }), reason: 'LifetimeUnknown', says: /exp/ },
   {
     title: 'expires_in hides a JWT that has expired',
-    answer: minted({ jwt: { exp: plus(noon, -minute) } }),
+    answer: minted({ jwt: { exp: plus(noon, -second) } }),
     reason: 'TokenUnusable',
     says: /expired/,
+  },
+  {
+    title: 'without a Date, a JWT that was issued and ended long ago: something kept the answer',
+    answer: minted({ jwt: { exp: plus(noon, -50 * minute), issuedAt: plus(noon, -hour) } }),
+    reason: 'TokenUnusable',
+    says: /expired/,
+  },
+  {
+    title: 'the answer names more than the token: resource servers see the token',
+    answer: minted({ scopes: ['a', 'b'], jwt: { exp: plus(noon, minute), scopes: ['a'] } }),
+    reason: 'ScopeNarrower',
+    says: /did not grant b;/,
+  },
+  {
+    title: 'a scope that nobody can read, beside one that is right',
+    answer: minted({ scopes: ['a', 'b'], scopesUnreadable: true }),
+    reason: 'TokenUnusable',
+    says: /scp/,
   },
   {
     title: 'a JWT that is not valid yet',
@@ -140,6 +183,14 @@ const unusable: readonly {
     answer: minted({ jwt: { exp: plus(noon, 5 * minute), foreignIssuer: 'https://sts.example.com' } }),
     reason: 'TokenUnusable',
     says: /sts\.example\.com \(iss\).*tokenIssuer/,
+  },
+  {
+    title: 'a JWT of another issuer with a long name: it can be copied whole',
+    answer: minted({
+      jwt: { exp: plus(noon, 5 * minute), foreignIssuer: `https://sts.example.com/${'x'.repeat(400)}/v2.0` },
+    }),
+    reason: 'TokenUnusable',
+    says: /x{400}\/v2\.0 \(iss\)/,
   },
   { title: 'not a bearer token', answer: minted({ tokenType: 'DPoP' }), reason: 'TokenUnusable' },
   { title: 'no token', answer: minted({ value: new Redacted('') }), reason: 'TokenUnusable', revoke: false },

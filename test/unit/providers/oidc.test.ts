@@ -48,7 +48,6 @@ test('scope: all that the answer and the JWT name, else not said', (t) => {
   t.deepEqual(parse({ ...token, scope: 'a  b' }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, scope: '' }).scopes, []);
   t.is(parse(token).scopes, undefined);
-  t.is(parse({ ...token, scope: 7 }).scopes, undefined);
   t.deepEqual(parse({ ...token, scope: ['a', 'b'] }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, access_token: jwt({ scope: 'a b' }) }).scopes, ['a', 'b']);
   t.deepEqual(parse({ ...token, access_token: jwt({ scp: ['a', 'b'] }) }).scopes, ['a', 'b']);
@@ -61,6 +60,21 @@ test('scope: all that the answer and the JWT name, else not said', (t) => {
   ]);
 });
 
+test('scope: what the token says stands by itself, and what is no name is not dropped', (t) => {
+  t.deepEqual(parse({ ...token, scope: 'a c', access_token: jwt({ scope: 'a', scp: ['b'] }) }).jwt?.scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, scope: 'a', access_token: jwt({ scope: '' }) }).jwt?.scopes, []);
+  for (const [answer, claims, unreadable] of [
+    ['a', {}, undefined],
+    ['a', { scope: null, scp: null }, undefined],
+    [null, { scp: [] }, undefined],
+    ['a', { scp: ['a', 'admin', null] }, true],
+    ['a', { scp: { admin: true } }, true],
+    ['a', { scope: 7 }, true],
+    [7, {}, true],
+  ] as const)
+    t.is(parse({ ...token, scope: answer, access_token: jwt(claims) }).scopesUnreadable, unreadable);
+});
+
 test('a JWT tells audience, end and subject; what is not one tells nothing', (t) => {
   const minted = parse({ ...token, access_token: jwt({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
   t.deepEqual([minted.audiences, minted.jwt?.exp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
@@ -71,6 +85,13 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   t.deepEqual(parse({ ...token, access_token: jwt({ iss: 'https://sts.example.com' }) }).jwt, {
     foreignIssuer: 'https://sts.example.com',
   });
+  const secret = 'secret-of-the-client';
+  const echo = {
+    status: 200,
+    headers: {},
+    body: JSON.stringify({ ...token, access_token: jwt({ iss: `x ${secret}` }) }),
+  };
+  t.is(parseTokenAnswer(echo, { ...where, secrets: [secret] }).jwt?.foreignIssuer, '[redacted]');
   t.is(parse(token).jwt, undefined);
   for (const claims of [{}, { aud: 5 }, { aud: null }, { aud: [5] }, { aud: [] }])
     t.deepEqual(parse({ ...token, access_token: jwt(claims) }).audiences, [], 'for nobody');
@@ -87,14 +108,13 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   }
 });
 
-test("the provider's clock: its Date header, else when it issued the JWT, else not known", (t) => {
+test("the provider's clock: its Date header, and when it issued the JWT", (t) => {
   const time = parseRfc3339('2026-11-24T12:00:07Z')!;
   const body = JSON.stringify({ ...token, access_token: jwt({ iat: time / 1_000 - 300 }) });
   t.is(parseTokenAnswer({ status: 200, headers: {}, body, providerTime: time }, where).providerTime, time);
-  t.is(parse(body).providerTime, (time - 300_000) as never);
-  t.is(parse(token).providerTime, undefined);
+  t.deepEqual([parse(body).providerTime, parse(body).jwt?.issuedAt], [undefined, (time - 300_000) as never]);
   for (const iat of ['1', -1, 1e12, null])
-    t.is(parse({ ...token, access_token: jwt({ iat }) }).providerTime, undefined);
+    t.is(parse({ ...token, access_token: jwt({ iat }) }).jwt?.issuedAt, undefined);
 });
 
 test('whatever a token endpoint answers: parsed, or an error of ours that does not quote it', (t) => {
