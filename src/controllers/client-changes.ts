@@ -94,10 +94,10 @@ export class ClientChanges {
     if (found === undefined) return;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
     const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
-    await this.#call('client.Deregister.call', key, { intent, ...found }, signal, (bounded) =>
+    const said = await this.#call('client.Deregister.call', key, { intent, ...found }, signal, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
-    const next = (record: ClientRecord): ClientRecord => deregistered(record, this.#o.clock.now());
+    const next = (record: ClientRecord): ClientRecord => deregistered(record, said, this.#o.clock.now());
     tell(next(noted));
     await this.#persist('client.Deregister.answer', key, intent, signal, next);
   }

@@ -23,6 +23,8 @@ export interface Probe {
   readonly credential: Credential;
   readonly pool?: IdentityPool;
   readonly settles: ProofUse;
+  /** That the client cannot be used shows that it is gone (`isRemovalBelieved`). */
+  readonly isRemovalBelieved: boolean;
   /** Of no identity, or given before: a refusal of it says something about more than the ask. */
   readonly isKnownGood: boolean;
   /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
@@ -51,8 +53,7 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
         message: error.message,
         ...(error.said === undefined ? {} : { said: error.said }),
       };
-    // The provider confirmed the removal before, so that the client cannot be used is what was to be shown.
-    if (error.reason === 'ClientUnusable' && o.settles === 'Retired')
+    if (error.reason === 'ClientUnusable' && o.settles === 'Retired' && o.isRemovalBelieved)
       return { is: 'CredentialRefused', message: error.message };
     const { reason, message } = error;
     if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };

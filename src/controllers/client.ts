@@ -3,7 +3,7 @@ import type { Decision } from '../decision.ts';
 import { decideClient } from '../domain/client/decide.ts';
 import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
-import { proved } from '../domain/client/proofs.ts';
+import { isRemovalBelieved, proved } from '../domain/client/proofs.ts';
 import type { ClientRecord, Intent, Variant } from '../domain/client/record.ts';
 import { type Telling, foundOut, restored, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
@@ -138,6 +138,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       clientId: work.subject.clientId,
       credential: work.subject.credential,
       settles: action.settles,
+      isRemovalBelieved: isRemovalBelieved(work.subject, this.#o.clock.now()),
       isKnownGood: action.hash === '' || work.record.proofs[action.hash]?.outcome === 'Accepted',
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
       inUse: (sha256) => memory.holdsToken(sha256),

@@ -168,6 +168,7 @@ test('it takes assertions for another audience only: the condition names that ca
     clientId: client.clientId,
     credential: key,
     settles: 'Verify',
+    isRemovalBelieved: false,
     isKnownGood: false,
     inUse: () => false,
     now: () => systemClock.now(),
@@ -338,7 +339,9 @@ test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why
   }
   const backend = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'default backend - 404' };
   const page = { status: 404, headers: { 'content-type': 'text/html' }, body: '<html>default backend - 404</html>' };
-  for (const instead of [backend, page]) {
+  const blocked = { ...page, status: 403 };
+  const login = { ...page, status: 401 };
+  for (const instead of [backend, page, blocked, login]) {
     for (const endpoint of ['delete', 'read', 'update'] as const) provider.faults.add({ endpoint, times: 1, instead });
     const calls = [
       clients.deregister(ref(client), signal()),

@@ -1,6 +1,6 @@
 /** What a real token request showed, written into the client record. */
 import type { Reason } from '../../api/reasons.ts';
-import { minute } from '../../clock.ts';
+import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
 import { currentOf, generation } from './generations.ts';
@@ -78,6 +78,14 @@ function givesLess(record: ClientRecord, subject: Generation, result: ProofResul
   const isLess = use === 'Verify' && outcome.is === 'AskRefused' && hash !== '';
   const isOnTrial = isOwnClient(record.variant) && record.emergency !== subject.n;
   return isLess && mayLose && isOnTrial && record.proofs[hash]?.outcome !== 'Refused';
+}
+
+/**
+ * Whether a provider that fails as it does at a client that is gone shows that it is: where it confirmed the removal itself, and else an hour
+ * later, because it also fails so while it starts.
+ */
+export function isRemovalBelieved({ removedAt, saidGone, since }: Generation, now: Instant): boolean {
+  return (removedAt !== undefined && saidGone !== true) || now >= plus(removedAt ?? since, hour);
 }
 
 /** It is no proof about the client that mints, so it stays out of `proofs`: sessions go by those. */

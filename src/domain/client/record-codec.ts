@@ -96,6 +96,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('refusedSaying', (value) => value.text()),
     ...place.optional('replacedAt', (value) => value.instant()),
     ...place.optional('removedAt', (value) => value.instant()),
+    ...place.optional('saidGone', (value) => value.boolean()),
     ...place.optional('foreign', (value) => value.boolean()),
     ...place.optional('source', (value) => value.text()),
     ...place.optional('expiresAt', (value) => value.instant()),

@@ -35,6 +35,8 @@ export interface Generation {
   readonly replacedAt?: Instant;
   /** While Retiring: when the provider said that it no longer lists the credential (or the client); not proven yet. */
   readonly removedAt?: Instant;
+  /** With `removedAt`: it only answered that there is no such client, which something that stands before it may have done. */
+  readonly saidGone?: boolean;
   /**
    * Of a client that an administrator registered by hand: digest of the Secret's content that this credential is a copy of. Such a client is
    * never changed and never deleted.

@@ -165,19 +165,22 @@ export function withOwnManagement(record: ClientRecord, clientId: string | undef
   return { ...record, generations };
 }
 
+/** Where an answer repeats the secret that we have, the expiry that we know stays: the port leaves out one that is past or about to come. */
 function withSecret(credential: Credential, answer: AnswerFacts): Credential {
   if (credential.type === 'PrivateKeyJwt' || answer.secret === undefined) return credential;
-  const expiresAt = answer.secretExpiresAt;
+  const isKnown = credential.secret?.reveal() === answer.secret.reveal();
+  const expiresAt = answer.secretExpiresAt ?? (isKnown ? credential.expiresAt : undefined);
   return { type: credential.type, secret: answer.secret, ...(expiresAt === undefined ? {} : { expiresAt }) };
 }
 
-/** Deregister took effect, or the client was gone before: every retiring credential of that client is out; an Observe confirms it. */
-export function deregistered(record: ClientRecord, now: Instant): ClientRecord {
+/** Deregister took effect, or `Gone` was answered: every retiring credential of that client is out; an Observe and a proof confirm it. */
+export function deregistered(record: ClientRecord, said: 'Deleted' | 'Gone', now: Instant): ClientRecord {
   const { intent, observed: _, ...rest } = record;
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
+  const saidGone = said === 'Gone' ? { saidGone: true } : {};
   const generations = rest.generations.map((one) =>
-    one.state === 'Retiring' && one.clientId === subject.clientId ? { ...one, removedAt: now } : one,
+    one.state === 'Retiring' && one.clientId === subject.clientId ? { ...one, removedAt: now, ...saidGone } : one,
   );
   return checked({ ...rest, generations });
 }
@@ -254,7 +257,7 @@ export function without(record: ClientRecord, n: number): ClientRecord {
 /** The provider still knows what it said it had removed: the call is made again after a pause. */
 export function notRemoved(record: ClientRecord, n: number, now: Instant, pause: Milliseconds): ClientRecord {
   return replaced(record, n, (one) => {
-    const { removedAt: _, ...rest } = one;
+    const { removedAt: _, saidGone: _said, ...rest } = one;
     return { ...rest, retireAfter: plus(now, pause) };
   });
 }

@@ -65,8 +65,10 @@ export class Registration implements ClientRegistry {
     const at = this.#o.clock.now();
     const endpoint = await this.#endpoint(signal);
     const answer = await this.#manage('GET', ref, endpoint, undefined, signal);
-    if (answer === undefined || answer.status === 401 || answer.status === 403)
-      return { is: 'Unknowable', at, drift: [] };
+    if (answer === undefined) return { is: 'Unknowable', at, drift: [] };
+    const { status, page } = readProviderError(answer, []);
+    // The page of a firewall or a login says nothing about the token.
+    if ((status === 401 || status === 403) && !page) return { is: 'Unknowable', at, drift: [] };
     if (this.#saysGone(answer)) return { is: 'Gone', at, drift: [] };
     if (answer.status !== 200) throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
     const { observed, management } = this.#read(answer, 'Manage', { ...desired, clientId: ref.clientId }, endpoint);
@@ -134,7 +136,10 @@ export class Registration implements ClientRegistry {
     return answer;
   }
 
-  /** What stands before a provider that restarts says 404 too, in words of its own; only an empty answer or JSON is the provider's. */
+  /**
+   * What stands before a provider that restarts says 404 too. Text is surely not the provider's; an empty answer or JSON may be, and may be a
+   * gateway's: so nothing is given up for it before a proof.
+   */
   #saysGone({ status, body }: HttpAnswer): boolean {
     if (status !== 404 && status !== 410) return false;
     if (body.trim() === '' || parseJsonObject(body) !== undefined) return true;

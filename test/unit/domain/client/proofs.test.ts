@@ -1,12 +1,12 @@
 import test from 'ava';
-import { minute, plus } from '#src/clock.ts';
+import { hour, minute, plus } from '#src/clock.ts';
 import { managementOf, possibleOrphans } from '#src/domain/client/generations.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
-import { doubted, proved } from '#src/domain/client/proofs.ts';
+import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
-import { rolledBack, without } from '#src/domain/client/transitions.ts';
+import { answered, deregistered, rolledBack, without } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
-import { buildClientRecord, buildGeneration, noon, omit } from '#test/support/builders.ts';
+import { buildClientRecord, buildDesired, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
 const accepted: Proof = { outcome: 'Accepted', at: now, generation: 1 };
@@ -34,6 +34,31 @@ test('a refusal keeps its reason and its sentence', (t) => {
     },
   });
 });
+
+for (const [said, atOnce] of [
+  ['Deleted', true],
+  ['Gone', false],
+] as const)
+  test(`a failure as at a client that is gone is believed ${atOnce ? 'at once' : 'after an hour'} where ${said} was answered`, (t) => {
+    const intent = { call: 'Deregister', generation: 1, at: now } as const;
+    const leaving = record({ generations: [buildGeneration({ state: 'Retiring' })], intent });
+    const [one] = deregistered(leaving, said, now).generations;
+    t.deepEqual([isRemovalBelieved(one!, plus(now, minute)), isRemovalBelieved(one!, plus(now, hour))], [atOnce, true]);
+  });
+
+for (const [what, value, expiresAt] of [
+  ['the secret that we have: its end stays known, in its last minute too', 'old', plus(now, 45_000)],
+  ['another secret: it has no end', 'new', undefined],
+] as const)
+  test(`an answer names no end that is to come, and ${what}`, (t) => {
+    const secret = new Redacted('old');
+    const credential = { type: 'ClientSecretBasic', secret, expiresAt: plus(now, 45_000) } as const;
+    const intent = { call: 'Update', generation: 1, at: now } as const;
+    const before = record({ generations: [buildGeneration({ credential })], intent });
+    const answer = { clientId: 'ci', secret: new Redacted(value), observed: before.observed! };
+    const [after] = answered(before, answer, buildDesired(), now).generations;
+    t.is(after?.credential.type === 'ClientSecretBasic' ? after.credential.expiresAt : 0, expiresAt);
+  });
 
 test('a proof that a session contradicts goes, and only that one', (t) => {
   t.deepEqual(doubted(record({ proofs: { a: accepted, b: accepted } }), 'a').proofs, { b: accepted });

@@ -39,6 +39,7 @@ const generations = fc
         lacks: fc.string(),
         lacksAsk: fc.string(),
         unheard: fc.boolean(),
+        saidGone: fc.boolean(),
         state: fc.constantFrom('Draining' as const, 'Retiring' as const),
       },
       { requiredKeys: ['credential', 'since', 'state'] },

@@ -391,7 +391,9 @@ export class ToyWorld {
       if (mishap === 'lost' || mishap === 'late') throw new Trouble('Unclear');
       if (mishap === 'crash-answer') throw new Crash();
       const next =
-        answer === undefined ? deregistered(noted, this.now) : answered(noted, answer, this.desired, this.now);
+        answer === undefined
+          ? deregistered(noted, 'Deleted', this.now)
+          : answered(noted, answer, this.desired, this.now);
       this.#store(next);
     } catch (error) {
       if (error instanceof Trouble && error.effect === 'None') {
