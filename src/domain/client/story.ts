@@ -104,7 +104,9 @@ function moved(
     const current = currentOf(before);
     const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
     const message = `${whyTakenBack(old)}, so it is taken out again.${stays}`;
-    return [{ step: 'RolledBack', generation: n, reason: 'CredentialRefused', good: false, message }];
+    const isRefused = old.refusedAt !== undefined && old.lacks === undefined;
+    const reason = isRefused ? 'CredentialRefused' : 'CredentialUnverified';
+    return [{ step: 'RolledBack', generation: n, reason, good: false, message }];
   }
   const next = isExternal(one)
     ? 'its administrator may take it out at the provider'

@@ -48,7 +48,7 @@ export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, n
   );
 }
 
-/** A credential that is being taken out is meant to be refused. */
-function isRefused({ state, refusedAt }: Generation): boolean {
-  return refusedAt !== undefined && (state === 'Current' || state === 'Created');
+/** A credential that is being taken out is meant to be refused, and one that is given less is let in. */
+function isRefused({ state, refusedAt, lacks }: Generation): boolean {
+  return refusedAt !== undefined && lacks === undefined && (state === 'Current' || state === 'Created');
 }

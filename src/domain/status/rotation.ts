@@ -75,15 +75,16 @@ function rollback({ rollbacks, generations, variant }: ClientRecord): readonly s
   const again = planAgainAt({ rollbacks });
   const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
   const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
+  const taken = rollbacks.count === 1 ? 'was' : 'were';
   const why =
     rollbacks.lacked === undefined
       ? 'never came to work at the provider'
-      : `was not given what the one before is given (${rollbacks.lacked.replace(/\.$/, '')})`;
+      : `${taken} not given what the one before is given (${rollbacks.lacked.replace(/\.$/, '')})`;
   const before =
     variant === 'InPlace'
       ? 'whether the one before still works is seen when it mints next'
       : 'the one before goes on minting';
-  return [`${times} ${why} and was taken back, ${before}; the next try comes by itself${next}`];
+  return [`${times} ${why} and ${taken} taken back, ${before}; the next try comes by itself${next}`];
 }
 
 /** Why nothing rotates although it is asked or due, and what to do. `undefined`: nothing speaks against a rotation. */

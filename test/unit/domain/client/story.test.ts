@@ -154,6 +154,16 @@ const rows: readonly (readonly [
   ['the record goes', of([g({ state: 'Retiring' })]), undefined, undefined],
 ];
 
+for (const [what, more, reason] of [
+  ['is refused', { refusedAt: noon }, 'CredentialRefused'],
+  ['is let in and given less', { refusedAt: noon, lacks: 'no scope a.' }, 'CredentialUnverified'],
+  ['was not proven', {}, 'CredentialUnverified'],
+] as const)
+  test(`the reason where a new one ${what}`, (t) => {
+    const [before, after] = (['Created', 'Retiring'] as const).map((state) => of([one, g({ n: 2, state, ...more })]));
+    t.like(tell(before, after, noon), [{ step: 'RolledBack', reason }]);
+  });
+
 for (const [what, before, after, step, says = /./] of rows) {
   test(`told: ${what}`, (t) => {
     const tellings = tell(before, after, noon);

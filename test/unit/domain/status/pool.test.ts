@@ -538,6 +538,11 @@ const inWords: readonly (readonly [what: string, view: Parameters<typeof client>
     /the last new credential was not given what the one before is given \(no scope a\) and was taken back, the one before goes on minting; the next try/,
   ],
   [
+    'rolled back more than once',
+    client({ record: record({ rollbacks: { count: 2, at: now, lacked: 'no scope a.' } }) }),
+    /2 new credentials in a row were not given .* \(no scope a\) and were taken back/,
+  ],
+  [
     'rolled back where the one before was replaced in place',
     client({ record: record({ variant: 'InPlace', rollbacks: { count: 1, at: now } }) }),
     /was taken back, whether the one before still works is seen when it mints next; the next try comes by itself/,
@@ -779,6 +784,12 @@ test('pool: another failure that quotes the audience of a token does not explain
   const failure = { reason: 'RegistrationRefused', terminal: true, message } as const;
   const facts = poolFacts({ clients: [client({ record: refused, failure })] });
   t.is(poolStatus(facts, now).conditions?.find(({ type }) => type === 'Authenticating')?.reason, 'CredentialRefused');
+});
+
+test('pool: a new credential that is given less than the one before it is let in all the same', (t) => {
+  const less = { ...generation(2, 'Created'), refusedAt: now, lacks: 'no scope a.' };
+  const facts = poolFacts({ clients: [client({ record: record({ generations: [generation(1, 'Current'), less] }) })] });
+  t.is(poolStatus(facts, now).conditions?.find(({ type }) => type === 'Authenticating')?.reason, 'Authenticated');
 });
 
 test('pool: a refused credential has its likely cause and the next step in one condition', (t) => {
