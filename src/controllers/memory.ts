@@ -64,7 +64,7 @@ export class Memory {
   /** Whose clients these are at the providers; absent until it is known, which is before anything is read. */
   installation: string | undefined;
 
-  /** The kind of the pools is gone or being deleted, as of the last pool that went or began to. */
+  /** The kind of the pools is gone, being deleted or just made anew, as of the last pool that went or began to. */
   poolKindGoes = false;
 
   readonly #namespace: string;

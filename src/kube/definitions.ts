@@ -62,44 +62,49 @@ export async function definitionProblems(
 /** So long the objects of a kind that was made anew may take to come back. */
 const comeBack: Milliseconds = 30 * second;
 
-/**
- * Tells objects that somebody deleted from those that went because their whole kind did: the function that this returns throws (Waiting)
- * while the definition is gone or being deleted, and for 30 s after it was made anew. To be asked after objects were seen to be gone.
- * `look` yields the definition's metadata, `undefined` where there is none.
- */
-export function kindStands(o: {
+/** A kind, and how to look at its definition: yields the metadata, `undefined` where there is none. */
+interface KindOptions {
   readonly name: string;
   readonly clock: Pick<Clock, 'now'>;
   readonly look: (signal: AbortSignal) => Promise<Pick<ObjectMeta, 'uid' | 'deletionTimestamp'> | undefined>;
-}): (signal: AbortSignal) => Promise<void> {
+}
+
+/**
+ * Tells objects that somebody deleted from those that went because their whole kind did, so that nobody decided about them: yields why it went,
+ * which it says while the definition is gone or being deleted, and for 30 s after it was made anew. `undefined`: somebody deleted them. To be
+ * asked after objects were seen to be gone.
+ */
+export function whyKindGoes(o: KindOptions): (signal: AbortSignal) => Promise<string | undefined> {
   const { name, clock, look } = o;
   let known: string | undefined;
   let anew: { readonly uid: string; readonly since: Instant } | undefined;
   return async (signal) => {
     const found = await look(signal);
-    if (found?.uid === undefined || goesAway(found))
-      throw vanished(`CustomResourceDefinition ${name} is gone or being deleted; ${remedy}`);
+    known ??= found?.uid ?? '';
+    if (found?.uid === undefined || found.deletionTimestamp !== undefined)
+      return `CustomResourceDefinition ${name} is gone or being deleted; ${remedy}`;
     const { uid } = found;
-    known ??= uid;
-    if (uid === known) return;
+    if (uid === known) return undefined;
     if (anew?.uid !== uid) anew = { uid, since: clock.now() };
     if (clock.now() < plus(anew.since, comeBack))
-      throw vanished(`CustomResourceDefinition ${name} was made anew, and its objects have a moment to come back`);
+      return `CustomResourceDefinition ${name} was made anew, and its objects have a moment to come back`;
     known = uid;
+    return undefined;
   };
 }
 
-/** The definition is gone or being deleted, so that nobody decided about the objects which go with it. */
-export function goesAway(definition: Pick<ObjectMeta, 'deletionTimestamp'> | undefined): boolean {
-  return definition === undefined || definition.deletionTimestamp !== undefined;
+/** The same where the objects count as unknown then: what this returns throws (Waiting) why their kind went. */
+export function kindStands(o: KindOptions): (signal: AbortSignal) => Promise<void> {
+  const whyGoes = whyKindGoes(o);
+  return async (signal) => {
+    const why = await whyGoes(signal);
+    if (why === undefined) return;
+    const message = `${why}. What goes with its kind was deleted by nobody, so it counts as unknown`;
+    throw new OperatorError({ class: 'Waiting', reason: 'ApiRefused', message });
+  };
 }
 
-function vanished(why: string): OperatorError {
-  const message = `${why}. What goes with its kind was deleted by nobody, so it counts as unknown`;
-  return new OperatorError({ class: 'Waiting', reason: 'ApiRefused', message });
-}
-
-/** What {@link kindStands} and {@link goesAway} look at. */
+/** What {@link whyKindGoes} looks at. */
 export async function definitionMeta(
   connection: ApiConnection,
   name: string,

@@ -1,4 +1,4 @@
-import { keyOf, type ObjectMeta } from '../api/meta.ts';
+import { keyOf } from '../api/meta.ts';
 import { emergencyStopConfigMap, group, labels } from '../api/names.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
@@ -8,7 +8,7 @@ import { type Page, type Source, VersionExpiredError, type WatchEvent } from '..
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
-import { definitionMeta, goesAway, kindStands } from './definitions.ts';
+import { definitionMeta, kindStands, whyKindGoes } from './definitions.ts';
 import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
 import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
 import {
@@ -49,21 +49,20 @@ export function identityPools(
   connection: ApiConnection,
   kindGoes: (goes: boolean) => void,
 ): Source<Resource<IdentityPoolSpec, IdentityPoolStatus>> {
-  const look = definitionOf(connection, kinds.identityPools);
+  const whyGoes = whyKindGoes(definitionOf(connection, kinds.identityPools));
   return sourceOf(connection, {
     kind: kinds.identityPools,
     trim: trimResource<IdentityPoolSpec, IdentityPoolStatus>,
-    stands: async (signal) => kindGoes(goesAway(await look(signal))),
+    stands: async (signal) => kindGoes((await whyGoes(signal)) !== undefined),
   });
 }
 
 /** A policy that is deleted ends sessions at once, without a brake: with its kind it counts as unknown. */
 export function scopePolicies(connection: ApiConnection): Source<Resource<ScopePolicySpec, ScopePolicyStatus>> {
-  const name = definitionName(kinds.scopePolicies);
   return sourceOf(connection, {
     kind: kinds.scopePolicies,
     trim: trimResource<ScopePolicySpec, ScopePolicyStatus>,
-    stands: kindStands({ name, clock: connection.clock, look: definitionOf(connection, kinds.scopePolicies) }),
+    stands: kindStands(definitionOf(connection, kinds.scopePolicies)),
   });
 }
 
@@ -135,12 +134,9 @@ export function admissionObjects(
  */
 const longestPage = 16 * 1024 * 1024;
 
-function definitionName({ plural }: Kind): string {
-  return `${plural}.${group}`;
-}
-
-function definitionOf(connection: ApiConnection, kind: Kind): (signal: AbortSignal) => Promise<ObjectMeta | undefined> {
-  return (signal) => definitionMeta(connection, definitionName(kind), signal);
+function definitionOf(connection: ApiConnection, { plural }: Kind): Parameters<typeof whyKindGoes>[0] {
+  const name = `${plural}.${group}`;
+  return { name, clock: connection.clock, look: (signal) => definitionMeta(connection, name, signal) };
 }
 
 interface RawEvent {

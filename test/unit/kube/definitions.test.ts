@@ -1,12 +1,12 @@
 import test from 'ava';
 import { instant, plus, second } from '#src/clock.ts';
 import {
-  goesAway,
   kindStands,
   missingMembers,
   problemOf,
   readShippedDefinitions,
   type Schema,
+  whyKindGoes,
 } from '#src/kube/definitions.ts';
 
 type Definition = ReturnType<typeof readShippedDefinitions>[number];
@@ -77,21 +77,18 @@ test('an empty definition lacks much: five are named, the rest is counted', (t) 
   t.regex(problemOf(shipped[0] as Definition, empty) ?? '', /lacks (?:[\w.]+, ){4}[\w.]+ and \d+ more, which/);
 });
 
-test('a kind goes while its definition is being deleted, and is gone with it', (t) => {
-  t.false(goesAway({}));
-  t.true(goesAway({ deletionTimestamp: '2026-11-24T12:00:00Z' }));
-  t.true(goesAway(undefined));
-});
-
 test('objects that go with their kind were deleted by nobody, and a kind that was made anew has a moment to get them back', async (t) => {
   let now = instant(0);
   let found: { uid: string; deletionTimestamp?: string } | undefined = { uid: 'one' };
-  const stands = kindStands({ name: 'things.example', clock: { now: () => now }, look: () => Promise.resolve(found) });
-  const asked = (): Promise<string> =>
-    stands(new AbortController().signal).then(
-      () => 'deleted by somebody',
-      (error: unknown) => (error as Error).message,
-    );
+  const kind = { name: 'things.example', clock: { now: () => now }, look: () => Promise.resolve(found) };
+  const [stands, whyGoes] = [kindStands(kind), whyKindGoes(kind)];
+  const { signal } = new AbortController();
+  const asked = async (): Promise<string> => {
+    const why = await whyGoes(signal);
+    if (why === undefined) await t.notThrowsAsync(stands(signal));
+    else t.true((await t.throwsAsync(stands(signal))).message.startsWith(why));
+    return why ?? 'deleted by somebody';
+  };
   t.is(await asked(), 'deleted by somebody');
   found = { uid: 'one', deletionTimestamp: '2026-11-24T12:00:00Z' };
   t.regex(await asked(), /things\.example is gone or being deleted; run kubectl apply/);
@@ -103,4 +100,14 @@ test('objects that go with their kind were deleted by nobody, and a kind that wa
   t.regex(await asked(), /was made anew/);
   now = plus(now, 1 * second);
   t.is(await asked(), 'deleted by somebody');
+});
+
+test('a kind that was not there at first was made anew as well', async (t) => {
+  let found: { uid: string } | undefined;
+  const kind = { name: 'things.example', clock: { now: () => instant(0) }, look: () => Promise.resolve(found) };
+  const whyGoes = whyKindGoes(kind);
+  const { signal } = new AbortController();
+  t.regex((await whyGoes(signal)) ?? '', /is gone or being deleted/);
+  found = { uid: 'one' };
+  t.regex((await whyGoes(signal)) ?? '', /was made anew/);
 });
