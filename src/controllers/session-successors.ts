@@ -1,5 +1,5 @@
 import type { Clock, Instant } from '../clock.ts';
-import { isNarrowed, usableToken } from '../domain/session/facts.ts';
+import { isLearning, isNarrowed, usableToken } from '../domain/session/facts.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import { firstTryUntil, secondTryUntil } from '../domain/session/successor.ts';
 import { OperatorError } from '../errors.ts';
@@ -46,6 +46,8 @@ export class AwaitedSuccessors {
     }
     const known = this.#waiting.get(key);
     const isKnown = known?.token === token;
+    // A new process that does not know yet whether a successor can be had tries none: its time begins after that.
+    if (!isKnown && isLearning(s, now)) return s;
     const waits = isKnown ? known : { token, until: firstTryUntil(now), failed: false };
     if (!isKnown) this.#waiting.set(key, waits);
     return { ...s, successorUntil: waits.until, ...(waits.failed ? { successorFailed: true } : {}) };

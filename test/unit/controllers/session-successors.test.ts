@@ -248,6 +248,26 @@ test('the record cannot be written: it is tried again, and nothing is minted any
   );
 });
 
+test('a new process looks at the guard first, and then the token has as long as ever', async (t) => {
+  const clock = new VirtualClock();
+  const successors = new AwaitedSuccessors(clock);
+  const start = clock.now();
+  const record = buildSessionRecord({ tokens: [buildToken({ minted: plus(start, -second) })] });
+  const client = buildClientFacts({ revokeBefore: start });
+  const rowOf = (guard: SessionSnapshot['guard']): string => {
+    const seen = buildLiveSnapshot({ record, client: { is: 'Seen', value: client }, seenSince: start, guard });
+    return decideSession(successors.shownIn('s', seen), clock.now()).row;
+  };
+  const intact = { is: 'Intact', since: plus(start, -minute) } as const;
+  t.is(rowOf({ is: 'Unknown' }), 'guard');
+  await clock.advance(3 * second);
+  t.is(rowOf(intact), 'narrowed');
+  await clock.advance(1.9 * second);
+  t.is(rowOf(intact), 'narrowed');
+  await clock.advance(0.1 * second);
+  t.is(rowOf(intact), 'withdrawn');
+});
+
 test('what is remembered is about one token, and is forgotten with its session', async (t) => {
   const successors = new AwaitedSuccessors(new VirtualClock());
   const of = (sha256: string): SessionSnapshot => {
