@@ -73,7 +73,7 @@ export class Wiring {
     sessions.onChange((_name, next, previous) => {
       this.sessionRecord((next ?? previous)?.record);
       // A client that goes waits for the token that is in this record no longer.
-      if (previous?.record !== undefined) this.#wakeClients(previous.record);
+      for (const record of [next?.record, previous?.record]) if (record !== undefined) this.#wakeClients(record);
     });
     for (const store of [pools, policies, identities, namespaces, clients, sessions])
       store.onSynced(() => this.everything());
@@ -228,7 +228,6 @@ export class Wiring {
       machines.session,
       sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
     );
-    this.#wakeClients(record);
   }
 
   #wakeClients(record: SessionRecord): void {

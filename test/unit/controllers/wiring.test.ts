@@ -10,6 +10,7 @@ import { Store } from '#src/runtime/store.ts';
 import {
   buildClientRecord,
   buildEndedToken,
+  buildGeneration,
   buildPod,
   buildSessionRecord,
   buildToken,
@@ -126,4 +127,40 @@ test('a client hears of its own record as news where a credential came, went or 
   store('4', buildClientRecord({ generations: [{ ...generation!, state: 'Draining' }] }));
   store('5', buildClientRecord({ generations: [] }));
   t.deepEqual(woken, ['Changed', 'Check', 'Check', 'Changed', 'Changed']);
+});
+
+test('a client that is replaced writes its record: that is no news to it; that a session lost its token is', (t) => {
+  const memory = new Memory('ci-identity-system');
+  let version = 0;
+  const kept = (name: string): { uid: string; resourceVersion: string; name: string } => ({
+    uid: name,
+    resourceVersion: String((version += 1)),
+    name,
+  });
+  const generations = [buildGeneration(), buildGeneration({ n: 2, state: 'Planned' })];
+  const write = (): void =>
+    memory.clients.put('client-1', { ...kept('client-1'), record: buildClientRecord({ generations }) });
+  const { namespace } = buildSessionRecord().pod;
+  memory.identities.put(`${namespace}/publisher`, {
+    ...kept('publisher'),
+    ...identity({}, { namespace, name: 'publisher' }),
+  });
+  write();
+  memory.sessions.put('session', { ...kept('session'), record: buildSessionRecord({ client: 'client-1' }) });
+  const news: string[] = [];
+  const wiring = new Wiring(
+    memory,
+    new ClientTargets(memory),
+    'ci-identity-system',
+    (machine, _key, why = 'Changed') => {
+      if (why === 'Changed') news.push(machine);
+    },
+  );
+  wiring.connect();
+  write();
+  t.true(news.includes('session'));
+  t.false(news.includes('client'));
+  const record = buildSessionRecord({ client: 'client-1', tokens: [buildToken({ sha256: 'next' })] });
+  memory.sessions.put('session', { ...kept('session'), record });
+  t.true(news.includes('client'));
 });
