@@ -103,11 +103,10 @@ test('objects that go with their kind were deleted by nobody, and a kind that wa
 });
 
 test('a kind that was not there at first was made anew as well', async (t) => {
-  let found: { uid: string } | undefined;
-  const kind = { name: 'things.example', clock: { now: () => instant(0) }, look: () => Promise.resolve(found) };
+  const found = [undefined, { uid: 'one' }];
+  const kind = { name: 'things.example', clock: { now: () => instant(0) }, look: () => Promise.resolve(found.shift()) };
   const whyGoes = whyKindGoes(kind);
   const { signal } = new AbortController();
   t.regex((await whyGoes(signal)) ?? '', /is gone or being deleted/);
-  found = { uid: 'one' };
   t.regex((await whyGoes(signal)) ?? '', /was made anew/);
 });
