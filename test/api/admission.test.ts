@@ -154,9 +154,6 @@ test.before(async () => {
         },
       },
     }),
-    identity('ci-payments', 'circular', {
-      agents: { podSelector: { matchLabels: { case: 'circular', ...label } } },
-    }),
     ...many.map((name) => identity('ci-many', name)),
     identity('ci-many', 'bare', {
       agents: { podSelector: { matchExpressions: [{ key: 'jenkins/label', operator: 'DoesNotExist' }] } },
@@ -635,12 +632,6 @@ const identitiesRows: readonly Row[] = [
     }),
     gives: 'identities#1',
     says: `CiIdentity publisher selects this pod but could not be injected: the pod has ${most + 1} annotations, at most ${most} are possible`,
-  },
-  {
-    title: 'an identity that selects by the label of injection, so that the injection of another makes it match',
-    ...create('jenkins', { namespace: 'ci-payments', labels: { case: 'circular' } }),
-    gives: 'identities#1',
-    says: 'CiIdentity circular selects this pod but could not be injected: the identity is only just known to the API server, or policy inject.ci-identity.dev is missing; create the pod again',
   },
   {
     title: 'thirteen identities select one pod',

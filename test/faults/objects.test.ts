@@ -331,7 +331,7 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   await lab.kubectl(['apply', '--server-side', '-k', crds]);
   await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
   await lab.apply(...objects(lab.provider.issuer));
-  await identityReady(lab, 'publisher');
+  await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
   // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
   const pod = await eventually(
     'a new pod gets the identity',
