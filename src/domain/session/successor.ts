@@ -4,9 +4,8 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import type { SessionSnapshot } from './machine.ts';
 
 /**
- * Until the Mint has left. Whoever takes a right away means now: 1,000 tokens are dead within 5 s, which leaves 3 s for those whose turn did not
- * come, because ending one takes half of what replacing it does. A build reads its file up to a minute late, so it misses little by that. A dead
- * token endpoint keeps no token alive that can be revoked.
+ * Until the Mint has left. Whoever takes a right away means now, and ending a token takes about half of what replacing it does. A build reads its
+ * file up to a minute late, so it misses little by that. A dead token endpoint keeps no token alive that can be revoked.
  */
 const firstTryWithin: Milliseconds = 2 * second;
 
