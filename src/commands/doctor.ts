@@ -1,4 +1,5 @@
 import { clean } from '../clean.ts';
+import { asClause } from '../domain/access/explain.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterOptions, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
@@ -52,5 +53,5 @@ export function findingsText(findings: readonly Finding[]): string {
 /** Subject – what – why – what to do. Names and reasons that others wrote lose their control characters. */
 function textOf({ level, subject, what, why, fix }: Finding): string {
   const todo = fix.startsWith('kubectl') ? fix : `${fix[0]?.toUpperCase() ?? ''}${fix.slice(1)}`;
-  return clean(`${level.toUpperCase().padEnd(9)}  ${subject} ${what}: ${why.replace(/\.$/, '')}. ${todo}.`, 3_000);
+  return clean(`${level.toUpperCase().padEnd(9)}  ${subject} ${what}: ${asClause(why)}. ${todo}.`, 3_000);
 }

@@ -1,3 +1,4 @@
+import { hasEnded } from '../domain/session/facts.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { kinds } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
@@ -14,8 +15,4 @@ export async function claimingPods(cluster: Cluster, namespace?: string): Promis
 export async function livePods(cluster: Cluster, namespace?: string): Promise<Read<readonly PodFacts[]>> {
   const read = await claimingPods(cluster, namespace);
   return read.is === 'Withheld' ? read : { is: 'Read', value: read.value.filter((pod) => !hasEnded(pod)) };
-}
-
-export function hasEnded({ phase, deleting }: PodFacts): boolean {
-  return deleting || phase === 'Succeeded' || phase === 'Failed';
 }

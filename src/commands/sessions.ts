@@ -1,13 +1,14 @@
 import { labels, recordKey, sessionId } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, parseRfc3339, systemClock, toRfc3339 } from '../clock.ts';
+import { hasEnded } from '../domain/session/facts.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import { kinds } from '../kube/resources.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
-import { claimingPods, hasEnded } from './live-pods.ts';
+import { claimingPods } from './live-pods.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
 import { age, renderTable } from './table.ts';

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { apiVersion } from '../api/names.ts';
-import { missedBy, needsIdentities, passedOver } from '../domain/access/missed.ts';
+import { missedBy, passedOver } from '../domain/access/missed.ts';
+import { hasEnded } from '../domain/session/facts.ts';
 import type { EventNote, EventRecorder } from '../kube/events.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Memory, indexes } from './memory.ts';
@@ -52,7 +53,7 @@ export class InjectionMisses {
       const passed = new Map<string, string>();
       for (const [, pod] of pods.entries()) {
         if ((looked += 1) % turn === 0) await setImmediate();
-        if (!needsIdentities(pod)) continue;
+        if (hasEnded(pod)) continue;
         const { name, uid } = pod;
         const misses = missedBy(pod, identities);
         missed += misses.length;

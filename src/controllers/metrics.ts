@@ -10,8 +10,8 @@ import type { Credentials } from './credentials.ts';
 import type { Memory } from './memory.ts';
 import { refusals } from './provider-calls.ts';
 import type { WatchHealth } from './readiness.ts';
-import { sessionKey } from './session-snapshot.ts';
-import { usableToken } from '../domain/session/facts.ts';
+import { sessionKeyOf } from './session-snapshot.ts';
+import { isOpen, usableToken } from '../domain/session/facts.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */
 export function collectMetrics(o: {
@@ -69,7 +69,7 @@ function collectSessions(metrics: Metrics, memory: Memory, now: Instant): void {
     if (record === undefined) continue;
     const pool = record.pool.name;
     if (usableToken({ record }) !== undefined) live.set(pool, (live.get(pool) ?? 0) + 1);
-    for (const token of pendingRevocations(record, memory.answered.get(keyOfRecord(record)))) {
+    for (const token of pendingRevocations(record, memory.answered.get(sessionKeyOf(record)))) {
       pending.set(pool, (pending.get(pool) ?? 0) + 1);
       oldest.set(pool, Math.max(oldest.get(pool) ?? 0, (now - (token.endedAt ?? now)) / second));
     }
@@ -99,13 +99,7 @@ export function pendingRevocations(
   record: SessionRecord,
   answered: ReadonlyMap<string, unknown> | undefined,
 ): readonly Token[] {
-  return record.tokens.filter(
-    ({ sha256, end, value }) => end === 'Forbidden' && value !== undefined && answered?.has(sha256) !== true,
-  );
-}
-
-function keyOfRecord({ pod: { namespace, name, uid }, identity }: SessionRecord): string {
-  return sessionKey({ namespace, pod: name, podUid: uid, identity: identity.name });
+  return record.tokens.filter((token) => token.end === 'Forbidden' && isOpen({ answered }, token));
 }
 
 function collectProviders(

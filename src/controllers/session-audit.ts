@@ -19,6 +19,12 @@ interface SessionLine {
   readonly facts: AuditFacts;
 }
 
+interface Forbidding {
+  readonly record: SessionRecord;
+  readonly reason: string;
+  readonly isMeant: (token: Token) => boolean;
+}
+
 /** Written before a record that may have to be tried again and again, as while the API server is away. */
 const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expired']);
 
@@ -34,6 +40,12 @@ export class SessionAudit {
     this.#log = log;
     this.#memory = memory;
     this.#denials = new Repeats(clock, (line, repeated) => this.#write(line, repeated === 0 ? {} : { repeated }));
+  }
+
+  /** Of each of these tokens: it must not be used any more. Before the record says so. */
+  forbidden(key: string, s: SessionSnapshot, { record, reason, isMeant }: Forbidding): void {
+    for (const token of record.tokens.filter(isMeant))
+      this.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, ...heldToken(record, token) });
   }
 
   record(key: string, s: SessionSnapshot, facts: AuditFacts): void {

@@ -15,7 +15,7 @@ import type { Memory } from './memory.ts';
 import { type Minting, gone, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
-import { type SessionAudit, heldToken, shadowDenied } from './session-audit.ts';
+import { type SessionAudit, shadowDenied } from './session-audit.ts';
 import type { Witness } from './session-witness.ts';
 
 /** A token request may take this long in all, the answer included. */
@@ -83,7 +83,12 @@ export class Minter {
     this.#o.audit.record(key, s, issued(minting, token, reason));
     const shadow = shadowDenied(s.access, token.sha256);
     if (shadow !== undefined) this.#o.audit.record(key, s, { ...subjectMatter(minting), ...shadow });
-    if (action.predecessor === 'Forbidden') this.#forbid(key, s, reason);
+    if (action.predecessor === 'Forbidden' && s.record !== undefined) {
+      // The record that is about to be stored forbids whatever the session holds until now.
+      const now = this.#o.clock.now();
+      const isMeant = ({ end, exp }: Token): boolean => end !== 'Forbidden' && exp > now;
+      this.#o.audit.forbidden(key, s, { record: s.record, reason, isMeant });
+    }
     const next = minted(
       s.record,
       token,
@@ -98,14 +103,6 @@ export class Minter {
     const before = s.record?.tokens.at(-1);
     if (reason === 'RenewalDue' && before !== undefined)
       await this.#o.witness.look(key, s, { ...minting, before, after: token }, signal);
-  }
-
-  /** The record that is about to be stored forbids whatever the session holds until now. */
-  #forbid(key: string, s: SessionSnapshot, reason: string): void {
-    const { record } = s;
-    for (const token of record?.tokens ?? [])
-      if (record !== undefined && token.end !== 'Forbidden' && token.exp > this.#o.clock.now())
-        this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, ...heldToken(record, token) });
   }
 
   #gather(key: string, s: SessionSnapshot, action: Minting['action']): Minting | undefined {

@@ -38,6 +38,10 @@ export function sessionKey({ namespace, pod, podUid, identity }: SessionKey): st
   return `${namespace}/${pod}/${podUid}/${identity}`;
 }
 
+export function sessionKeyOf({ pod, identity }: SessionRecord): string {
+  return sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name });
+}
+
 export function parseSessionKey(key: string): SessionKey {
   const [namespace = '', pod = '', podUid = '', identity = ''] = key.split('/');
   return { namespace, pod, podUid, identity };

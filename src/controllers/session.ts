@@ -202,8 +202,8 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     if (s.record === undefined) return;
     const revocation = s.client.is === 'Seen' ? s.client.value.revocation : 'Immediate';
-    for (const token of s.record.tokens.filter(({ sha256 }) => tokens.includes(sha256)))
-      this.#o.audit.record(key, s, { event: 'Forbidden', outcome: 'Success', reason, ...heldToken(s.record, token) });
+    const isMeant = ({ sha256 }: Token): boolean => tokens.includes(sha256);
+    this.#o.audit.forbidden(key, s, { record: s.record, reason, isMeant });
     const next = forbidden(s.record, tokens, this.#o.clock.now(), revocation, reason);
     await this.#write('session.Forbid.record', s, next, signal);
   }

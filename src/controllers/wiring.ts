@@ -7,7 +7,7 @@ import type { Store } from '../runtime/store.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 import { isNews, isStep } from './news.ts';
-import { sessionKey } from './session-snapshot.ts';
+import { sessionKey, sessionKeyOf } from './session-snapshot.ts';
 
 /** The names of the machines, as the loop knows them. */
 export const machines = {
@@ -223,11 +223,7 @@ export class Wiring {
 
   sessionRecord(record: SessionRecord | undefined): void {
     if (record === undefined) return;
-    const { pod, identity } = record;
-    this.#wake(
-      machines.session,
-      sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name }),
-    );
+    this.#wake(machines.session, sessionKeyOf(record));
   }
 
   #wakeClients(record: SessionRecord): void {

@@ -93,12 +93,11 @@ export class Failures {
    * The row that the world asks for now. What another row failed with is told no longer, but its hold stays, so that rows that take turns
    * cannot spin; and a row that is asked for again while it is held is held for the same reason as before.
    */
-  asked(key: string, row: string): FailureNote | undefined {
+  asked(key: string, row: string): void {
     const known = this.#keys.get(key);
-    if (known === undefined || known.note?.row === row) return known?.note;
+    if (known === undefined || known.note?.row === row) return;
     const hold = known.holds.get(row);
     known.note = hold !== undefined && hold.until > this.#clock.monotonic() ? hold.note : undefined;
-    return known.note;
   }
 
   forget(key: string): void {

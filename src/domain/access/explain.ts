@@ -101,6 +101,11 @@ export function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
+/** A sentence as a part of another one. */
+export function asClause(sentence: string): string {
+  return sentence.replace(/\.$/, '');
+}
+
 /** As many whole sentences as fit into `length` characters; how many are left is said. */
 export function joinSentences(sentences: readonly string[], length: number, rest: string): string {
   let kept = 0;

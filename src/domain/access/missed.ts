@@ -11,11 +11,6 @@ export interface Miss {
   readonly message: string;
 }
 
-/** A pod that ended needs no identity. */
-export function needsIdentities({ deleting, phase }: PodFacts): boolean {
-  return !deleting && phase !== 'Succeeded' && phase !== 'Failed';
-}
-
 /** The identities of the pod's namespace that select it as it is now and that it was created without. */
 export function missedBy(pod: PodFacts, identities: readonly CiIdentity[]): readonly Miss[] {
   return identities

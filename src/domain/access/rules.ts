@@ -50,11 +50,18 @@ function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
     );
 }
 
-/** Which policies the answer rests on: those with a rule for this pool and one of the identity's roles, whatever its namespaces are. */
-export function consultedOf({ identity, pool, policies }: Question): readonly PolicyRef[] {
-  const asked = placedRules(policies)
-    .filter(({ rule }) => rule.pool === pool.metadata.name && identity.spec.roles.includes(rule.role))
-    .map(({ ref: { policy, generation } }) => [policy, { policy, generation }] as const);
+/** Those for this pool and one of the identity's roles, whatever their namespaces are. */
+function askedRules({ identity, pool, policies }: Question): readonly PlacedRule[] {
+  return placedRules(policies).filter(
+    ({ rule }) => rule.pool === pool.metadata.name && identity.spec.roles.includes(rule.role),
+  );
+}
+
+/** Which policies the answer rests on: those with such a rule. */
+export function consultedOf(question: Question): readonly PolicyRef[] {
+  const asked = askedRules(question).map(
+    ({ ref: { policy, generation } }) => [policy, { policy, generation }] as const,
+  );
   return [...new Map(asked).values()];
 }
 
@@ -73,13 +80,11 @@ export function audiencesOf(rule: Rule, pool: IdentityPool): TextSet {
 }
 
 /** What the rules that name this pool, one of the identity's roles and its namespace give; the ceiling is not applied yet. */
-export function giftsOf({ identity, pool, policies, namespace }: Question): readonly Gift[] {
+export function giftsOf(question: Question): readonly Gift[] {
+  const { pool, namespace } = question;
   const ceilingLifetime = maxTokenLifetime(pool);
-  return placedRules(policies)
-    .filter(
-      ({ rule }) =>
-        rule.pool === pool.metadata.name && identity.spec.roles.includes(rule.role) && coversNamespace(rule, namespace),
-    )
+  return askedRules(question)
+    .filter(({ rule }) => coversNamespace(rule, namespace))
     .map(({ rule, ref }) => ({
       ref,
       scopes: setOf(rule.scopes.filter(isScope)),

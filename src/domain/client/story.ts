@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, generation, possibleOrphans, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
@@ -117,7 +118,7 @@ function moved(
 
 function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
   if (lacks !== undefined) {
-    return `credential generation ${n} was not given what the one before it is given (${lacks.replace(/\.$/, '')})`;
+    return `credential generation ${n} was not given what the one before it is given (${asClause(lacks)})`;
   }
   return refusedAt === undefined
     ? `credential generation ${n} was given up before anything proved it`

@@ -8,7 +8,7 @@ import { gaveWay } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
 import { mostTokens } from './invariants.ts';
-import type { ClientFacts, SessionSnapshot } from './machine.ts';
+import type { ClientFacts, PodFacts, SessionSnapshot } from './machine.ts';
 import { type SessionRecord, clientOf } from './record.ts';
 
 /** Temporary trouble after admission is told to the build after this long. */
@@ -41,11 +41,16 @@ export type EndFacts = Pick<
   'pod' | 'namespace' | 'identity' | 'poolVanishes' | 'client' | 'record' | 'maxSessionAge'
 >;
 
+/** Nothing runs in this pod any more, or will not in a moment. */
+export function hasEnded({ deleting, phase }: PodFacts): boolean {
+  return deleting || phase === 'Succeeded' || phase === 'Failed';
+}
+
 /** Why the session is over, from facts that are certain. */
 export function endCause(s: EndFacts, now: Instant): Reason | undefined {
   if (s.pod.is === 'Gone') return 'PodOver';
   const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
-  if (pod !== undefined && (pod.deleting || pod.phase === 'Succeeded' || pod.phase === 'Failed')) return 'PodOver';
+  if (pod !== undefined && hasEnded(pod)) return 'PodOver';
   if (s.namespace.is === 'Gone' || (s.namespace.is === 'Seen' && s.namespace.value === 'Leaving')) {
     return 'NamespaceLeaving';
   }
@@ -187,6 +192,11 @@ export function awaitsRevocation(s: SessionSnapshot, now: Instant): boolean {
   return s.record?.tokens.some((token) => isOpen(s, token)) === true && awaitsToken(s, now);
 }
 
+/** Nobody has got a token from the issuer for a while. */
+export function isOut({ client }: SessionSnapshot): boolean {
+  return client.is === 'Seen' && client.value.outage !== undefined;
+}
+
 export function hasRoom(s: SessionSnapshot): boolean {
   return (s.record?.tokens.length ?? 0) < mostTokens;
 }
@@ -227,7 +237,10 @@ export function deliveryFailed(s: SessionSnapshot): boolean {
 }
 
 /** The provider knows nothing of its end yet, as far as this process knows. */
-export function isOpen({ answered }: SessionSnapshot, { sha256, end, value }: Token): boolean {
+export function isOpen(
+  { answered }: { readonly answered?: ReadonlyMap<string, unknown> | undefined },
+  { sha256, end, value }: Token,
+): boolean {
   return end !== undefined && value !== undefined && answered?.has(sha256) !== true;
 }
 

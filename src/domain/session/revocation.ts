@@ -13,6 +13,7 @@ import {
   isNarrowed,
   isOlder,
   isOpen,
+  isOut,
   isRevokeRequested,
   isUnknown,
   mintable,
@@ -64,8 +65,7 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
  * where there would be no Mint either.
  */
 function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
-  const client = s.client.is === 'Seen' ? s.client.value : undefined;
-  const isPaused = client?.revocationsPaused === true && client.outage === undefined;
+  const isPaused = s.client.is === 'Seen' && s.client.value.revocationsPaused === true && !isOut(s);
   const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !gaveWay(s, 'first');
   return isPaused && canMint && awaitsRevocation(s, now);
 }
@@ -73,8 +73,7 @@ function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
 /** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
 function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
-  const isOut = s.client.is === 'Seen' && s.client.value.outage !== undefined;
-  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut;
+  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut(s);
 }
 
 /** Tokens about which the provider answered, while the record does not say so. */

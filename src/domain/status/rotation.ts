@@ -1,5 +1,6 @@
 /** The state of a rotation in words, for the condition CredentialCurrent. Follows from the record alone, so it changes when that does. */
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
+import { asClause } from '../access/explain.ts';
 import { isExternal } from '../client/existing.ts';
 import { planAgainAt } from '../client/schedule.ts';
 import { took } from '../client/story.ts';
@@ -14,9 +15,7 @@ export function rotationInWords({ record, failure, clockUnsure }: ClientView, no
   const all = [...urgent, ...steps.toReversed(), ...rollback(record)];
   if (all.length === 0) return undefined;
   const held =
-    failure === undefined || steps.length === 0
-      ? []
-      : [`the next step is held up: ${failure.message.replace(/\.$/, '')}`];
+    failure === undefined || steps.length === 0 ? [] : [`the next step is held up: ${asClause(failure.message)}`];
   return [...all, ...held].join('; ');
 }
 
@@ -79,7 +78,7 @@ function rollback({ rollbacks, generations, variant }: ClientRecord): readonly s
   const why =
     rollbacks.lacked === undefined
       ? 'never came to work at the provider'
-      : `${taken} not given what the one before is given (${rollbacks.lacked.replace(/\.$/, '')})`;
+      : `${taken} not given what the one before is given (${asClause(rollbacks.lacked)})`;
   const before =
     variant === 'InPlace'
       ? 'whether the one before still works is seen when it mints next'

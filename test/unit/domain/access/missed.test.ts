@@ -1,6 +1,7 @@
 import test from 'ava';
 import { hour, plus, toRfc3339 } from '#src/clock.ts';
-import { missedBy, needsIdentities, passedOver } from '#src/domain/access/missed.ts';
+import { missedBy, passedOver } from '#src/domain/access/missed.ts';
+import { hasEnded } from '#src/domain/session/facts.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { buildPod, noon } from '#test/support/builders.ts';
 import { identity } from './objects.ts';
@@ -28,7 +29,7 @@ for (const [title, pod, needs] of [
   ['has ended badly', bare({ phase: 'Failed' }), false],
   ['is being deleted', bare({ deleting: true }), false],
 ] as const) {
-  test(`a pod that ${title} needs ${needs ? 'its' : 'no'} identities`, (t) => t.is(needsIdentities(pod), needs));
+  test(`a pod that ${title} needs ${needs ? 'its' : 'no'} identities`, (t) => t.is(!hasEnded(pod), needs));
 }
 
 const toolbox = (containers: readonly string[], more: object = {}): ReturnType<typeof identity> =>
