@@ -4,9 +4,10 @@
  * Told `narrow`, it takes the last scope from every session: a new token, record, delivery, the old token revoked, record. No policy is judged, nothing is audited, checked, retried, renewed or revoked. Forked by `stage.ts`, which sends {@link FloorOptions};
  * it says `ready` once it watches and goes with its parent.
  */
-import { createHash, createPrivateKey, type JsonWebKey, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { createHash, createPrivateKey, type JsonWebKey, randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
 import { expectStatus, openApi, type WatchEvent } from './api.ts';
+import { authenticatedForm } from './bare-client.ts';
 
 export interface FloorOptions {
   /** Of the operator's service account: nobody else may write these Secrets. */
@@ -52,7 +53,13 @@ async function serve(options: FloorOptions): Promise<void> {
     allowH2: false,
     connect: { ca: options.ca },
   });
-  const key = createPrivateKey({ key: options.privateJwk, format: 'jwk' });
+  const { issuer, clientId, privateJwk } = options;
+  const credential = {
+    issuer,
+    clientId,
+    kid: privateJwk.kid,
+    key: createPrivateKey({ key: privateJwk, format: 'jwk' }),
+  };
   const waiting: Pod[] = [];
   let running = 0;
 
@@ -63,12 +70,7 @@ async function serve(options: FloorOptions): Promise<void> {
       method: 'POST',
       path,
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: new URLSearchParams({
-        ...parameters,
-        client_id: options.clientId,
-        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-        client_assertion: assertion(options, key),
-      }).toString(),
+      body: authenticatedForm(parameters, credential),
     });
     return expectStatus(path, { status: answer.statusCode, text: await answer.body.text() }, 200);
   };
@@ -126,15 +128,6 @@ async function serve(options: FloorOptions): Promise<void> {
     waiting.push(object);
     next();
   }
-}
-
-/** RFC 7523 §3. */
-function assertion({ privateJwk, clientId, issuer }: FloorOptions, key: KeyObject): string {
-  const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const iat = Math.floor(Date.now() / 1_000);
-  const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, nbf: iat, exp: iat + 60 };
-  const signed = `${encode({ alg: 'ES256', kid: privateJwk.kid })}.${encode(claims)}`;
-  return `${signed}.${sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
 }
 
 /** As large as a session record; the name and the type are the same, so that the API server and its policies do the same work. */

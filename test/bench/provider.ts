@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Pool } from 'undici';
 import { type LabProvider, labResources, labScopes } from '#test/support/lab.ts';
 import { expectStatus } from './api.ts';
+import { bareMetadata } from './bare-client.ts';
 
 /** Counted by the provider itself, since its start. */
 export interface ProviderCounts {
@@ -89,16 +90,7 @@ export async function registerBareClient(provider: LabProvider): Promise<BareCli
       method: 'POST',
       path: '/reg',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${provider.initialAccessToken}` },
-      body: JSON.stringify({
-        client_name: 'floor',
-        grant_types: ['client_credentials'],
-        response_types: [],
-        redirect_uris: [],
-        token_endpoint_auth_method: 'private_key_jwt',
-        token_endpoint_auth_signing_alg: 'ES256',
-        scope: labScopes.join(' '),
-        jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }] },
-      }),
+      body: JSON.stringify(bareMetadata('floor', labScopes, publicKey.export({ format: 'jwk' }), kid)),
     });
     const text = expectStatus('registration', { status: answer.statusCode, text: await answer.body.text() }, 200, 201);
     const { client_id: clientId } = JSON.parse(text) as { readonly client_id: string };

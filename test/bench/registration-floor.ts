@@ -3,10 +3,11 @@
  * For each pool the record with the new key, the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
  * proof, and on the pool its finalizer and one status.
  */
-import { generateKeyPairSync, type JsonWebKey, randomUUID, sign } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { Pool } from 'undici';
 import { labScopes, type Lab } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
+import { authenticatedForm, bareMetadata } from './bare-client.ts';
 import { poolsPath } from './pools.ts';
 import type { ProviderProcess } from './provider.ts';
 
@@ -51,49 +52,23 @@ async function registerOne(
     provider,
     '/reg',
     'application/json',
-    JSON.stringify(metadataOf(name, publicKey.export({ format: 'jwk' }))),
+    JSON.stringify(bareMetadata(name, labScopes, publicKey.export({ format: 'jwk' }), name)),
     {
       authorization: `Bearer ${initialAccessToken}`,
     },
   );
   const clientId = String(client['client_id']);
   await write(api, 'PUT', name, { ...record, clientId, registrationAccessToken: client['registration_access_token'] });
-  const assertion = (): Readonly<Record<string, string>> => {
-    const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const iat = Math.floor(Date.now() / 1_000);
-    const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat, nbf: iat, exp: iat + 60 };
-    const signed = `${encode({ alg: 'ES256', kid: name })}.${encode(claims)}`;
-    const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });
-    return {
-      client_id: clientId,
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      client_assertion: `${signed}.${signature.toString('base64url')}`,
-    };
-  };
-  const form = (parameters: Readonly<Record<string, string>>): string =>
-    new URLSearchParams({ ...parameters, ...assertion() }).toString();
+  const credential = { issuer, clientId, kid: name, key: privateKey };
   const formType = 'application/x-www-form-urlencoded';
   const ask = { grant_type: 'client_credentials', scope: labScopes[0]!, resource: 'https://registry.example.com' };
-  const { access_token: token } = await asked(provider, '/token', formType, form(ask));
-  await asked(provider, '/token/revocation', formType, form({ token: String(token) }));
+  const { access_token: token } = await asked(provider, '/token', formType, authenticatedForm(ask, credential));
+  await asked(provider, '/token/revocation', formType, authenticatedForm({ token: String(token) }, credential));
   await write(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
   await patched(api, name, '', { metadata: { finalizers: ['ci-identity.dev/clients'] } });
   const lastTransitionTime = new Date().toISOString();
   const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'bare', lastTransitionTime };
   await patched(api, name, '/status', { status: { conditions: [condition], observedGeneration: 1 } });
-}
-
-function metadataOf(name: string, key: JsonWebKey): object {
-  return {
-    client_name: name,
-    grant_types: ['client_credentials'],
-    response_types: [],
-    redirect_uris: [],
-    token_endpoint_auth_method: 'private_key_jwt',
-    token_endpoint_auth_signing_alg: 'ES256',
-    scope: labScopes.join(' '),
-    jwks: { keys: [{ ...key, kid: name, alg: 'ES256', use: 'sig' }] },
-  };
 }
 
 async function asked(

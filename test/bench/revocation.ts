@@ -4,6 +4,7 @@ import { percentile, tableOf } from './figures.ts';
 import { profileDirectory } from './pods.ts';
 import { spendingOfAll, type Spent, spentBetween } from './spending.ts';
 import { type Contender, openStage, type Serving, type Stage } from './stage.ts';
+import { steady } from './steady.ts';
 
 /** One policy edit under live sessions. Lags in milliseconds from the edit until the provider has forgotten the old token. */
 interface RevocationFigures {
@@ -78,7 +79,8 @@ async function measured(stage: Stage, contender: Contender, sessions: number): P
     );
     const spent = spentBetween(idle, await spending(stage, serving));
     const provider = (await stage.provider.counts()).allCalls - before.provider;
-    const settled = await settledCalls(stage);
+    // The last record is written after the last revocation; no more than a lease's renewal comes then.
+    const settled = await steady('the calls settle', () => stage.apiCalls(), 2);
     await stage.clear(contender);
     const lags = revoked.map((at) => at - edited);
     return {
@@ -99,21 +101,6 @@ async function measured(stage: Stage, contender: Contender, sessions: number): P
 
 async function spending(stage: Stage, { pid }: Serving): Promise<ReturnType<typeof spendingOfAll>> {
   return spendingOfAll([['serving', pid], ...(await stage.bystanders())]);
-}
-
-/** The last record is written after the last revocation: the calls once no more than a lease's renewal comes. */
-async function settledCalls(stage: Stage): Promise<number> {
-  let last = Number.NEGATIVE_INFINITY;
-  return eventually(
-    'the calls settle',
-    async () => {
-      const calls = await stage.apiCalls();
-      const still = calls - last <= 2;
-      last = calls;
-      return still ? calls : undefined;
-    },
-    { timeoutMs: 60_000, everyMs: 1_000 },
-  );
 }
 
 function table(floor: readonly RevocationFigures[], ours: readonly RevocationFigures[]): string {
