@@ -368,10 +368,12 @@ test.serial(
     t.true(isLive(lab.provider, token));
     t.is((await deliveryOf(lab, pod, 'publisher')).files['token'], token);
     await lab.kubectl(['apply', '--server-side', '-k', 'manifests/admission']);
-    t.is((await errorOf(lab, unlucky, 'publisher')).reason, 'PodOlderThanGuard');
+    // The API server enforces a policy that was just made only after a while, and the guard believes it only then.
+    const told = await eventually('the pod is told', () => errorOf(lab, unlucky, 'publisher'), { timeoutMs: 90_000 });
+    t.is(told.reason, 'PodOlderThanGuard');
     await lab.guarded();
     await podWithToken();
-    await identityReady(lab, 'publisher');
+    await eventually('the identity is Ready', () => identityReady(lab, 'publisher'), { timeoutMs: 90_000 });
     t.true(isLive(lab.provider, token));
   },
 );

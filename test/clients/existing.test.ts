@@ -79,8 +79,8 @@ test.serial(
   'the credential is there: proven by a real token request, then builds get tokens of that client',
   async (t) => {
     await secret(lab, 'jenkins', { credential: first.secret });
+    await patiently(lab, 'theirs', 'Ready', { status: 'True', reason: 'Ready' });
     await identityReady(lab, 'publisher');
-    await condition(lab, 'identitypool/theirs', 'Ready', { status: 'True', reason: 'Ready' });
     const pod = await createPod(lab, nextPodName(), ['publisher']);
     const token = await tokenOf(lab, pod, 'publisher');
     const live = lab.provider.liveTokens().find(({ value }) => value === token);

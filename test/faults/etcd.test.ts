@@ -155,6 +155,10 @@ test.serial(
     t.deepEqual([await clientId(), lab.provider.clients().length], [client, 1]);
     const next = await eventually('a pod is admitted', () => newPod().catch(() => undefined), patient);
     t.truthy(await tokenOf(lab, next, 'publisher', undefined, patient.timeoutMs));
-    await condition(lab, 'identitypool/ci-bots', 'Ready', { status: 'True' });
+    await eventually(
+      'the pool is Ready',
+      () => condition(lab, 'identitypool/ci-bots', 'Ready', { status: 'True' }),
+      patient,
+    );
   },
 );

@@ -283,17 +283,20 @@ test.serial(
     const pod = await newPod();
     const token = await tokenOf(lab, pod, 'publisher');
     await lab.kubectl(['delete', 'crd', 'scopepolicies.ci-identity.dev', '--timeout=30s']);
-    await eventually('the watch says so', () =>
-      /CustomResourceDefinition scopepolicies\.ci-identity\.dev is gone or being deleted/.test(operator.log())
-        ? true
-        : undefined,
+    await eventually(
+      'the watch says so',
+      () =>
+        /CustomResourceDefinition scopepolicies\.ci-identity\.dev is gone or being deleted/.test(operator.log())
+          ? true
+          : undefined,
+      patient,
     );
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
     await lab.kubectl(['wait', '--for=condition=Established', 'crd/scopepolicies.ci-identity.dev']);
     await delay(5_000);
     t.true(isLive(lab.provider, token), 'also while the new kind is still empty');
     await lab.apply(...objects(lab.provider.issuer));
-    const next = await newPod();
+    const next = await eventually('a pod is admitted', () => newPod(), patient);
     t.truthy(await tokenOf(lab, next, 'publisher', undefined, patient.timeoutMs));
     t.is((await sessions(lab)).filter((one) => one.pod.uid === pod.uid).length, 1);
     await remove(pod.name, next.name);
@@ -305,19 +308,21 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
   const clients = lab.provider.clients().map(({ clientId }) => clientId);
   await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=30s']);
-  await eventually('the brake holds', async () => {
-    const text = await lab.kubectl([
-      'get',
-      'events',
-      '-n',
-      'default',
-      '-o',
-      'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
-    ]);
-    return /1\d of 1\d sessions would end because their kind or namespace vanished/.exec(text) === null
-      ? undefined
-      : true;
-  });
+  await eventually(
+    'the brake holds',
+    async () => {
+      const text = await lab.kubectl([
+        'get',
+        'events',
+        '-n',
+        'default',
+        '-o',
+        'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
+      ]);
+      return /1\d of 1\d sessions would end because their kind or namespace vanished/.test(text) ? true : undefined;
+    },
+    patient,
+  );
   t.true(
     tokens.every((token) => isLive(lab.provider, token)),
     'nothing was revoked',
@@ -376,7 +381,7 @@ test.serial(
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
     await lab.kubectl(['wait', '--for=condition=Established', 'crd/identitypools.ci-identity.dev']);
     await lab.apply(...objects(lab.provider.issuer));
-    await identityReady(lab, 'publisher');
+    await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
     await remove(...pods.map(({ name }) => name));
   },
 );
