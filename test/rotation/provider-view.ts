@@ -13,11 +13,15 @@ export interface ClientAtProvider {
   readonly kids: readonly string[];
 }
 
-export interface ProviderView {
+/** What the administrator of a provider and its resource servers can see. */
+export interface ProviderAccount {
   /** Clients of this pool, whoever made them. */
   clients(pool: { readonly name: string; readonly uid: string }): Promise<readonly ClientAtProvider[]>;
   /** Whether a resource server that asks is told that the token is good. */
   honours(token: string): Promise<boolean>;
+}
+
+export interface ProviderView extends ProviderAccount {
   /** How often each call arrived since {@link heal}, those of a load not counted. */
   counts(): Readonly<Record<Call, number>>;
   /** The provider does the work of the nth such call from now on, and its answer is lost. */
@@ -51,9 +55,7 @@ export function viewOfOidcProvider(provider: OidcProvider, theirs?: string): Pro
   };
 }
 
-/** Glewlwyd has no faults of its own, so a proxy stands in front of it. */
-export function viewOfGlewlwyd(glewlwyd: Glewlwyd, proxy: FaultProxy): ProviderView {
-  let seen = 0;
+export function accountOfGlewlwyd(glewlwyd: Glewlwyd): ProviderAccount {
   return {
     async clients({ name }) {
       const all = await Promise.all((await glewlwyd.clientIds()).map((id) => glewlwyd.client(id)));
@@ -63,6 +65,14 @@ export function viewOfGlewlwyd(glewlwyd: Glewlwyd, proxy: FaultProxy): ProviderV
       );
     },
     honours: (token) => glewlwyd.isLive(token),
+  };
+}
+
+/** Glewlwyd has no faults of its own, so a proxy stands in front of it. */
+export function viewOfGlewlwyd(glewlwyd: Glewlwyd, proxy: FaultProxy): ProviderView {
+  let seen = 0;
+  return {
+    ...accountOfGlewlwyd(glewlwyd),
     counts() {
       const fresh = proxy.requests.slice(seen).map(callOf);
       return Object.fromEntries(calls.map((call) => [call, fresh.filter((one) => one === call).length])) as Record<

@@ -14,8 +14,8 @@ import {
 } from '#test/api/operator-lab.ts';
 import type { Programs } from '#test/kill/program.ts';
 import { eventually } from '#test/support/eventually.ts';
-import { type Load, startLoad } from './load.ts';
-import type { ClientAtProvider, ProviderView } from './provider-view.ts';
+import { type Load, type LoadOptions, startLoad } from './load.ts';
+import type { ClientAtProvider, ProviderAccount } from './provider-view.ts';
 
 export interface Generation {
   readonly n: number;
@@ -52,13 +52,20 @@ const most = 3;
 
 export interface RotationsOptions {
   readonly programs: Programs;
-  readonly view: ProviderView;
+  readonly view: ProviderAccount;
   /** Of the pool and everything around it. */
   readonly name: string;
   readonly spec: Readonly<Record<string, unknown>>;
   /** Of the pool's tokens; default `1m`. */
   readonly maxTokenLifetime?: string;
+  /** How the load asks for a token; default by RFC 8707 and RFC 7523. */
+  readonly asks?: Pick<LoadOptions, 'parameters' | 'assertionAudience'>;
 }
+
+const byTheRfcs = {
+  parameters: { scope: 'artifacts:publish', resource: registry },
+  assertionAudience: 'Issuer',
+} as const;
 
 export interface SettledOptions {
   /** Default: four minutes. */
@@ -89,7 +96,7 @@ export class Rotations {
 
   /** Registers the pool's client and starts a build and a load of token requests. The program runs. */
   static async begin(options: RotationsOptions): Promise<Rotations> {
-    const { programs, name, spec, maxTokenLifetime = '1m' } = options;
+    const { programs, name, spec, maxTokenLifetime = '1m', asks = byTheRfcs } = options;
     const { lab } = programs;
     const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime };
     await lab.apply(
@@ -105,8 +112,7 @@ export class Rotations {
       issuer: lab.provider.issuer,
       caPem: lab.provider.caPem,
       pool: name,
-      parameters: { scope: 'artifacts:publish', resource: registry },
-      assertionAudience: 'Issuer',
+      ...asks,
       every: 100,
     });
     await load.started.catch(async (error: unknown) => {
