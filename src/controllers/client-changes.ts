@@ -5,7 +5,7 @@ import { idTaken, refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
-import { answered, deregistered, observed } from '../domain/client/transitions.ts';
+import { answered, deregistered, observed } from '../domain/client/answers.ts';
 import { OperatorError } from '../errors.ts';
 import type { RecordStore } from '../kube/records.ts';
 import { surelyWithoutEffect } from '../providers/no-effect.ts';

@@ -5,7 +5,7 @@ import { currentOf, generation } from '../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isRemovalBelieved, proved } from '../domain/client/proofs.ts';
 import type { ClientRecord, Intent, Variant } from '../domain/client/record.ts';
-import { type Telling, foundOut, restored, tell } from '../domain/client/story.ts';
+import { type Telling, foundOut, restored, secretReplaced, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
 import { nextMethod } from '../domain/client/variants.ts';
 import { assertNever } from '../errors.ts';
@@ -66,7 +66,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return this.#plan(key, s, action, signal);
       case 'Register':
       case 'Update':
-        return changes.change(key, s, action, (next) => this.#done(next, action, { reason }), signal);
+        return changes.change(key, s, action, (next) => this.#changed(s, next, action, reason), signal);
       case 'Deregister':
         return changes.deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal);
       case 'Prove':
@@ -167,6 +167,17 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
     this.#tell(work.record, next);
     await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
+  }
+
+  #changed(
+    { record }: ClientSnapshot,
+    next: ClientRecord,
+    action: Action<'Register' | 'Update'>,
+    reason: string,
+  ): void {
+    const telling = secretReplaced(record, next);
+    this.#done(next, action, { reason, ...(telling === undefined ? {} : { message: telling.message }) });
+    if (telling !== undefined) this.#o.told(next, telling);
   }
 
   /** A call changed something at the provider. */

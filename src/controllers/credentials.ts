@@ -3,7 +3,7 @@ import { currentOf } from '../domain/client/generations.ts';
 import type { ClientTargets } from './client-targets.ts';
 import type { Memory } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
-import { rotationFacts } from './rotation-facts.ts';
+import { nextRotationOf } from './rotation-facts.ts';
 
 /** Something that we depend on and that will expire. */
 export interface Expiry {
@@ -82,6 +82,6 @@ export class Credentials {
     const pool = target === undefined ? undefined : memory.pools.get(target.pool.name);
     const record = memory.clients.get(client)?.record;
     if (target === undefined || pool === undefined || record === undefined) return undefined;
-    return rotationFacts(pool, target, record, undefined).nextRotation;
+    return nextRotationOf(pool, target, record);
   }
 }

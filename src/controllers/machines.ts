@@ -190,6 +190,7 @@ function projectionParts(loop: Loop, parts: MachineParts, limits: SessionLimits)
     sources: {
       ...parts,
       guard: () => parts.guard.current(),
+      now: () => clock.now(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       refusedByLimit: (identity) => limits.refusal(identity),
       clientFailure: (record) => loop.failure(machines.client, record),

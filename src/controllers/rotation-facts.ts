@@ -1,6 +1,7 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { Instant } from '../clock.ts';
 import { isExternal } from '../domain/client/existing.ts';
+import { type ChangeFacts, changeWaits, changesLeaveGap, mayLeaveGap } from '../domain/client/gap.ts';
 import { currentOf } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { nextRotation } from '../domain/client/schedule.ts';
@@ -11,7 +12,21 @@ import type { ClientView } from '../domain/status/pool-facts.ts';
 import type { Capabilities } from '../providers/port.ts';
 import { jitterOf } from './session-snapshot.ts';
 
-export type RotationFacts = Pick<ClientView, 'nextRotation' | 'registersAnew' | 'unknownTimeZone' | 'unsupported'>;
+export type RotationFacts = Pick<
+  ClientView,
+  'nextRotation' | 'registersAnew' | 'unknownTimeZone' | 'unsupported' | 'gapWaits' | 'changeWaits'
+>;
+
+/** When the credential of one client is replaced by schedule; `undefined`: nothing mints yet, or its window never opens. */
+export function nextRotationOf(pool: IdentityPool, target: ClientTarget, record: ClientRecord): Instant | undefined {
+  const current = currentOf(record);
+  const { rotateEvery } = desiredOf(pool, target, '');
+  return current && nextRotation(current, rotateEvery, jitterOf(target.recordName), (at) => windowOf(pool, at));
+}
+
+function windowOf({ spec }: IdentityPool, at: Instant): WindowState | undefined {
+  return spec.rotation?.window && windowState(spec.rotation.window, at);
+}
 
 /** When and how the credential of one client is replaced, as its pool stands now. */
 export function rotationFacts(
@@ -19,20 +34,34 @@ export function rotationFacts(
   target: ClientTarget,
   record: ClientRecord | undefined,
   capabilities: Capabilities | undefined,
+  now: Instant,
 ): RotationFacts {
   const current = currentOf(record);
-  if (current === undefined) return {};
+  if (current === undefined || record === undefined) return {};
   const desired = desiredOf(pool, target, '');
-  const window = pool.spec.rotation?.window;
-  const windowAt = (at: Instant): WindowState | undefined => window && windowState(window, at);
-  const next = nextRotation(current, desired.rotateEvery, jitterOf(target.recordName), windowAt);
+  const declared = pool.spec.rotation?.window;
+  const next = nextRotationOf(pool, target, record);
   const knows = capabilities !== undefined && capabilities.variants.length > 0 && !isExternal(current);
   const variant = knows ? rotationVariant(capabilities, desired, current.credential.type) : undefined;
   return {
     ...(next === undefined ? {} : { nextRotation: next }),
-    ...(next === undefined && window?.timeZone !== undefined ? { unknownTimeZone: window.timeZone } : {}),
+    ...(next === undefined && declared?.timeZone !== undefined ? { unknownTimeZone: declared.timeZone } : {}),
     ...(variant === 'NewClient' ? { registersAnew: true } : {}),
     ...(knows && variant === undefined ? { unsupported: 'NeedsNewSubject' } : {}),
-    ...(variant === 'InPlace' && window === undefined ? { unsupported: 'NeedsWindow' } : {}),
+    ...(variant === 'InPlace' && declared === undefined ? { unsupported: 'NeedsWindow' } : {}),
+    ...(knows ? gapFacts(pool, { record, desired, capabilities }, now) : {}),
+  };
+}
+
+function gapFacts(
+  pool: IdentityPool,
+  client: Omit<ChangeFacts, 'window'>,
+  now: Instant,
+): Pick<RotationFacts, 'gapWaits' | 'changeWaits'> {
+  const window = changesLeaveGap(client) ? windowOf(pool, now) : undefined;
+  if (window === undefined || mayLeaveGap({ ...client, window }, now)) return {};
+  return {
+    gapWaits: window.is === 'Closed' ? { until: window.opensAt } : {},
+    ...(changeWaits({ ...client, window }, now) ? { changeWaits: true } : {}),
   };
 }

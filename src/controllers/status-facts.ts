@@ -35,6 +35,7 @@ export interface StatusSources {
   readonly brakes: Brakes;
   readonly guard: () => Guard;
   readonly installation: () => string;
+  readonly now: () => Instant;
   readonly deliveryLag: () => Milliseconds;
   /** The limit because of which a pod of this identity waits for its first token, as a sentence. */
   readonly refusedByLimit: (identity: CiIdentity) => string | undefined;
@@ -181,7 +182,7 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
     ...(failure === undefined ? {} : { failure }),
     ...(target === undefined
       ? {}
-      : rotationFacts(pool, target, record, sources.providers.capabilities(pool.spec.provider.issuer))),
+      : rotationFacts(pool, target, record, sources.providers.capabilities(pool.spec.provider.issuer), sources.now())),
     ...(sources.clocksAgree(pool.spec.provider.issuer) ? {} : { clockUnsure: true }),
   };
 }

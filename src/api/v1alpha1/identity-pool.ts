@@ -100,7 +100,7 @@ export interface IdentityPoolRotation {
   /** A new value rotates now, once, e.g. 2026-11-24 or INC-4711; status.requests tells the outcome. The annotation ci-identity.dev/rotate does the same where a GitOps tool would revert this field. The same new value here and in revokeRequest is an emergency rotation. */
   readonly request?: string;
 }
-/** Scheduled rotations begin only inside this window; requests do not wait for it. Where the provider can replace a secret only with a gap (status.capabilities.variants InPlace) nothing but an emergency rotates outside of it. Default: any time, and no rotation that leaves a gap. */
+/** Scheduled rotations begin only inside this window; requests do not wait for it. Where the provider can replace a secret only with a gap (status.capabilities.variants InPlace) nothing but an emergency rotates outside of it, and other changes of a client with a secret wait for it too, unless they take rights away. Default: any time, and no rotation that leaves a gap. */
 export interface IdentityPoolRotationWindow {
   /**
    * Days of the week on which the window opens; default: every day.
@@ -154,7 +154,7 @@ export interface IdentityPoolStatusCredential {
   readonly since: string;
   /** When it is replaced, rotation.window counted in. */
   readonly nextRotation?: string;
-  /** How long nothing could be minted in the last rotation, where the provider replaces a secret with a gap only. */
+  /** How long nothing could be minted when the provider last replaced the secret, where it does that with a gap only. */
   readonly gap?: string;
 }
 /** What the provider can do, as far as it was seen. */

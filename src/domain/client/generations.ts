@@ -137,9 +137,16 @@ export function isRestored(record: ClientRecord): boolean {
 }
 
 /** What was sent last is what is wanted. Records of older versions do not say which carrier scopes were sent: those count as the right ones. */
-export function isSent({ sent, sentCarriers }: ClientRecord, desired: Desired): boolean {
+function isSent({ sent, sentCarriers }: ClientRecord, desired: Desired): boolean {
   const sameCarriers = sentCarriers === undefined || sentCarriers.join(' ') === desired.carriers.join(' ');
   return sameCarriers && sent === metadataDigest(desired);
+}
+
+/** What is wanted was sent, and nobody has seen that the provider has something else since. */
+export function isAsWanted(record: ClientRecord, desired: Desired): boolean {
+  const { observed, updatedAt = 0 } = record;
+  const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > updatedAt;
+  return isSent(record, desired) && !hasDrift;
 }
 
 /**

@@ -9,7 +9,18 @@ import { checked } from './transitions.ts';
  */
 export function withIntent(record: ClientRecord, intent: Intent, orphanPossible = false): ClientRecord {
   const orphans = (record.possibleOrphans ?? 0) + (orphanPossible ? 1 : 0);
-  return checked({ ...record, intent, ...(orphans === 0 ? {} : { possibleOrphans: orphans }) });
+  const { intent: before } = record;
+  const isAgain = before?.call === intent.call && before.generation === intent.generation;
+  return checked({
+    ...record,
+    intent: isAgain ? { ...intent, firstAt: begunAt(before) } : intent,
+    ...(orphans === 0 ? {} : { possibleOrphans: orphans }),
+  });
+}
+
+/** From when on the call may have had its effect. */
+export function begunAt({ at, firstAt }: Intent): Instant {
+  return firstAt ?? at;
 }
 
 /** The call surely had no effect: it was refused, or never left. */

@@ -9,7 +9,8 @@ import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
 import { isFailing, retireAfter } from './schedule.ts';
-import { checked, countRollback, notRemoved, replaced, unrefused, withOwnManagement, without } from './transitions.ts';
+import { withOwnManagement } from './answers.ts';
+import { checked, countRollback, notRemoved, replaced, unrefused, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
 /**

@@ -58,6 +58,7 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('possibleOrphans', (value) => value.integer()),
     ...root.optional('updatedAt', (value) => value.instant()),
     ...root.optional('sent', (value) => value.text()),
+    ...root.optional('sentScopes', (value) => value.texts()),
     ...root.optional('sentCarriers', (value) => value.texts()),
     ...root.optional('highest', (value) => value.integer()),
     ...root.optional('rollbacks', (value) => ({
@@ -126,6 +127,7 @@ function readIntent(place: Place): Intent {
     call: place.at('call').oneOf('Register', 'Update', 'Deregister'),
     generation: place.at('generation').integer(),
     at: place.at('at').instant(),
+    ...place.optional('firstAt', (value) => value.instant()),
     ...place.optional('takenAt', (value) => value.instant()),
   };
 }
@@ -135,6 +137,7 @@ function readObservation(place: Place): ClientObservation {
     is: place.at('is').oneOf('Present', 'Gone', 'Unknowable'),
     at: place.at('at').instant(),
     drift: place.at('drift').texts(),
+    ...place.optional('excess', (value) => value.boolean()),
     ...place.optional('tag', (value) => value.text()),
     ...place.optional('clientId', (value) => value.text()),
     ...place.optional('generation', (value) => value.integer()),

@@ -67,6 +67,8 @@ export interface ClientObservation {
   readonly at: Instant;
   /** Members that differ from what is desired; empty: none. */
   readonly drift: readonly string[];
+  /** In one of them the client may do more than is desired; absent: in none. */
+  readonly excess?: boolean;
   /** `software_id` at the provider. */
   readonly tag?: string;
   /** Found by its tag, where the provider chose the id and its answer was lost. */
@@ -80,6 +82,8 @@ export interface Intent {
   readonly call: 'Register' | 'Update' | 'Deregister';
   readonly generation: number;
   readonly at: Instant;
+  /** When it was made for the first time, where nobody heard what became of it and it was made again. */
+  readonly firstAt?: Instant;
   /** When the provider answered a Register that the id which we chose is taken; whose client that is a proof has to show. */
   readonly takenAt?: Instant;
 }
@@ -115,6 +119,8 @@ export interface ClientRecord {
   readonly updatedAt?: Instant;
   /** Digest of the client metadata that was sent then (see `metadataDigest`). */
   readonly sent?: string;
+  /** The scopes of the ceiling that were sent then, of a client with a secret; absent in records of older versions. */
+  readonly sentScopes?: readonly string[];
   /** The carrier scopes that were sent then; absent in records of older versions, for which a look tells. */
   readonly sentCarriers?: readonly string[];
   /** The highest generation that was ever planned; numbers are never used twice, also not after a rollback. */
@@ -132,7 +138,10 @@ export interface ClientRecord {
   readonly emergency?: number;
   /** The request to revoke (with `emergency`: to rotate first) that is being carried out, until nothing that it is about is left. */
   readonly revoking?: { readonly id: string; readonly since: Instant };
-  /** How long nothing could be minted in the last rotation `InPlace`, from the call that replaced the secret until the new one was proven. */
+  /**
+   * How long nothing could be minted when the provider last replaced the secret in place: from the call until the new one was proven, or, where
+   * the call was about something else, until it was known.
+   */
   readonly gap?: Milliseconds;
   /** `deletionPolicy: Retain` as last seen: it holds also for a pool that vanishes without a goodbye. */
   readonly retain?: boolean;

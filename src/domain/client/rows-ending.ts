@@ -17,7 +17,7 @@ import {
   plan,
   prove,
   retains,
-  variantNow,
+  variantAtAll,
   wait,
   write,
 } from './steps.ts';
@@ -151,7 +151,7 @@ function beginEmergency(
     return write(s, now, changes.emergency === undefined ? 'RotationUnsupported' : 'RevokeRequested', next, lanes.Stop);
   };
   const onItsWay = inWork(record);
-  const variant = variantNow(s, 'Emergency');
+  const variant = variantAtAll(s);
   if (onItsWay === undefined ? variant === undefined : cannotArrive(s, onItsWay)) {
     // Nothing can replace the credential now. What it minted so far is revoked, and the rotation is still owed.
     const half = { kind: 'Revoke', id: request.id } as const;
@@ -200,7 +200,7 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
 /** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. What was given less waits for none. */
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   if (s.existing?.is === 'Unknown') return undefined;
-  const variant = variantNow(s, 'Emergency');
+  const variant = variantAtAll(s);
   if (variant === undefined) return onlyRevoke(s, now, record);
   if (isFull(record)) return endOverlap(s, now, record);
   const again = record.rollbacks?.lacked === undefined ? planAgainAt(record) : undefined;

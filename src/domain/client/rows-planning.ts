@@ -10,7 +10,7 @@ import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
 import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, isExpiringSoon, isFailing, planAgainAt, turnAt } from './schedule.ts';
-import { desiredOf, isAtRest, plan, variantNow, wait } from './steps.ts';
+import { desiredOf, isAtRest, plan, variantAtAll, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
 
@@ -38,8 +38,6 @@ interface Trigger {
   readonly lane?: Lane;
   /** `AtOnce`: neither the window nor the pause after a failed rotation holds it back. `AnyHour`: the window does not. */
   readonly waits: 'AtOnce' | 'AnyHour' | 'ForWindow';
-  /** A gap in which nothing is minted is better than what comes without it; default: it has to be inside the window. */
-  readonly mayLeaveGap?: boolean;
   readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
 }
 
@@ -57,6 +55,13 @@ const triggers: readonly Trigger[] = [
     reason: 'RotationRequested',
     waits: 'AtOnce',
     holds: (_, desired, s) => openRequests(s.record, desired).some(({ kind }) => kind !== 'Revoke'),
+  },
+  {
+    name: 'expiring-soon',
+    reason: 'RotationDue',
+    waits: 'AnyHour',
+    lane: lanes.Renew,
+    holds: (current, _desired, _s, now) => isExpiringSoon(current, now),
   },
   {
     name: 'due',
@@ -77,18 +82,11 @@ const triggers: readonly Trigger[] = [
     },
   },
   {
-    name: 'expiring-soon',
-    reason: 'RotationDue',
-    waits: 'AnyHour',
-    mayLeaveGap: true,
-    lane: lanes.Renew,
-    holds: (current, _desired, _s, now) => isExpiringSoon(current, now),
-  },
-  {
     name: 'method-changed',
     reason: 'RotationDue',
     waits: 'ForWindow',
-    holds: (current, desired, s) => current.credential.type !== desired.authentication && variantNow(s) === 'NewClient',
+    holds: (current, desired, s) =>
+      current.credential.type !== desired.authentication && variantAtAll(s) === 'NewClient',
   },
   {
     name: 'again',
@@ -106,9 +104,7 @@ const triggers: readonly Trigger[] = [
   },
 ];
 
-function rotation({ name, reason, waits, mayLeaveGap, holds, lane }: Trigger): ClientRow {
-  const variantOf = (s: ClientSnapshot): ReturnType<typeof variantNow> =>
-    variantNow(s, mayLeaveGap === true ? 'Emergency' : 'Schedule');
+function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
   return {
     name,
     when: (s, now) => {
@@ -117,11 +113,11 @@ function rotation({ name, reason, waits, mayLeaveGap, holds, lane }: Trigger): C
       if (s.leaving === true) return false;
       if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
-      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantOf(s) === undefined) return false;
+      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s, now) === undefined) return false;
       return holds(current, desired, s, now);
     },
     then: (s, now) => {
-      const variant = variantOf(s);
+      const variant = variantNow(s, now);
       return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
     },
   };

@@ -5,10 +5,11 @@ import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
+import { mayLeaveGap } from './gap.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained, isFailing, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
@@ -58,14 +59,10 @@ const createRow: ClientRow = {
   },
 };
 
-/**
- * It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour, and where
- * the old secret is refused there is a gap already, as there soon is where it expires.
- */
-function waitsForWindow({ record, window }: ClientSnapshot, now: Instant): boolean {
-  const current = currentOf(record);
-  const mints = current !== undefined && !isFailing(current, now);
-  return record?.variant === 'InPlace' && mints && record.emergency !== inWork(record)?.n && window?.is !== 'Open';
+/** It was planned inside the window, and by now the gap that it leaves would come outside of it. An emergency leaves it at any hour. */
+function waitsForWindow(s: ClientSnapshot, now: Instant): boolean {
+  const { record } = s;
+  return record?.variant === 'InPlace' && record.emergency !== inWork(record)?.n && !mayLeaveGap(s, now);
 }
 
 function waitsForNoWindow(s: ClientSnapshot, now: Instant): boolean {

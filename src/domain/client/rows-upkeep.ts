@@ -5,7 +5,8 @@ import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { gaveWay } from '../failure.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, inState, isForeign, isGone, isSent } from './generations.ts';
+import { changeWaits } from './gap.ts';
+import { currentOf, inState, isAsWanted, isForeign, isGone } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
@@ -41,6 +42,7 @@ function retainChange(s: ClientSnapshot): boolean | undefined {
   return (s.record.retain ?? false) === retain ? undefined : retain;
 }
 
+/** The daily look; and what the provider has otherwise than is wanted, unless that waits for the window: {@link changeWaits}. */
 const stale: ClientRow = {
   name: 'stale',
   when: (s, now) => staleStep(s, now) !== undefined && !gaveWay(s, 'stale'),
@@ -54,8 +56,8 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
   const { observed } = record;
   const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
-  const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > (record.updatedAt ?? 0);
-  if (mayChange && (hasDrift || !isSent(record, desired) || isPerhapsLost(s, record, current))) {
+  const isWrong = !isAsWanted(record, desired) && !changeWaits({ ...s, record, desired }, now);
+  if (mayChange && (isWrong || isPerhapsLost(s, record, current))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })

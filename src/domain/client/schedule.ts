@@ -2,7 +2,7 @@
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal, remindAt } from './existing.ts';
-import { currentOf } from './generations.ts';
+import { currentOf, isAsWanted } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -177,7 +177,9 @@ export function nextLook(
 ): Instant | undefined {
   const propagation = s.capabilities?.credentialPropagation ?? 0;
   const jitter = s.jitter ?? 0;
+  const opening = s.window?.is === 'Closed' ? s.window.opensAt : undefined;
   const moments: (Instant | undefined)[] = [staleAt(record, jitter), planAgainAt(record)];
+  if (desired !== undefined && !isAsWanted(record, desired)) moments.push(opening);
   for (const one of record.generations) {
     const last = s.lastExp.get(one.n);
     if (one.state === 'Current') {
@@ -185,7 +187,7 @@ export function nextLook(
       if (desired !== undefined && isExternal(one)) moments.push(remindAt(one, desired.rotateEvery), one.expiresAt);
       moments.push(expiringSoonAt(one));
     }
-    if (one.state === 'Planned' && s.window?.is === 'Closed') moments.push(s.window.opensAt);
+    if (one.state === 'Planned') moments.push(opening);
     if (one.state === 'Draining') moments.push(last && plus(last, skew));
     moments.push(one.retireAfter);
     if (one.refusedAt !== undefined) {

@@ -6,6 +6,7 @@ import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
+import { mayLeaveGap } from './gap.ts';
 import { currentOf, inWork, highestGeneration, isForeign, isGone, siblings } from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
@@ -37,12 +38,11 @@ export function retains({ retain, record }: ClientSnapshot): boolean {
 
 /**
  * Which variant a rotation would take now; `undefined`: none that the provider offers, the pool allows and that can be carried out. One that
- * leaves a gap is taken inside a declared window only, or when the credential is in the wrong hands, or refused: then the gap is there already.
+ * leaves a gap is taken where {@link mayLeaveGap} says so. An emergency takes {@link variantAtAll}.
  */
-export function variantNow(s: ClientSnapshot, urgency: 'Schedule' | 'Emergency' = 'Schedule'): Variant | undefined {
+export function variantNow(s: ClientSnapshot, now: Instant): Variant | undefined {
   const variant = variantAtAll(s);
-  const waits = urgency === 'Schedule' && s.window?.is !== 'Open' && currentOf(s.record)?.refusedAt === undefined;
-  return variant === 'InPlace' && waits ? undefined : variant;
+  return variant === 'InPlace' && !mayLeaveGap(s, now) ? undefined : variant;
 }
 
 /** The same, whatever the hour. */

@@ -14,10 +14,18 @@ export interface Telling {
   /**
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
    * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
-   * `Deregistered`: the record goes, and something may be left at the provider.
+   * `Deregistered`: the record goes, and something may be left at the provider; `Updated`: a change of the client cost it its secret.
    */
   readonly step:
-    'Planned' | 'Activated' | 'Drained' | 'Retired' | 'RolledBack' | 'Completed' | 'Restored' | 'Deregistered';
+    | 'Planned'
+    | 'Activated'
+    | 'Drained'
+    | 'Retired'
+    | 'RolledBack'
+    | 'Completed'
+    | 'Restored'
+    | 'Deregistered'
+    | 'Updated';
   readonly generation: number;
   readonly reason: Reason;
   readonly good: boolean;
@@ -69,7 +77,7 @@ export function tell(
   const tellings: Telling[] = [];
   for (const one of after?.generations ?? []) {
     const old = before === undefined ? undefined : generation(before, one.n);
-    if (old === undefined) tellings.push(planned(one, before));
+    if (old === undefined) tellings.push(planned(one, before, after));
     else if (old.state !== one.state) tellings.push(...moved(old, one, before, after));
   }
   for (const old of before?.generations ?? []) {
@@ -81,10 +89,23 @@ export function tell(
   return tellings;
 }
 
-function planned(one: Generation, before: ClientRecord | undefined): Telling {
+/** The client was changed, not its credential, and the provider gave that a new secret all the same. */
+export function secretReplaced(before: ClientRecord | undefined, after: ClientRecord): Telling | undefined {
+  const [old, current] = [currentOf(before), currentOf(after)];
+  if (current === undefined || old?.n !== current.n || secretOf(old) === secretOf(current)) return undefined;
+  const message = `the client was changed, and the provider gave it a new secret with that. For ${took(after.gap ?? 0)} nothing could be minted; credential generation ${current.n} mints on with the new one.`;
+  return { step: 'Updated', generation: current.n, reason: 'CredentialCurrent', good: true, message };
+}
+
+function secretOf({ credential }: Generation): string | undefined {
+  return credential.type === 'PrivateKeyJwt' ? undefined : credential.secret?.reveal();
+}
+
+function planned(one: Generation, before: ClientRecord | undefined, after: ClientRecord | undefined): Telling {
   const { n } = one;
   const current = currentOf(before);
-  const meanwhile = current === undefined ? '' : `; generation ${current.n} mints until it is proven`;
+  const until = after?.variant === 'InPlace' ? 'the provider replaces its secret' : 'it is proven';
+  const meanwhile = current === undefined ? '' : `; generation ${current.n} mints until ${until}`;
   const what = isExternal(one)
     ? `the administrator's Secret was taken over as credential generation ${n}; it is proven next`
     : `credential generation ${n} was made and stored; the provider is told next`;
@@ -103,7 +124,11 @@ function moved(
   if (state !== 'Retiring') return [];
   if (old.state === 'Created') {
     const current = currentOf(before);
-    const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
+    const works =
+      after?.variant === 'InPlace'
+        ? `Its secret took the place of the one of generation ${current?.n ?? 0}; whether that still works is seen when it mints next.`
+        : `Generation ${current?.n ?? 0} goes on minting.`;
+    const stays = current === undefined ? '' : ` ${works}`;
     const message = `${whyTakenBack(old)}, so it is taken out again.${stays}`;
     const isRefused = old.refusedAt !== undefined && old.lacks === undefined;
     const reason = isRefused ? 'CredentialRefused' : 'CredentialUnverified';

@@ -5,7 +5,7 @@ import { diagnosisOf } from './authentication.ts';
 import { currentOf, failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
-import { rotationInWords, unsupportedInWords } from './rotation.ts';
+import { mayBeInGap, rotationInWords, unsupportedInWords } from './rotation.ts';
 
 export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
   const wanted = facts.clients.filter((client) => client.wanted);
@@ -43,7 +43,7 @@ function overdue(facts: PoolFacts, wanted: readonly ClientView[], now: Instant):
   const why =
     late.failure?.message ??
     unsupportedInWords(late) ??
-    rotationInWords(late, now) ??
+    rotationInWords(late, facts.stop !== undefined, now) ??
     'the rotation did not come about; the events of the pool say what holds it up.';
   const message = `the credential of the client${ownerOf(late)} still mints but is overdue for rotation: ${why}`;
   return draft('CredentialCurrent', 'False', 'RotationDue', say(facts, message));
@@ -71,12 +71,13 @@ function windowInvalid(facts: PoolFacts, wanted: readonly ClientView[]): Draft |
 
 function underWay(facts: PoolFacts, wanted: readonly ClientView[], now: Instant): Draft | undefined {
   const [told, ...others] = wanted.flatMap((client) => {
-    const words = rotationInWords(client, now);
+    const words = rotationInWords(client, facts.stop !== undefined, now);
     return words === undefined ? [] : [{ client, words }];
   });
   if (told === undefined) return undefined;
   const more = others.length === 0 ? '' : ` The same goes on for ${others.length} other clients.`;
-  const message = `a proven credential mints; rotation of the client${ownerOf(told.client)}: ${told.words}.${more}`;
+  const mints = mayBeInGap(told.client) ? '' : 'a proven credential mints; ';
+  const message = `${mints}rotation of the client${ownerOf(told.client)}: ${told.words}.${more}`;
   return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, message));
 }
 

@@ -27,6 +27,10 @@ export interface ClientView {
   readonly unknownTimeZone?: string;
   /** Why its credential cannot be replaced as the pool stands, by what the provider can do. */
   readonly unsupported?: 'NeedsNewSubject' | 'NeedsWindow';
+  /** Each change costs it its secret, and the window for that is closed; `until` is absent where its time zone is not known. */
+  readonly gapWaits?: { readonly until?: Instant };
+  /** The client differs from what the pool asks for, and setting it right leaves a gap. */
+  readonly changeWaits?: boolean;
   /** The clocks disagree, so nothing is retired. */
   readonly clockUnsure?: boolean;
 }

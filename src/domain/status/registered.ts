@@ -7,6 +7,7 @@ import type { ClientRecord } from '../client/record.ts';
 import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
+import { whenItOpens } from './rotation.ts';
 
 /** These failures say that the client itself is wrong at the provider; all others may be about the next step only. */
 const clientBroken: readonly Reason[] = ['RegistrationRefused', 'ClientGone', 'ClientForeign'];
@@ -20,6 +21,7 @@ export function registered(facts: PoolFacts): Draft {
     restored(facts, wanted) ??
     unmanaged(facts, wanted) ??
     held(facts) ??
+    changeWaiting(facts, wanted) ??
     drifted(facts, wanted) ??
     complete(facts, wanted)
   );
@@ -98,6 +100,16 @@ function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
 
 function held(facts: PoolFacts): Draft | undefined {
   return facts.brake === undefined ? undefined : draft('Registered', 'True', 'BrakeHolds', say(facts, facts.brake));
+}
+
+/** The provider replaces a secret with each change of the client, so a change that can wait is made inside the window. */
+function changeWaiting(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ changeWaits }) => changeWaits === true);
+  if (client === undefined) return undefined;
+  const drift = client.record?.observed?.drift ?? [];
+  const what = drift.length === 0 ? 'does not know the last edit of the pool' : `has another ${drift.join(', ')}`;
+  const why = `the client${ownerOf(client)} at the provider ${what} and is set right ${whenItOpens(client)}: this provider gives a new secret with each change, and for a moment nothing can be minted. To have it now, take spec.rotation.window away or let it begin earlier, or ask for an emergency (the same new id in spec.rotation.request and spec.revokeRequest), which revokes every token too`;
+  return draft('Registered', 'True', 'ClientDrifted', say(facts, `${why}.`));
 }
 
 function drifted(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {

@@ -8,7 +8,7 @@ import { hasRotated, idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { registered } from './registered.ts';
-import { rotationInWords, tookInWords, unsupportedInWords } from './rotation.ts';
+import { rotationInWords, tookInWords, unsupportedInWords, whenItOpens } from './rotation.ts';
 
 const most = 5;
 
@@ -66,14 +66,17 @@ function brought(
       message: 'it was withdrawn or replaced by another before it was carried out.',
     };
   }
-  const told = wanted.map((client) => client.failure?.message ?? underWay(client, request.kind, now)).find(Boolean);
+  const isStopped = facts.stop !== undefined;
+  const told = wanted
+    .map((client) => client.failure?.message ?? underWay(client, request.kind, isStopped, now))
+    .find(Boolean);
   const waits = isBegun ? undefined : turnInWords(request, asked, facts);
   const held = told ?? (request.kind === 'Rotate' ? (wrongWithClient(facts) ?? waits) : undefined);
   return held === undefined ? rest : { ...rest, message: cut(held, longestMessage) };
 }
 
-function underWay(client: ClientView, kind: Asked['kind'], now: Instant): string | undefined {
-  return (kind === 'Rotate' ? unsupportedInWords(client) : undefined) ?? rotationInWords(client, now);
+function underWay(client: ClientView, kind: Asked['kind'], isStopped: boolean, now: Instant): string | undefined {
+  return (kind === 'Rotate' ? unsupportedInWords(client) : undefined) ?? rotationInWords(client, isStopped, now);
 }
 
 /** Nothing is changed at the provider while this is so. */
@@ -86,6 +89,9 @@ function wrongWithClient(facts: PoolFacts): string | undefined {
 function turnInWords({ id }: Asked, asked: readonly Asked[], { clients, stop }: PoolFacts): string | undefined {
   const isUrgent = asked.some((one) => one.kind === 'Revoke' && one.id === id);
   if (isUrgent || stop !== undefined || clients.some(({ record }) => record === undefined)) return undefined;
+  const held = clients.find(({ gapWaits, registersAnew }) => gapWaits !== undefined && registersAnew !== true);
+  if (held !== undefined)
+    return `it leaves a gap in which nothing can be minted, so it begins ${whenItOpens(held)}; an emergency (the same id in spec.revokeRequest) waits for no window.`;
   return 'it begins when its turn has come: rotations begin one after the other, as fast as the rate limit of the issuer allows.';
 }
 

@@ -7,10 +7,11 @@ import { took } from '../client/story.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
 import type { ClientView } from './pool-facts.ts';
 
-/** `undefined`: no rotation is under way and none failed. Without a full stop. */
-export function rotationInWords({ record, failure, clockUnsure }: ClientView, now: Instant): string | undefined {
+/** `undefined`: no rotation is under way and none failed. Without a full stop. `isStopped`: the pool is. */
+export function rotationInWords(client: ClientView, isStopped: boolean, now: Instant): string | undefined {
+  const { record, failure } = client;
   if (record === undefined) return undefined;
-  const steps = record.generations.flatMap((one) => inWords(record, one, clockUnsure === true, now));
+  const steps = record.generations.flatMap((one) => inWords(client, record, one, isStopped, now));
   const urgent = record.revoking === undefined ? [] : [revoking(record.revoking.id, record.emergency !== undefined)];
   const all = [...urgent, ...steps.toReversed(), ...rollback(record)];
   if (all.length === 0) return undefined;
@@ -25,32 +26,70 @@ function revoking(id: string, rotates: boolean): string {
     : `request ${id} is being carried out: every token from before it is revoked`;
 }
 
-function inWords(record: ClientRecord, one: Generation, clockUnsure: boolean, now: Instant): readonly string[] {
+function inWords(
+  client: ClientView,
+  record: ClientRecord,
+  one: Generation,
+  isStopped: boolean,
+  now: Instant,
+): readonly string[] {
   const { n, state } = one;
   const first = record.generations.length === 1;
+  const next = isStopped && record.emergency !== n ? 'when the pool is stopped no longer' : undefined;
   switch (state) {
     case 'Planned':
       if (isExternal(one)) return [`the administrator's Secret is taken over as credential generation ${n}`];
       if (record.intent?.generation === n) return [told(one, record.intent)];
-      return [`credential generation ${n} is made and stored, the provider is told next`];
-    case 'Created':
       return [
-        one.refusedAt === undefined
-          ? `the provider knows credential generation ${n}, which is now proven by a token request of its own`
-          : `the provider refuses credential generation ${n} so far; it is asked again while it may still be taking it over`,
+        `credential generation ${n} is made and stored, the provider is told ${next ?? whenTold(client, record, n)}`,
       ];
+    case 'Created':
+      return [created(record, one, next)];
     case 'Current':
       return first ? [] : [`generation ${n} mints since ${toRfc3339(one.since)}`];
     case 'Draining':
-      return [draining(one, clockUnsure, now)];
+      return [draining(one, client.clockUnsure === true, now)];
     case 'Retiring':
       if (isExternal(one)) return [`generation ${n} is used no longer`];
-      return [
-        one.removedAt === undefined
-          ? `generation ${n} is being taken out at the provider`
-          : `generation ${n} was taken out at the provider and is asked once more, which has to be refused`,
-      ];
+      return [retiring(one)];
   }
+}
+
+function whenTold(client: ClientView, { variant, emergency }: ClientRecord, n: number): string {
+  return variant === 'InPlace' && emergency !== n && client.gapWaits !== undefined ? whenItOpens(client) : 'next';
+}
+
+/** Of what leaves a gap and so waits for the window. */
+export function whenItOpens({ gapWaits }: ClientView): string {
+  const until = gapWaits?.until;
+  return until === undefined
+    ? 'once the time zone of spec.rotation.window is one that the operator knows'
+    : `at ${toRfc3339(until)}, when spec.rotation.window opens`;
+}
+
+/** Only a credential that was still accepted after its removal has to wait for the next one. */
+function retiring({ n, removedAt, retireAfter }: Generation): string {
+  if (removedAt !== undefined)
+    return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
+  return retireAfter === undefined
+    ? `generation ${n} is being taken out at the provider`
+    : `the provider said that generation ${n} is taken out and still accepts it; that is asked for again at ${toRfc3339(retireAfter)}. If it stays so, remove it there by hand`;
+}
+
+function created({ variant }: ClientRecord, { n, refusedAt }: Generation, next?: string): string {
+  const own = 'proven by a token request of its own';
+  const proof = next === undefined ? `is now ${own}` : `is ${own} ${next}`;
+  if (refusedAt !== undefined)
+    return `the provider refuses credential generation ${n} so far; it is asked again while it may still be taking it over`;
+  return variant === 'InPlace'
+    ? `the provider replaced the secret by credential generation ${n}, and nothing can be minted before that ${proof}`
+    : `the provider knows credential generation ${n}, which ${proof}`;
+}
+
+/** Between the call that replaces the one secret and the proof of the new one; and where that was taken back nobody knows what works. */
+export function mayBeInGap({ record }: ClientView): boolean {
+  const isReplaced = record?.generations.some(({ state }) => state === 'Created') === true;
+  return record?.variant === 'InPlace' && (isReplaced || record.rollbacks !== undefined || record.intent !== undefined);
 }
 
 /** A secret is in the answer and nowhere else; a key is ours, whatever becomes of the answer. */

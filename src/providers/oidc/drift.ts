@@ -1,17 +1,18 @@
 import { text } from '../fields.ts';
+import type { ClientObservation } from '../../domain/client/record.ts';
 import type { DesiredClient } from '../port.ts';
 import type { ClientMetadata, Profile } from './profile.ts';
 
 /**
- * Names of the members in which the client at the provider differs from what is desired. What the provider does not say is no drift:
- * many leave out what they do not keep.
+ * Names of the members in which the client at the provider differs from what is desired, and whether it may do more by one of them; of a
+ * setting nobody knows, so it may. What the provider does not say is no drift: many leave out what they do not keep.
  */
 export function driftOf(
   said: ClientMetadata,
   desired: DesiredClient,
   profile: Profile,
   carriers: readonly string[],
-): readonly string[] {
+): Pick<ClientObservation, 'drift' | 'excess'> {
   const wanted = profile.fromBody(profile.toBody(desired, [...desired.scopes, ...carriers]));
   const differs: Readonly<Record<string, boolean>> = {
     name: said.name !== undefined && said.name !== wanted.name,
@@ -24,7 +25,17 @@ export function driftOf(
     ),
     keys: said.keys !== undefined && !sameSet(said.keys.map(keyText), (wanted.keys ?? []).map(keyText)),
   };
-  return Object.keys(differs).filter((member) => differs[member] === true);
+  const drift = Object.keys(differs).filter((member) => differs[member] === true);
+  const exceeds =
+    drift.includes('authentication') ||
+    drift.includes('settings') ||
+    hasMore(said.scopes, wanted.scopes) ||
+    hasMore(said.keys?.map(keyText), wanted.keys?.map(keyText));
+  return { drift, ...(exceeds ? { excess: true } : {}) };
+}
+
+function hasMore(said: readonly string[] = [], wanted: readonly string[] = []): boolean {
+  return said.some((item) => !wanted.includes(item));
 }
 
 function sameSet(one: readonly string[], other: readonly string[]): boolean {

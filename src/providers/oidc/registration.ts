@@ -194,7 +194,7 @@ export class Registration implements ClientRegistry {
       observed: {
         is: 'Present',
         at: this.#o.clock.now(),
-        drift: driftOf(said, desired, this.#o.profile, this.#o.carriers(desired.audiences)),
+        ...driftOf(said, desired, this.#o.profile, this.#o.carriers(desired.audiences)),
         ...withoutUndefined({ tag: said.tag, generation: generationIn(said.name, desired.name) }),
       },
     };

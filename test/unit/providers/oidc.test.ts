@@ -164,12 +164,27 @@ for (const profile of [generic, keycloak, glewlwyd]) {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);
     const body = profile.toBody(want, ['a', 'b', 'carrier']);
-    t.deepEqual(driftOf(profile.fromBody(body), want, profile, ['carrier']), []);
+    t.deepEqual(driftOf(profile.fromBody(body), want, profile, ['carrier']), { drift: [] });
     const other = { ...want, name: 'other', tag: 'other', scopes: ['a'], keys: [] };
-    const drift = driftOf(profile.fromBody(body), other, profile, []);
+    const { drift } = driftOf(profile.fromBody(body), other, profile, []);
     for (const member of ['name', 'tag', 'scopes', 'keys']) t.true(drift.includes(member), member);
     t.false(JSON.stringify(body).includes('"d":'));
   });
+
+  for (const [what, change, excess] of [
+    ['a name', { name: 'other' }, undefined],
+    ['a scope less', { scopes: ['a'] }, undefined],
+    ['a scope more', { scopes: ['a', 'b', 'c'] }, true],
+    ['another method', { authentication: 'ClientSecretBasic' }, true],
+    ['a key that is not ours', { keys: [{ kty: 'EC', kid: 'x' }] }, true],
+  ] as const)
+    test(`${profile.name}: ${what} at the provider is drift, and ${excess ? 'more' : 'no more'} than is wanted`, (t) => {
+      const there = { ...desired(), ...change };
+      const said = profile.fromBody(profile.toBody(there, [...there.scopes]));
+      const { drift, ...rest } = driftOf(said, desired(), profile, []);
+      t.true(drift.length > 0);
+      t.is(rest.excess, excess);
+    });
 
   test(`${profile.name}: whatever a registration answers, reading it never fails`, (t) => {
     const names = [
@@ -189,7 +204,7 @@ for (const profile of [generic, keycloak, glewlwyd]) {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...names), fc.jsonValue()), (body) => {
         const said = profile.fromBody(body);
-        t.true(Array.isArray(driftOf(said, desired(), profile, [])));
+        t.true(Array.isArray(driftOf(said, desired(), profile, []).drift));
         if (said.scopes !== undefined) t.true(said.scopes.every((scope) => typeof scope === 'string'));
       }),
       { numRuns: 1_000 },
@@ -358,9 +373,12 @@ test('Keycloak: whatever we set of a client and somebody changed is drift', asyn
     { attributes: { ...(body['attributes'] as object), 'access.token.lifespan': '28800' } },
   ];
   for (const change of changes)
-    t.deepEqual(driftOf(keycloak.fromBody({ ...body, ...change }), want, keycloak, []), ['settings']);
+    t.deepEqual(driftOf(keycloak.fromBody({ ...body, ...change }), want, keycloak, []), {
+      drift: ['settings'],
+      excess: true,
+    });
   const { fullScopeAllowed: _, ...silent } = body;
-  t.deepEqual(driftOf(keycloak.fromBody(silent), want, keycloak, []), [], 'what is not said is none');
+  t.deepEqual(driftOf(keycloak.fromBody(silent), want, keycloak, []), { drift: [] }, 'what is not said is none');
 });
 
 test('Keycloak: an id that is taken, also should it answer as HTTP has it', (t) => {

@@ -84,6 +84,15 @@ const inPlace = (rest: Partial<ClientRecord> = {}): Pick<ClientSnapshot, 'wanted
     ...rest,
   }),
 });
+/** Of a client that authenticates with a secret; everything that was sent is there. */
+const withSecret = (rest: { readonly [K in keyof ClientRecord]?: ClientRecord[K] | undefined } = {}): ClientRecord =>
+  ({
+    ...record({ variant: 'InPlace', sentScopes: ['artifacts:publish'] }),
+    generations: [g({ credential: { type: 'ClientSecretBasic', secret: new Redacted('s') } })],
+    ...rest,
+  }) as ClientRecord;
+/** Seen after the last change. */
+const drifted = { is: 'Present', at: plus(noon, 1), drift: ['name'], tag: tagText(record().tag) } as const;
 const drainingAndCurrent = [g({ state: 'Draining' }), g({ n: 2 })];
 const retiringAndCurrent = [g({ state: 'Retiring' }), g({ n: 2 })];
 const registering = (rest: Partial<ClientRecord> = {}): ClientRecord =>
@@ -1115,7 +1124,7 @@ const cases: readonly Case[] = [
     action: { type: 'Update', generation: 2 },
   },
   {
-    row: 'expiring',
+    row: 'expiring-soon',
     title: 'an old credential that cannot go yet holds up none that is about to expire',
     s: snapshot({
       ...able({ variants: ['TwoSecrets'] }),
@@ -1968,6 +1977,66 @@ const cases: readonly Case[] = [
     s: snapshot(wanting({ scopes: ['a', 'b'] })),
     action: { type: 'Update', generation: 1 },
   },
+  ...(
+    [
+      ['stale', 'inside the window', { window: { is: 'Open', since: noon, length: hour } }],
+      ['stale', 'where no window is declared: nobody has said when', {}],
+      ['settled', 'outside of the window it waits', { window: closed }],
+      ['settled', 'as it does in a time zone that nobody knows', { window: { is: 'Unusable', timeZone: 'X' } }],
+    ] as const
+  ).map(([row, title, window]) => ({
+    row,
+    title: `a wider ceiling where each change costs the client its secret: ${title}`,
+    s: snapshot({
+      ...able({ variants: ['TwoKeys', 'NewClient', 'InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretBasic', scopes: ['artifacts:publish', 'more'] }),
+      ...window,
+      record: withSecret(),
+    }),
+    ...(row === 'stale'
+      ? { action: { type: 'Update' as const, generation: 1 } }
+      : { reason: 'CredentialCurrent' as const }),
+  })),
+  ...(
+    [
+      ['stale', 'a narrower ceiling', { scopes: ['less'] }, {}],
+      ['stale', 'a carrier scope less', {}, { sentCarriers: ['aud-old'] }],
+      ['stale', 'more at the provider than is wanted', {}, { observed: { ...drifted, excess: true } }],
+      ['stale', 'of a record of an older version nobody knows what was sent', { name: 'x' }, { sentScopes: undefined }],
+      ['settled', 'another name, or less than is wanted, waits', {}, { observed: drifted }],
+    ] as const
+  ).map(([row, title, wanted, rest]) => ({
+    row,
+    title: `what takes rights away waits for no window, also where the change costs the client its secret: ${title}`,
+    s: snapshot({
+      ...able({ variants: ['TwoKeys', 'NewClient', 'InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretBasic', ...wanted }),
+      window: closed,
+      record: withSecret(rest),
+    }),
+    ...(row === 'stale' ? { action: { type: 'Update' as const, generation: 1 } } : {}),
+  })),
+  {
+    row: 'settled',
+    title: 'a change that waits for the window is looked at when that opens',
+    s: snapshot({
+      ...able({ variants: ['InPlace'] }),
+      ...wanting({ authentication: 'ClientSecretBasic', scopes: ['artifacts:publish', 'more'] }),
+      window: { ...closed, opensAt: plus(noon, hour) },
+      record: withSecret(),
+    }),
+    recheckAt: plus(noon, hour),
+  },
+  {
+    row: 'stale',
+    title: 'keys outlive each change, so it waits for no window, whatever the provider does to secrets',
+    s: snapshot({
+      ...able({ variants: ['TwoKeys', 'NewClient', 'InPlace'] }),
+      ...wanting({ scopes: ['artifacts:publish', 'more'] }),
+      window: closed,
+    }),
+    action: { type: 'Update', generation: 1 },
+  },
   {
     row: 'stale',
     title: 'another scope carries the audience: Update',
@@ -2240,9 +2309,9 @@ const expectedRows = [
   'first',
   'replaced',
   'asked',
+  'expiring-soon', // before those that wait for a window or a turn
   'due',
   'expiring',
-  'expiring-soon',
   'method-changed',
   'again',
   'refused',

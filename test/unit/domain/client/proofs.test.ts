@@ -4,7 +4,8 @@ import { managementOf, possibleOrphans } from '#src/domain/client/generations.ts
 import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
-import { answered, deregistered, rolledBack, without } from '#src/domain/client/transitions.ts';
+import { answered, deregistered } from '#src/domain/client/answers.ts';
+import { rolledBack, without } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildClientRecord, buildDesired, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
@@ -174,13 +175,6 @@ test('a proof has not found a registration whose answer was lost: it may still a
   const taken = { ...after, intent: { ...intent, takenAt: noon } };
   t.is(possibleOrphans(proved(taken, { ...open, outcome: { is: 'Accepted' } }, noon)), 0, 'it has arrived');
   t.is(possibleOrphans(proved(taken, { ...open, outcome }, noon)), 0, 'somebody else has the id, so it cannot arrive');
-});
-
-test('in place: the gap lasts from the call that replaced the secret until the new one is proven', (t) => {
-  const generations = [buildGeneration(), buildGeneration({ n: 2, state: 'Created', replacedAt: noon })];
-  const before = buildClientRecord({ variant: 'InPlace', generations });
-  const after = proved(before, { ...verify, outcome: { is: 'Accepted' } }, plus(noon, 1_234));
-  t.is(after.gap, 1_234);
 });
 
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;

@@ -75,6 +75,20 @@ const rows: readonly (readonly [
     /For 1\.3 s nothing could be minted\.$/,
   ],
   [
+    'in place: who mints until when',
+    of([one]),
+    of([one, g({ n: 2, state: 'Planned' })], { variant: 'InPlace' }),
+    'Planned',
+    /the provider is told next; generation 1 mints until the provider replaces its secret\.$/,
+  ],
+  [
+    'in place: the new one is refused, and what became of the old one nobody knows',
+    of([one, g({ n: 2, state: 'Created', refusedAt: noon })], { variant: 'InPlace' }),
+    of([one, g({ n: 2, state: 'Retiring', refusedAt: noon })], { variant: 'InPlace' }),
+    'RolledBack',
+    /taken out again\. Its secret took the place of the one of generation 1; whether that still works is seen when it mints next\.$/,
+  ],
+  [
     'no token is left',
     of([g({ n: 1, state: 'Draining', retireAfter: noon }), g({ n: 2 })]),
     of([g({ n: 1, state: 'Retiring' }), g({ n: 2 })]),

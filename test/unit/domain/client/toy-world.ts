@@ -22,7 +22,8 @@ import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts'
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
 import { firstHonoured } from '#src/domain/client/requests.ts';
-import { answered, deregistered, observed, planned } from '#src/domain/client/transitions.ts';
+import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
+import { planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { Redacted } from '#src/redacted.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { IdentityPool, IdentityPoolStatus } from '#src/api/v1alpha1/identity-pool.ts';
-import { day, instant, plus, type Instant } from '#src/clock.ts';
+import { day, instant, minute, plus, type Instant } from '#src/clock.ts';
 import { idOfText } from '#src/domain/client/requests.ts';
 import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
@@ -528,6 +528,31 @@ const inWords: readonly (readonly [what: string, view: Parameters<typeof client>
     /generation 1 was taken out at the provider and is asked once more, which has to be refused/,
   ],
   [
+    'taken out, and still accepted',
+    old('Retiring', { retireAfter: plus(now, 5 * minute) }),
+    /the provider said that generation 1 is taken out and still accepts it; that is asked for again at 2026-11-24T12:05:00Z\. If it stays so, remove it there by hand/,
+  ],
+  [
+    'in place, planned, and the window has closed since',
+    { ...rotating('Planned', { variant: 'InPlace' }), gapWaits: { until: plus(now, day) } },
+    /the provider is told at 2026-11-25T12:00:00Z, when spec\.rotation\.window opens;/,
+  ],
+  [
+    'in place, planned, and nobody knows the time zone of the window',
+    { ...rotating('Planned', { variant: 'InPlace' }), gapWaits: {} },
+    /is told once the time zone of spec\.rotation\.window is one that the operator knows/,
+  ],
+  [
+    'in place, in an emergency',
+    { ...rotating('Planned', { variant: 'InPlace', emergency: 2 }), gapWaits: {} },
+    /is made and stored, the provider is told next/,
+  ],
+  [
+    'in place, replaced',
+    rotating('Created', { variant: 'InPlace' }),
+    /ci-bots: rotation of the client: the provider replaced the secret by credential generation 2, and nothing can be minted before that is now proven/,
+  ],
+  [
     'held up',
     { ...rotating('Planned'), failure: failure('ProviderUnavailable') },
     /the next step is held up: it fails with ProviderUnavailable\. Do something\.$/,
@@ -581,6 +606,50 @@ for (const [what, view, words] of inWords) {
     t.deepEqual(problemsWith(status), []);
   });
 }
+
+for (const [state, words] of [
+  ['Planned', /the provider is told when the pool is stopped no longer/],
+  ['Created', /which is proven by a token request of its own when the pool is stopped no longer/],
+] as const)
+  test(`a rotation of a stopped pool waits, and an emergency does not: ${state}`, (t) => {
+    const said = (more: Parameters<typeof record>[0]): string =>
+      messageOf(
+        poolStatus(poolFacts({ clients: [client(rotating(state, more))], stop: { sources: ['x'] } }), now),
+        'CredentialCurrent',
+      );
+    t.regex(said({}), words);
+    t.notRegex(said({ emergency: 2 }), words);
+  });
+
+for (const [what, partial, words] of [
+  [
+    'an edit',
+    {},
+    /does not know the last edit of the pool and is set right at 2026-11-25T12:00:00Z, when spec\.rotation\.window opens/,
+  ],
+  [
+    'drift',
+    { record: record({ observed: { is: 'Present', at: now, drift: ['name'] } }) },
+    /has another name and is set right at .* To have it now, take spec\.rotation\.window away .* or ask for an emergency/,
+  ],
+] as const)
+  test(`${what} that costs the client its secret waits for the window, and the pool says until when`, (t) => {
+    const view = client({ ...partial, changeWaits: true, gapWaits: { until: plus(now, day) } });
+    const status = poolStatus(poolFacts({ clients: [view] }), now);
+    t.regex(messageOf(status, 'Registered'), words);
+    t.regex(brief(status), /Ready=True\/Ready Registered=True\/ClientDrifted/);
+  });
+
+test('a request that leaves a gap says that it waits for the window', (t) => {
+  const asking = pool({ rotation: { request: 'a' } }, { finalizers });
+  const said = (partial: Parameters<typeof client>[0]): string | undefined =>
+    poolStatus(poolFacts({ pool: asking, clients: [client(partial)] }), now).requests?.[0]?.message;
+  t.regex(
+    said({ gapWaits: { until: plus(now, day) } }) ?? '',
+    /so it begins at 2026-11-25T12:00:00Z, when spec\.rotation\.window opens; an emergency .* waits for no window/,
+  );
+  t.regex(said({ gapWaits: {}, registersAnew: true }) ?? '', /when its turn has come/, 'a new client leaves none');
+});
 
 test('what stands in the way of a rotation is said long before it is due', (t) => {
   const said = (partial: Parameters<typeof client>[0]): string =>

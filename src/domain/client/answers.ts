@@ -1,0 +1,125 @@
+/** What the provider's answers to our calls change in a client record. Pure, as in `transitions.ts`. */
+import type { Instant } from '../../clock.ts';
+import type { Redacted } from '../../redacted.ts';
+import type { Credential } from './credential.ts';
+import { isExternal } from './existing.ts';
+import { currentOf, generation, isForeign, managementOf, metadataDigest } from './generations.ts';
+import { begunAt } from './intents.ts';
+import type { Desired } from './machine.ts';
+import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
+import { checked, unrefused } from './transitions.ts';
+
+/** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
+export interface AnswerFacts {
+  readonly clientId: string;
+  readonly secret?: Redacted<string>;
+  readonly secretExpiresAt?: Instant;
+  readonly management?: { readonly token: Redacted<string>; readonly uri: string };
+  readonly observed: ClientObservation;
+}
+
+/** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. */
+export function answered(record: ClientRecord, answer: AnswerFacts, desired: Desired, now: Instant): ClientRecord {
+  const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer.clientId);
+  const subject = intent === undefined ? undefined : generation(record, intent.generation);
+  if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
+  const isTaken = intent.call === 'Register' && isForeign(record);
+  const secretFor = subject.state === 'Planned' ? subject.n : currentOf(record)?.n;
+  const hasOwn = intent.call === 'Update' && subject.management !== undefined;
+  const management = hasOwn ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
+  const generations = rest.generations.map((one) => {
+    const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
+    if (one.n === subject.n) return reached(known, { intent, answer, hasOwn, variant: record.variant }, now);
+    return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
+  });
+  return checked({
+    ...rest,
+    generations,
+    ...(management === undefined ? {} : { management }),
+    ...(hasOwn && managementLost === true ? { managementLost } : {}),
+    observed: answer.observed,
+    updatedAt: now,
+    sent: metadataDigest(desired),
+    sentCarriers: desired.carriers,
+    ...(subject.credential.type === 'PrivateKeyJwt' ? {} : { sentScopes: desired.scopes }),
+    ...(isReplaced(subject, answer) ? { gap: now - begunAt(intent) } : {}),
+  });
+}
+
+/** The generation that the call was about: the provider knows it now, or knows it no longer. */
+function reached(
+  one: Generation,
+  o: { readonly intent: Intent; readonly answer: AnswerFacts; readonly hasOwn: boolean; readonly variant: Variant },
+  now: Instant,
+): Generation {
+  const { intent, answer, hasOwn, variant } = o;
+  if (one.state === 'Planned') {
+    const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: begunAt(intent) } : {};
+    return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+  }
+  return {
+    ...one,
+    ...(one.state === 'Retiring' ? { removedAt: now } : {}),
+    ...(hasOwn && answer.management !== undefined ? { management: answer.management } : {}),
+  };
+}
+
+/** With a client per generation, the older ones keep their own management token when `clientId` is registered. */
+export function withOwnManagement(record: ClientRecord, clientId: string | undefined): ClientRecord {
+  if (record.intent?.call !== 'Register') return record;
+  const generations = record.generations.map((one) => {
+    const own = managementOf(record, one);
+    const isOlder =
+      !isExternal(one) &&
+      one.clientId !== undefined &&
+      one.clientId !== clientId &&
+      one.n !== record.intent?.generation;
+    return isOlder && own !== undefined ? { ...one, management: own } : one;
+  });
+  return { ...record, generations };
+}
+
+/** The provider gave another secret to the credential that mints: between the call and its answer nobody knew one that works. */
+function isReplaced({ state, credential }: Generation, { secret }: AnswerFacts): boolean {
+  if (state !== 'Current' || credential.type === 'PrivateKeyJwt' || secret === undefined) return false;
+  return secret.reveal() !== credential.secret?.reveal();
+}
+
+/** Where an answer repeats the secret that we have, the expiry that we know stays: the port leaves out one that is past or about to come. */
+function withSecret(credential: Credential, answer: AnswerFacts): Credential {
+  if (credential.type === 'PrivateKeyJwt' || answer.secret === undefined) return credential;
+  const isKnown = credential.secret?.reveal() === answer.secret.reveal();
+  const expiresAt = answer.secretExpiresAt ?? (isKnown ? credential.expiresAt : undefined);
+  return { type: credential.type, secret: answer.secret, ...(expiresAt === undefined ? {} : { expiresAt }) };
+}
+
+/** Deregister took effect, or `Gone` was answered: every retiring credential of that client is out; an Observe and a proof confirm it. */
+export function deregistered(record: ClientRecord, said: 'Deleted' | 'Gone', now: Instant): ClientRecord {
+  const { intent, observed: _, ...rest } = record;
+  const subject = intent === undefined ? undefined : generation(record, intent.generation);
+  if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
+  const saidGone = said === 'Gone' ? { saidGone: true } : {};
+  const generations = rest.generations.map((one) =>
+    one.state === 'Retiring' && one.clientId === subject.clientId ? { ...one, removedAt: now, ...saidGone } : one,
+  );
+  return checked({ ...rest, generations });
+}
+
+/**
+ * What an Observe saw. A client found by its tag tells its id. Nothing to see although there is a management token: it is refused, which is
+ * better known now than on the day of a rotation.
+ */
+export function observed(record: ClientRecord, observation: ClientObservation): ClientRecord {
+  const found = observation.clientId;
+  const generations = record.generations.map((one) =>
+    one.state === 'Planned' && one.clientId === undefined && found !== undefined ? { ...one, clientId: found } : one,
+  );
+  const { managementLost: before, ...rest } = record;
+  const isLeaving = generations.some((one) => one.removedAt !== undefined);
+  const refused = observation.is === 'Unknowable' && record.management !== undefined && !isLeaving;
+  // Where two clients overlap, the token that is lost may be the other one's.
+  const isOnly = new Set(generations.map(({ clientId }) => clientId)).size === 1;
+  const healed = observation.is === 'Present' && isOnly;
+  const lost = !healed && (before === true || refused);
+  return checked({ ...rest, generations, observed: observation, ...(lost ? { managementLost: true } : {}) });
+}
