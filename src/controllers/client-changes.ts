@@ -1,9 +1,9 @@
 import type { Reason } from '../api/reasons.ts';
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
-import { generation, newestSent } from '../domain/client/generations.ts';
+import { generation, newestSent, ownManagementOf } from '../domain/client/generations.ts';
 import { idTaken, refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
-import { managementRefused } from '../domain/client/management.ts';
+import { managementRefused, withOwn } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
 import { answered, deregistered, observed } from '../domain/client/answers.ts';
 import { OperatorError } from '../errors.ts';
@@ -273,9 +273,9 @@ function withManagement(
   subject: Generation,
   management: NonNullable<ClientRecord['management']>,
 ): ClientRecord {
-  if (subject.management === undefined) return { ...record, management };
-  const generations = record.generations.map((one) => (one.n === subject.n ? { ...one, management } : one));
-  return { ...record, generations };
+  return ownManagementOf(record, subject) === undefined
+    ? { ...record, management }
+    : withOwn(record, subject, management);
 }
 
 function changedMeanwhile(key: string): OperatorError {

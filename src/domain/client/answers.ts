@@ -3,9 +3,19 @@ import type { Instant } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isForeign, managementOf, metadataDigest } from './generations.ts';
+import {
+  currentOf,
+  generation,
+  isForeign,
+  isManagementLost,
+  managementOf,
+  metadataDigest,
+  newestSent,
+  ownManagementOf,
+} from './generations.ts';
 import { begunAt } from './intents.ts';
 import type { Desired } from './machine.ts';
+import { unlost, withLost, withOwn } from './management.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
 import { checked, unrefused } from './transitions.ts';
 
@@ -25,18 +35,19 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
   const isTaken = intent.call === 'Register' && isForeign(record);
   const secretFor = subject.state === 'Planned' ? subject.n : currentOf(record)?.n;
-  const hasOwn = intent.call === 'Update' && subject.management !== undefined;
-  const management = hasOwn ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
+  const own = intent.call === 'Update' ? ownManagementOf(record, subject) : undefined;
+  const management =
+    own !== undefined ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
-    if (one.n === subject.n) return reached(known, { intent, answer, hasOwn, variant: record.variant }, now);
+    if (one.n === subject.n) return reached(known, { intent, answer, variant: record.variant }, now);
     return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
   });
-  return checked({
+  const next = checked({
     ...rest,
     generations,
     ...(management === undefined ? {} : { management }),
-    ...(hasOwn && managementLost === true ? { managementLost } : {}),
+    ...(own !== undefined && managementLost === true ? { managementLost } : {}),
     observed: answer.observed,
     updatedAt: now,
     sent: metadataDigest(desired),
@@ -44,15 +55,16 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
     ...(subject.credential.type === 'PrivateKeyJwt' ? {} : { sentScopes: desired.scopes }),
     ...(isReplaced(subject, answer) ? { gap: now - begunAt(intent) } : {}),
   });
+  return own === undefined ? next : withOwn(next, subject, answer.management ?? unlost(own));
 }
 
 /** The generation that the call was about: the provider knows it now, or knows it no longer. */
 function reached(
   one: Generation,
-  o: { readonly intent: Intent; readonly answer: AnswerFacts; readonly hasOwn: boolean; readonly variant: Variant },
+  o: { readonly intent: Intent; readonly answer: AnswerFacts; readonly variant: Variant },
   now: Instant,
 ): Generation {
-  const { intent, answer, hasOwn, variant } = o;
+  const { intent, answer, variant } = o;
   if (one.state === 'Planned') {
     const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: begunAt(intent) } : {};
     return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
@@ -60,7 +72,6 @@ function reached(
   return {
     ...one,
     ...(one.state === 'Retiring' ? { removedAt: now } : {}),
-    ...(hasOwn && answer.management !== undefined ? { management: answer.management } : {}),
   };
 }
 
@@ -74,7 +85,8 @@ export function withOwnManagement(record: ClientRecord, clientId: string | undef
       one.clientId !== undefined &&
       one.clientId !== clientId &&
       one.n !== record.intent?.generation;
-    return isOlder && own !== undefined ? { ...one, management: own } : one;
+    const isLost = isManagementLost(record, one) || own === undefined;
+    return isOlder ? { ...one, management: { uri: '', ...own, ...(isLost ? { lost: true } : {}) } } : one;
   });
   return { ...record, generations };
 }
@@ -114,12 +126,11 @@ export function observed(record: ClientRecord, observation: ClientObservation): 
   const generations = record.generations.map((one) =>
     one.state === 'Planned' && one.clientId === undefined && found !== undefined ? { ...one, clientId: found } : one,
   );
-  const { managementLost: before, ...rest } = record;
+  const next = checked({ ...record, generations, observed: observation });
+  const of = newestSent(next);
+  if (of === undefined) return next;
   const isLeaving = generations.some((one) => one.removedAt !== undefined);
-  const refused = observation.is === 'Unknowable' && record.management !== undefined && !isLeaving;
-  // Where two clients overlap, the token that is lost may be the other one's.
-  const isOnly = new Set(generations.map(({ clientId }) => clientId)).size === 1;
-  const healed = observation.is === 'Present' && isOnly;
-  const lost = !healed && (before === true || refused);
-  return checked({ ...rest, generations, observed: observation, ...(lost ? { managementLost: true } : {}) });
+  const isRefused = observation.is === 'Unknowable' && managementOf(record, of) !== undefined && !isLeaving;
+  if (isRefused) return withLost(next, of, true);
+  return observation.is === 'Present' ? withLost(next, of, false) : next;
 }

@@ -3,7 +3,7 @@ import type { Instant } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { Token } from '../token.ts';
 import type { Desired } from './machine.ts';
-import type { ClientRecord, Generation } from './record.ts';
+import type { ClientRecord, Generation, OwnManagement } from './record.ts';
 
 /** Newest last, as in the record. */
 export function inState(record: ClientRecord, ...states: readonly Generation['state'][]): readonly Generation[] {
@@ -96,13 +96,27 @@ export function holdsCredential({ generations, intent }: ClientRecord): boolean 
  * how RFC 7592 §2.1 wants a deleted one to be answered for. One that was switched off may look the same.
  */
 export function isGone(record: ClientRecord): boolean {
-  const refusesBoth = record.managementLost === true && currentOf(record)?.refusedAt !== undefined;
+  const current = currentOf(record);
+  const refusesBoth = current?.refusedAt !== undefined && isManagementLost(record, current);
   return record.observed?.is === 'Gone' || refusesBoth;
 }
 
 /** Registration access token for the client of this generation; absent: it cannot be managed without another credential. */
 export function managementOf(record: ClientRecord, of: Generation): ClientRecord['management'] {
-  return of.management ?? record.management;
+  const own = ownManagementOf(record, of);
+  if (own === undefined) return record.management;
+  return own.token === undefined ? undefined : { token: own.token, uri: own.uri };
+}
+
+/** Where two clients overlap, the one that is not the record's has a token of its own, with one of its credentials at least. */
+export function ownManagementOf(record: ClientRecord, of: Generation): OwnManagement | undefined {
+  return of.management ?? siblings(record, of).find(({ management }) => management !== undefined)?.management;
+}
+
+/** The provider refuses the token that manages the client of this generation. */
+export function isManagementLost(record: ClientRecord, of: Generation): boolean {
+  const own = ownManagementOf(record, of);
+  return (own === undefined ? record.managementLost : own.lost) === true;
 }
 
 /** The one that a look at the provider compares with: the newest that was sent there. What is only planned is not there yet. */

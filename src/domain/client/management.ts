@@ -1,8 +1,9 @@
 /** How a lost registration access token shows in the record, and how it heals. */
 import type { Instant } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
-import { currentOf } from './generations.ts';
-import type { ClientRecord } from './record.ts';
+import { isExternal } from './existing.ts';
+import { generation, isManagementLost, managementOf, ownManagementOf } from './generations.ts';
+import type { ClientRecord, Generation, OwnManagement } from './record.ts';
 import { checked } from './transitions.ts';
 
 /**
@@ -11,33 +12,65 @@ import { checked } from './transitions.ts';
  */
 export function managementRefused(record: ClientRecord, now: Instant): ClientRecord {
   const { intent, observed: seen, ...rest } = record;
-  const wasRetiring = rest.generations.some((one) => one.n === intent?.generation && one.state === 'Retiring');
+  const subject = intent && generation(record, intent.generation);
+  const wasRetiring = subject?.state === 'Retiring';
   const generations = rest.generations.map((one) =>
-    one.n === intent?.generation && one.state === 'Retiring' ? { ...one, removedAt: now } : one,
+    one.n === subject?.n && wasRetiring ? { ...one, removedAt: now } : one,
   );
   const kept = wasRetiring || seen === undefined ? {} : { observed: seen };
-  return checked({ ...rest, ...kept, generations, managementLost: true });
+  const next = { ...rest, ...kept, generations };
+  return subject === undefined ? checked({ ...next, managementLost: true }) : withLost(next, subject, true);
 }
 
-/** Nothing proves to the provider that we may change or delete the client: the token was lost with an answer, or never given. */
-export function isUnmanaged({ variant, managementLost, management, generations }: ClientRecord): boolean {
-  const exists = generations.some(({ state }) => state !== 'Planned');
-  return managementLost === true || (variant !== 'External' && exists && management === undefined);
+/** The token that manages the client of this generation is refused now, or is not. */
+export function withLost(record: ClientRecord, of: Generation, isLost: boolean): ClientRecord {
+  const own = ownManagementOf(record, of);
+  if (own !== undefined) return withOwn(record, of, { ...unlost(own), ...(isLost ? { lost: true } : {}) });
+  const { managementLost: _, ...rest } = record;
+  return checked({ ...rest, ...(isLost ? { managementLost: true } : {}) });
 }
 
-/** A person's registration access token takes the place of the lost one, for every credential of the current client; a look tries it. */
+/** The token of a client that is not the record's stands with each credential of it that has one. */
+export function withOwn(record: ClientRecord, of: Generation, management: OwnManagement): ClientRecord {
+  const generations = record.generations.map((one) =>
+    one.clientId === of.clientId && one.management !== undefined ? { ...one, management } : one,
+  );
+  return checked({ ...record, generations });
+}
+
+/** The provider takes it, or it was not tried yet. */
+export function unlost(own: OwnManagement): OwnManagement {
+  const { lost: _, ...held } = own;
+  return held;
+}
+
+/**
+ * The newest credential of a client of ours that nothing proves to the provider to be ours to change or delete: its token was lost with an
+ * answer, or never given.
+ */
+export function unmanagedOne(record: ClientRecord): Generation | undefined {
+  return record.generations.findLast(
+    (one) =>
+      one.state !== 'Planned' &&
+      !isExternal(one) &&
+      (isManagementLost(record, one) || managementOf(record, one) === undefined),
+  );
+}
+
+export function isUnmanaged(record: ClientRecord): boolean {
+  return record.managementLost === true || unmanagedOne(record) !== undefined;
+}
+
+/** A person's registration access token takes the place of the lost one, for every credential of that client; the next call tries it. */
 export function managementHandedIn(
   record: ClientRecord,
   { token, digest }: { readonly token: Redacted<string>; readonly digest: string },
 ): ClientRecord {
+  const of = unmanagedOne(record);
+  const own = of && ownManagementOf(record, of);
+  if (of !== undefined && own !== undefined)
+    return withOwn({ ...record, handedIn: digest }, of, { token, uri: own.uri });
   const { managementLost: _, observed: _seen, ...rest } = record;
-  const clientId = (currentOf(record) ?? record.generations.findLast((one) => one.clientId !== undefined))?.clientId;
   // Without a URI that the provider named, the one that RFC 7592 suggests is taken.
-  const management = { token, uri: record.management?.uri ?? '' };
-  const generations = record.generations.map((one) => {
-    if (one.clientId !== clientId || one.management === undefined) return one;
-    const { management: _old, ...own } = one;
-    return own;
-  });
-  return checked({ ...rest, generations, management, handedIn: digest });
+  return checked({ ...rest, management: { token, uri: record.management?.uri ?? '' }, handedIn: digest });
 }

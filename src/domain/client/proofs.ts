@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
-import { currentOf, generation } from './generations.ts';
+import { currentOf, generation, isManagementLost } from './generations.ts';
 import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
@@ -127,7 +127,9 @@ function tookEffect(record: ClientRecord, n: number, now: Instant): ClientRecord
  * the proof, it is remembered that whoever has it is somebody else. Otherwise the registration itself may still arrive.
  */
 function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  if (record.managementLost === true && record.intent === undefined) return countRollback(without(record, n), now);
+  const subject = generation(record, n);
+  const isLost = subject !== undefined && isManagementLost(record, subject);
+  if (isLost && record.intent === undefined) return countRollback(without(record, n), now);
   const next = withoutIntent(record);
   if (record.intent?.call !== 'Register') return next;
   if (record.intent.takenAt === undefined) return replaced(next, n, (one) => ({ ...unrefused(one), unheard: true }));

@@ -4,7 +4,7 @@ import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
-import type { ClientObservation, ClientRecord, Generation, Intent, Proof } from './record.ts';
+import type { ClientObservation, ClientRecord, Generation, Intent, OwnManagement, Proof } from './record.ts';
 
 function encode(record: ClientRecord): string {
   const generations = record.generations.map((one) => ({
@@ -32,8 +32,8 @@ function openCredential(credential: Credential): unknown {
   return credential.secret === undefined ? credential : { ...credential, secret: credential.secret.reveal() };
 }
 
-function openManagement({ token, uri }: Management): unknown {
-  return { token: token.reveal(), uri };
+function openManagement(management: OwnManagement): unknown {
+  return { ...management, token: management.token?.reveal() };
 }
 
 function readRecord(root: Place): ClientRecord {
@@ -81,6 +81,14 @@ function readManagement(place: Place): Management {
   return { token: place.at('token').secret(), uri: place.at('uri').text() };
 }
 
+function readOwnManagement(place: Place): OwnManagement {
+  return {
+    ...place.optional('token', (value) => value.secret()),
+    uri: place.at('uri').text(),
+    ...place.optional('lost', (value) => value.boolean()),
+  };
+}
+
 function readGeneration(place: Place): Generation {
   return {
     n: place.at('n').integer(),
@@ -89,7 +97,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('clientId', (value) => value.text()),
     credential: readCredential(place.at('credential')),
     ...place.optional('retireAfter', (value) => value.instant()),
-    ...place.optional('management', readManagement),
+    ...place.optional('management', readOwnManagement),
     ...place.optional('unheard', (value) => value.boolean()),
     ...place.optional('refusedAt', (value) => value.instant()),
     ...place.optional('lacks', (value) => value.text()),

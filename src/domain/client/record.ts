@@ -20,7 +20,7 @@ export interface Generation {
   readonly credential: Credential;
   readonly retireAfter?: Instant;
   /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */
-  readonly management?: { readonly token: Redacted<string>; readonly uri: string };
+  readonly management?: OwnManagement;
   /** While Planned: a registration of it left whose answer never came, and a proof has not found it. It may still take effect. */
   readonly unheard?: boolean;
   /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted, or registered. */
@@ -46,6 +46,14 @@ export interface Generation {
   readonly foreign?: boolean;
   /** When an administrator's credential expires, where he says so. */
   readonly expiresAt?: Instant;
+}
+
+export interface OwnManagement {
+  /** Absent: it never arrived. */
+  readonly token?: Redacted<string>;
+  readonly uri: string;
+  /** The provider refuses it, or it never arrived: removing that client waits, and nothing else does. */
+  readonly lost?: boolean;
 }
 
 /** What one real token request showed. Kept per ask hash, not per identity. */
@@ -103,7 +111,7 @@ export interface ClientRecord {
   readonly generations: readonly Generation[];
   /** Registration access token and its URI (RFC 7592 §3); one per client, replaced by whatever an answer holds. */
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
-  /** The management token was refused after a lost answer: rotation and deletion wait, minting goes on. */
+  /** `management` was refused after a lost answer: rotation and deletion wait, minting goes on. */
   readonly managementLost?: boolean;
   readonly intent?: Intent;
   readonly observed?: ClientObservation;

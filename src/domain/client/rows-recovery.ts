@@ -6,7 +6,7 @@ import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
-import { generation, inState, isLive, isRestored } from './generations.ts';
+import { generation, inState, isLive, isManagementLost, isRestored, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
@@ -190,10 +190,13 @@ const answerTooLate: ClientRow = {
 
 function lateGeneration(s: ClientSnapshot): Generation | undefined {
   const { record } = s;
-  if (record?.managementLost !== true || !isUnmanageable(s, record)) return undefined;
-  const others = inState(record, 'Created', 'Current', 'Draining', 'Retiring').map((one) => one.clientId);
+  if (record === undefined) return undefined;
   return inState(record, 'Planned').find(
-    (one) => !isExternal(one) && one.clientId !== undefined && others.includes(one.clientId),
+    (one) =>
+      !isExternal(one) &&
+      siblings(record, one).some(({ state }) => state !== 'Planned') &&
+      isManagementLost(record, one) &&
+      isUnmanageable(s, record, one),
   );
 }
 

@@ -9,6 +9,7 @@ import { changeWaits } from './gap.ts';
 import { currentOf, inState, isAsWanted, isForeign, isGone } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
+import { isUnmanaged } from './management.ts';
 import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
 import {
   act,
@@ -139,7 +140,7 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   if (isForeign(record)) return 'ClientForeign';
   if (isGone(record) && current !== undefined) return 'ClientGone';
   if (current?.refusedAt !== undefined) return 'CredentialRefused';
-  if (record.managementLost === true && isUnmanageable(s, record)) return 'RegistrationAccessTokenLost';
+  if (isUnmanaged(record) && s.managementFallback !== true) return 'RegistrationAccessTokenLost';
   const draining = inState(record, 'Draining').find((one) => one.retireAfter !== undefined && now >= one.retireAfter);
   if (draining !== undefined) return s.clockAgrees ? 'Draining' : 'ClockUnsure';
   if (inState(record, 'Draining', 'Retiring').length > 0) return 'Draining';

@@ -7,7 +7,16 @@ import type { Ask } from '../access/access.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { mayLeaveGap } from './gap.ts';
-import { currentOf, inWork, highestGeneration, isForeign, isGone, siblings } from './generations.ts';
+import {
+  currentOf,
+  highestGeneration,
+  inWork,
+  isForeign,
+  isGone,
+  isManagementLost,
+  managementOf,
+  siblings,
+} from './generations.ts';
 import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
@@ -26,9 +35,12 @@ export function desiredOf(s: ClientSnapshot): Desired | undefined {
 
 /** Nothing can be changed at the provider: the client is an administrator's, its registration access token is lost, or there never was one. */
 export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Generation): boolean {
-  if (isExternal(of ?? currentOf(record))) return true;
-  const token = of?.management ?? record.management;
-  return s.managementFallback !== true && (record.managementLost === true || token === undefined);
+  const one = of ?? currentOf(record);
+  if (isExternal(one)) return true;
+  if (s.managementFallback === true) return false;
+  return one === undefined
+    ? record.managementLost === true || record.management === undefined
+    : isManagementLost(record, one) || managementOf(record, one) === undefined;
 }
 
 /** Whatever goes, its client stays at the provider. A pool that vanished without a goodbye said so in the record. */

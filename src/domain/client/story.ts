@@ -4,7 +4,7 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, possibleOrphans, tagText } from './generations.ts';
+import { currentOf, generation, isManagementLost, possibleOrphans, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import type { ProofOutcome } from './proofs.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
@@ -62,8 +62,9 @@ export function foundOut(
     const message = 'its answer was lost; a token request shows that it took effect';
     return { call: record.intent?.call ?? 'Update', message };
   }
-  const isTakenOut = generation(record, n)?.removedAt !== undefined;
-  if (use !== 'Retired' || authenticates || record.managementLost !== true || !isTakenOut) return undefined;
+  const one = generation(record, n);
+  const isUnheard = one?.removedAt !== undefined && isManagementLost(record, one);
+  if (use !== 'Retired' || authenticates || !isUnheard) return undefined;
   const call = isWanted && !isOwnClient(record.variant) ? 'Update' : 'Deregister';
   return { call, message: 'its answer was lost or refused; a token request shows that the credential is out' };
 }

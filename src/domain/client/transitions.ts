@@ -140,10 +140,23 @@ export function without(record: ClientRecord, n: number): ClientRecord {
   const rest = isUnheard ? { ...before, possibleOrphans: (before.possibleOrphans ?? 0) + 1 } : before;
   const generations = rest.generations.filter((one) => one.n !== n);
   const onlyExternal = generations.length > 0 && generations.every(isExternal);
-  if (!onlyExternal) return checked({ ...rest, ...kept, generations });
+  if (!onlyExternal) return checked(withOneToken({ ...rest, ...kept, generations }));
   const { management: _, managementLost: _lost, observed: _seen, ...more } = rest;
   const { sent: _sent, sentScopes: _scopes, sentCarriers: _carriers, ...external } = more;
   return checked({ ...external, ...kept, generations });
+}
+
+/** Of two clients one is left: its token is the record's again, whichever went. */
+function withOneToken(record: ClientRecord): ClientRecord {
+  const [first, ...others] = record.generations;
+  const isOnly = others.every(({ clientId }) => clientId === first?.clientId);
+  const own = record.generations.findLast((one) => one.management !== undefined)?.management;
+  if (!isOnly || own === undefined || first?.clientId === undefined) return record;
+  const { token, uri, lost } = own;
+  const { managementLost: _, management: _other, ...rest } = record;
+  const generations = record.generations.map(({ management: _own, ...one }) => one);
+  const management = token === undefined ? {} : { management: { token, uri } };
+  return { ...rest, generations, ...management, ...(lost === true ? { managementLost: true } : {}) };
 }
 
 /** The provider still knows what it said it had removed: the call is made again after a pause. */

@@ -1,9 +1,9 @@
 /** The condition Registered: every client that the pool needs exists at the provider. The first case that applies speaks. */
 import { managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
-import { highestGeneration, isForeign, isGone, isRestored, tagText } from '../client/generations.ts';
-import { isUnmanaged } from '../client/management.ts';
-import type { ClientRecord } from '../client/record.ts';
+import { highestGeneration, isForeign, isGone, isManagementLost, isRestored, tagText } from '../client/generations.ts';
+import { isUnmanaged, unmanagedOne } from '../client/management.ts';
+import type { ClientRecord, Generation } from '../client/record.ts';
 import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -83,17 +83,22 @@ function restored(facts: PoolFacts, wanted: readonly ClientView[]): Draft | unde
 function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
   const client = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
   if (client?.record === undefined || facts.managementFallback === true) return undefined;
+  const of = unmanagedOne(client.record);
+  const isOld = of?.management !== undefined;
+  const named = of?.clientId === undefined ? '' : ` ${of.clientId}`;
+  const waits = isOld ? 'what is left of an old client stays at the provider' : 'rotation and deletion wait';
   const leaving =
     facts.pool.metadata.deletionTimestamp === undefined
       ? ''
       : ', or set deletionPolicy: Retain, which leaves the client';
-  const why = `the registration access token of the client${ownerOf(client)} ${whyUnmanaged(client.record)}: tokens are issued, rotation and deletion wait. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace; where the provider makes none, give managementTokenRef of the issuer${leaving}`;
+  const why = `the registration access token of the client${named}${ownerOf(client)} ${whyUnmanaged(client.record, of)}: tokens are issued, ${waits}. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace; where the provider makes none, give managementTokenRef of the issuer${leaving}`;
   return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
 }
 
-function whyUnmanaged({ managementLost, handedIn }: ClientRecord): string {
+function whyUnmanaged(record: ClientRecord, of: Generation | undefined): string {
+  const { managementLost, handedIn } = record;
   if (handedIn !== undefined) return 'is not known, and the one that was handed in last is refused';
-  return managementLost === true
+  return managementLost === true || (of !== undefined && isManagementLost(record, of))
     ? 'was lost together with an answer'
     : 'did not arrive with the answer of the provider';
 }

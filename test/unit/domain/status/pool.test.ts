@@ -836,10 +836,19 @@ test('a client that cannot be managed says so, for the reason that it has, unles
   const given = [client({ record: unmanaged })];
   t.regex(
     said({ clients: given }),
-    /token of the client did not arrive with the answer of the provider: tokens are issued, rotation and deletion wait/,
+    /token of the client ci-1234-ci-bots did not arrive with the answer of the provider: tokens are issued, rotation and deletion wait/,
   );
   t.regex(said({ clients: given, managementFallback: true }), /every client exists/);
-  t.regex(said({ clients: [client({ record: { ...unmanaged, variant: 'External' } })] }), /every client exists/);
+  const theirs = [{ ...generation(1, 'Current'), source: 'one' }];
+  t.regex(
+    said({ clients: [client({ record: { ...unmanaged, variant: 'External', generations: theirs } })] }),
+    /every client exists/,
+  );
+  const old = { ...generation(1, 'Retiring'), clientId: 'ci-old', management: { uri: '', lost: true } };
+  t.regex(
+    said({ clients: [client({ record: record({ generations: [old, generation(2, 'Current')] }) })] }),
+    /token of the client ci-old was lost together with an answer: tokens are issued, what is left of an old client stays/,
+  );
   t.regex(
     said({ clients: [client({ record: record({ managementLost: true }) })] }),
     /was lost together with an answer/,
