@@ -39,6 +39,7 @@ interface Projection<Spec, Status extends WithConditions, Facts> {
   readonly kind: Kind;
   readonly store: Store<Resource<Spec, Status>>;
   readonly effects: ProjectionEffects;
+  readonly canWait?: boolean;
   facts(key: string, writtenAt: Instant | undefined): Facts | undefined;
   decide(facts: Facts, now: Instant): Decision<StatusAction<Status>>;
 }
@@ -73,6 +74,8 @@ export function identityMachine(parts: ProjectionParts): Machine<IdentityFacts, 
     kind: kinds.ciIdentities,
     store: parts.sources.memory.identities,
     effects: statusEffects.identity,
+    // There may be ten thousand of them, and nothing but people waits for what they say.
+    canWait: true,
     facts: (key, writtenAt) => identityFacts(parts.sources, key, writtenAt),
     decide: decideIdentity,
   });
@@ -84,12 +87,14 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
   StatusAction<Status>
 > {
   readonly name: string;
+  readonly canWait: boolean;
   readonly #parts: ProjectionParts;
   readonly #projection: Projection<Spec, Status, Facts>;
   readonly #written = new Map<string, Instant>();
 
   constructor(parts: ProjectionParts, projection: Projection<Spec, Status, Facts>) {
     this.name = projection.name;
+    this.canWait = projection.canWait === true;
     this.#parts = parts;
     this.#projection = projection;
   }

@@ -3,6 +3,7 @@ import { earliest, plus, second } from '../clock.ts';
 import type { Decision } from '../decision.ts';
 import type { ErrorClass } from '../errors.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
+import { Agenda } from './agenda.ts';
 import type { Budgets, CallOutcome } from './budget.ts';
 import { Failures } from './failures.ts';
 import type { KeyState, Look } from './look.ts';
@@ -29,8 +30,6 @@ export interface LoopOptions extends Pick<QueueOptions, 'atOnce' | 'yieldsTo'> {
   readonly onWork?: (machine: string, row: string, outcome: WorkOutcome, took: Milliseconds) => void;
 }
 
-/** Triage lets others have the event loop, such as who renews the lease, after so many keys or so long. */
-const triageTurn = { keys: 500, time: 50 } as const;
 /** The row under which a machine's own exception is filed. */
 const thrown = '(thrown)';
 
@@ -47,7 +46,7 @@ export class Loop {
   readonly #alarm: Alarm;
   readonly #machines = new Map<string, Machine<unknown, unknown>>();
   readonly #keys = new Map<string, KeyState>();
-  readonly #dirty = new Set<string>();
+  readonly #agenda: Agenda;
   readonly #abandon = new AbortController();
   readonly #lost = new AbortController();
   #idleWaiters: (() => void)[] = [];
@@ -61,6 +60,7 @@ export class Loop {
     this.#queue = new Queue(options);
     this.#failures = new Failures(options);
     this.#alarm = new Alarm(options.clock);
+    this.#agenda = new Agenda(options.clock, (id) => this.#keys.get(id)?.machine.canWait === true);
   }
 
   register<S, A>(machine: Machine<S, A>): void {
@@ -84,8 +84,8 @@ export class Loop {
       this.#failures.changed(id);
     }
     // Before it runs the last wake decides on the order, and not which list came first.
-    if (!this.#going) this.#dirty.delete(id);
-    this.#dirty.add(id);
+    if (!this.#going) this.#agenda.delete(id);
+    this.#agenda.add(id);
     this.#pump();
   }
 
@@ -129,7 +129,7 @@ export class Loop {
   }
 
   #isIdle(): boolean {
-    const nothingToLookAt = !this.#going || (this.#dirty.size === 0 && !this.#pumping);
+    const nothingToLookAt = !this.#going || (this.#agenda.size === 0 && !this.#pumping);
     return this.#running === 0 && nothingToLookAt;
   }
 
@@ -138,16 +138,9 @@ export class Loop {
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
-      const until = this.#o.clock.monotonic() + triageTurn.time;
-      let looked = 0;
-      for (const id of this.#dirty) {
-        if ((looked += 1) > triageTurn.keys || this.#o.clock.monotonic() > until) break;
-        this.#dirty.delete(id);
-        // A key that runs is looked at when it is through.
-        if (!this.#queue.isRunning(id)) this.#triage(id);
-      }
+      // A key that runs is looked at when it is through.
+      for (const id of this.#agenda.turn(this.#isBusy())) if (!this.#queue.isRunning(id)) this.#triage(id);
       this.#dispatch();
-      if (this.#dirty.size > 0) this.#pump();
       this.#settle();
     });
   }
@@ -162,21 +155,27 @@ export class Loop {
   #keepAppointments(): void {
     const now = this.#o.clock.now();
     for (let id = this.#appointments.take(now); id !== undefined; id = this.#appointments.take(now))
-      this.#dirty.add(id);
-    if (this.#dirty.size > 0) this.#pump();
+      this.#agenda.add(id);
   }
 
-  /** Starts what can start, then sets the alarm for what only time can start. */
+  #isBusy(): boolean {
+    return this.#running >= this.#workers();
+  }
+
+  /** Starts what can start, then sees to it that the rest has its turn, some of which only time can start. */
   #dispatch(): void {
-    while (this.#going && this.#running < this.#workers()) {
+    while (this.#going && !this.#isBusy()) {
       const taken = this.#queue.take();
       if (taken === undefined) break;
       this.#running += 1;
       void this.#work(taken);
     }
-    if (this.#running < this.#workers()) this.#alarm.atLatest(this.#queue.nextAt() ?? Number.POSITIVE_INFINITY);
-    const appointment = this.#appointments.next();
     const { clock } = this.#o;
+    const look = this.#agenda.nextAt(this.#isBusy());
+    if (look !== undefined && look <= clock.monotonic()) this.#pump();
+    else if (look !== undefined) this.#alarm.atLatest(look);
+    if (!this.#isBusy()) this.#alarm.atLatest(this.#queue.nextAt() ?? Number.POSITIVE_INFINITY);
+    const appointment = this.#appointments.next();
     if (appointment !== undefined) this.#alarm.atLatest(clock.monotonic() + (appointment - clock.now()));
   }
 
@@ -244,7 +243,7 @@ export class Loop {
     if (permit !== undefined) this.#o.budgets.finish(permit, outcome);
     this.#queue.done(id);
     this.#running -= 1;
-    this.#dirty.delete(id);
+    this.#agenda.delete(id);
     if (this.#going) this.#triage(id);
     this.#dispatch();
     this.#settle();

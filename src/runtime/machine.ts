@@ -20,6 +20,8 @@ export interface FailureNote {
  */
 export interface Machine<S, A> {
   readonly name: string;
+  /** Nobody waits for its work: its keys are looked at after those of other machines, see `Agenda`. */
+  readonly canWait?: boolean;
   /**
    * `undefined`: nothing is known and nothing is to be done; the key is forgotten. `held`: the failures of the rows that are held back and give
    * way, that of the row which the world asks for first.

@@ -97,7 +97,7 @@ const first: SessionRow = {
 
 /**
  * Narrowed, and no successor can be had in time: the Mint was refused, failed twice, failed once and does not come within 2 s, or does not leave
- * within 2 s (`successor.ts`), three tokens are held, or nothing mints. Then the token goes first, and *first* mints after that. A row of its
+ * within a second (`successor.ts`), three tokens are held, or nothing mints. Then the token goes first, and *first* mints after that. A row of its
  * own, because a row that failed is held back and this must not wait. A new process looks first: it waits in *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {

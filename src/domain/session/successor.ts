@@ -8,7 +8,7 @@ import type { SessionSnapshot } from './machine.ts';
  * Until the Mint has left. Whoever takes a right away means now, and ending a token takes about half of what replacing it does. A build reads its
  * file up to a minute late, so it misses little by that. A dead token endpoint keeps no token alive that can be revoked.
  */
-const firstTryWithin: Milliseconds = 2 * second;
+const firstTryWithin: Milliseconds = 1 * second;
 
 /**
  * Until the second Mint has left: an answer that was lost once comes with the next try as a rule, the provider that just failed is not asked to

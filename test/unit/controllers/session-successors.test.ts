@@ -192,7 +192,7 @@ test('the circuit has been open for a while: a Mint that fails is not waited for
   t.deepEqual(sessions.log, ['6000 s0 Lost', '6000 s0 Forbid']);
 });
 
-test('the circuit is open for an hour, so that no Mint leaves: every token goes after 2 s', async (t) => {
+test('the circuit is open for an hour, so that no Mint leaves: every token goes after a second', async (t) => {
   const sessions = new Sessions(8, ['Token']);
   const resource = `${issuer}/tokens`;
   const asksForAnHour = new OperatorError({
@@ -204,24 +204,24 @@ test('the circuit is open for an hour, so that no Mint leaves: every token goes 
   });
   sessions.budgets.finish(sessions.budgets.start(resource, 0)!, asksForAnHour);
   await sessions.during(async () => {
-    await sessions.clock.advance(second);
+    await sessions.clock.advance(second / 2);
     sessions.wake();
     await sessions.clock.advance(59 * minute);
   });
   t.deepEqual(
     sessions.log,
-    [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `2000 s${n} Forbid`),
+    [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `1000 s${n} Forbid`),
   );
 });
 
-test('ten calls a second are all that the provider takes: what has no successor in 2 s goes without', async (t) => {
+test('ten calls a second are all that the provider takes: what has no successor in a second goes without', async (t) => {
   const sessions = new Sessions(100, ['Token'], 10);
   await sessions.during(() => sessions.clock.advance(minute));
   const at = (what: string): number[] =>
     sessions.log.filter((line) => line.endsWith(what)).map((line) => Number.parseInt(line));
-  t.true(at('Token').length >= 15 && at('Token').every((moment) => moment <= 2 * second), `${at('Token').length}`);
+  t.true(at('Token').length >= 5 && at('Token').every((moment) => moment <= second), `${at('Token').length}`);
   t.is(at('Token').length + at('Forbid').length, 100);
-  t.deepEqual([...new Set(at('Forbid'))], [2 * second]);
+  t.deepEqual([...new Set(at('Forbid'))], [second]);
 });
 
 test('the token may stay after all: the next time it must go it has two tries again', async (t) => {
@@ -262,7 +262,7 @@ test('a new process looks at the guard first, and then the token has as long as 
   t.is(rowOf({ is: 'Unknown' }), 'guard');
   await clock.advance(3 * second);
   t.is(rowOf(intact), 'narrowed');
-  await clock.advance(1.9 * second);
+  await clock.advance(0.9 * second);
   t.is(rowOf(intact), 'narrowed');
   await clock.advance(0.1 * second);
   t.is(rowOf(intact), 'withdrawn');
