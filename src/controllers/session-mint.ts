@@ -3,7 +3,7 @@ import type { Credential } from '../domain/client/credential.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
-import { minted } from '../domain/session/transitions.ts';
+import { heldBefore, minted } from '../domain/session/transitions.ts';
 import { type Minted, type Token, checkMinted } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { IdentityProvider } from '../providers/port.ts';
@@ -56,7 +56,7 @@ export class Minter {
   }
 
   /**
-   * Asks for one token and stores it. Returns without a token when the creator may not use the identity (memory then knows, and the table
+   * Asks for one token and stores it; true: it is stored, with what `s` says of the tokens before it. False, without a token, when the creator may not use the identity (memory then knows, and the table
    * decides anew) or when the snapshot is no longer true. Throws what the provider or the API server yields.
    */
   async mint(
@@ -65,15 +65,15 @@ export class Minter {
     action: Minting['action'],
     reason: string,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const minting = this.#gather(key, s, action);
-    if (minting === undefined) return;
+    if (minting === undefined) return false;
     const { facts } = minting;
     const { namespace } = facts.pod;
     const allowed = await this.#o.effects.run('session.Mint.review', { deadline: tokenDeadline, signal }, (bounded) =>
       this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
     );
-    if (!allowed) return;
+    if (!allowed) return false;
     this.#announce(minting, reason);
     const started = this.#o.clock.now();
     const answer = await this.#request(minting, reason, signal);
@@ -90,7 +90,7 @@ export class Minter {
       this.#o.audit.forbidden(key, s, { record: s.record, reason, isMeant });
     }
     const next = minted(
-      s.record,
+      heldBefore(s.record, s.answered),
       token,
       { ...facts, ...subjectOf(answer) },
       action.predecessor,
@@ -103,6 +103,7 @@ export class Minter {
     const before = s.record?.tokens.at(-1);
     if (reason === 'RenewalDue' && before !== undefined)
       await this.#o.witness.look(key, s, { ...minting, before, after: token }, signal);
+    return true;
   }
 
   #gather(key: string, s: SessionSnapshot, action: Minting['action']): Minting | undefined {

@@ -116,7 +116,10 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     const { namespace, podUid, identity } = parseSessionKey(key);
     const known = this.#o.sources.memory.identity(namespace, identity);
-    const mint = (): Promise<void> => this.#o.minter.mint(key, s, action, reason, signal);
+    const mint = async (): Promise<void> => {
+      const isStored = await this.#o.minter.mint(key, s, action, reason, signal);
+      if (isStored) this.#o.answered.delete(key);
+    };
     if (usableToken(s) !== undefined) await this.#successors.minting(key, s, mint);
     else if (known.is !== 'Seen') await mint();
     else await this.#o.limits.within(known.value, podUid, signal, mint);

@@ -5,6 +5,7 @@ import { lastFifthAt } from '../token.ts';
 import type { Token } from '../token.ts';
 import {
   awaitsRevocation,
+  awaitsToken,
   deliveryFailed,
   hasRoom,
   isDelivered,
@@ -65,15 +66,25 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
  * where there would be no Mint either.
  */
 function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
-  const isPaused = s.client.is === 'Seen' && s.client.value.revocationsPaused === true && !isOut(s);
-  const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !gaveWay(s, 'first');
-  return isPaused && canMint && awaitsRevocation(s, now);
+  const isPaused = s.client.is === 'Seen' && s.client.value.revocationsPaused === true;
+  return isPaused && awaitsRevocation(s, now) && isMintNext(s, now);
+}
+
+/** A build waits for a token, and nothing is known that keeps it from coming. */
+function isMintNext(s: SessionSnapshot, now: Instant): boolean {
+  const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !isOut(s) && !gaveWay(s, 'first');
+  return canMint && awaitsToken(s, now);
 }
 
 /** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
 function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut(s);
+}
+
+/** The record of the next token will say what the provider answered as well: a write of its own would only keep the build waiting. */
+export function isToldWithMint(s: SessionSnapshot, now: Instant): boolean {
+  return isEnding(s) && isMintNext(s, now);
 }
 
 /** Tokens about which the provider answered, while the record does not say so. */

@@ -4,7 +4,7 @@ import { lanes } from '../lanes.ts';
 import { endCause, deliveryFailed, isEnding, isForbidden, isHeld, isUnknown, mayNotUse, usableToken } from './facts.ts';
 import { forbiddenError, goneError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { answeredTokens, recalledTokens, revocable } from './revocation.ts';
+import { answeredTokens, isToldWithMint, recalledTokens, revocable } from './revocation.ts';
 import { conclude, deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';
@@ -81,7 +81,10 @@ const revokeRow: SessionRow = {
 /** By itself and not with the call, so that where a thousand tokens have to die no record waits before the last of them. */
 const revoked: SessionRow = {
   name: 'revoked',
-  when: (s) => answeredTokens(s).length > 0 && !gaveWay(s, 'revoked') && !(usableToken(s) !== undefined && isDenied(s)),
+  when: (s, now) => {
+    const isDue = answeredTokens(s).length > 0 && !isToldWithMint(s, now);
+    return isDue && !gaveWay(s, 'revoked') && !(usableToken(s) !== undefined && isDenied(s));
+  },
   then: conclude,
 };
 

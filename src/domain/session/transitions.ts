@@ -93,6 +93,14 @@ export function concluded(
   return tokens === undefined ? undefined : checked({ ...record, tokens });
 }
 
+/** What a new token finds: what the provider answered since the record was written is told with it. */
+export function heldBefore(
+  record: SessionRecord | undefined,
+  answered: ReadonlyMap<string, RevocationOutcome> | undefined,
+): SessionRecord | undefined {
+  return record === undefined || answered === undefined ? record : concluded(record, answered);
+}
+
 /** The session moves to another client: a token says which one minted it, unless that is the session's. */
 function ofClient({ client: own, ...token }: Token, before: string | undefined, now: string): Token {
   const client = own ?? before;

@@ -14,7 +14,7 @@ import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import { firstTryUntil, secondTryUntil } from '#src/domain/session/successor.ts';
 import type { RevocationOutcome } from '#src/domain/token.ts';
-import { concluded, dropped, forbidden, minted } from '#src/domain/session/transitions.ts';
+import { concluded, dropped, forbidden, heldBefore, minted } from '#src/domain/session/transitions.ts';
 import {
   buildAsk,
   buildClientFacts,
@@ -217,7 +217,7 @@ export class ToyWorld {
     }
     const { pod, identity, pool, client, requester, issuer } = facts;
     const who = { pod, identity, pool, client, requester, issuer, revocation: this.#revocation };
-    this.#store(minted(this.record, token, who, predecessor, this.now, this.epoch));
+    this.#store(minted(heldBefore(this.record, this.#answered), token, who, predecessor, this.now, this.epoch));
   }
 
   #revoke(sha256: string, mishap: Mishap): void {
