@@ -1,7 +1,9 @@
 /** The write-ahead note of a call that changes something at the provider: taken, and given back where the call surely had no effect. */
+import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import { generation } from './generations.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
+import { refusedPause } from './schedule.ts';
 import { checked } from './transitions.ts';
 
 /**
@@ -43,14 +45,15 @@ export function refusedCall(record: ClientRecord, before: Intent | undefined): C
 
 /**
  * The provider says that the id which we chose is taken. That may be our own registration, whose answer was lost, so that a proof has to show
- * whose client it is. If one has done so before, the client is somebody else's, and the call had no effect.
+ * whose client it is. If one has done so just now, the client is somebody else's, and the call had no effect. Later it is asked again: the
+ * provider may have been slower than anybody knew.
  */
 export function idTaken(record: ClientRecord, now: Instant): ClientRecord {
   const { intent } = record;
-  if (intent === undefined || isOthersClient(generation(record, intent.generation))) return withoutIntent(record);
+  if (intent === undefined || isOthersClient(generation(record, intent.generation), now)) return withoutIntent(record);
   return checked({ ...record, intent: { ...intent, takenAt: now } });
 }
 
-function isOthersClient(of: Generation | undefined): boolean {
-  return of?.state === 'Planned' && of.refusedAt !== undefined;
+function isOthersClient(of: Generation | undefined, now: Instant): boolean {
+  return of?.state === 'Planned' && of.refusedAt !== undefined && now < plus(of.refusedAt, refusedPause);
 }

@@ -1,7 +1,7 @@
 /** Rows that come first: may we act at all, and what became of a call whose answer was lost. */
 import type { Reason } from '../../api/reasons.ts';
-import { minute, plus } from '../../clock.ts';
-import type { Instant, Milliseconds } from '../../clock.ts';
+import { plus } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
@@ -11,7 +11,7 @@ import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
 import { emergencyStep } from './rows-ending.ts';
-import { isStale, provableAt } from './schedule.ts';
+import { clocksDiffer, isStale, provableAt } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, handled, without } from './transitions.ts';
@@ -35,10 +35,10 @@ const damaged: ClientRow = {
   then: (s, now) => write(s, now, 'RecordRestored', s.record, lanes.Stop),
 };
 
-/** Two leaders may differ by less; to go by the later of them revokes a few tokens too many, and none too few. */
-const clocksDiffer: Milliseconds = 2 * minute;
-
-/** What is revoked was minted in the past. Were the clock set back, every new token would count as one that somebody asked to revoke. */
+/**
+ * What is revoked was minted in the past. Were the clock set back, every new token would count as one that somebody asked to revoke. Where two
+ * leaders differ, to go by the later of them revokes a few tokens too many, and none too few.
+ */
 const clockSetBack: ClientRow = {
   name: 'clock-set-back',
   when: ({ record }, now) => (record?.revokeBefore ?? now) > plus(now, clocksDiffer),

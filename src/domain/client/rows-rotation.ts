@@ -1,5 +1,5 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
-import { hour, minute, plus } from '../../clock.ts';
+import { hour, instant, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
@@ -9,7 +9,7 @@ import { mayLeaveGap } from './gap.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { clocksDiffer, hasExpired, isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
@@ -97,11 +97,12 @@ const verify: ClientRow = {
 
 /** A refusal counts once the provider had its time; until then it is asked again. */
 export function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
-  return of.refusedAt === undefined || (of.refusedAt < takenBy(s, of) && now >= plus(of.refusedAt, proofPause));
+  return of.refusedAt === undefined || (of.refusedAt < takenBy(s, of, now) && now >= plus(of.refusedAt, proofPause));
 }
 
-function takenBy(s: ClientSnapshot, of: Generation): Instant {
-  return plus(of.since, propagationOf(s));
+/** One that was made in the future was made before our clock was set back, and would be asked about for as long as that was ahead. */
+function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
+  return of.since > plus(now, clocksDiffer) ? instant(0) : plus(of.since, propagationOf(s));
 }
 
 const notAccepted: ClientRow = {
@@ -136,7 +137,7 @@ function isNeverProven(s: ClientSnapshot, of: Generation, now: Instant): boolean
 
 /** While the provider may still be taking it over it is asked again; then it is taken back. */
 export function refusedNew(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, lane?: Lane): Step {
-  return (of.refusedAt ?? now) < takenBy(s, of)
+  return (of.refusedAt ?? now) < takenBy(s, of, now)
     ? wait(s, now, 'CredentialUnverified')
     : write(s, now, 'CredentialRefused', rolledBack(record, of.n, now), lane);
 }
@@ -208,9 +209,9 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
     );
   }
   if (isUnmanageable(s, record, one)) {
-    // Nothing can be taken out. Where the client may be gone as a whole, its old credential shows it.
+    // Nothing can be taken out. Where the client may be gone as a whole, its old credential shows it, unless it is refused for its age anyhow.
     const mayBeGone = isGone(record) || currentOf(record)?.clientId !== one.clientId;
-    return mayBeGone ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
+    return mayBeGone && !hasExpired(one, now) ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
   }
   return shares
     ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n }, lane)

@@ -11,6 +11,9 @@ import type { WindowState } from './window.ts';
 /** Clocks of pods, provider and controller may differ by this much. */
 export const skew: Milliseconds = 30 * second;
 
+/** Two leaders may differ by less. */
+export const clocksDiffer: Milliseconds = 2 * minute;
+
 /** A refusal is asked about again after this long, while the provider may still be taking the credential over. */
 export const proofPause: Milliseconds = 5 * second;
 
@@ -94,6 +97,11 @@ export function expiringSoonAt({ credential, since }: Generation): Instant | und
 
 export function isExpiringSoon(one: Generation, now: Instant): boolean {
   return now >= (expiringSoonAt(one) ?? Number.POSITIVE_INFINITY);
+}
+
+/** The provider refuses it for its age. */
+export function hasExpired({ credential }: Generation, now: Instant): boolean {
+  return credential.type !== 'PrivateKeyJwt' && now >= (credential.expiresAt ?? Number.POSITIVE_INFINITY);
 }
 
 /** It is refused, or will be soon: what takes its place is better, whatever that is. */

@@ -1438,6 +1438,16 @@ const cases: readonly Case[] = [
   },
   {
     row: 'not-accepted',
+    title: 'made before the clock was set back by a day: it is not asked about for a day',
+    s: snapshot({
+      record: withGenerations([g(), g({ n: 2, state: 'Created', since: plus(noon, day), refusedAt: noon })]),
+    }),
+    now: plus(noon, minute),
+    action: { type: 'Record' },
+    next: ['Current', 'Retiring'],
+  },
+  {
+    row: 'not-accepted',
     title: 'two old ones are the most',
     s: snapshot({
       ...wanting({ rotateRequest: 'r1' }),
@@ -1779,6 +1789,25 @@ const cases: readonly Case[] = [
       record: withGenerations([g({ state: 'Retiring', clientId: 'before' }), g({ n: 2 })], late),
     }),
     action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  {
+    row: 'settled',
+    title: 'but that its secret is refused once it has expired shows nothing: a person is waited for',
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      record: withGenerations(
+        [
+          g({
+            state: 'Retiring',
+            clientId: 'before',
+            credential: { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: noon },
+          }),
+          g({ n: 2 }),
+        ],
+        late,
+      ),
+    }),
+    reason: 'RegistrationAccessTokenLost',
   },
   {
     row: 'abandoned',

@@ -3,7 +3,7 @@
  * between any two effects. What it promises of a provider: a call takes effect once or not at all.
  */
 import { hour, instant, minute, plus } from '#src/clock.ts';
-import type { Instant } from '#src/clock.ts';
+import type { Instant, Milliseconds } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
@@ -16,28 +16,53 @@ import {
   tagText,
 } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
-import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
+import { type ProofOutcome, credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
 import { managementRefused } from '#src/domain/client/management.ts';
-import type { ClientObservation, ClientRecord } from '#src/domain/client/record.ts';
+import type { ClientObservation, ClientRecord, Generation } from '#src/domain/client/record.ts';
 import { firstHonoured } from '#src/domain/client/requests.ts';
 import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
 import { planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
+import { windowState } from '#src/domain/client/window.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
 
 /**
  * What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. `late`: likewise, but a registration
- * takes effect no sooner than the next call comes, and in a pool that is deleted by then after its record is gone.
+ * takes effect no sooner than the next call comes, and in a pool that is deleted by then after its record is gone. `frozen`: the leader stops
+ * with its intent stored and the call about to leave, which it does when it {@link ToyWorld.thaw}s; another one leads meanwhile. `limited`: 429.
+ * `ask-refused`, `unclear`: the credential authenticates and is not given what a proof asks for, or for a reason that says nothing about it.
  */
-export type Mishap = 'none' | 'refused' | 'unsent' | 'lost' | 'late' | 'crash-before' | 'crash-intent' | 'crash-answer';
+export type Mishap =
+  | 'none'
+  | 'refused'
+  | 'limited'
+  | 'ask-refused'
+  | 'unclear'
+  | 'unsent'
+  | 'lost'
+  | 'late'
+  | 'frozen'
+  | 'crash-before'
+  | 'crash-intent'
+  | 'crash-answer';
+
+/** Maintenance windows as pools have them; the time zone of the last one nobody knows. */
+export const windows = {
+  none: undefined,
+  nightly: { from: '02:00', to: '04:00' },
+  always: { from: '00:00', to: '23:59' },
+  unusable: { from: '02:00', to: '04:00', timeZone: 'Atlantis/Centre' },
+} as const;
 
 interface ToyClient {
   readonly tag: string;
   keys: ReadonlySet<string>;
+  /** A credential is refused before this moment: replicas of the provider take their time. */
+  readonly from: Map<string, Instant>;
   /** The registration access token that works now. */
   management: string;
   generation: number;
@@ -50,7 +75,8 @@ export const theirs = 'theirs';
 class Crash extends Error {}
 class Trouble extends Error {
   readonly effect: 'None' | 'Unclear';
-  readonly reason: 'ProviderUnavailable' | 'RegistrationAccessTokenLost' | 'RegistrationRefused' | 'ClientIdTaken';
+  readonly reason:
+    'ProviderUnavailable' | 'RateLimited' | 'RegistrationAccessTokenLost' | 'RegistrationRefused' | 'ClientIdTaken';
 
   constructor(effect: Trouble['effect'], reason: Trouble['reason'] = 'ProviderUnavailable') {
     super(reason);
@@ -66,9 +92,14 @@ export interface ToyOptions {
   readonly allowSubjectChange: boolean;
   /** An administrator registered the client by hand. */
   readonly existing?: boolean;
+  /** Secrets stop working after this long. */
+  readonly secretsLive?: Milliseconds;
   /** Default `PrivateKeyJwt`. */
   readonly authentication?: Desired['authentication'];
 }
+
+/** What changes something at the provider. */
+type Call = Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>;
 
 /** Why a row is not tried yet. */
 type Hold = Failure & { readonly until: Instant };
@@ -81,12 +112,19 @@ interface Frozen {
 }
 
 export class ToyWorld {
+  /** What the provider's clock shows; ours is {@link ours}. */
   now: Instant = noon;
+  /** So much our clock is ahead of the provider's, or behind. */
+  clockError: Milliseconds = 0;
+  /** So long the provider refuses a credential that it has just been told. */
+  takes: Milliseconds = 0;
+  /** Of this client in its pool, -1 to 1. */
+  jitter = 0;
   stopped = false;
   deleted = false;
   outage = false;
   fallback = false;
-  windowOpen = false;
+  window: keyof typeof windows = 'none';
   clockAgrees = true;
   /** Somebody deleted the client at the provider at some time. */
   removed = false;
@@ -99,14 +137,34 @@ export class ToyWorld {
   stored: string | undefined;
   epoch = 1;
   readonly clients = new Map<string, ToyClient>();
-  readonly tokens: { generation: number; clientId: string; kid: string; minted: Instant; exp: Instant }[] = [];
+  /**
+   * `minted` and `exp` by our clock, `ends` by the provider's. `misdated`: our clock was wrong when it was minted, so when it is right again the
+   * token seems to end earlier or later than it does.
+   */
+  readonly tokens: {
+    generation: number;
+    clientId: string;
+    kid: string;
+    minted: Instant;
+    exp: Instant;
+    ends: Instant;
+    misdated: boolean;
+  }[] = [];
   readonly trail: string[] = [];
   #frozen: Frozen | undefined;
+  /** The call of a frozen leader, which has stored its intent. */
+  #leaving: (() => void) | undefined;
+  /** The provider was told something by a leader that did not lead any more, so it may have taken out what is in use. */
+  overruled = false;
+  /** Clients that such a leader registered when nobody wanted them any more: no provider takes a word of who leads. */
+  strays = 0;
   /** A registration that is still under way at the provider. */
   #late: (() => void) | undefined;
   /** By row, as the loop keeps them. */
   readonly #failures = new Map<string, Hold>();
   #count = 0;
+  /** When the provider made a secret. */
+  readonly #made = new Map<string, Instant>();
   #existing: ClientSnapshot['existing'];
   readonly #o: ToyOptions;
 
@@ -143,11 +201,16 @@ export class ToyWorld {
       else if (error instanceof Trouble) {
         const reason = error.reason;
         const { row } = decision;
-        const until = plus(this.now, minute);
-        this.#failures.set(row, { row, reason, message: '', at: this.now, terminal: false, until });
+        const until = plus(this.now, reason === 'RateLimited' ? 10 * minute : minute);
+        this.#failures.set(row, { row, reason, message: '', at: this.ours, terminal: false, until });
       } else throw error;
     }
     return true;
+  }
+
+  /** What the leader's clock shows. */
+  get ours(): Instant {
+    return plus(this.now, this.clockError);
   }
 
   get decision(): Decision<ClientAction> {
@@ -161,8 +224,13 @@ export class ToyWorld {
     this.takeOver();
   }
 
-  /** Its first write is a compare-and-set on the record that it knew: it fails if anybody has written since. */
+  /**
+   * Its first write is a compare-and-set on the record that it knew: it fails if anybody has written since. A call whose intent it had stored
+   * leaves, and nobody stores the answer.
+   */
   thaw(): void {
+    this.#leaving?.();
+    this.#leaving = undefined;
     const frozen = this.#frozen;
     this.#frozen = undefined;
     if (frozen === undefined || frozen.stored !== this.stored) return;
@@ -188,7 +256,8 @@ export class ToyWorld {
    * forgets as soon as nothing of ours uses it any more.
    */
   handIn(what: 'good' | 'wrong' | 'nothing'): void {
-    const client = this.clients.get(theirs) ?? { tag: '', keys: new Set(), management: '', generation: 0, scopes: [] };
+    const none = { tag: '', keys: new Set<string>(), from: new Map(), management: '', generation: 0, scopes: [] };
+    const client = this.clients.get(theirs) ?? none;
     this.clients.set(theirs, client);
     if (what === 'nothing') {
       this.#existing = { is: 'Unusable', reason: 'CredentialMissing', message: '' };
@@ -216,7 +285,7 @@ export class ToyWorld {
     const current = record?.generations.find(({ state }) => state === 'Current');
     if (record === undefined || current === undefined || this.authenticates(current.clientId, current.credential))
       return;
-    if (current.refusedAt === undefined) this.#store(credentialRefused(record, current.n, this.now));
+    if (current.refusedAt === undefined) this.#store(credentialRefused(record, current.n, this.ours));
   }
 
   /** A session mints with the Current credential, if it works; some tokens live longer than the overlap. */
@@ -234,8 +303,10 @@ export class ToyWorld {
       generation: current.n,
       clientId: current.clientId ?? '',
       kid: kidOf(current.credential),
-      minted: this.now,
-      exp: plus(this.now, life),
+      minted: this.ours,
+      exp: plus(this.ours, life),
+      ends: plus(this.now, life),
+      misdated: this.clockError !== 0,
     });
   }
 
@@ -245,7 +316,7 @@ export class ToyWorld {
     const kept = this.tokens.filter((token) => {
       const isLeaked = record !== undefined && token.generation < firstHonoured(record);
       const forbidden = this.deleted || this.stopped || isLeaked || token.minted < (record?.revokeBefore ?? 0);
-      return token.exp > this.now && !(forbidden && this.canRevoke(token));
+      return token.ends > this.now && !(forbidden && this.canRevoke(token));
     });
     this.tokens.splice(0, this.tokens.length, ...kept);
   }
@@ -263,7 +334,22 @@ export class ToyWorld {
 
   authenticates(clientId: string | undefined, credential: Credential): boolean {
     const kid = kidOf(credential);
-    return clientId !== undefined && kid !== '' && this.clients.get(clientId)?.keys.has(kid) === true;
+    if (clientId === undefined || kid === '' || !this.isAlive(credential)) return false;
+    const client = this.clients.get(clientId);
+    return client?.keys.has(kid) === true && this.now >= (client.from.get(kid) ?? 0);
+  }
+
+  /** Its secret has not expired. */
+  isAlive(credential: Credential): boolean {
+    const { secretsLive } = this.#o;
+    const made = credential.type === 'PrivateKeyJwt' ? undefined : this.#made.get(kidOf(credential));
+    return secretsLive === undefined || made === undefined || this.now < plus(made, secretsLive);
+  }
+
+  /** Every replica of the provider has what it was told. */
+  caughtUp(): void {
+    this.takes = 0;
+    for (const { from } of this.clients.values()) from.clear();
   }
 
   /** `held`: the rows that are not tried yet, that which the world asks for first. */
@@ -272,7 +358,7 @@ export class ToyWorld {
     for (;;) {
       const [first, ...rest] = held;
       const shown = first && { ...first, others: rest.map(({ row }) => row) };
-      const decision = decideClient(this.snapshot(shown), this.now);
+      const decision = decideClient(this.snapshot(shown), this.ours);
       const next = this.#failures.get(decision.row);
       if (next === undefined || this.now >= next.until || held.includes(next)) return { decision, held };
       held.push(next);
@@ -287,14 +373,16 @@ export class ToyWorld {
   }
 
   #expire(): void {
-    const kept = this.tokens.filter((token) => token.exp > this.now);
+    const kept = this.tokens.filter((token) => token.ends > this.now);
     this.tokens.splice(0, this.tokens.length, ...kept);
   }
 
   snapshot(failure: Failure | undefined): ClientSnapshot {
     const { record } = this;
     const lastExp = new Map<number, Instant>();
-    for (const { generation: n, exp } of this.tokens) lastExp.set(n, instant(Math.max(lastExp.get(n) ?? 0, exp)));
+    const unexpired = this.tokens.filter(({ exp }) => exp > this.ours);
+    for (const { generation: n, exp } of unexpired) lastExp.set(n, instant(Math.max(lastExp.get(n) ?? 0, exp)));
+    const window = windows[this.window];
     return {
       wanted: this.deleted ? { is: 'Gone' } : { is: 'Seen', value: this.desired },
       ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
@@ -303,11 +391,12 @@ export class ToyWorld {
       issuerConfigured: true,
       asks: [{ hash: this.desired.scopes.join(' '), ask: buildAsk({ scopes: this.desired.scopes }) }],
       lastExp,
-      liveTokens: this.tokens.length,
-      revokedTokens: this.tokens.filter(({ minted }) => minted < (record?.revokeBefore ?? 0)).length,
-      ...(this.windowOpen ? { window: { is: 'Open', since: this.now, length: hour } } : {}),
+      liveTokens: unexpired.length,
+      revokedTokens: unexpired.filter(({ minted }) => minted < (record?.revokeBefore ?? 0)).length,
+      ...(window === undefined ? {} : { window: windowState(window, this.ours) }),
+      jitter: this.jitter,
       capabilities: this.#o.capabilities,
-      clockAgrees: this.clockAgrees,
+      clockAgrees: this.clockAgrees && Math.abs(this.clockError) <= minute,
       epoch: this.epoch,
       managementFallback: this.fallback,
       ...(this.#existing === undefined ? {} : { existing: this.#existing }),
@@ -333,7 +422,7 @@ export class ToyWorld {
           planned(
             record,
             { desired: this.desired, generation: n, variant, handles, ...made, clientIdBy },
-            this.now,
+            this.ours,
             this.epoch,
           ),
         );
@@ -355,46 +444,64 @@ export class ToyWorld {
     const of = record === undefined ? undefined : generation(record, action.generation);
     if (record === undefined || of === undefined) return;
     if (this.outage || mishap === 'unsent' || mishap === 'lost') throw new Trouble('Unclear');
-    const accepted = this.authenticates(of.clientId, of.credential);
-    if (mishap === 'crash-answer') throw new Crash();
+    if (mishap === 'limited') throw new Trouble('None', 'RateLimited');
     const { settles: use, hash } = action;
-    const outcome = accepted
-      ? ({ is: 'Accepted' } as const)
-      : ({ is: 'CredentialRefused', message: 'invalid_client' } as const);
+    // The controller throws what says nothing about a credential that it need not doubt.
+    if (mishap === 'unclear' && (use === 'Retired' || record.proofs[hash]?.outcome === 'Accepted'))
+      throw new Trouble('None');
+    const outcome = this.#outcome(of, mishap);
+    if (mishap === 'crash-answer') throw new Crash();
     const current = record.generations.find(({ state }) => state === 'Current');
     const lastExp = this.snapshot(undefined).lastExp.get(current?.n ?? 0);
     this.#store(
-      proved(record, { use, generation: of.n, hash, outcome, overlap: this.desired.overlap, lastExp }, this.now),
+      proved(record, { use, generation: of.n, hash, outcome, overlap: this.desired.overlap, lastExp }, this.ours),
     );
   }
 
-  #call(action: Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>, mishap: Mishap): void {
+  #outcome({ clientId, credential }: Generation, mishap: Mishap): ProofOutcome {
+    if (!this.authenticates(clientId, credential)) return { is: 'CredentialRefused', message: 'invalid_client' };
+    const said = { message: 'no', lasting: true } as const;
+    if (mishap === 'ask-refused') return { is: 'AskRefused', reason: 'ScopeRefused', ...said };
+    if (mishap === 'unclear') return { is: 'Unclear', reason: 'TokenRequestRefused', ...said };
+    return { is: 'Accepted' };
+  }
+
+  #call(action: Call, mishap: Mishap): void {
     const { record } = this;
     // As in the controller: what nobody wants any more is neither registered nor changed.
     if (record === undefined || (this.deleted && action.type !== 'Deregister')) return;
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
     const noted = withIntent(
       record,
-      { call: action.type, generation: action.generation, at: this.now },
+      { call: action.type, generation: action.generation, at: this.ours },
       orphanPossible,
     );
     this.#store(noted);
     if (mishap === 'crash-intent') throw new Crash();
+    const { desired } = this;
+    if (mishap === 'frozen') {
+      this.#leaving = () => {
+        const before = this.clients.size;
+        this.overruled = true;
+        this.#arrive(noted, action, desired);
+        if (action.type === 'Register') this.strays += this.clients.size - before;
+      };
+      throw new Crash();
+    }
     try {
       if (this.outage || mishap === 'unsent') throw new Trouble('None');
       if (mishap === 'refused') throw new Trouble('None', 'RegistrationRefused');
+      if (mishap === 'limited') throw new Trouble('None', 'RateLimited');
       if (!this.deleted) this.arrive();
       if (mishap === 'late' && action.type === 'Register') {
-        this.#late = () => this.#arrive(noted, action);
+        this.#late = () => this.#arrive(noted, action, desired);
         throw new Trouble('Unclear');
       }
-      const answer = this.#atProvider(noted, action);
+      const answer = this.#atProvider(noted, action, desired);
       if (mishap === 'lost' || mishap === 'late') throw new Trouble('Unclear');
       if (mishap === 'crash-answer') throw new Crash();
       const next =
-        answer === undefined
-          ? deregistered(noted, 'Deleted', this.now)
-          : answered(noted, answer, this.desired, this.now);
+        answer === undefined ? deregistered(noted, 'Deleted', this.ours) : answered(noted, answer, desired, this.ours);
       this.#store(next);
     } catch (error) {
       if (error instanceof Trouble && error.effect === 'None') {
@@ -405,8 +512,8 @@ export class ToyWorld {
   }
 
   #refused(noted: ClientRecord, reason: Trouble['reason'], before: ClientRecord['intent']): ClientRecord {
-    if (reason === 'RegistrationAccessTokenLost') return managementRefused(noted, this.now);
-    return reason === 'ClientIdTaken' ? idTaken(noted, this.now) : refusedCall(noted, before);
+    if (reason === 'RegistrationAccessTokenLost') return managementRefused(noted, this.ours);
+    return reason === 'ClientIdTaken' ? idTaken(noted, this.ours) : refusedCall(noted, before);
   }
 
   /** A registration that was under way takes effect after all. */
@@ -416,19 +523,16 @@ export class ToyWorld {
   }
 
   /** Too late for anybody to hear of it. */
-  #arrive(record: ClientRecord, action: Extract<ClientAction, { type: 'Register' }>): void {
+  #arrive(record: ClientRecord, action: Call, desired: Desired): void {
     try {
-      this.#atProvider(record, action);
+      this.#atProvider(record, action, desired);
     } catch (error) {
       if (!(error instanceof Trouble)) throw error;
     }
   }
 
   /** One mutating call, as RFC 7591 and 7592 have it. */
-  #atProvider(
-    record: ClientRecord,
-    action: Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>,
-  ): Parameters<typeof answered>[1] | undefined {
+  #atProvider(record: ClientRecord, action: Call, { scopes }: Desired): Parameters<typeof answered>[1] | undefined {
     const of = generation(record, action.generation);
     if (of === undefined) throw new Error('no such generation');
     const keys = new Set(liveAfter(record, action).map(({ credential }) => kidOf(credential)));
@@ -441,10 +545,12 @@ export class ToyWorld {
       this.clients.set(clientId, {
         tag: tagText(record.tag),
         keys: isSecret ? new Set([secret]) : keys,
+        from: new Map(),
         management: `m${(this.#count += 1)}`,
         generation: of.n,
-        scopes: this.desired.scopes,
+        scopes,
       });
+      this.#take(clientId, of, isSecret ? secret : undefined);
       return this.#answer(clientId, isSecret ? secret : undefined);
     }
     const client = this.clients.get(of.clientId ?? '');
@@ -463,17 +569,32 @@ export class ToyWorld {
     if (replaces) client.keys = new Set([secret]);
     if (adds) client.keys = new Set([...keys, secret]);
     client.generation = of.n;
-    client.scopes = this.desired.scopes;
+    client.scopes = scopes;
+    this.#take(of.clientId ?? '', of, replaces || adds ? secret : undefined);
     if (this.#o.rotatesManagement) client.management = `m${(this.#count += 1)}`;
     return this.#answer(of.clientId ?? '', replaces || adds ? secret : undefined);
+  }
+
+  /** The provider has a new credential, of which its replicas may not know yet. One that it is told again it knows. */
+  #take(clientId: string, { credential, state }: Generation, secret: string | undefined): void {
+    if (secret !== undefined) this.#made.set(secret, this.now);
+    const kid = secret ?? kidOf(credential);
+    const { from } = this.clients.get(clientId) ?? {};
+    if (this.takes > 0 && state === 'Planned' && from?.has(kid) === false) from.set(kid, plus(this.now, this.takes));
   }
 
   #answer(clientId: string, secret: string | undefined): Parameters<typeof answered>[1] {
     const client = this.clients.get(clientId);
     if (client === undefined) throw new Error('no such client');
     const management = { token: new Redacted(client.management), uri: `${issuer}/${clientId}` };
-    const said = secret === undefined ? {} : { secret: new Redacted(secret) };
+    const said = secret === undefined ? {} : { secret: new Redacted(secret), ...this.#expiry() };
     return { clientId, management, ...said, observed: this.#present(client) };
+  }
+
+  /** By the provider's clock, as it says it. */
+  #expiry(): Pick<Parameters<typeof answered>[1], 'secretExpiresAt'> {
+    const { secretsLive } = this.#o;
+    return secretsLive === undefined ? {} : { secretExpiresAt: plus(this.now, secretsLive) };
   }
 
   #observation(record: ClientRecord): ClientObservation {
@@ -482,12 +603,12 @@ export class ToyWorld {
     const token = of === undefined ? undefined : managementOf(record, of)?.token.reveal();
     if (of !== undefined && client !== undefined && (this.fallback || token === client.management))
       return this.#present(client);
-    return { is: this.fallback ? 'Gone' : 'Unknowable', at: this.now, drift: [] };
+    return { is: this.fallback ? 'Gone' : 'Unknowable', at: this.ours, drift: [] };
   }
 
   #present(client: ToyClient): ClientObservation {
     const drift = client.scopes.join(' ') === this.desired.scopes.join(' ') ? [] : ['scope'];
-    return { is: 'Present', at: this.now, drift, tag: client.tag, generation: client.generation };
+    return { is: 'Present', at: this.ours, drift, tag: client.tag, generation: client.generation };
   }
 
   /** The compare-and-set: our epoch goes with it. */
