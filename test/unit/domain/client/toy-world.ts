@@ -12,6 +12,7 @@ import {
   generation,
   liveAfter,
   managementOf,
+  newestSent,
   possibleOrphans,
   tagText,
 } from '#src/domain/client/generations.ts';
@@ -598,7 +599,7 @@ export class ToyWorld {
   }
 
   #observation(record: ClientRecord): ClientObservation {
-    const of = record.generations.findLast(({ clientId }) => clientId !== undefined);
+    const of = newestSent(record);
     const client = of === undefined ? undefined : this.clients.get(of.clientId ?? '');
     const token = of === undefined ? undefined : managementOf(record, of)?.token.reveal();
     if (of !== undefined && client !== undefined && (this.fallback || token === client.management))
