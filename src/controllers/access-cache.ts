@@ -1,6 +1,7 @@
 import { apiVersion } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { authorize } from '../domain/access/authorize.ts';
@@ -26,6 +27,8 @@ export class AccessCache {
   /** Of held sessions: it goes with the record. */
   readonly #held = new WeakMap<SessionRecord, Entry>();
   #policies = 0;
+  /** As of that version, so that every identity is judged by the same list. */
+  #listed: { readonly version: number; readonly policies: Known<readonly ScopePolicy[]> } | undefined;
   #configuration = 0;
 
   constructor(memory: Memory, isConfigured: (issuer: string) => boolean) {
@@ -99,11 +102,17 @@ export class AccessCache {
     ].join(' ');
   }
 
+  #allPolicies(): Known<readonly ScopePolicy[]> {
+    if (this.#listed?.version !== this.#policies)
+      this.#listed = { version: this.#policies, policies: this.#memory.allPolicies() };
+    return this.#listed.policies;
+  }
+
   #authorize(identity: CiIdentity, pool: Known<IdentityPool>, namespace: Known<NamespaceFacts>): Known<Access> {
     return authorize({
       identity,
       pool,
-      policies: this.#memory.allPolicies(),
+      policies: this.#allPolicies(),
       namespace,
       issuerConfigured: pool.is === 'Seen' && this.#isConfigured(pool.value.spec.provider.issuer),
     });

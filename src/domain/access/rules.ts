@@ -37,9 +37,14 @@ export interface Gift {
   readonly maxLifetime: Milliseconds;
 }
 
+/** By the list of policies: thousands of identities are judged by the same one. */
+const placed = new WeakMap<readonly ScopePolicy[], readonly PlacedRule[]>();
+
 /** Every rule of every policy that is not being deleted, in a stable order: by policy name, then as written. */
 function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
-  return policies
+  const known = placed.get(policies);
+  if (known !== undefined) return known;
+  const rules = policies
     .filter((policy) => policy.metadata.deletionTimestamp === undefined)
     .toSorted((a, b) => compareText(a.metadata.name, b.metadata.name))
     .flatMap(({ metadata, spec }) =>
@@ -48,6 +53,8 @@ function placedRules(policies: readonly ScopePolicy[]): readonly PlacedRule[] {
         ref: { policy: metadata.name, rule: index, generation: metadata.generation ?? 0 },
       })),
     );
+  placed.set(policies, rules);
+  return rules;
 }
 
 /** Those for this pool and one of the identity's roles, whatever their namespaces are. */
@@ -143,12 +150,12 @@ export interface NearMisses {
 /** Made once per question: teams choose how many pairs they ask for. */
 export function nearMissesOf({ identity, pool, policies, namespace }: Question): NearMisses {
   const near = new Map<string | undefined, NearMiss>();
-  for (const placed of placedRules(policies)) {
-    const { rule } = placed;
+  for (const one of placedRules(policies)) {
+    const { rule } = one;
     if (!identity.spec.roles.includes(rule.role)) continue;
-    const elsewhere = rule.pool === pool.metadata.name ? { elsewhere: placed } : {};
-    const here = rule.pool === pool.metadata.name && coversNamespace(rule, namespace) ? { here: placed } : {};
-    const found = { otherPool: placed, ...elsewhere, ...here };
+    const elsewhere = rule.pool === pool.metadata.name ? { elsewhere: one } : {};
+    const here = rule.pool === pool.metadata.name && coversNamespace(rule, namespace) ? { here: one } : {};
+    const found = { otherPool: one, ...elsewhere, ...here };
     for (const scope of [undefined, ...rule.scopes]) near.set(scope, { ...found, ...near.get(scope) });
   }
   return { byScope: near, similarRoles: near.size > 0 ? [] : similarRoles(identity.spec.roles, pool, policies) };

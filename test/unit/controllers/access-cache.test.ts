@@ -1,0 +1,46 @@
+import test from 'ava';
+import { AccessCache } from '#src/controllers/access-cache.ts';
+import { Memory } from '#src/controllers/memory.ts';
+import { identity, policy, pool, rule } from '../domain/access/objects.ts';
+
+let version = 0;
+const kept = (uid: string): { uid: string; resourceVersion: string } => ({ uid, resourceVersion: `${(version += 1)}` });
+
+test('however many identities are judged, policies are listed and put in order once for each of their versions', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const access = new AccessCache(memory, () => true);
+  let read = 0;
+  const edit = (scopes: readonly string[], generation: number): void => {
+    const one = policy('publishers', [rule({ scopes: [...scopes] })], { generation });
+    const spec = {
+      get rules() {
+        return ((read += 1), one.spec.rules);
+      },
+    };
+    memory.policies.put('publishers', { ...kept('policy'), ...one, spec });
+  };
+  memory.pools.put('ci-bots', { ...kept('pool-uid'), ...pool() });
+  const annotations = {};
+  memory.namespaces.put('ci-payments', {
+    ...kept('n'),
+    name: 'ci-payments',
+    labels: {},
+    annotations,
+    terminating: false,
+  });
+  edit(['artifacts:publish'], 1);
+  memory.policies.replaceAll([...memory.policies.entries()]);
+  const granted = (): readonly string[] => {
+    const asks = Array.from({ length: 50 }, (_, n) => access.of(identity({}, { name: `i-${n}`, uid: `i-${n}` })));
+    return [
+      ...new Set(
+        asks.map((one) => (one.is === 'Seen' && one.value.is === 'Granted' ? one.value.ask.scopes.join() : '-')),
+      ),
+    ];
+  };
+  t.deepEqual(granted(), ['artifacts:publish']);
+  t.is(read, 1);
+  edit(['artifacts:read'], 2);
+  t.deepEqual(granted(), ['artifacts:read']);
+  t.is(read, 2);
+});
