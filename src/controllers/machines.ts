@@ -15,6 +15,7 @@ import type { Effects } from '../runtime/effect.ts';
 import type { Loop } from '../runtime/loop.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { AuditStream } from '../telemetry/audit-stream.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Causes } from './causes.ts';
@@ -47,6 +48,7 @@ export interface MachineParts {
   readonly namespace: string;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly audit: AuditLog;
   readonly auditStream: Pick<AuditStream, 'trouble'>;

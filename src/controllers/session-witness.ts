@@ -1,22 +1,27 @@
-import { second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, minute, plus, second } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { Token } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { EffectName } from './effect-names.ts';
 import type { Reporter } from './reporter.ts';
 import { type SessionAudit, heldToken } from './session-audit.ts';
 
 const deadline = 10 * second;
+/** So long nobody is asked who called a good token inactive: with most it is for good. */
+const askAgain: Milliseconds = 10 * minute;
 
 export interface WitnessOptions {
   readonly effects: Effects<EffectName>;
   readonly audit: SessionAudit;
   readonly metrics: Metrics;
   readonly reporter: Reporter;
+  readonly logger: Logger;
+  readonly clock: Clock;
   credentialOf(client: string, generation: number): Credential | undefined;
 }
 
@@ -40,8 +45,8 @@ export interface Renewed {
  */
 export class Witness {
   readonly #o: WitnessOptions;
-  /** Issuers that call a good token inactive: what they say proves nothing. */
-  readonly #mute = new Set<string>();
+  /** Issuers that call a good token inactive, so that what they say proves nothing, and when they are asked about one again. */
+  readonly #mute = new Map<string, Instant>();
 
   constructor(options: WitnessOptions) {
     this.#o = options;
@@ -62,10 +67,23 @@ export class Witness {
   async #revokedElsewhere(renewed: Renewed, signal: AbortSignal): Promise<boolean> {
     const { before, after } = renewed;
     const { issuer } = renewed.facts;
-    if (this.#mute.has(issuer)) return false;
+    const { clock, logger } = this.#o;
+    const mutedUntil = this.#mute.get(issuer);
+    if (mutedUntil !== undefined) {
+      if (clock.now() < mutedUntil) return false;
+      this.#mute.set(issuer, plus(clock.now(), askAgain));
+      if ((await this.#isActive(renewed, after, signal)) !== true) return false;
+      this.#mute.delete(issuer);
+      logger.info('introspection is right again: tokens that somebody else revokes are noticed', { issuer });
+    }
     if ((await this.#isActive(renewed, before, signal)) !== false) return false;
     const isGoodOneActive = await this.#isActive(renewed, after, signal);
-    if (isGoodOneActive === false) this.#mute.add(issuer);
+    if (isGoodOneActive === false) {
+      this.#mute.set(issuer, plus(clock.now(), askAgain));
+      logger.warn('introspection calls a good token inactive: tokens that somebody else revokes are not noticed', {
+        issuer,
+      });
+    }
     return isGoodOneActive === true;
   }
 
