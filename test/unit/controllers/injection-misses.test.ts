@@ -31,7 +31,35 @@ test('however many identities and pods a team makes: others have their turn mean
   await new InjectionMisses({ memory, events, metrics }).look();
   isOver = true;
   t.true(turns >= 2);
-  t.regex(await metrics.registry.metrics(), /^ci_identity_injection_misses 25000$/m);
+  t.regex(await metrics.registry.metrics(), /^ci_identity_injection_misses 250$/m, 'pods, not pairs');
+});
+
+test('no identity is left out, however many there are, and a namespace where a look is dear is looked at more rarely', async (t) => {
+  const memory = memoryWith(
+    'ci-payments',
+    Array.from({ length: 300 }, (_, i) => bare(`p-${i}`, { labels: {} })),
+  );
+  for (let n = 0; n < 2_000; n += 1) {
+    const spec = { agents: { podSelector: { matchLabels: { [`team/${n}`]: 'yes' } } } };
+    const [name, uid] = [`i-${n}`, `i-${n}`];
+    memory.identities.put(`ci-payments/${name}`, { ...identity(spec, { name, uid }), uid, resourceVersion: '1' });
+  }
+  const { told, events } = listener();
+  const metrics = new Metrics();
+  const misses = new InjectionMisses({ memory, events, metrics });
+  const late = (name: string, label: string): void =>
+    memory.pods
+      .get('ci-payments')
+      ?.put(`ci-payments/${name}`, { ...bare(name, { labels: { [label]: 'yes' } }), resourceVersion: '9' });
+  late('of-last', 'team/1999');
+  await misses.look();
+  t.deepEqual(told, ['Pod ci-payments/of-last Warning InjectionMissed CiIdentity i']);
+  late('of-first', 'team/0');
+  for (const [look, count] of [1, 1, 2].entries()) {
+    await misses.look();
+    t.is(told.length, count, `look ${look + 2}`);
+    t.regex(await metrics.registry.metrics(), new RegExp(`^ci_identity_injection_misses ${count}$`, 'm'));
+  }
 });
 
 /** With a namespace of these pods, an identity for all of them and `toolbox` for a container that none has. */
