@@ -12,6 +12,7 @@ import { InjectionMisses } from './injection-misses.ts';
 import type { HandIns } from './hand-ins.ts';
 import type { Memory } from './memory.ts';
 import { repeat } from './periodic.ts';
+import { PoolSeries } from './pool-series.ts';
 import type { Reviews } from './reviews.ts';
 import { Rights } from './rights.ts';
 import type { Troubles } from './troubles.ts';
@@ -43,6 +44,7 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
   const brakes = new BrakeReport({ ...o, changed: () => wiring.everything(), counted: () => wiring.pools() });
   const rights = new Rights({ ...o, withdrawn: (identity) => wiring.identityAndSessions(identity) });
   const misses = new InjectionMisses(o);
+  const series = new PoolSeries(o);
   const epochs = new Epochs(o);
   const every = (what: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part => ({
     name: what,
@@ -58,6 +60,7 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
     every('epoch', 1 * second, (signal) => epochs.look(signal)),
     every('rights of creators', 4 * second, (signal) => rights.look(signal)),
     every('pods without their identity', 15 * second, () => misses.look()),
+    every('metrics of deleted pools', 1 * minute, () => series.look()),
     // For what changes with time alone, or was missed.
     every('resync', 2 * minute, (signal) => o.resync(signal)),
   ];

@@ -2,10 +2,13 @@ export interface Definition {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly Label[];
+  /** Of a histogram, in seconds; there are as many series of them for each pool. */
+  readonly buckets?: readonly number[];
 }
 
 /** The only labels that exist; none of them grows with pods, jobs, identities or namespaces. */
-type Label = 'pool' | 'issuer' | 'operation' | 'outcome' | 'reason' | 'machine' | 'lane' | 'watch' | 'credential';
+export type Label =
+  'pool' | 'issuer' | 'operation' | 'outcome' | 'reason' | 'machine' | 'lane' | 'watch' | 'credential';
 
 /** Every metric, its labels and its help. Names are `ci_identity_<noun>_<unit>` and stable. */
 export const metricTable = {
@@ -55,6 +58,7 @@ export const metricTable = {
     type: 'histogram',
     help: 'Duration of calls about tokens that succeeded, by pool and operation (NewPod, RenewalDue, Narrowed, Revoke …).',
     labels: ['pool', 'operation'],
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   },
   ci_identity_tokens_revoked_total: {
     type: 'counter',
@@ -65,6 +69,7 @@ export const metricTable = {
     type: 'histogram',
     help: 'From the moment that the controller saw why a token must end to the answer of the provider that it is revoked.',
     labels: ['pool', 'outcome'],
+    buckets: [0.1, 0.5, 1, 2.5, 5, 10, 60, 300, 900],
   },
   ci_identity_revocations_pending: {
     type: 'gauge',
@@ -80,6 +85,7 @@ export const metricTable = {
     type: 'histogram',
     help: 'From the creation of a pod to its token in the delivery Secret (first token only).',
     labels: ['pool'],
+    buckets: [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
   },
   ci_identity_provider_calls_total: {
     type: 'counter',

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { type Definition, metricTable } from './metric-table.ts';
+import { type Definition, type Label, metricTable } from './metric-table.ts';
 
 /** Seconds; from one API call to an outage that lasts. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
@@ -18,7 +18,7 @@ export class Metrics {
       const base = { name, help: definition.help, labelNames: [...definition.labels], registers: [this.registry] };
       if (definition.type === 'counter') this.#made.set(name, new Counter(base));
       else if (definition.type === 'gauge') this.#made.set(name, unsetGauge(base));
-      else this.#made.set(name, new Histogram({ ...base, buckets }));
+      else this.#made.set(name, new Histogram({ ...base, buckets: [...(definition.buckets ?? buckets)] }));
     }
   }
 
@@ -35,6 +35,17 @@ export class Metrics {
   /** Forgets all label values of a gauge, before a fresh count is set. */
   reset(name: MetricName): void {
     this.#made.get(name)?.reset();
+  }
+
+  /** Takes every series off in which this label has one of these values. */
+  async forget(label: Label, values: ReadonlySet<string>): Promise<void> {
+    for (const [name, metric] of this.#made) {
+      if (!(metricTable[name].labels as readonly Label[]).includes(label)) continue;
+      for (const { labels } of (await metric.get()).values) {
+        const { le: _, ...own } = labels as Readonly<Record<string, string>>;
+        if (values.has(own[label] ?? '')) metric.remove(own);
+      }
+    }
   }
 
   /** `seconds` since the start of what is measured. */
