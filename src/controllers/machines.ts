@@ -176,7 +176,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     written: (namespace, error) => troubles.delivered(namespace, error),
     causes: parts.causes,
     forget: (key) => void seen.delete(key),
-    denied: (key, reason, message) => reporter.denied(key, reason, message),
+    denied: (key, error, isNew) => reporter.denied(key, error, isNew),
     revokerOf: (client, token) => revokerOf(memory.clients.get(client)?.record, token)?.credential,
     tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });

@@ -81,8 +81,8 @@ export class Reporter {
   }
 
   /** A pod got `error.json` instead of a token. */
-  denied(key: string, reason: string, message: string): void {
-    this.#o.metrics.count('ci_identity_denials_total', { reason });
+  denied(key: string, { reason, message }: { reason: string; message: string }, isNew: boolean): void {
+    if (isNew) this.#o.metrics.count('ci_identity_denials_total', { reason });
     this.onPod(key, reason, message);
     const { namespace, identity } = parseSessionKey(key);
     const known = this.#o.memory.identity(namespace, identity);

@@ -20,7 +20,7 @@ import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import { type SessionAudit, heldToken } from './session-audit.ts';
-import { type DeliveredState, lastDelivery } from './session-delivered.ts';
+import { type DeliveredState, isNewDenial, lastDelivery } from './session-delivered.ts';
 import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
@@ -46,8 +46,8 @@ export interface SessionMachineOptions {
   readonly causes: Causes;
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
-  /** Somebody should hear that a pod got an error instead of a token. */
-  denied(key: string, reason: string, message: string): void;
+  /** Somebody should hear that a pod got an error instead of a token; `isNew`: it counts. */
+  denied(key: string, error: { readonly reason: string; readonly message: string }, isNew: boolean): void;
   tokensOf(issuer: string): TokenSource | undefined;
   /** The credential that revokes what the client minted. */
   revokerOf(client: string, token: Token): Credential | undefined;
@@ -169,7 +169,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     const newest = s.record?.tokens.at(-1);
     // The very same once more, because the pod seems to miss it, is no other denial.
     if (action.content === 'Error' && (before?.content !== 'Error' || before.digest !== rendered.digest)) {
-      this.#o.denied(key, action.error.reason, action.error.message);
+      this.#o.denied(key, action.error, isNewDenial(s, before));
       if (action.error.reason === 'LimitReached') this.#o.limits.refused(namespace, identity);
     }
     this.#o.audit.record(key, s, {
