@@ -27,6 +27,8 @@ export interface Way {
   readonly bury?: (lab: Lab, pod: Pod) => Promise<unknown>;
   /** Its owner or node is collected only after most of a minute. */
   readonly late?: boolean;
+  /** In the sample also where the weather is not. */
+  readonly quick?: boolean;
   /** In a namespace of its own. */
   readonly apart?: boolean;
 }
@@ -57,9 +59,9 @@ export const commonWays = {
       return lab.kubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(body));
     },
   },
-  deleted: { title: 'deleted', end: deletePod() },
+  deleted: { title: 'deleted', quick: true, end: deletePod() },
   unconfirmed: { title: 'deleted, and nobody confirms it', end: deletePod(), bury: force },
-  forced: { title: 'force-deleted', end: force },
+  forced: { title: 'force-deleted', quick: true, end: force },
   namespace: {
     title: 'namespace deleted',
     apart: true,
@@ -74,7 +76,7 @@ export const commonWays = {
 
 export interface Weather {
   readonly title: string;
-  /** Part of the sample. */
+  /** Part of the sample with every way that is not late; the others only with what is quick, and without a node. */
   readonly sample?: boolean;
   readonly fault?: Fault;
   /** Seconds until the provider is well again; absent: never, the fault ends by itself or lasts. */
