@@ -176,7 +176,7 @@ export function parseConfiguration(text: string): ParsedConfiguration {
   } catch {
     return { is: 'Problems', problems: ['the file uses YAML anchors and aliases; write the values out'] };
   }
-  const semantic = [...urlProblems(file), ...lagProblems(file)];
+  const semantic = [...urlProblems(file), ...proxyProblems(file), ...lagProblems(file)];
   if (!validate(file))
     return { is: 'Problems', problems: [...new Set([...(validate.errors ?? []).map(sentence), ...semantic])] };
   if (semantic.length > 0) return { is: 'Problems', problems: semantic };
@@ -212,6 +212,18 @@ function urlProblems(file: unknown): readonly string[] {
       return [`issuers[${index}].url is the same as issuers[${first}].url; merge the two entries`];
     seen.set(url, index);
     return issuerProblems(url).map((problem) => `issuers[${index}].url ${problem}`);
+  });
+}
+
+/** A port that no URL can have, or brackets around what is no address. */
+function proxyProblems(file: unknown): readonly string[] {
+  const { issuers } = (file ?? {}) as { readonly issuers?: unknown };
+  if (!Array.isArray(issuers)) return [];
+  const { proxyUrl: schema } = configurationSchema.properties.issuers.items.properties;
+  return issuers.flatMap((issuer: unknown, index) => {
+    const { proxyUrl } = (issuer ?? {}) as { readonly proxyUrl?: unknown };
+    const isUsable = typeof proxyUrl !== 'string' || (URL.canParse(proxyUrl) && !/:0+$/.test(proxyUrl));
+    return isUsable ? [] : [`issuers[${index}].proxyUrl must be ${schema.description}`];
   });
 }
 

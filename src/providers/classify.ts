@@ -107,6 +107,8 @@ function tlsProblem(code: string): string | undefined {
 const networkProblems: Readonly<Record<string, string>> = {
   PROXY_UNREACHABLE: 'the proxy of this issuer (proxyUrl) does not answer',
   PROXY_REFUSED: 'the proxy of this issuer (proxyUrl) does not let the call through; allow the address there',
+  PROXY_WITHOUT_ADDRESS:
+    'its name does not resolve here, and the proxy of this issuer (proxyUrl) is asked for addresses only; let the name resolve where the operator runs',
   ENOTFOUND: 'its name does not resolve',
   EAI_AGAIN: 'its name cannot be resolved now',
   ECONNREFUSED: 'the connection is refused',

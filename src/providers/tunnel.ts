@@ -16,7 +16,7 @@ export interface TunnelOptions {
 /** No tunnel came about, so nothing was sent to the provider. */
 class TunnelFailed extends Error {
   override readonly name = 'TunnelFailed';
-  readonly code: 'PROXY_UNREACHABLE' | 'PROXY_REFUSED';
+  readonly code: 'PROXY_UNREACHABLE' | 'PROXY_REFUSED' | 'PROXY_WITHOUT_ADDRESS';
 
   constructor(code: TunnelFailed['code'], cause?: unknown) {
     super(code, { cause });
@@ -46,7 +46,12 @@ function checkedAddress(host: string, lookup: Lookup): Promise<string> {
   const bare = host.replace(/^\[|\]$/g, '');
   if (isIP(bare) !== 0) return Promise.resolve(bare);
   return new Promise((resolve, reject) => {
-    lookup(bare, {}, (error, address) => (error === null ? resolve(address as string) : reject(error)));
+    lookup(bare, {}, (error, address) => {
+      if (error === null) return resolve(address as string);
+      const { code } = error as NodeJS.ErrnoException;
+      const isUnknown = code === 'ENOTFOUND' || code === 'EAI_AGAIN';
+      return reject(isUnknown ? new TunnelFailed('PROXY_WITHOUT_ADDRESS', error) : error);
+    });
   });
 }
 

@@ -69,15 +69,24 @@ const bad: readonly Row[] = [
     ['issuers[0].profile must be Generic, Keycloak or Glewlwyd'],
   ],
   ['a yes', issuer('allowPrivateNetwork: "yes"'), ['issuers[0].allowPrivateNetwork must be true or false']],
-  ...['https://proxy:3128', 'http://u:p@proxy', 'http://proxy/path', 'http://', 'proxy:3128', 'http://a b'].map(
-    (given): Row => [
-      `the proxy ${given}`,
-      issuer(`proxyUrl: "${given}"`),
-      [
-        'issuers[0].proxyUrl must be the URL of an HTTP proxy without user, password and path, such as http://proxy.example.com:3128',
-      ],
+  ...[
+    'https://proxy:3128',
+    'http://u:p@proxy',
+    'http://proxy/path',
+    'http://',
+    'proxy:3128',
+    'http://a b',
+    'http://proxy:99999',
+    'http://proxy:65536',
+    'http://proxy:0',
+    'http://[:::]:3128',
+  ].map((given): Row => [
+    `the proxy ${given}`,
+    issuer(`proxyUrl: "${given}"`),
+    [
+      'issuers[0].proxyUrl must be the URL of an HTTP proxy without user, password and path, such as http://proxy.example.com:3128',
     ],
-  ),
+  ]),
   [
     'a token issuer with a space',
     issuer('tokenIssuer: "https://a b"'),
