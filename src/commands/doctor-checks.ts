@@ -1,4 +1,4 @@
-import { annotations, labels, version as ourVersion } from '../api/names.ts';
+import { annotations, group, labels, version as ourVersion } from '../api/names.ts';
 import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
@@ -131,6 +131,22 @@ const admission: Check = ({ admission: read, shippedAdmission }) =>
       ),
     ),
   );
+
+/** Not among those that the operator compares: without it everything works, until somebody deletes too much. */
+const protection: Check = ({ admission: read, operatorNamespace }) =>
+  checked('protection of kinds and records', read, (observed) => {
+    const name = `uninstall.${group}`;
+    const has = (kind: string): boolean => observed.some((one) => one.kind === kind && one.name === name);
+    if (has('ValidatingAdmissionPolicy') && has('ValidatingAdmissionPolicyBinding')) return [];
+    return [
+      warning(
+        `ValidatingAdmissionPolicy ${name} or its binding`,
+        'is not installed',
+        `whoever deletes a kind or namespace ${operatorNamespace} leaves the clients of every pool at the providers, and nobody knows of them any more`,
+        'kubectl apply --server-side -k manifests/protection',
+      ),
+    ];
+  });
 
 const staleLease = 60 * second;
 const skew = 3 * second;
@@ -265,6 +281,7 @@ export const checks: readonly Check[] = [
   serverVersion,
   definitions,
   admission,
+  protection,
   leader,
   leaving,
   clock,

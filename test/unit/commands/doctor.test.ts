@@ -83,12 +83,17 @@ const withReady = (
     },
   }) as IdentityPool;
 
-const wholeAdmission = shippedAdmission.map((one) => ({
-  ...one,
-  spec: defaultedSpec(one),
-  uid: one.name,
+const protection = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'].map((kind) => ({
+  kind,
+  name: 'uninstall.ci-identity.dev',
+  uid: kind,
   generation: 1,
+  spec: {},
 }));
+const wholeAdmission = [
+  ...shippedAdmission.map((one) => ({ ...one, spec: defaultedSpec(one), uid: one.name, generation: 1 })),
+  ...protection,
+];
 
 const healthy: Facts = {
   operatorNamespace: 'ci-identity-system',
@@ -144,6 +149,16 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'a missing admission policy',
     { admission: read(wholeAdmission.slice(1)) },
     `Problem: ${shippedAdmission[0]?.kind} ${shippedAdmission[0]?.name} (missing) is not as this version ships it`,
+  ],
+  [
+    'an installation whose kinds may be deleted under live clients',
+    { admission: read(wholeAdmission.slice(0, -2)) },
+    'Warning: ValidatingAdmissionPolicy uninstall.ci-identity.dev or its binding is not installed',
+  ],
+  [
+    'a protection without its binding',
+    { admission: read(wholeAdmission.slice(0, -1)) },
+    'Warning: ValidatingAdmissionPolicy uninstall.ci-identity.dev or its binding is not installed',
   ],
   ['no lease', { lease: read(undefined) }, 'Problem: operator in namespace ci-identity-system has no leader'],
   [
