@@ -23,7 +23,7 @@ export function reasonsText(): Promise<string> {
 <!-- Made by npm run generate from reasons.ts and troubleshooting.ts; do not edit. -->
 
 Names (\`names.ts\`), the generated types of the three kinds (\`v1alpha1/\`), object metadata (\`meta.ts\`), the one table of conditions and
-reasons (\`reasons.ts\`), and what to do about them (\`troubleshooting.ts\`). No logic. Anything may import it; start with \`names.ts\`.
+reasons (\`reasons.ts\`), and what to do about them (\`troubleshooting.ts\`, \`provider-remedies.ts\`, each a \`remedy.ts\`). No logic. Anything may import it; start with \`names.ts\`.
 
 ## Conditions
 
@@ -44,8 +44,9 @@ ${rows(reasons)}
 ## Troubleshooting by message
 
 Look for the word after \`Reason\` in \`kubectl get\`, in \`error.json\` in the pod, in the event, or in what Jenkins prints when a pod is refused. The
-message beside it is more exact than this table: it names the object, quotes the provider and says which value to write where. Where nothing
-is said about trying again, it heals by itself within minutes once the cause is gone.
+message beside it is more exact than this table: it names the object, quotes the provider and says which value to write where. It heals by itself
+within minutes once the cause is gone, within ten at the latest. What the provider refused is tried again at once after a change of the pool, such as
+\`kubectl annotate --overwrite identitypool NAME ci-identity.dev/retry="$(date +%s)"\`.
 
 | reason | what lies behind it | step | who |
 | --- | --- | --- | --- |

@@ -96,6 +96,7 @@ export const reasons = {
 
   Probed: 'The provider issued a token with exactly these scopes.',
   Probing: 'The probe token has not been asked for yet.',
+  NotProbed: 'The client is asked for more than is tried ahead, so the first pod shows whether the provider gives it.',
   Issuing: 'Tokens are issued.',
   Exclusive: 'Only creators of this namespace were seen.',
   SharedCreator: 'One creator may use identities in several namespaces, which therefore share them.',

@@ -188,7 +188,10 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
 }
 
 function failed(note: FailureNote | undefined): ClientFailure | undefined {
-  return note && { reason: note.error.reason, message: note.error.message, terminal: note.error.class === 'Terminal' };
+  if (note === undefined) return undefined;
+  const { reason, message, whose } = note.error;
+  const terminal = note.error.class === 'Terminal';
+  return { reason, message, terminal, ...(terminal && whose === 'Object' ? { changeHelps: true } : {}) };
 }
 
 /** What is in the record exists nowhere else, so nothing is done until somebody brings it back or gives it up. */

@@ -95,6 +95,11 @@ function lessGiven(record: ClientRecord, { generation: n, hash, outcome }: Proof
   return replaced(doubted(record, hash), n, (one) => ({ ...one, refusedAt: now, ...lacks }));
 }
 
+/** Of a client that is asked for more than a record remembers the first by hash are tried ahead, and a pod tries any other. */
+export function isTriedAhead({ proofs }: ClientRecord, hash: string): boolean {
+  return Object.keys(proofs).filter((known) => known < hash).length < mostProofs;
+}
+
 /**
  * A session got something else than what was proven for this ask: the proof counts no longer, and a new one says whether that is so for
  * everybody. What is refused already stays so.

@@ -1,5 +1,7 @@
 /** What a pool's conditions about its clients share; whether clients can be registered; when time alone changes what is said. */
 import { day, earliest, type Instant, plus, toRfc3339 } from '../../clock.ts';
+import { annotations } from '../../api/names.ts';
+import { asClause } from '../access/explain.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import type { Generation } from '../client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
@@ -96,18 +98,21 @@ function ofOverlap({ record }: ClientView): readonly Instant[] {
 }
 
 /** What a client's last step failed with, as a condition. */
-export function failed(
-  type: Draft['type'],
-  facts: PoolFacts,
-  client: ClientView,
-  { reason, message }: ClientFailure,
-): Draft {
+export function failed(type: Draft['type'], facts: PoolFacts, client: ClientView, failure: ClientFailure): Draft {
+  const message = withNextTry(facts, failure);
   return draft(
     type,
     'False',
-    reason,
+    failure.reason,
     say(facts, client.owner === undefined ? message : `client of ${client.owner}: ${message}`),
   );
+}
+
+/** What is wrong and what to do, and when that is noticed: who has just done it wants to know. */
+export function withNextTry({ pool }: PoolFacts, { message, changeHelps }: ClientFailure): string {
+  if (changeHelps !== true) return message;
+  const annotate = `kubectl annotate --overwrite identitypool ${pool.metadata.name} ${annotations.retry}="$(date +%s)"`;
+  return `${asClause(message)}. It is tried again within 10 min, and at once after ${annotate}.`;
 }
 
 /** ` of CiIdentity ci-payments/publisher`, where a pool has more than one client. */

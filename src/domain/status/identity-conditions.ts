@@ -4,6 +4,8 @@ import type { Access, Denial } from '../access/access.ts';
 import { cut, joinSentences } from '../access/explain.ts';
 import { setOf } from '../access/scopes.ts';
 import { stopSentence } from '../access/stops.ts';
+import { mostProofs } from '../client/invariants.ts';
+import { isTriedAhead } from '../client/proofs.ts';
 import type { Proof } from '../client/record.ts';
 import { isReady, isRefused } from './clients.ts';
 import { draft, longestMessage, marked, summarise, type Draft, type Going } from './conditions.ts';
@@ -19,7 +21,8 @@ export function identityConditions(facts: IdentityFacts): readonly Draft[] {
   const parts = [authorized(facts), probed(facts), issuing(facts), exclusive(facts)];
   const [authorization, probe, issue] = parts as [Draft, Draft, Draft, Draft];
   if (facts.stop !== undefined) return [draft('Ready', 'True', 'Suspended', stopSentence(facts.stop)), ...parts];
-  const ready = summarise([authorization, issue, probe], happy(facts));
+  const dependents = probe.reason === 'NotProbed' ? [authorization, issue] : [authorization, issue, probe];
+  const ready = summarise(dependents, happy(facts));
   const missed = ready.status === 'True' ? missedByName(facts) : [];
   if (missed[0] !== undefined) {
     const message = `tokens are issued, but without what spec.scopes asks for: ${sentences(missed)}`;
@@ -58,29 +61,25 @@ function probed(facts: IdentityFacts): Draft {
       'nothing is granted, so there is nothing to ask the provider for.',
     );
   }
+  const granted = access.value;
   const proof = proofOf(facts);
   if (proof?.outcome === 'Refused') return draft('Probed', 'False', proof.reason ?? 'ScopeRefused', refusal(proof));
   if (proof === undefined) {
-    const waits = client.is !== 'Seen' || !isReady(client.value);
-    return waits
-      ? draft(
-          'Probed',
-          'Unknown',
-          'WaitingForClient',
-          `whether the provider gives ${carried(access.value)} is tried as soon as the pool has a working client.`,
-        )
-      : draft(
-          'Probed',
-          'Unknown',
-          'Probing',
-          `whether the provider gives ${carried(access.value)} is being tried with a token request; the token is revoked at once.`,
-        );
+    const unknown = (reason: Reason, when: string): Draft =>
+      draft('Probed', 'Unknown', reason, `whether the provider gives ${carried(granted)} ${when}.`);
+    if (client.is !== 'Seen' || !isReady(client.value))
+      return unknown('WaitingForClient', 'is tried as soon as the pool has a working client');
+    if (client.value.record !== undefined && !isTriedAhead(client.value.record, granted.hash)) {
+      const bound = `only the first pod shows: of the identities that share its client ${mostProofs} different sets of scopes, audiences and lifetime are tried ahead. With client.per: Namespace or Identity fewer share one`;
+      return unknown('NotProbed', bound);
+    }
+    return unknown('Probing', 'is being tried with a token request; the token is revoked at once');
   }
   if (shortLifetime !== undefined) {
     const why = `the provider's tokens live ${formatDuration(shortLifetime)}, hardly longer than the kubelet takes to deliver them, so a build may meet an expired one. Let them live longer at the provider.`;
     return draft('Probed', 'True', 'TokenLifetimeTooShort', why);
   }
-  return draft('Probed', 'True', 'Probed', `the provider issued a token with ${carried(access.value)}.`);
+  return draft('Probed', 'True', 'Probed', `the provider issued a token with ${carried(granted)}.`);
 }
 
 function issuing(facts: IdentityFacts): Draft {

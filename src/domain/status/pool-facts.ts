@@ -40,6 +40,8 @@ export interface ClientFailure {
   readonly message: string;
   /** Trying again changes nothing until somebody acts. */
   readonly terminal: boolean;
+  /** It is tried again rarely, and at once after a change of the pool. */
+  readonly changeHelps?: boolean;
 }
 
 /** Everything that the status of a pool shows. */

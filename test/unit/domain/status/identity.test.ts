@@ -1,5 +1,6 @@
 import test from 'ava';
 import { day, plus, second } from '#src/clock.ts';
+import type { ClientRecord } from '#src/domain/client/record.ts';
 import type { ClientFailure } from '#src/domain/status/pool-facts.ts';
 import { decideIdentity, identityStatus } from '#src/domain/status/identity.ts';
 import type { IdentityFacts } from '#src/domain/status/identity-facts.ts';
@@ -59,6 +60,12 @@ test('a generation is only ever compared for being another: a smaller one is new
   }
 });
 
+/** So many others of the same client were proven, all of them before this identity's turn. */
+const proofsOf = (count: number): ClientRecord['proofs'] =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [`!${i}`, { outcome: 'Accepted', at: now, generation: 1 }] as const),
+  );
+
 const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, conditions: string])[] = [
   [
     'everything works',
@@ -83,6 +90,16 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
   [
     'not probed yet',
     { client: seen(client()) },
+    'Ready=Unknown/Probing Authorized=True/Authorized Probed=Unknown/Probing Issuing=True/Issuing Exclusive=True/Exclusive Reconciling=True/Probing',
+  ],
+  [
+    'more is asked of its client than is tried ahead',
+    { client: seen(client({ record: record({ proofs: proofsOf(256) }) })) },
+    'Ready=True/Ready Authorized=True/Authorized Probed=Unknown/NotProbed Issuing=True/Issuing Exclusive=True/Exclusive',
+  ],
+  [
+    'hardly less is asked of its client than is tried ahead',
+    { client: seen(client({ record: record({ proofs: proofsOf(255) }) })) },
     'Ready=Unknown/Probing Authorized=True/Authorized Probed=Unknown/Probing Issuing=True/Issuing Exclusive=True/Exclusive Reconciling=True/Probing',
   ],
   [
