@@ -4,7 +4,7 @@
  */
 import type { Instant, Milliseconds } from '../clock.ts';
 import type { Ask } from '../domain/access/access.ts';
-import type { AuthenticationMethod, Credential, PublicJwk } from '../domain/client/credential.ts';
+import type { AuthenticationMethod, Credential, IgnoredExpiry, PublicJwk } from '../domain/client/credential.ts';
 import type { ClientObservation, Variant } from '../domain/client/record.ts';
 import type { Minted, RevocationOutcome } from '../domain/token.ts';
 import type { Redacted } from '../redacted.ts';
@@ -52,6 +52,7 @@ export interface ClientAnswer {
   readonly clientId: string;
   readonly secret?: Redacted<string>;
   readonly secretExpiresAt?: Instant;
+  readonly secretExpiryIgnored?: IgnoredExpiry;
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
   readonly observed: ClientObservation;
 }

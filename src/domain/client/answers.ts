@@ -1,7 +1,7 @@
 /** What the provider's answers to our calls change in a client record. Pure, as in `transitions.ts`. */
 import type { Instant } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
-import type { Credential } from './credential.ts';
+import type { Credential, IgnoredExpiry } from './credential.ts';
 import { isExternal } from './existing.ts';
 import {
   currentOf,
@@ -24,6 +24,7 @@ export interface AnswerFacts {
   readonly clientId: string;
   readonly secret?: Redacted<string>;
   readonly secretExpiresAt?: Instant;
+  readonly secretExpiryIgnored?: IgnoredExpiry;
   readonly management?: { readonly token: Redacted<string>; readonly uri: string };
   readonly observed: ClientObservation;
 }
@@ -102,7 +103,13 @@ function withSecret(credential: Credential, answer: AnswerFacts): Credential {
   if (credential.type === 'PrivateKeyJwt' || answer.secret === undefined) return credential;
   const isKnown = credential.secret?.reveal() === answer.secret.reveal();
   const expiresAt = answer.secretExpiresAt ?? (isKnown ? credential.expiresAt : undefined);
-  return { type: credential.type, secret: answer.secret, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  const expiryIgnored = isKnown ? credential.expiryIgnored : answer.secretExpiryIgnored;
+  return {
+    type: credential.type,
+    secret: answer.secret,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(expiryIgnored === undefined ? {} : { expiryIgnored }),
+  };
 }
 
 /** Deregister took effect, or `Gone` was answered: every retiring credential of that client is out; an Observe and a proof confirm it. */

@@ -6,6 +6,9 @@ export type AuthenticationMethod = 'PrivateKeyJwt' | 'ClientSecretBasic' | 'Clie
 /** Public half of a key, as it goes into a client's JWKS (RFC 7517). */
 export type PublicJwk = Readonly<Record<string, string>>;
 
+/** Text instead of a number; a moment that had passed already when the secret came (a duration?); one that is far too late (milliseconds?). */
+export type IgnoredExpiry = 'Text' | 'Past' | 'TooLarge';
+
 /** How a client proves itself to the token endpoint. */
 export type Credential =
   | {
@@ -21,6 +24,8 @@ export type Credential =
       readonly type: 'ClientSecretBasic' | 'ClientSecretPost';
       /** Absent until the provider has answered with one. */
       readonly secret?: Redacted<string>;
+      /** What the provider said of its expiry and nobody can go by, so that it counts as none. */
+      readonly expiryIgnored?: IgnoredExpiry;
       /** RFC 7591 `client_secret_expires_at`; absent: never. */
       readonly expiresAt?: Instant;
     };

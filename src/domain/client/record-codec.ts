@@ -118,6 +118,7 @@ function readCredential(place: Place): Credential {
     return {
       type,
       ...place.optional('secret', (value) => value.secret()),
+      ...place.optional('expiryIgnored', (value) => value.oneOf('Text', 'Past', 'TooLarge')),
       ...place.optional('expiresAt', (value) => value.instant()),
     };
   }

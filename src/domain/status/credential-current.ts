@@ -1,6 +1,7 @@
 /** The condition CredentialCurrent: a working credential mints, and its rotation is not overdue. The first case that applies speaks. */
 import { type Instant, plus } from '../../clock.ts';
 import { isExternal } from '../client/existing.ts';
+import type { IgnoredExpiry } from '../client/credential.ts';
 import { diagnosisOf } from './authentication.ts';
 import { currentOf, failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
@@ -17,6 +18,7 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
     windowInvalid(facts, wanted) ??
     underWay(facts, wanted, now) ??
     unsupported(facts, wanted) ??
+    expiryIgnored(facts, wanted) ??
     draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, 'a proven credential mints.'))
   );
 }
@@ -85,4 +87,24 @@ function unsupported(facts: PoolFacts, wanted: readonly ClientView[]): Draft | u
   const client = wanted.find((one) => one.unsupported !== undefined);
   const why = client && unsupportedInWords(client);
   return why === undefined ? undefined : draft('CredentialCurrent', 'True', 'RotationUnsupported', say(facts, why));
+}
+
+/** A secret that expires unannounced is found when it is refused, so that a person should know. */
+function expiryIgnored(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find((one) => ignoredOf(one) !== undefined);
+  const ignored = client && ignoredOf(client);
+  if (client === undefined || ignored === undefined) return undefined;
+  const why = `a proven credential mints, but when the secret of the client${ownerOf(client)} expires is not known: the provider gave client_secret_expires_at ${saidAs[ignored]}, where RFC 7591 §3.2.1 has seconds since 1970. Set spec.rotation.every below the life of its secrets, or correct that at the provider; the next rotation reads it anew.`;
+  return draft('CredentialCurrent', 'True', 'CredentialCurrent', say(facts, why));
+}
+
+const saidAs: Readonly<Record<IgnoredExpiry, string>> = {
+  Text: 'as text',
+  Past: 'as a moment that had passed when the secret came (a duration, perhaps)',
+  TooLarge: 'as a moment thousands of years ahead (in milliseconds, perhaps)',
+};
+
+function ignoredOf(client: ClientView): IgnoredExpiry | undefined {
+  const credential = currentOf(client)?.credential;
+  return credential?.type === 'PrivateKeyJwt' ? undefined : credential?.expiryIgnored;
 }

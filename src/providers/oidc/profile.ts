@@ -22,8 +22,8 @@ export interface AudienceMapping {
 export interface ClientMetadata {
   readonly clientId?: string;
   readonly secret?: string;
-  /** Seconds since the epoch; 0: never. */
-  readonly secretExpiresAt?: number;
+  /** As it was said. */
+  readonly secretExpiresAt?: number | string;
   readonly managementToken?: string;
   readonly managementUri?: string;
   readonly name?: string;

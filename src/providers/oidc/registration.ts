@@ -186,9 +186,9 @@ export class Registration implements ClientRegistry {
     }
     return {
       clientId,
+      ...secretExpiry(said.secretExpiresAt, this.#o.clock.now()),
       ...withoutUndefined({
         secret: said.secret === undefined ? undefined : new Redacted(said.secret),
-        secretExpiresAt: secretExpiry(said.secretExpiresAt, this.#o.clock.now()),
         management: this.#management(said, clientId, endpoint),
       }),
       observed: {
@@ -282,11 +282,16 @@ function uriOf(endpoint: string, clientId: string): string {
 }
 
 /**
- * Seconds since the epoch; 0 is never (RFC 7591 §3.2.1), and so is what is no plausible number of seconds. A secret that was given just now and
- * expired long ago was meant otherwise (a duration, perhaps): believed, it would be replaced again and again.
+ * Seconds since the epoch; 0 is never (RFC 7591 §3.2.1). What is no plausible number of seconds is ignored, and told. A secret that was given
+ * just now and expired long ago was meant otherwise (a duration, perhaps): believed, it would be replaced again and again.
  */
-function secretExpiry(seconds: number | undefined, now: Instant): Instant | undefined {
-  if (seconds === undefined || !(seconds > 0 && seconds < 100_000_000_000)) return undefined;
-  const at = instant(seconds * second);
-  return at > plus(now, minute) ? at : undefined;
+function secretExpiry(
+  said: number | string | undefined,
+  now: Instant,
+): Pick<ClientAnswer, 'secretExpiresAt' | 'secretExpiryIgnored'> {
+  if (said === undefined || said === 0) return {};
+  if (typeof said === 'string') return { secretExpiryIgnored: 'Text' };
+  if (said >= 100_000_000_000) return { secretExpiryIgnored: 'TooLarge' };
+  const at = instant(said * second);
+  return at > plus(now, minute) ? { secretExpiresAt: at } : { secretExpiryIgnored: 'Past' };
 }

@@ -46,8 +46,7 @@ function readClientMetadata(body: Readonly<Record<string, unknown>>): ClientMeta
   return withoutUndefined({
     clientId: text(body['client_id']),
     secret: text(body['client_secret']),
-    secretExpiresAt:
-      typeof body['client_secret_expires_at'] === 'number' ? body['client_secret_expires_at'] : undefined,
+    secretExpiresAt: numberOrText(body['client_secret_expires_at']),
     managementToken: text(body['registration_access_token']),
     managementUri: text(body['registration_client_uri']),
     name: text(body['client_name']),
@@ -57,4 +56,8 @@ function readClientMetadata(body: Readonly<Record<string, unknown>>): ClientMeta
     grantTypes: strings(body['grant_types']),
     keys: records(record(body['jwks'])?.['keys']),
   });
+}
+
+function numberOrText(value: unknown): number | string | undefined {
+  return typeof value === 'number' ? value : text(value);
 }

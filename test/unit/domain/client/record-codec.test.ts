@@ -24,7 +24,12 @@ const credential: fc.Arbitrary<Credential> = fc.oneof(
     privateJwk: secret,
   }),
   fc.record(
-    { type: fc.constantFrom('ClientSecretBasic' as const, 'ClientSecretPost' as const), secret, expiresAt: at },
+    {
+      type: fc.constantFrom('ClientSecretBasic' as const, 'ClientSecretPost' as const),
+      secret,
+      expiresAt: at,
+      expiryIgnored: fc.constantFrom('Text' as const, 'Past' as const, 'TooLarge' as const),
+    },
     { requiredKeys: ['type'] },
   ),
 );

@@ -5,6 +5,7 @@ import { idOfText } from '#src/domain/client/requests.ts';
 import { decidePool, poolStatus } from '#src/domain/status/pool.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import type { ClientFailure, ClientView, PoolFacts } from '#src/domain/status/pool-facts.ts';
+import { Redacted } from '#src/redacted.ts';
 import { pool } from '../access/objects.ts';
 import { brokenInvariants } from './condition-invariants.ts';
 import { brief, client, finalizers, generation, messageOf, now, poolFacts, record } from './facts.ts';
@@ -606,6 +607,23 @@ for (const [what, view, words] of inWords) {
     t.deepEqual(problemsWith(status), []);
   });
 }
+
+for (const [ignored, words] of [
+  [
+    'Text',
+    /gave client_secret_expires_at as text, where RFC 7591 §3\.2\.1 has seconds since 1970\. Set spec\.rotation\.every/,
+  ],
+  ['Past', /as a moment that had passed when the secret came \(a duration, perhaps\)/],
+  ['TooLarge', /\(in milliseconds, perhaps\)/],
+] as const)
+  test(`an expiry of a secret that nobody can go by is told: ${ignored}`, (t) => {
+    const credential = { type: 'ClientSecretBasic', secret: new Redacted('s'), expiryIgnored: ignored } as const;
+    const view = client({ record: record({ generations: [{ ...generation(1, 'Current'), credential }] }) });
+    const asked = pool({ client: { authentication: 'ClientSecretBasic' } }, { finalizers });
+    const status = poolStatus(poolFacts({ pool: asked, clients: [view] }), now);
+    t.regex(messageOf(status, 'CredentialCurrent'), words);
+    t.regex(brief(status), /CredentialCurrent=True\/CredentialCurrent/);
+  });
 
 for (const [state, words] of [
   ['Planned', /the provider is told when the pool is stopped no longer/],
