@@ -38,12 +38,15 @@ export class SessionLimits {
     const { limits } = identity.spec;
     if (limits === undefined) return undefined;
     const { namespace = '', name, uid = '' } = identity.metadata;
-    const live = this.#o.memory.sessions.byIndex(indexes.identity, `${namespace}/${name}`).filter(([, { record }]) => {
-      const newest = record?.tokens.at(-1);
-      return newest !== undefined && newest.end === undefined && record?.pod.uid !== pod;
-    }).length;
+    const now = this.#o.clock.now();
+    // Also where it ends: what nobody could revoke yet works on, and a loop of short pods must not pile it up.
+    const live = this.#o.memory.sessions
+      .byIndex(indexes.identity, `${namespace}/${name}`)
+      .filter(
+        ([, { record }]) => record?.pod.uid !== pod && record?.tokens.some(({ exp }) => now < exp) === true,
+      ).length;
     const admitted = [...(this.#admitted.get(uid) ?? [])].filter((one) => one !== pod).length;
-    const starts = startsIn(this.#recordOf(uid), this.#o.clock.now()).filter((start) => start.pod !== pod).length;
+    const starts = startsIn(this.#recordOf(uid), now).filter((start) => start.pod !== pod).length;
     return breachOf(limits, live + admitted, starts);
   }
 

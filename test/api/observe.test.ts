@@ -161,7 +161,7 @@ test.serial(
     const second = await newPod('few');
     const error = await errorOf(lab, second, 'few');
     t.is(error.reason, 'LimitReached');
-    t.regex(error.message, /1 sessions hold a token and spec\.limits\.concurrentSessions allows 1/);
+    t.regex(error.message, /1 sessions hold a token that works .* and spec\.limits\.concurrentSessions allows 1/);
     const told = await condition(lab, 'ciidentity/few', 'Issuing', { status: 'False', reason: 'LimitReached' }, team);
     t.regex(told.message, /concurrentSessions allows 1/);
     await lineOf('Denied, LimitReached', (line) => line.event === 'Denied' && line.reason === 'LimitReached');

@@ -89,7 +89,7 @@ export interface CiIdentityActor {
 }
 /** How much this identity may do. A session beyond a limit gets error.json instead of a token. */
 export interface CiIdentityLimits {
-  /** Pods that hold a token of this identity at the same time. Default: no limit. */
+  /** Pods that hold a token of this identity at the same time; one that has ended counts until its token is revoked or has expired. Default: no limit. */
   readonly concurrentSessions?: number;
   /** Pods that get their first token within any 60 minutes. Default: no limit. */
   readonly sessionsPerHour?: number;

@@ -48,7 +48,7 @@ export function begun(
 export function breachOf(limits: Limits | undefined, live: number, starts: number): string | undefined {
   const { concurrentSessions, sessionsPerHour } = limits ?? {};
   if (concurrentSessions !== undefined && live >= concurrentSessions)
-    return `${live} sessions hold a token and spec.limits.concurrentSessions allows ${concurrentSessions}; the next one gets its token when one of them ends`;
+    return `${live} sessions hold a token that works (of a pod that has ended until it is revoked or expires) and spec.limits.concurrentSessions allows ${concurrentSessions}; the next one gets its token when one of them is over`;
   if (sessionsPerHour !== undefined && starts >= sessionsPerHour)
     return `${starts} sessions began within an hour and spec.limits.sessionsPerHour allows ${sessionsPerHour}; the next one gets its token when the first of them is an hour old`;
   return undefined;

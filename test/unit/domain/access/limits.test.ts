@@ -19,7 +19,7 @@ const table: readonly (readonly [
     { concurrentSessions: 2 },
     2,
     0,
-    '2 sessions hold a token and spec.limits.concurrentSessions allows 2; the next one gets its token when one of them ends',
+    '2 sessions hold a token that works (of a pod that has ended until it is revoked or expires) and spec.limits.concurrentSessions allows 2; the next one gets its token when one of them is over',
   ],
   [{ sessionsPerHour: 3 }, 9_999, 2, undefined],
   [
