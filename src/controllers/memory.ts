@@ -142,7 +142,11 @@ export class Memory {
   /** The ConfigMap that stops everything, if it is there. */
   emergencyStop(): { readonly namespace: string; readonly data: Readonly<Record<string, string>> } | undefined {
     const found = this.configMaps.get(emergencyStopConfigMap);
-    return found === undefined ? undefined : { namespace: this.#namespace, data: found.data };
+    return found && this.stopIn(found);
+  }
+
+  stopIn({ data }: ConfigMapFacts): NonNullable<ReturnType<Memory['emergencyStop']>> {
+    return { namespace: this.#namespace, data };
   }
 
   /** Whether some session holds this token: a provider may hand out the same one again. */

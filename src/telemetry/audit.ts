@@ -8,6 +8,7 @@ export const auditEvents = [
   'Started',
   'Halted',
   'Resumed',
+  'Asked',
   'Planned',
   'Activated',
   'Drained',

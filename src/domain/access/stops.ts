@@ -36,6 +36,11 @@ export function stopOf({ pool, identity, namespace, configMap }: StopSources): S
   return sources.length === 0 ? undefined : { sources };
 }
 
+/** A source without the reason that somebody gave: the same stop after its reason was edited. */
+export function wayOf(source: string): string {
+  return (source.split(': "', 1)[0] ?? source).replace(/\)$/, '');
+}
+
 /** What – why – what to do, for status, events and `error.json`. */
 export function stopSentence(stop: Stop): string {
   return `stopped on purpose by ${stop.sources.join(' and by ')}: no new tokens, and live ones are revoked. Remove what stops it to go on.`;

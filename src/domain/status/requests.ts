@@ -24,10 +24,19 @@ type Asked = Pick<IdentityPoolStatusRequest, 'kind' | 'id'>;
 export function requestsOf(facts: PoolFacts, now: Instant): readonly IdentityPoolStatusRequest[] {
   const known = facts.pool.status?.requests ?? [];
   const asked = askedOf(facts.pool);
-  const fresh = asked
-    .filter((one) => !known.some((other) => isSame(one, other)))
-    .map((one) => ({ ...one, at: toRfc3339(now), outcome: 'InProgress' as const }));
+  const fresh = unlistedRequests(facts.pool).map((one) => ({
+    ...one,
+    at: toRfc3339(now),
+    outcome: 'InProgress' as const,
+  }));
   return [...fresh, ...known].slice(0, most).map((request) => brought(request, facts, asked, now));
+}
+
+/** What the pool asks for now and its status does not list yet. */
+export function unlistedRequests(pool: IdentityPool | undefined): readonly Asked[] {
+  if (pool === undefined) return [];
+  const known = pool.status?.requests ?? [];
+  return askedOf(pool).filter((one) => !known.some((other) => isSame(one, other)));
 }
 
 /** What spec and annotations ask for now; both count. */

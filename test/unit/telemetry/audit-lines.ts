@@ -54,6 +54,7 @@ export const everyEvent: readonly AuditFacts[] = [
   { event: 'Started', outcome: 'Success', reason: 'Ready', message: 'epoch 1' },
   { event: 'Halted', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
   { event: 'Resumed', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
+  { event: 'Asked', outcome: 'Success', reason: 'RevokeRequested', message: 'IdentityPool p: request 1', pool: 'p' },
   { event: 'Drifted', outcome: 'Failure', reason: 'ClientDrifted', message: 'jwks', pool: 'p', generation: 1 },
   {
     event: 'Planned',
