@@ -113,7 +113,12 @@ class Connection implements ApiConnection {
     return this.#requestOnce(method, path, o);
   }
 
-  async *stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown> {
+  /** Yields together what came while the reader was busy. */
+  async *stream(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly unknown[]> {
     const open = (): Promise<Dispatcher.ResponseData> => this.#send('GET', path, { query, signal }, 'watches');
     try {
       let response = await open();

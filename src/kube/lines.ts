@@ -6,8 +6,11 @@ export class TornStreamError extends Error {
   override readonly name = 'TornStreamError';
 }
 
-/** Splits a byte stream into lines and parses each as JSON. A line that is no JSON, too long, or cut off throws {@link TornStreamError}. */
-export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncIterable<unknown> {
+/**
+ * Splits a byte stream into lines and parses each as JSON; yields together what has come together. A line that is no JSON, too long, or cut off
+ * throws {@link TornStreamError}.
+ */
+export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncIterable<readonly unknown[]> {
   const decoder = new TextDecoder('utf-8');
   let pending = '';
   for await (const chunk of chunks) {
@@ -19,7 +22,7 @@ export async function* jsonLines(chunks: AsyncIterable<Uint8Array>): AsyncIterab
     }
     const lines = (pending + text).split('\n');
     pending = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield parse(line);
+    yield lines.filter((line) => line.trim() !== '').map(parse);
   }
   if ((pending + decoder.decode()).trim() !== '')
     throw new TornStreamError('API server: a watch ended in the middle of a line');

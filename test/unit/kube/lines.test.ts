@@ -13,7 +13,7 @@ async function* chunksOf(bytes: Uint8Array, sizes: readonly number[]): AsyncIter
 
 async function read(text: string, sizes: readonly number[] = []): Promise<unknown[]> {
   const values: unknown[] = [];
-  for await (const value of jsonLines(chunksOf(Buffer.from(text), sizes))) values.push(value);
+  for await (const together of jsonLines(chunksOf(Buffer.from(text), sizes))) values.push(...together);
   return values;
 }
 
@@ -27,6 +27,12 @@ test('however the bytes are cut, the lines are the same', async (t) => {
       );
     }),
   );
+});
+
+test('what comes together is yielded together', async (t) => {
+  const together: (readonly unknown[])[] = [];
+  for await (const values of jsonLines(chunksOf(Buffer.from('1\n2\n3\n4\n5\n'), [4, 3]))) together.push(values);
+  t.deepEqual(together, [[1, 2], [3], [4, 5]]);
 });
 
 for (const [name, text] of [
