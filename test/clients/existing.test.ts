@@ -143,6 +143,9 @@ test.serial(
     });
     t.regex(message, /^IdentityPool rival: client jenkins of https:.* is used by IdentityPool theirs already/);
     t.deepEqual(await records(lab, 'rival'), []);
+    const pod = await createPod(lab, nextPodName(), ['publisher']);
+    t.true(isLive(lab.provider, await tokenOf(lab, pod, 'publisher')), 'the first one mints on');
+    await current({ status: 'True', reason: 'CredentialCurrent' });
     await lab.kubectl(['delete', 'identitypool', 'theirs', '--timeout=60s']);
     await patiently(lab, 'rival', 'Ready', { status: 'True', reason: 'Ready' });
   },

@@ -29,7 +29,12 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
   ['a clock that is ahead', { clockOffset: 5 * minute }, 'ClockSkew', /about 5m ahead of ours.*look expired/],
   ['a clock that is behind', { clockOffset: -70 * second }, 'ClockSkew', /about 1m behind ours.*not yet valid/],
   ['clocks that agree well enough', { clockOffset: 20 * second }, 'CredentialRefused', /worked before/],
-  ['a clock that is ahead, but a secret', { clockOffset: day, generation: secret() }, 'CredentialRefused', /./],
+  [
+    'a clock that is ahead, but a secret',
+    { clockOffset: day, generation: secret() },
+    'CredentialRefused',
+    /worked before/,
+  ],
   [
     'a client that is gone',
     { gone: true },
@@ -52,8 +57,8 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
     'SecretExpired',
     /Secret that spec\.client/,
   ],
-  ['a word that only looks like it', { said: 'client authentication failed' }, 'CredentialRefused', /./],
-  ['skew explains more than an audience', { said: 'bad aud', clockOffset: day }, 'ClockSkew', /./],
+  ['a word that only looks like it', { said: 'client authentication failed' }, 'CredentialRefused', /worked before/],
+  ['skew explains more than an audience', { said: 'bad aud', clockOffset: day }, 'ClockSkew', /about 1d ahead of ours/],
 ];
 
 for (const [what, facts, reason, says] of table) {

@@ -15,8 +15,7 @@ const rows: readonly (readonly [
   what: string,
   before: ClientRecord | undefined,
   after: ClientRecord | undefined,
-  step: Telling['step'] | undefined,
-  says?: RegExp,
+  ...told: [step: Telling['step'], says: RegExp] | [step?: undefined],
 ])[] = [
   [
     'the first key',
@@ -93,6 +92,7 @@ const rows: readonly (readonly [
     of([g({ n: 1, state: 'Draining', retireAfter: noon }), g({ n: 2 })]),
     of([g({ n: 1, state: 'Retiring' }), g({ n: 2 })]),
     'Drained',
+    /^no token of credential generation 1 is left; it is taken out at the provider next\.$/,
   ],
   [
     'the old one is refused',
@@ -178,14 +178,14 @@ for (const [what, more, reason] of [
     t.like(tell(before, after, noon), [{ step: 'RolledBack', reason }]);
   });
 
-for (const [what, before, after, step, says = /./] of rows) {
+for (const [what, before, after, step, says] of rows) {
   test(`told: ${what}`, (t) => {
     const tellings = tell(before, after, noon);
     t.deepEqual(
       tellings.map((telling) => telling.step),
       step === undefined ? [] : [step],
     );
-    for (const { message } of tellings) t.regex(message, says);
+    if (says !== undefined) t.regex(tellings[0]?.message ?? '', says);
   });
 }
 
