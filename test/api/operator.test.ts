@@ -71,7 +71,10 @@ test.serial(
     t.deepEqual(client?.scopes.toSorted(), ['artifacts:publish', 'artifacts:read']);
     t.is(client?.authentication, 'private_key_jwt');
     t.is(client?.kids.length, 1);
-    t.regex(client?.softwareId ?? '', /./);
+    const uid = (...object: string[]): Promise<string> =>
+      lab.kubectl(['get', ...object, '-o', 'jsonpath={.metadata.uid}']);
+    const installation = `${await uid('namespace', 'kube-system')}/ci-identity-system`;
+    t.is(client?.softwareId, `${installation}/${await uid('identitypool', 'ci-bots')}`);
     t.regex(client?.name ?? '', /ci-bots/);
     const status = await statusOf(lab, 'identitypool/ci-bots');
     t.is(status['clientId'], client?.clientId);
