@@ -1,9 +1,11 @@
 /**
  * The running program against everything that a provider can do to it, all of it at once: each row has a provider, pool, identity and pod of
- * its own, and while they suffer the tenants of another provider get their tokens as ever.
+ * its own. While they suffer the tenants of another provider get their tokens as ever, and so does, where one client alone is in trouble, the
+ * pool beside it at the same provider.
  */
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { letRefusalsPass } from '#test/clients/support.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { logOnFailure } from '#test/support/hooks.ts';
@@ -28,7 +30,19 @@ import {
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
-import { type FaultRow, type Told, early, faultRows, outage, shared, startRows, token, workingRows } from './rows.ts';
+import {
+  type Cure,
+  type FaultRow,
+  type Told,
+  early,
+  faultRows,
+  outage,
+  shared,
+  startRows,
+  token,
+  usedUp,
+  workingRows,
+} from './rows.ts';
 
 const broken = 'ci-broken';
 const patient = { timeoutMs: 90_000 };
@@ -40,7 +54,11 @@ interface Victim {
   readonly row: FaultRow;
   readonly provider?: OidcProvider;
   readonly issuer: string;
+  /** When its faults were met: epoch milliseconds. */
+  readonly met: number[];
   pod?: Pod;
+  /** What is told of it, where that is listened to before its row has its turn. */
+  told?: Promise<readonly string[]>;
 }
 const victims = new Map<string, Victim>();
 const of = ({ name }: FaultRow): Victim => {
@@ -50,20 +68,36 @@ const of = ({ name }: FaultRow): Victim => {
 };
 
 async function victimOf(row: FaultRow): Promise<Victim> {
-  if (row.issuer?.url !== undefined) return { row, issuer: row.issuer.url };
+  const met: number[] = [];
+  if (row.issuer?.url !== undefined) return { row, issuer: row.issuer.url, met };
   const provider = await startOidcProvider({
     scopes: ['artifacts:publish', 'deploy:production'],
     resources: [registry],
     ...row.provider,
   });
-  if (startRows.includes(row)) for (const fault of row.faults) provider.faults.add(fault);
-  return { row, provider, issuer: provider.issuer };
+  if (startRows.includes(row)) for (const fault of row.faults) provider.faults.add(fault, met);
+  return { row, provider, issuer: provider.issuer, met };
 }
+
+function providerOf(row: FaultRow): OidcProvider {
+  const { provider } = of(row);
+  if (provider === undefined) throw new Error(`${row.name} has no provider`);
+  return provider;
+}
+
+/** The clients of a pool at the provider of this row. */
+const clientsOf = (row: FaultRow, name: string): readonly string[] =>
+  providerOf(row)
+    .clients()
+    .flatMap((client) => (client.name?.startsWith(`ci-identity ${name} `) === true ? [client.clientId] : []));
+
+/** The pool at the same provider whose client is in no trouble, and its identity. */
+const neighbour = ({ name }: FaultRow): string => `${name}-beside`;
 
 const inOperator = (kind: string, name: string, content: object): string =>
   JSON.stringify({ apiVersion: 'v1', kind, metadata: { name, namespace: 'ci-identity-system' }, ...content });
 
-function configurationOf({ row, issuer }: Victim): object {
+function configurationOf({ row, issuer }: Victim, changed: Cure['issuer'] = {}): object {
   const { name } = row;
   return {
     url: issuer,
@@ -71,6 +105,7 @@ function configurationOf({ row, issuer }: Victim): object {
     registrationTokenRef: { name: `${name}-registration`, key: 'token' },
     caBundleRef: { name: `${name}-ca`, key: 'ca.crt' },
     ...row.issuer,
+    ...changed,
   };
 }
 
@@ -91,17 +126,36 @@ function objectsOf(victim: Victim): readonly string[] {
     poolOf(victim),
     policy(name, { role: 'publisher', pool: name, scopes: ['artifacts:publish'], namespaces: [broken] }),
     identity(name, { pool: name, roles: ['publisher'] }, broken),
+    ...(row.whose === 'Tenant' ? tenant(neighbour(row), victim) : []),
   ];
+}
+
+/** One more pool at the provider of a victim, and an identity of that name. */
+function tenant(name: string, { issuer }: Victim): readonly string[] {
+  return [
+    pool(name, issuer, {
+      client: { authentication: 'ClientSecretBasic' },
+      ceiling: { scopes: ['artifacts:publish'], audiences: [registry] },
+    }),
+    policy(name, { role: 'publisher', pool: name, scopes: ['artifacts:publish'], namespaces: [broken] }),
+    identity(name, { pool: name, roles: ['publisher'] }, broken),
+  ];
+}
+
+let configuration: { readonly issuers: readonly object[] };
+
+function configure(entry: (victim: Victim) => object): void {
+  const issuers = [...configuration.issuers, ...[...victims.values()].map(entry)];
+  writeFileSync(lab.configFile, JSON.stringify({ ...configuration, issuers }));
 }
 
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   await lab.agentNamespace(broken);
-  for (const victim of await Promise.all([...faultRows, outage, early, shared].map(victimOf)))
+  for (const victim of await Promise.all([...faultRows, outage, early, shared, usedUp].map(victimOf)))
     victims.set(victim.row.name, victim);
-  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: object[] };
-  const issuers = [...file.issuers, ...[...victims.values()].map(configurationOf)];
-  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
+  configuration = JSON.parse(readFileSync(lab.configFile, 'utf8')) as typeof configuration;
+  configure((victim) => configurationOf(victim));
   await lab.apply(
     pool('ci-bots', lab.provider.issuer),
     policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish', 'artifacts:read'] }),
@@ -125,7 +179,37 @@ async function others(): Promise<void> {
   await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
 }
 
-const newPod = ({ name }: FaultRow): Promise<Pod> => createPod(lab, nextPodName(), [name], { namespace: broken });
+const podOf = (name: string): Promise<Pod> => createPod(lab, nextPodName(), [name], { namespace: broken });
+const newPod = ({ name }: FaultRow): Promise<Pod> => podOf(name);
+
+/** So many token requests a provider may get, of whomever, until the pool beside the one in trouble has a token. */
+const mostRequests = 20;
+
+async function neighbourIsServed(t: ExecutionContext, row: FaultRow): Promise<void> {
+  const { stats } = providerOf(row);
+  const [from, before] = [Date.now(), stats.count('token')];
+  const pod = await podOf(neighbour(row));
+  const value = await tokenOf(lab, pod, neighbour(row), undefined, patient.timeoutMs);
+  const requests = stats.count('token') - before;
+  t.log(`${neighbour(row)}: a token after ${requests} requests, ${Date.now() - from} ms`);
+  t.true(requests <= mostRequests, `${requests} requests`);
+  t.true(isLive(providerOf(row), value));
+  await lab.kubectl(['delete', 'pod', '-n', broken, pod.name, '--wait=false']);
+}
+
+/** What the provider gave it although it must not be used was given back. */
+async function holdsNothing(t: ExecutionContext, row: FaultRow): Promise<void> {
+  const clients = clientsOf(row, row.name);
+  const live = (): number =>
+    providerOf(row)
+      .liveTokens()
+      .filter(({ clientId }) => clients.includes(clientId)).length;
+  await eventually('no token of its client lives', () => (live() === 0 ? true : undefined));
+  t.false(
+    (await sessions(lab)).some(({ pod }) => pod.uid === of(row).pod?.uid),
+    'none is kept',
+  );
+}
 
 async function isTold(row: FaultRow, told: Told): Promise<string> {
   const { reason } = told;
@@ -157,12 +241,18 @@ async function isTold(row: FaultRow, told: Told): Promise<string> {
   );
 }
 
+async function areTold(row: FaultRow): Promise<readonly string[]> {
+  const messages: string[] = [];
+  for (const one of row.told) messages.push(await isTold(row, one));
+  return messages;
+}
+
 const told = (row: FaultRow): string => row.told.map(({ on, reason }) => `${on} ${reason}`).join(', ');
 
 function testRow(row: FaultRow): void {
   test.serial(`${row.title}: ${told(row)}; others go on`, async (t) => {
-    for (const one of row.told) t.log(await isTold(row, one));
-    if (row.heals === 'AtOnce') of(row).provider?.faults.clear();
+    for (const one of await (of(row).told ?? areTold(row))) t.log(one);
+    if (row.told.some(({ on }) => on === 'pod')) await holdsNothing(t, row);
     if (row.refusesPods === true) {
       const refusal = await eventually('the next pod is refused with that sentence', async () => {
         const text = await refusalOf(newPod(row));
@@ -170,21 +260,38 @@ function testRow(row: FaultRow): void {
       });
       t.regex(refusal, /[Ff]orbidden/);
     }
+    if (row.whose === 'Tenant') await neighbourIsServed(t, row);
     await others();
-    t.pass();
+    t.true(row.faults.length === 0 || of(row).met.length > 0, 'its fault was met');
   });
 }
 
 for (const row of startRows) testRow(row);
 
 test.serial('providers that fail later work at first', async (t) => {
-  await Promise.all([...workingRows, outage, early, shared].map(({ name }) => identityReady(lab, name, broken)));
+  const beside = [...workingRows, usedUp].filter(({ whose }) => whose === 'Tenant').map(neighbour);
+  const names = [...workingRows, outage, early, shared, usedUp].map(({ name }) => name);
+  for (const name of [...names, ...beside])
+    await eventually(`${name} is Ready`, () => identityReady(lab, name, broken), patient);
   for (const row of workingRows) {
-    for (const fault of row.faults) of(row).provider?.faults.add(fault);
+    const [spares] = row.whose === 'Tenant' ? clientsOf(row, neighbour(row)) : [];
+    const { faults } = providerOf(row);
+    for (const fault of row.faults) faults.add({ ...fault, ...(spares === undefined ? {} : { spares }) }, of(row).met);
+    for (const clientId of clientsOf(row, row.name)) row.befalls?.(providerOf(row), clientId);
     of(row).pod = await newPod(row);
+  }
+  for (const row of workingRows.filter(isToldNowAndThen)) {
+    const telling = areTold(row);
+    telling.catch(() => {});
+    of(row).told = telling;
   }
   t.pass();
 });
+
+/** The pool of a client for which alone the token endpoint fails says so only until somebody else is served there. */
+function isToldNowAndThen({ whose, told: all }: FaultRow): boolean {
+  return whose === 'Tenant' && all.some(({ on, reason }) => on === 'pool' && reason.startsWith('Provider'));
+}
 
 const held = new Map<Pod, string>();
 let long: { readonly pod: Pod; readonly token: string } | undefined;
@@ -251,11 +358,44 @@ test.serial('the outage outlives every token: no session is left, the pool says 
   await others();
 });
 
+const late = ['used-up-third', 'used-up-fourth'] as const;
+
+test.serial(
+  'a registration credential that is used up: two new pools are told; the one beside them gets tokens, and is deleted as ever',
+  async (t) => {
+    await providerOf(usedUp).replaceInitialAccessToken();
+    await lab.apply(...late.flatMap((name) => tenant(name, of(usedUp))));
+    for (const name of late) {
+      const refused = { status: 'False', reason: 'RegistrationCredentialRefused' };
+      const { message } = await eventually(
+        `${name} is told`,
+        () => condition(lab, `identitypool/${name}`, 'Ready', refused),
+        patient,
+      );
+      t.regex(message, /It may have expired or be used up: put a new initial access token into the Secret of registr/);
+    }
+    await neighbourIsServed(t, usedUp);
+    await lab.kubectl(['delete', 'identitypool', neighbour(usedUp), '--timeout=90s']);
+    t.deepEqual(clientsOf(usedUp, neighbour(usedUp)), []);
+    await others();
+  },
+);
+
 test.serial('everything is mended', async (t) => {
   for (const row of [...faultRows, outage]) {
-    if (row.heals !== undefined) of(row).provider?.faults.clear();
-    if (typeof row.heals === 'object') await lab.apply(poolOf(of(row), row.heals.ceiling));
+    const { heals } = row;
+    if (heals === undefined) continue;
+    const { provider } = of(row);
+    provider?.faults.clear();
+    if (provider !== undefined) await heals.atProvider?.(provider);
+    if (heals.ceiling !== undefined) await lab.apply(poolOf(of(row), heals.ceiling));
   }
+  const token = await providerOf(usedUp).replaceInitialAccessToken();
+  await lab.apply(inOperator('Secret', `${usedUp.name}-registration`, { stringData: { token } }));
+  configure((victim) => configurationOf(victim, victim.row.heals?.issuer));
+  const pools = faultRows.filter(({ heals }) => heals?.retry === true).map(({ name }) => name);
+  for (const name of pools) await letRefusalsPass(lab, name);
+  await lab.kubectl(['annotate', 'identitypools', ...pools, 'ci-identity.dev/retry=mended']);
   t.pass();
 });
 
@@ -264,13 +404,18 @@ for (const row of faultRows.filter(({ heals }) => heals !== undefined)) {
     await eventually(`${row.name} is Ready`, () => identityReady(lab, row.name, broken), patient);
     const pod = of(row).pod ?? (await eventually('a pod is admitted', () => newPod(row).catch(() => undefined)));
     t.truthy(await tokenOf(lab, pod, row.name, undefined, patient.timeoutMs));
-    const ours =
-      of(row)
-        .provider?.clients()
-        .filter(({ name }) => name?.startsWith('ci-identity') === true) ?? [];
-    t.is(ours.length, 1, 'one client');
+    t.is(clientsOf(row, row.name).length, 1, 'one client');
+    for (const { lasts = 0 } of row.faults) t.true(metFor(row) >= lasts / 2, `met for ${metFor(row)} ms`);
   });
 }
+
+/** How long its faults were met again and again, in milliseconds. */
+const metFor = (row: FaultRow): number => (of(row).met.at(-1) ?? 0) - (of(row).met[0] ?? 0);
+
+test.serial('with a new registration credential the pools that waited for one get their clients', async (t) => {
+  for (const name of late) await eventually(`${name} is Ready`, () => identityReady(lab, name, broken), patient);
+  t.is(late.flatMap((name) => clientsOf(usedUp, name)).length, late.length);
+});
 
 test.serial('after the outage every pod has a new token, and nothing was minted twice', async (t) => {
   for (const [pod, token] of held) t.not(await tokenOf(lab, pod, outage.name, token, patient.timeoutMs), token);

@@ -24,14 +24,33 @@ export async function makeServerCertificate(
   days = 30,
 ): Promise<ServerCertificate> {
   const file = (name: string): string => join(dir, name);
-  if (!existsSync(file('tls.pem'))) await make(file, hosts, days);
+  if (!existsSync(file('tls.pem'))) {
+    await makeAuthority(file);
+    await sign(file, hosts, days);
+  }
+  return readAll(file);
+}
+
+/** Another server certificate of the same authority in the place of the one in `dir`. */
+export async function renewServerCertificate(
+  dir: string,
+  hosts: readonly string[],
+  days = 30,
+): Promise<ServerCertificate> {
+  const file = (name: string): string => join(dir, name);
+  await sign(file, hosts, days);
+  return readAll(file);
+}
+
+async function readAll(file: (name: string) => string): Promise<ServerCertificate> {
   const read = (name: string): Promise<string> => readFile(file(name), 'utf8');
   const [caPem, certPem, keyPem] = await Promise.all([read('ca.pem'), read('tls.pem'), read('tls.key')]);
   return { caPem, caFile: file('ca.pem'), certPem, keyPem };
 }
 
-async function make(file: (name: string) => string, hosts: readonly string[], days: number): Promise<void> {
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+
+async function makeAuthority(file: (name: string) => string): Promise<void> {
   await run('openssl', [
     'req',
     '-x509',
@@ -49,6 +68,9 @@ async function make(file: (name: string) => string, hosts: readonly string[], da
     '-addext',
     'keyUsage=critical,keyCertSign,cRLSign',
   ]);
+}
+
+async function sign(file: (name: string) => string, hosts: readonly string[], days: number): Promise<void> {
   await run('openssl', [
     'req',
     ...newKey,

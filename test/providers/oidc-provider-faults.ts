@@ -17,6 +17,10 @@ export interface Fault {
   readonly times?: number;
   /** So many matching requests pass first. */
   readonly skip?: number;
+  /** Milliseconds from the first request that it meets: then it is over. */
+  readonly lasts?: number;
+  /** The id of a client whose requests pass. It authenticates with `client_secret_basic`, so that a request says in its head whose it is. */
+  readonly spares?: string;
   /** Milliseconds to wait before anything else. */
   readonly delay?: number;
   /** Answer this and never reach the provider. */
@@ -39,14 +43,22 @@ export interface Fault {
   };
 }
 
+interface OpenFault {
+  readonly fault: Fault;
+  skip: number;
+  left: number;
+  /** Epoch milliseconds. */
+  readonly met: number[];
+}
+
 export class Faults {
-  #open: { readonly fault: Fault; skip: number; left: number }[] = [];
+  #open: OpenFault[] = [];
   #limit: { readonly perSecond: number; readonly delay: number } | undefined;
   #admitted: number[] = [];
 
-  /** Returns a function that removes the fault again. */
-  add(fault: Fault): () => void {
-    const entry = { fault, skip: fault.skip ?? 0, left: fault.times ?? Infinity };
+  /** Returns a function that removes the fault again. `met` receives when it was met. */
+  add(fault: Fault, met: number[] = []): () => void {
+    const entry = { fault, skip: fault.skip ?? 0, left: fault.times ?? Infinity, met };
     this.#open.push(entry);
     return () => void (this.#open = this.#open.filter((other) => other !== entry));
   }
@@ -69,16 +81,31 @@ export class Faults {
     return { wait: this.#limit.delay };
   }
 
-  take(endpoint: Endpoint): Fault | undefined {
-    const entry = this.#open.find(({ fault, left }) => left > 0 && (fault.endpoint ?? endpoint) === endpoint);
+  /** What a request to this endpoint meets; `client`: who makes it, where its head says so. */
+  take(endpoint: Endpoint, client?: string): Fault | undefined {
+    const now = Date.now();
+    const entry = this.#open.find((one) => concerns(one, endpoint, client, now));
     if (entry === undefined) return undefined;
     if (entry.skip > 0) {
       entry.skip -= 1;
       return undefined;
     }
     entry.left -= 1;
+    entry.met.push(now);
     return entry.fault;
   }
+}
+
+function concerns(
+  { fault, left, met }: OpenFault,
+  endpoint: Endpoint,
+  client: string | undefined,
+  now: number,
+): boolean {
+  const { spares, lasts } = fault;
+  const isOver = lasts !== undefined && met[0] !== undefined && now >= met[0] + lasts;
+  const isSpared = spares !== undefined && spares === client;
+  return left > 0 && !isOver && !isSpared && (fault.endpoint ?? endpoint) === endpoint;
 }
 
 /** How often each endpoint was called, and how often with which status; `reset` forgets. */
@@ -123,6 +150,15 @@ function answer(ctx: ProviderContext, canned: CannedAnswer): void {
   if (canned.body === undefined) ctx.status = canned.status;
 }
 
+/** RFC 6749 §2.3.1. */
+function clientOf(authorization: string): string | undefined {
+  const [, basic] = /^Basic (\S+)$/i.exec(authorization) ?? [];
+  const [id] = Buffer.from(basic ?? '', 'base64')
+    .toString('utf8')
+    .split(':');
+  return basic === undefined ? undefined : decodeURIComponent(id ?? '');
+}
+
 async function echoOf({ req }: ProviderContext, status: number): Promise<CannedAnswer> {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk as Buffer);
@@ -154,7 +190,7 @@ export function faultMiddleware(faults: Faults, stats: Stats) {
       return;
     }
     if (admitted !== undefined) await sleep(admitted.wait);
-    const fault = faults.take(endpoint);
+    const fault = faults.take(endpoint, clientOf(ctx.get('authorization')));
     const cut = (): void => {
       ctx.respond = false;
       ctx.req.socket.destroy();

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Provider, { errors, type IssuedToken } from 'oidc-provider';
-import { makeServerCertificate } from './certificates.ts';
+import { makeServerCertificate, renewServerCertificate } from './certificates.ts';
 import { faultMiddleware, Faults, Stats } from './oidc-provider-faults.ts';
 import { Store } from './oidc-provider-store.ts';
 
@@ -108,6 +108,8 @@ export interface OidcProvider {
   loseManagementToken(clientId: string): void;
   /** The initial access token stops working; the answer is a new one. */
   replaceInitialAccessToken(): Promise<string>;
+  /** A certificate of the same authority that is good for a month, for connections from now on. */
+  renewCertificate(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -304,6 +306,10 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     async replaceInitialAccessToken() {
       for (const id of initialAccessTokens()) store.delete('InitialAccessToken', id);
       return newInitialAccessToken();
+    },
+    async renewCertificate() {
+      const { certPem, keyPem } = await renewServerCertificate(dir, hosts);
+      server.setSecureContext({ cert: certPem, key: keyPem });
     },
     async stop() {
       server.closeAllConnections();
