@@ -2,9 +2,9 @@
  * An independent auditor: looks at raw objects of the API server, at the provider's own records and at the audit streams, and says which
  * promise is broken. It shares no code with the program on purpose. Everything it says holds for a settled system; ask again until it is.
  */
-import type { Condition } from '#src/api/meta.ts';
-import { createHash } from 'node:crypto';
 import type { LiveToken, ProviderClient } from '#test/providers/oidc-provider.ts';
+import { type AuditLine, type Facts, type Raw, type World, claimPrefix, decode, sha256 } from './auditor-facts.ts';
+import { births, callFindings, lineFindings, outcomeFindings, taleFindings } from './auditor-lines.ts';
 
 export interface AuditorSources {
   /** What the API server answers to this path, as an administrator. */
@@ -27,115 +27,6 @@ export interface AuditorSources {
   /** The provider fails until further notice: pools may say that it is unavailable. */
   away?(): boolean;
 }
-
-/** What decides who may have what: raw objects. */
-export interface World {
-  readonly pools: readonly Raw[];
-  readonly identities: readonly Raw[];
-  readonly policies: readonly Raw[];
-  readonly namespaces: readonly Raw[];
-  /** Names of the ConfigMaps in the operator's namespace. */
-  readonly configMaps: readonly string[];
-}
-
-interface Meta {
-  readonly generation?: number;
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly finalizers?: readonly string[];
-  readonly ownerReferences?: readonly { readonly uid: string }[];
-  readonly deletionTimestamp?: string;
-}
-
-export interface Raw {
-  readonly type?: string;
-  readonly metadata: Meta;
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly ceiling?: { readonly scopes?: readonly string[] };
-    readonly leaseTransitions?: number;
-    readonly suspend?: boolean;
-    readonly pool?: string;
-    readonly roles?: readonly string[];
-    readonly scopes?: readonly string[];
-    readonly rules?: readonly {
-      readonly role: string;
-      readonly pool: string;
-      readonly namespaces?: readonly string[];
-      readonly scopes: readonly string[];
-    }[];
-  };
-  readonly status?: {
-    readonly phase?: string;
-    readonly observedGeneration?: number;
-    readonly clients?: { readonly possibleOrphans?: number };
-    readonly conditions?: readonly Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[];
-  };
-}
-
-interface ClientRecord {
-  readonly epoch: number;
-  readonly tag: { readonly installation: string; readonly owner: string };
-  readonly pool: { readonly name: string; readonly uid: string };
-  readonly intent?: { readonly call: string };
-  readonly generations: readonly {
-    readonly n: number;
-    readonly state: string;
-    readonly clientId?: string;
-    readonly credential: { readonly kid?: string; readonly privateJwk?: string };
-  }[];
-  readonly management?: { readonly token: string };
-}
-
-interface SessionToken {
-  readonly sha256: string;
-  readonly value?: string;
-  readonly clientId: string;
-  readonly exp: number;
-  readonly end?: string;
-}
-
-interface SessionRecord {
-  readonly epoch: number;
-  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
-  readonly identity: { readonly name: string };
-  readonly pool: { readonly name: string };
-  readonly tokens: readonly SessionToken[];
-}
-
-interface AuditLine {
-  readonly process_id: string;
-  readonly seq: number;
-  readonly previous: string;
-  readonly event: string;
-  readonly reason: string;
-  readonly pool?: string;
-  readonly generation?: number;
-  readonly session_id?: string;
-  readonly client_id?: string;
-  readonly token_sha256?: string;
-}
-
-interface Facts extends World {
-  readonly pods: readonly Raw[];
-  /** `leaseTransitions` of the operator's lease. */
-  readonly epoch: number;
-  readonly clients: ReadonlyMap<string, ClientRecord>;
-  readonly sessions: ReadonlyMap<string, SessionRecord>;
-  readonly deliveries: ReadonlyMap<string, Raw>;
-  readonly there: readonly ProviderClient[];
-  readonly live: readonly LiveToken[];
-  readonly lines: readonly AuditLine[];
-  /** Every object that many may read. */
-  readonly open: string;
-}
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-const decode = (text = ''): string => Buffer.from(text, 'base64').toString('utf8');
-const claimPrefix = 'identity.ci-identity.dev/';
 
 export class Auditor {
   readonly #sources: AuditorSources;
@@ -169,11 +60,13 @@ export class Auditor {
     lineFindings(facts, this.#sources.provider.revokedTokens(), broken);
     callFindings(facts, this.#sources.provider.deregisteredClients(), broken);
     outcomeFindings(facts, broken);
+    taleFindings(facts, broken);
     const strays = unknownTokens(facts).filter(({ sha256: hash }) => !this.#pardoned.has(hash));
     if (strays.length > lostProbes)
       for (const { clientId, sha256: hash } of strays)
         broken.push(`a live token of client ${clientId} is in no record, and no audit line tells of it: ${hash}`);
     deliveryFindings(facts, this.#scopesOf(facts), broken);
+    fileFindings(facts, broken);
     // The costly look comes last: every secret that ever was in every text that is not meant for one.
     if (broken.length === 0) this.#leaks([...streams, ...this.#sources.logs(), facts.open], broken);
     return broken;
@@ -415,70 +308,6 @@ function observedFindings({ pools, identities, policies }: Facts, broken: string
       broken.push(`the status of ${metadata.name} is about generation ${status?.observedGeneration}`);
 }
 
-const births: readonly string[] = ['Minted', 'Renewed', 'Narrowed'];
-
-/** Every token of a session that came to life, is held or was revoked has its line. */
-function lineFindings(
-  { sessions, lines }: Facts,
-  revoked: readonly { readonly sha256: string }[],
-  broken: string[],
-): void {
-  const told = (...events: readonly string[]): ReadonlySet<string> =>
-    new Set(
-      lines.flatMap(({ event, token_sha256: hash }) => (hash !== undefined && events.includes(event) ? [hash] : [])),
-    );
-  const [born, ended] = [told(...births), told('Revoked', 'Discarded', 'Expired')];
-  for (const { tokens } of sessions.values())
-    for (const { sha256: hash } of tokens)
-      if (!born.has(hash)) broken.push(`token ${hash} is held, and no audit line says whence`);
-  for (const { event, reason, token_sha256: hash } of lines) {
-    if (hash === undefined || (event !== 'Revoked' && event !== 'Expired')) continue;
-    if (reason === 'Superseded' || reason === 'Expired') continue;
-    if (!lines.some((line) => line.event === 'Forbidden' && line.token_sha256 === hash && line.reason === reason))
-      broken.push(`audit line ${event} of token ${hash} says ${reason}, and no line Forbidden says so`);
-  }
-  for (const { sha256: hash } of revoked)
-    if (born.has(hash) && !ended.has(hash) && !isNoticed(lines, hash))
-      broken.push(`token ${hash} was revoked, and no audit line says so`);
-}
-
-/** Every client that was registered or deregistered, and every credential that the provider was told of, has its line. */
-function callFindings({ clients, lines }: Facts, deregistered: readonly string[], broken: string[]): void {
-  const says = (event: string, clientId: string | undefined, n?: number): boolean =>
-    lines.some(
-      (line) => line.event === event && line.client_id === clientId && (n === undefined || line.generation === n),
-    );
-  for (const [name, { generations }] of clients)
-    for (const { n, clientId, state } of generations) {
-      if (state === 'Planned') continue;
-      if (!says('Registered', clientId))
-        broken.push(`client ${clientId} of ${name} is there, and no audit line says Registered`);
-      if (!says('Registered', clientId, n) && !says('Updated', clientId, n))
-        broken.push(`the provider knows generation ${n} of ${name}, and no audit line says since when`);
-    }
-  for (const clientId of deregistered)
-    if (!says('Deregistered', clientId))
-      broken.push(`client ${clientId} was deleted, and no audit line says Deregistered`);
-}
-
-/** A process that lives on says what became of a request before it makes the next one for the same session. */
-function outcomeFindings({ lines }: Facts, broken: string[]): void {
-  const open = new Set<string>();
-  for (const { event, session_id: session, process_id: process } of lines) {
-    const key = `${process} ${session}`;
-    if (session === undefined) continue;
-    if (event === 'Requested' && open.has(key))
-      broken.push(`session ${session}: a token was requested, and no audit line says what became of that`);
-    if (event === 'Requested') open.add(key);
-    else if (births.includes(event) || event === 'Discarded' || event === 'Failed') open.delete(key);
-  }
-}
-
-/** Somebody else revoked it, and that was found out. */
-function isNoticed(lines: readonly AuditLine[], hash: string): boolean {
-  return lines.some(({ event, token_sha256: token }) => event === 'Noticed' && token === hash);
-}
-
 /** The client of every token request that no line answers. Another request of the same session answers none. */
 function unanswered(lines: readonly AuditLine[]): readonly string[] {
   const open = new Map<string, string>();
@@ -505,7 +334,7 @@ function unfinished(lines: readonly AuditLine[]): readonly string[] {
 }
 
 function deliveryFindings(
-  { pods, sessions, deliveries, live }: Facts,
+  { pods, namespaces, sessions, deliveries, live }: Facts,
   scopesOf: (podUid: string, identity: string) => readonly string[] | undefined,
   broken: string[],
 ): void {
@@ -522,6 +351,9 @@ function deliveryFindings(
       if (scopesOf(metadata.uid, identity)?.length === 0) {
         if (live.some(({ value }) => value === token))
           broken.push(`${what}: a live token is delivered without a reason`);
+        // Whose pods nobody watches any more is not written to either.
+        else if (token !== '' && isServed(namespaces, metadata.namespace))
+          broken.push(`${what}: its file still holds a token that is dead`);
         continue;
       }
       if (session === undefined) broken.push(`${what}: no session record`);
@@ -532,6 +364,38 @@ function deliveryFindings(
         broken.push(`${what}: the delivery is not the newest token`);
       else if (!live.some(({ value }) => value === token)) broken.push(`${what}: the delivered token is not honoured`);
     }
+  }
+}
+
+function isServed(namespaces: readonly Raw[], name: string | undefined): boolean {
+  const found = namespaces.find(({ metadata }) => metadata.name === name);
+  return found?.metadata.labels?.['ci-identity.dev/inject'] === 'enabled';
+}
+
+/** Every file goes with its pod, and what is in it has a line: whose token it is, why there is none, or that it was emptied. */
+function fileFindings({ pods, deliveries, lines }: Facts, broken: string[]): void {
+  const there = new Map(pods.map((pod) => [pod.metadata.uid, pod]));
+  const told = new Set(
+    lines.flatMap(({ event, session_id: session, namespace, identity, reason, token_sha256: hash }) => {
+      if (event === 'Delivered') return [`Delivered ${hash}`];
+      if (event === 'Emptied') return [`Emptied ${session}`];
+      // Denials that say the same are counted in one line, whatever their pods are.
+      return event === 'Denied' ? [`Denied ${namespace}/${identity} ${reason}`] : [];
+    }),
+  );
+  for (const [name, { metadata, data }] of deliveries) {
+    const owner = metadata.ownerReferences?.map(({ uid }) => there.get(uid)).find((pod) => pod !== undefined);
+    if (owner === undefined) broken.push(`delivery ${name} outlives its pod`);
+    const identity = metadata.name.slice('ci-identity-'.length, metadata.name.indexOf('.'));
+    if (owner?.metadata.annotations?.[`${claimPrefix}${identity}`] === undefined) continue;
+    const [token, error] = [decode(data?.['token']), decode(data?.['error.json'])];
+    const wanted =
+      token !== ''
+        ? `Delivered ${sha256(token)}`
+        : error !== ''
+          ? `Denied ${metadata.namespace}/${identity} ${(JSON.parse(error) as { readonly reason: string }).reason}`
+          : `Emptied ${owner.metadata.uid}.${identity}`;
+    if (!told.has(wanted)) broken.push(`delivery ${name} is as no audit line says: ${wanted}`);
   }
 }
 

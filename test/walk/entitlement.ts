@@ -1,5 +1,5 @@
 /** Who may have what, computed from raw objects by code of its own: the program's answer is compared with it. */
-import type { Raw, World } from '#test/support/auditor.ts';
+import type { Raw, World } from '#test/support/auditor-facts.ts';
 
 const stop = 'ci-identity.dev/emergency-stop';
 const claim = 'identity.ci-identity.dev/';
