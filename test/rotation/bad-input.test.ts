@@ -272,7 +272,8 @@ test.serial('all the while the pool beside them had every token, and rotates as 
   await innocent.settled(1, await innocent.ask(true));
   const report = await builds.stop();
   assertUnharmed(t, 'innocent', await innocent.stop());
-  assertServed(t, 'innocent', report, [1]);
+  const withoutLeader = 30_000; // a pod that comes right after a kill waits for the dead one's lease to run out
+  assertServed(t, 'innocent', report, [1], withoutLeader);
 });
 
 test.serial(

@@ -167,8 +167,8 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** So many of the wanted pods have to come about: an API server that is busy with other things holds the rest up. */
 const leastRate = 0.5;
-/** Milliseconds to a build's first token: many times what it takes, because machines are busy, and no rotation may come near to it. */
-const latestFirst = 10_000;
+/** Milliseconds to a build's first token: ten times what it takes, because machines are busy. */
+const latestFirst = 15_000;
 /** With fewer builds before or after the switch nothing is shown about it. */
 const leastOfEach = 3;
 
@@ -182,12 +182,13 @@ export function assertServed(
   what: string,
   { builds, unserved, looks, slowest, byGeneration, rate }: BuildsReport,
   generations: readonly number[],
+  latest: number = latestFirst,
 ): void {
   t.log(
     `${what}: ${builds} builds, ${unserved.length} without a token, ${looks} looks, first token after ${slowest.toFixed(0)} ms at most, by generation ${JSON.stringify(byGeneration)}`,
   );
   t.deepEqual(unserved, []);
-  t.true(slowest <= latestFirst, `a build had its first token only after ${slowest.toFixed(0)} ms`);
+  t.true(slowest <= latest, `a build had its first token only after ${slowest.toFixed(0)} ms`);
   t.true(rate >= leastRate, `only ${(rate * 100).toFixed(0)} % of the wanted pods came about`);
   for (const n of generations)
     t.true((byGeneration[n] ?? 0) >= leastOfEach, `only ${byGeneration[n] ?? 0} builds began with generation ${n}`);

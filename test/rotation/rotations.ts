@@ -62,6 +62,9 @@ export interface RotationsOptions {
   readonly asks?: Pick<LoadOptions, 'parameters' | 'assertionAudience'>;
 }
 
+/** Milliseconds from one token request of the load to the next. */
+export const requestEvery = 100;
+
 const byTheRfcs = {
   parameters: { scope: 'artifacts:publish', resource: registry },
   assertionAudience: 'Issuer',
@@ -70,6 +73,8 @@ const byTheRfcs = {
 export interface SettledOptions {
   /** Default: four minutes. */
   readonly timeoutMs?: number;
+  /** From one look to the next; default 60. */
+  readonly everyMs?: number;
   /** Default: `No`. */
   readonly losesSecret?: 'Yes' | 'Perhaps' | 'No';
 }
@@ -113,7 +118,7 @@ export class Rotations {
       caPem: lab.provider.caPem,
       pool: name,
       ...asks,
-      every: 100,
+      every: requestEvery,
     });
     await load.started.catch(async (error: unknown) => {
       const { failed } = await load.stop();
@@ -164,7 +169,7 @@ export class Rotations {
   async settled(
     before: number,
     id: string | undefined,
-    { timeoutMs = 240_000, losesSecret = 'No' }: SettledOptions = {},
+    { timeoutMs = 240_000, everyMs = 60, losesSecret = 'No' }: SettledOptions = {},
   ): Promise<void> {
     let [keys, clients, unserved] = [0, 0, 0];
     let [wanted, mayAskAgain] = [id, losesSecret !== 'No'];
@@ -186,7 +191,7 @@ export class Rotations {
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
       },
-      { timeoutMs, everyMs: 60 },
+      { timeoutMs, everyMs },
     );
     if (keys > most) throw new Error(`the provider had ${keys} keys of one client at once`);
     if (clients > most) throw new Error(`the provider had ${clients} clients of one pool at once`);
