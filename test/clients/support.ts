@@ -5,7 +5,7 @@ import type { Condition } from '#src/api/meta.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { condition } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
-import type { Lab } from '#test/support/lab.ts';
+import type { Lab, LabProvider } from '#test/support/lab.ts';
 
 export const system = 'ci-identity-system';
 
@@ -22,7 +22,7 @@ export function administratorsKey(): { readonly kid: string; readonly secret: st
 
 /** Creates the Secret or replaces it as a whole. */
 export async function secret(
-  lab: Lab,
+  lab: Lab<LabProvider>,
   name: string,
   stringData: Readonly<Record<string, string>>,
   annotations: Readonly<Record<string, string>> = {},

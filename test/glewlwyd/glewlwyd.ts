@@ -92,18 +92,22 @@ async function administer({ admin, origin }: Server, options: GlewlwydOptions): 
   });
   for (const { id, secret, scope } of [registrar, auditor]) {
     await admin.post('/client/', {
-      client_id: id,
-      name: id,
-      enabled: true,
-      confidential: true,
+      ...madeByHand(id),
       client_secret: secret,
       token_endpoint_auth_method: ['client_secret_basic'],
-      authorization_type: ['client_credentials'],
-      redirect_uri: [],
       scope: [scope],
     });
   }
 }
+
+const madeByHand = (id: string) => ({
+  client_id: id,
+  name: id,
+  enabled: true,
+  confidential: true,
+  authorization_type: ['client_credentials'],
+  redirect_uri: [],
+});
 
 /** What its administrator sees and does. */
 export class Glewlwyd {
@@ -112,6 +116,7 @@ export class Glewlwyd {
   readonly caFile: string;
   readonly logFile: string;
   readonly #server: Server;
+  #asking: { readonly authorization: string; readonly until: number } | undefined;
 
   constructor(server: Server) {
     this.#server = server;
@@ -140,6 +145,11 @@ export class Glewlwyd {
     return (jwks?.keys ?? []).map(({ kid }) => kid);
   }
 
+  /** A client that the administrator makes by hand, for the client credentials grant. */
+  async addClient(clientId: string, what: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#server.admin.post('/client/', { ...madeByHand(clientId), ...what });
+  }
+
   async editClient(clientId: string, change: Readonly<Record<string, unknown>>): Promise<void> {
     const client = await this.client(clientId);
     await this.#server.admin.put(`/client/${encodeURIComponent(clientId)}`, { ...client, ...change });
@@ -151,12 +161,19 @@ export class Glewlwyd {
 
   /** RFC 7662, asked by a resource server. */
   async isLive(token: string): Promise<boolean> {
-    const authorization = `Bearer ${await this.#tokenOf(auditor)}`;
-    return (await this.#call('introspect', authorization, { token }))['active'] === true;
+    return (await this.#call('introspect', await this.#asAuditor(), { token }))['active'] === true;
   }
 
   stop(): Promise<void> {
     return this.#server.remove();
+  }
+
+  /** A token of the auditor serves many questions, because the tokens of this server may live no longer than a minute. */
+  async #asAuditor(): Promise<string> {
+    if (this.#asking === undefined || Date.now() >= this.#asking.until) {
+      this.#asking = { authorization: `Bearer ${await this.#tokenOf(auditor)}`, until: Date.now() + 20_000 };
+    }
+    return this.#asking.authorization;
   }
 
   async #tokenOf({ id, secret, scope }: typeof registrar): Promise<string> {
