@@ -6,7 +6,7 @@ import { ensureKeycloak } from './distribution.ts';
 import type { Keycloak } from './keycloak.ts';
 import { administrator } from './server.ts';
 
-/** Types lines into a shell where the real `kcadm.sh` is logged in; what they print. */
+/** Types lines into a shell where the real `kcadm.sh` is logged in, in a directory that goes afterwards; what they print. */
 export async function typeAsAdministrator(keycloak: Keycloak, lines: string): Promise<string> {
   const { home } = await ensureKeycloak(() => {});
   const dir = await mkdtemp(join(tmpdir(), 'ci-identity-kcadm-'));
@@ -21,7 +21,7 @@ export async function typeAsAdministrator(keycloak: Keycloak, lines: string): Pr
   const quickly = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC';
   const env = { ...process.env, KC_OPTS: quickly, HOME: dir, PATH: `${join(home, 'bin')}:${process.env['PATH']}` };
   try {
-    return await runOrFail('bash', ['-euc', `{ ${script.join('\n')}\n} >&2\n${lines}`], { env });
+    return await runOrFail('bash', ['-euc', `{ ${script.join('\n')}\n} >&2\ncd ${dir}\n${lines}`], { env });
   } finally {
     await rm(dir, { recursive: true, force: true });
   }

@@ -17,6 +17,27 @@ export function kcadmSteps(
   ].join('\n');
 }
 
+/** A client made by hand for `client.existing`; what goes into the Secret is in the file `<clientId>.pem` or `<clientId>.txt` then. */
+export function kcadmClient(
+  realm: string,
+  clientId: string,
+  scopes: readonly string[],
+  credential: 'Certificate' | 'Secret',
+): string {
+  return [
+    `ID=$(kcadm.sh create clients -r ${realm} -i -s clientId=${clientId} -s protocol=openid-connect -s publicClient=false \\`,
+    '  -s serviceAccountsEnabled=true -s standardFlowEnabled=false -s directAccessGrantsEnabled=false \\',
+    `  -s fullScopeAllowed=false -s 'defaultClientScopes=[]' -s 'optionalClientScopes=${JSON.stringify(scopes)}')`,
+    ...(credential === 'Secret'
+      ? [`kcadm.sh get clients/$ID/client-secret -r ${realm} --fields value --format csv --noquotes > ${clientId}.txt`]
+      : [
+          `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=${clientId} -keyout ${clientId}.pem -out ${clientId}.crt`,
+          `kcadm.sh update clients/$ID -r ${realm} -s clientAuthenticatorType=client-jwt \\`,
+          `  -s 'attributes."jwt.credential.certificate"='"$(openssl x509 -in ${clientId}.crt -outform der | openssl base64 -A)"`,
+        ]),
+  ].join('\n');
+}
+
 function optionalScope(realm: string, name: string, inTokenScope: boolean): readonly string[] {
   return [
     `ID=$(kcadm.sh create client-scopes -r ${realm} -i -s name=${name} -s protocol=openid-connect \\`,

@@ -1,98 +1,39 @@
-/** The running program on a realm as Keycloak makes it: refusal, the administrator's steps, tokens, rotation, revocation, deletion. */
+/** The running program on a realm as Keycloak makes it: refusal, the administrator's steps, tokens, revocation, deletion, lost answers. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { annotations } from '#src/api/names.ts';
-import { parseJsonObject } from '#src/providers/fields.ts';
 import {
   condition,
   createPod,
   identity,
   policy,
-  pool,
   registry,
   sessionGone,
-  statusOf,
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
+import { secret } from '#test/clients/support.ts';
 import { eventually } from '#test/support/eventually.ts';
-import { type Lab, startLab } from '#test/support/lab.ts';
-import { assertUnharmed, startLoad } from '#test/rotation/load.ts';
-import type { OperatorProcess } from '#test/support/operator-process.ts';
-import type { Keycloak } from './keycloak.ts';
-import type { Realm } from './realm.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
+import { audiences, claimsOf, type Stage } from './stage.ts';
 
-const audiences = { [registry]: 'registry-audience' };
+/** `started` is asked when the first test begins. */
+export function testFirstSteps(started: () => Stage): void {
+  let clientId = '';
 
-let lab: Lab;
-let realm: Realm;
-let operator: OperatorProcess;
-
-const secret = (name: string, token: string): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { namespace: 'ci-identity-system', name },
-    stringData: { token },
-  });
-
-function configure(change: (text: string) => string): void {
-  writeFileSync(lab.configFile, change(readFileSync(lab.configFile, 'utf8')));
-}
-
-const poolAt = (name: string, spec: Readonly<Record<string, unknown>> = {}): string =>
-  pool(name, realm.issuer, {
-    ...spec,
-    provider: { issuer: realm.issuer, audience: { by: 'Scope', scopes: audiences } },
-    ceiling: {
-      scopes: ['artifacts:publish', 'artifacts:read'],
-      audiences: [registry],
-      maxTokenLifetime: '1m', // an old credential stays at least as long
-    },
-    rotation: { overlap: '1m' },
-  });
-
-const claimsOf = (token: string) =>
-  parseJsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) ?? {};
-
-/** `running` is asked when the first test begins. */
-export function testOperator(running: () => Keycloak): void {
-  test.serial.before('start the operator for a stock realm', async () => {
-    const keycloak = running();
-    lab = await startLab({ deliveryLag: '2s' });
-    realm = await keycloak.realm('stock-operator');
+  test.serial.before('the first objects of a platform team', async () => {
+    const { lab, pool } = started();
     await lab.apply(
-      secret('registration', await realm.initialAccessToken({ count: 4 })), // one for each client that is made below
-      JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { namespace: 'ci-identity-system', name: 'issuer-ca' },
-        data: { 'ca.crt': keycloak.caPem },
-      }),
-    );
-    configure((text) => text.replace(lab.provider.issuer, realm.issuer).replace('"Generic"', '"Keycloak"'));
-    operator = lab.operator();
-    await operator.ready();
-    await lab.guarded();
-    await lab.apply(
-      poolAt('ci-bots'),
+      pool('ci-bots'),
       policy('publishers', { role: 'publisher', pool: 'ci-bots', scopes: ['artifacts:publish'] }),
       identity('publisher', { pool: 'ci-bots', roles: ['publisher'] }),
     );
   });
 
-  test.afterEach.always((t) => {
-    if (!t.passed) t.log(operator?.log().slice(-6_000));
-  });
-
-  test.after.always('stop the operator', () => lab?.stop());
-
-  let clientId = '';
-  let subject: unknown;
-
   test.serial(
     'a stock realm: the pool says what its administrator has to do, and goes on when that is done',
     async (t) => {
+      const { lab, realm } = started();
       const refused = { status: 'False', reason: 'RegistrationRefused' };
       const { message } = await condition(lab, 'identitypool/ci-bots', 'Registered', refused);
       t.regex(
@@ -112,13 +53,13 @@ export function testOperator(running: () => Keycloak): void {
   );
 
   test.serial('a pod gets a token for exactly its scopes and audience, and it dies with the pod', async (t) => {
-    const pod = await createPod(lab, 'payments-deploy-1-x7k2p-q0b4t-m1wz9', ['publisher']);
+    const { lab, realm } = started();
+    const pod = await createPod(lab, nextPodName(), ['publisher']);
     const token = await tokenOf(lab, pod, 'publisher');
     const claims = claimsOf(token);
-    subject = claims['sub'];
     t.deepEqual([claims['scope'], claims['aud'], claims['azp']], ['artifacts:publish', registry, clientId]);
     t.is(Number(claims['exp']) - Number(claims['iat']), 60);
-    t.truthy(subject);
+    t.truthy(claims['sub']);
     t.true(await realm.isLive(token));
     await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
     await eventually('Keycloak does not honour the token any more', async () =>
@@ -126,41 +67,12 @@ export function testOperator(running: () => Keycloak): void {
     );
     await sessionGone(lab, pod);
   });
+}
 
-  test.serial('rotation: two keys, then one, the registration token used up, the subject the same', async (t) => {
-    const [before] = await realm.keyIdsOf(clientId);
-    const load = startLoad({
-      kubeconfig: lab.cluster.kubeconfig,
-      issuer: realm.issuer,
-      caPem: running().caPem,
-      pool: 'ci-bots',
-      parameters: { scope: 'artifacts:publish registry-audience' },
-      assertionAudience: 'Issuer',
-      every: 100,
-    });
-    await load.started;
-    await lab.kubectl(['annotate', 'identitypool/ci-bots', 'ci-identity.dev/rotate=today']);
-    const after = await eventually(
-      'the client has one key, and it is another',
-      async () => {
-        const keys = await realm.keyIdsOf(clientId);
-        return keys.length === 1 && keys[0] !== before ? keys : undefined;
-      },
-      { timeoutMs: 150_000, everyMs: 500 },
-    );
-    t.is(after.length, 1);
-    const report = await load.stop();
-    assertUnharmed(t, 'Keycloak, keys', report);
-    t.deepEqual(Object.keys(report.byGeneration), ['1', '2']);
-    t.deepEqual(await realm.clientIds(), [clientId]);
-    const pod = await createPod(lab, 'payments-deploy-2-x7k2p-q0b4t-m1wz9', ['publisher']);
-    const claims = claimsOf(await tokenOf(lab, pod, 'publisher'));
-    t.deepEqual([claims['sub'], claims['azp']], [subject, clientId]);
-    const { capabilities } = await statusOf(lab, 'identitypool/ci-bots');
-    t.is((capabilities as { revocation?: string }).revocation, 'IntrospectionOnly');
-  });
-
+/** After the others: the program is killed, and the registration token has no use left for anything else. */
+export function testAccidents(started: () => Stage): void {
   test.serial('a pool that goes takes its client along', async (t) => {
+    const { lab, realm } = started();
     await lab.kubectl(['delete', 'ciidentity', '-n', 'ci-payments', 'publisher']);
     await lab.kubectl(['delete', 'identitypool/ci-bots', '--timeout=60s']);
     t.deepEqual(await realm.clientIds(), []);
@@ -169,16 +81,20 @@ export function testOperator(running: () => Keycloak): void {
   test.serial(
     'killed before the answer to a registration is stored: the client is found by its key, never made twice',
     async (t) => {
-      await operator.stop();
-      operator = lab.operator({ crashAt: 'client.Register.call:after' });
-      await lab.apply(poolAt('lost-bots'));
-      t.is((await operator.exited).signal, 'SIGKILL');
+      const stage = started();
+      const { lab, realm } = stage;
+      await stage.program.stop();
+      stage.program = stage.programs.program('client.Register.call:after');
+      await lab.apply(stage.pool('lost-bots'));
+      await eventually('it is killed', () => (stage.program.died === 1 ? true : undefined), { timeoutMs: 90_000 });
       const made = await realm.clientIds();
       t.is(made.length, 1);
-      operator = lab.operator();
-      await operator.ready(120_000); // the lease of the killed one has to run out first
       const lost = { status: 'True', reason: 'RegistrationAccessTokenLost' };
-      const { message } = await condition(lab, 'identitypool/lost-bots', 'Registered', lost);
+      const { message } = await eventually(
+        'the next one says so',
+        () => condition(lab, 'identitypool/lost-bots', 'Registered', lost),
+        { timeoutMs: 90_000 },
+      );
       t.regex(
         message,
         /Make a new one at the provider and put it under key client-[0-9a-f]{32} of Secret management-tokens/,
@@ -190,11 +106,12 @@ export function testOperator(running: () => Keycloak): void {
   test.serial(
     'a registration access token that its administrator made anew heals the client, which can then be deleted',
     async (t) => {
+      const { lab, realm } = started();
       const [lostClient = ''] = await realm.clientIds();
-      await lab.apply(secret('management', await realm.replaceManagementToken(lostClient)));
-      configure((text) =>
-        text.replace('"caBundleRef"', '"managementTokenRef":{"name":"management","key":"token"},"caBundleRef"'),
-      );
+      await secret(lab, 'management', { token: await realm.replaceManagementToken(lostClient) });
+      const text = readFileSync(lab.configFile, 'utf8');
+      const named = '"managementTokenRef":{"name":"management","key":"token"},"caBundleRef"';
+      writeFileSync(lab.configFile, text.replace('"caBundleRef"', named));
       await lab.kubectl(['delete', 'identitypool/lost-bots', '--timeout=90s']);
       t.deepEqual(await realm.clientIds(), []);
     },
@@ -203,7 +120,8 @@ export function testOperator(running: () => Keycloak): void {
   test.serial(
     'a pool made again whose client Retain has left: it says which client that is and what to do',
     async (t) => {
-      const kept = poolAt('kept-bots', { deletionPolicy: 'Retain' });
+      const { lab, realm, pool } = started();
+      const kept = pool('kept-bots', { deletionPolicy: 'Retain' });
       await lab.apply(kept);
       await condition(lab, 'identitypool/kept-bots', 'Registered', { status: 'True' });
       await lab.kubectl(['delete', 'identitypool/kept-bots', '--timeout=60s']);

@@ -14,11 +14,22 @@ const auditor = { clientId: 'auditor', secret: 'only-for-tests' };
 
 type Representation = Readonly<Record<string, unknown>>;
 
+interface Client {
+  readonly clientId: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+const keyIds = ({ attributes }: Client): readonly string[] => {
+  const { keys } = JSON.parse(attributes?.['jwks.string'] ?? '{"keys":[]}') as { readonly keys: { kid: string }[] };
+  return keys.map(({ kid }) => kid);
+};
+
 /** One realm as its administrator sees it. */
 export class Realm {
   readonly issuer: string;
   readonly #admin: Admin;
   readonly #path: string;
+  #asking: ReturnType<Realm['resourceServer']> | undefined;
 
   private constructor(server: Server, name: string) {
     this.issuer = `${server.origin}/realms/${name}`;
@@ -80,18 +91,16 @@ export class Realm {
     return found[0];
   }
 
-  /** Ids of the keys with which this client may authenticate. */
-  async keyIdsOf(clientId: string): Promise<readonly string[]> {
-    const { attributes } = (await this.client(clientId)) as { readonly attributes: Readonly<Record<string, string>> };
-    const { keys } = JSON.parse(attributes['jwks.string'] ?? '{"keys":[]}') as { readonly keys: { kid: string }[] };
-    return keys.map(({ kid }) => kid);
+  /** Clients whose tag ends with this, and the ids of the keys with which they may authenticate. */
+  async clientsOf(owner: string): Promise<readonly { readonly clientId: string; readonly kids: readonly string[] }[]> {
+    const own = (await this.#clients()).filter(({ attributes }) => attributes?.['ci-identity.owner']?.endsWith(owner));
+    return own.map((client) => ({ clientId: client.clientId, kids: keyIds(client) }));
   }
 
   /** Ids of the clients that did not come with the realm. */
   async clientIds(): Promise<readonly string[]> {
     const stock = ['account', 'account-console', 'admin-cli', 'broker', 'realm-management', 'security-admin-console'];
-    const all = await this.#admin.get<readonly { readonly clientId: string }[]>(`${this.#path}/clients?max=1000`);
-    return all
+    return (await this.#clients())
       .map(({ clientId }) => clientId)
       .filter((clientId) => !stock.includes(clientId) && clientId !== auditor.clientId);
   }
@@ -137,7 +146,7 @@ export class Realm {
 
   /** RFC 7662, as a resource server. */
   async isLive(token: string): Promise<boolean> {
-    const { clientId: client_id, clientSecret: client_secret } = await this.resourceServer();
+    const { clientId: client_id, clientSecret: client_secret } = await (this.#asking ??= this.resourceServer());
     const { status, body } = await this.#admin.request(
       'POST',
       `${this.#path}/protocol/openid-connect/token/introspect`,
@@ -148,6 +157,10 @@ export class Realm {
     );
     if (status !== 200) throw new Error(`introspection: ${status} ${body.slice(0, 200)}`);
     return (JSON.parse(body) as { readonly active: boolean }).active;
+  }
+
+  #clients(): Promise<readonly Client[]> {
+    return this.#admin.get(`${this.#path}/clients?max=1000`);
   }
 
   async #existing(clientId: string): Promise<Representation & { readonly id: string }> {
