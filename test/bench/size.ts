@@ -232,7 +232,7 @@ async function looksAfter(operator: OperatorProcess, sessions: number): Promise<
       const delivered = metrics.sum('ci_identity_effect_seconds_count', /session\.Deliver\.write.*Done/);
       return live === sessions && delivered >= sessions ? true : undefined;
     },
-    { timeoutMs: 600_000, everyMs: 250 },
+    { timeoutMs: 600_000, everyMs: 500 },
   );
 }
 
