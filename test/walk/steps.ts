@@ -1,63 +1,36 @@
 /** What may happen in one step of the walk: edits, births and deaths of pods, and everything that breaks. */
-import { agentNamespaceDocuments } from '#test/support/lab.ts';
+import { identity, policy } from '#test/api/operator-lab.ts';
+import type { ProxiedRequest } from '#test/support/fault-proxy.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
-import { identity, policy, pool, team } from '#test/api/operator-lab.ts';
 import type { Random } from '#test/support/random.ts';
+import { goAndComeBack, leave, unread } from './calamities.ts';
+import {
+  given,
+  identityOf,
+  identityPath,
+  namespaces,
+  policyOf,
+  policyPath,
+  poolPath,
+  pools,
+  roles,
+  scopes,
+} from './objects.ts';
 import type { Walk } from './walk.ts';
 
-export const scopes = ['artifacts:publish', 'artifacts:read', 'artifacts:delete'] as const;
-export const pools = ['walk-a', 'walk-b'] as const;
-export const namespaces = [team, 'ci-walk'] as const;
-const roles = ['one', 'two'] as const;
 const stop = 'ci-identity.dev/emergency-stop';
-const ours = '/apis/ci-identity.dev/v1alpha1';
+const emergencyStop = '/api/v1/namespaces/ci-identity-system/configmaps/emergency-stop';
+const podPath = (namespace: string, name: string): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
 
-/** So few that no identity takes more than ten sessions along: the brake has a test of its own. */
-export const mostPods = 10;
+/** So many that a kind which goes takes more than ten sessions along, which the brake holds back; and so few that no single identity does. */
+export const mostPods = 16;
 
 /** How often something stands in the way. Seven things can stop a session, and a walk in which nothing is issued shows nothing. */
 const stopped = 0.1;
-/** How much policies and ceilings give: mostly something is left where they meet. */
-const given = 0.8;
-
 interface Edited {
   metadata: { annotations?: Record<string, string>; labels?: Record<string, string>; [more: string]: unknown };
   spec: Record<string, unknown> & { suspend?: boolean };
   status?: Record<string, unknown>;
-}
-
-const poolPath = (name: string): string => `${ours}/identitypools/${name}`;
-const policyPath = (name: string): string => `${ours}/scopepolicies/${name}`;
-const identityPath = (namespace: string, name: string): string =>
-  `${ours}/namespaces/${namespace}/ciidentities/${name}`;
-const emergencyStop = '/api/v1/namespaces/ci-identity-system/configmaps/emergency-stop';
-const podPath = (namespace: string, name: string): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
-
-function policyOf(name: string, random: Random): string {
-  const rules = roles.map((role) => ({
-    role,
-    pool: name,
-    scopes: random.some(scopes, 1, given),
-    namespaces: [...namespaces],
-  }));
-  return policy(name, ...rules);
-}
-
-export function identityOf(name: string, namespace: string, random: Random): string {
-  const narrowing = random.next() < 0.3 ? { scopes: random.some(scopes, 1) } : {};
-  return identity(name, { pool: name, roles: [...random.some(roles, 1)], ...narrowing }, namespace);
-}
-
-/** The walk begins here. */
-export function beginning(issuer: string, random: Random): readonly string[] {
-  return [
-    ...agentNamespaceDocuments('ci-walk'),
-    ...pools.flatMap((name) => [
-      pool(name, issuer, { ceiling: { scopes: [...scopes], audiences: ['https://registry.example.com'] } }),
-      policyOf(name, random),
-      ...namespaces.map((namespace) => identity(name, { pool: name, roles: [...roles] }, namespace)),
-    ]),
-  ];
 }
 
 function annotate({ metadata }: Edited, name: string, is: boolean): void {
@@ -94,9 +67,14 @@ export async function allow(walk: Walk): Promise<void> {
   }
 }
 
-type Step = (walk: Walk, random: Random) => Promise<unknown>;
+export type Step = (walk: Walk, random: Random) => Promise<unknown>;
 
 const somewhere = (random: Random): string => identityPath(random.pick(namespaces), random.pick(pools));
+
+/** What happens while nobody reads the audit streams; whoever dies then takes lines along. */
+const passing: Step = (walk, random) =>
+  steps[random.pick(['birth', 'death', 'policy edited', 'identity edited', 'suspended or not'])]?.step(walk, random) ??
+  Promise.resolve();
 
 /** Every kind of step with its weight. */
 export const steps: Readonly<Record<string, { readonly weight: number; readonly step: Step }>> = {
@@ -245,6 +223,19 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
       proxy.on({ when: ({ path, watch }) => !watch && !isLease(path), times: 1 + random.below(4), fault });
     },
   },
+  'Secrets written in vain': {
+    weight: 4,
+    async step({ proxy }, random) {
+      const fault = random.pick([{ type: 'Answer', status: 500 }, { type: 'Reset' }, { type: 'AnswerLost' }] as const);
+      const where = random.pick([...namespaces, 'ci-identity-system']);
+      const when = ({ method, path }: ProxiedRequest): boolean =>
+        method !== 'GET' && path.startsWith(`/api/v1/namespaces/${where}/secrets`);
+      proxy.on({ when, times: 2, fault });
+    },
+  },
+  'audit streams unread': { weight: 2, step: (walk, random) => unread(walk, random, passing) },
+  'kind deleted and made anew': { weight: 0.6, step: goAndComeBack },
+  'namespace deleted and made anew': { weight: 0.6, step: leave },
   'lease taken from the leader': { weight: 2, step: (walk) => walk.depose() },
   'leader frozen': { weight: 1, step: (walk, random) => walk.freeze(1_500 + random.below(2_000)) },
   'operator killed': { weight: 2, step: (walk, random) => walk.replace(random, 'SIGKILL') },

@@ -1,7 +1,8 @@
 /**
- * A random walk on the real API server: edits, births and deaths of pods, trouble at the provider and at the API server, kills, restarts and
- * changes of the leader. After every stretch everything rests until the independent auditor finds: no token alive without a reason, no reason
- * without a token, a line for every change, no secret in the open.
+ * A random walk on the real API server: edits, births and deaths of pods, kinds and namespaces that go and are made anew, trouble at the
+ * provider and at the API server, audit streams that nobody reads, kills, restarts and changes of the leader. After every stretch everything
+ * rests until the independent auditor finds: no token alive without a reason, no reason without a token, a line for every change, no secret in
+ * the open.
  *
  * `WALK_STEPS` (default: a sample) says how long it is, `WALK_SEED` repeats a walk.
  */
@@ -9,13 +10,17 @@ import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import { Random } from '#test/support/random.ts';
+import { goAndComeBack } from './calamities.ts';
 import { allow, mostPods, steps } from './steps.ts';
 import { Walk } from './walk.ts';
 
 const seed = process.env['WALK_SEED'] ?? randomBytes(4).toString('hex');
 const length = Number(process.env['WALK_STEPS'] ?? 200);
 const stretch = 40;
-/** Every so many steps everything is allowed, pods are born and live until their tokens are renewed; most pods of a walk do not live that long. */
+/**
+ * Every so many steps everything is allowed, pods are born and live until their tokens are renewed, and then a whole kind goes and comes back;
+ * most pods of a walk do not live that long.
+ */
 const longStretch = 5 * stretch;
 const lifetime = 30;
 const renewedMs = 20_000;
@@ -55,6 +60,9 @@ test.serial(`${length} random steps`, async (t) => {
       for (let born = 0; born < mostPods; born += 1) await steps['birth']?.step(walk, random);
       await new Promise((resolve) => setTimeout(resolve, renewedMs));
       rests.push(await walk.rest());
+      // Under all these sessions, so that the brake has something to hold.
+      await goAndComeBack(walk, random);
+      rests.push(await walk.rest());
     }
   } catch (error) {
     t.log(`step ${trail.length}: … ${trail.slice(-stretch).join(', ')}`);
@@ -71,6 +79,6 @@ test.serial(`${length} random steps`, async (t) => {
       Object.keys(steps).filter((name) => !walk.counts.has(name)),
       [],
     );
-  for (const event of ['Minted', 'Renewed', 'Revoked'])
+  for (const event of ['Minted', 'Renewed', 'Revoked', ...(length >= 1_000 ? ['Held', 'Released'] : [])])
     t.true(told.has(event), `a walk without ${event} has shown nothing`);
 });

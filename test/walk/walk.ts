@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { openApi, type Api } from '#test/bench/api.ts';
 import { signal } from '#test/cluster/processes.ts';
 import { Auditor } from '#test/support/auditor.ts';
@@ -5,9 +6,11 @@ import { eventually } from '#test/support/eventually.ts';
 import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import type { Lab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
-import { entitlement } from './entitlement.ts';
 import type { Random } from '#test/support/random.ts';
-import { beginning, steps } from './steps.ts';
+import { AuditPipe } from './audit-pipe.ts';
+import { entitlement } from './entitlement.ts';
+import { beginning } from './objects.ts';
+import { steps } from './steps.ts';
 
 interface PodName {
   readonly namespace: string;
@@ -20,6 +23,8 @@ interface Editable {
 }
 
 const replicas = 2;
+const system = '/api/v1/namespaces/ci-identity-system';
+const acknowledgement = 'ci-identity.dev/acknowledge';
 const lease = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
 
 const idOf = ({ args }: OperatorProcess): string | undefined =>
@@ -40,8 +45,12 @@ export class Walk {
   readonly #auditor: Auditor;
   readonly #kubeconfig: string;
   readonly #everyProcess: OperatorProcess[] = [];
+  readonly #pipes: AuditPipe[] = [];
   #running: OperatorProcess[] = [];
   #number = 0;
+  /** Lines of the brake that count no longer, and what the annotation says. */
+  readonly #answered = new Set<string>();
+  #acknowledged: string | undefined;
   #surprise: Error | undefined;
 
   private constructor(lab: Lab, proxy: FaultProxy, kubeconfig: string) {
@@ -53,7 +62,7 @@ export class Walk {
     this.#auditor = new Auditor({
       get: (path) => this.get(path),
       provider: lab.provider,
-      auditStreams: () => this.#everyProcess.map((process) => process.audit()),
+      auditStreams: () => this.#auditStreams(),
       logs: () => this.#everyProcess.map((process) => process.log()),
       entitled: entitlement,
     });
@@ -139,6 +148,40 @@ export class Walk {
     return name;
   }
 
+  /** Nobody reads any audit stream. Returns how reading goes on. */
+  blockAudit(): () => void {
+    const frees = this.#pipes.map((pipe) => pipe.block());
+    return () => {
+      for (const free of frees) free();
+    };
+  }
+
+  /** Somebody says of whatever the brake holds back that it is meant. */
+  async acknowledge(): Promise<void> {
+    const ids = this.#held().flatMap((line) => /acknowledge=(\S+)\. /.exec(line)?.[1] ?? []);
+    if (ids.length > 0) await this.#annotateSystem(ids.join(','));
+  }
+
+  /** What was acknowledged so far counts no longer. */
+  async withdrawAcknowledgements(): Promise<void> {
+    for (const line of this.#held()) this.#answered.add(line);
+    await this.#annotateSystem(undefined);
+  }
+
+  #held(): readonly string[] {
+    const lines = this.audit().matchAll(/^.*"event":"Held".*$/gm);
+    return [...lines].flatMap(([line]) => (this.#answered.has(line) ? [] : [line]));
+  }
+
+  async #annotateSystem(ids: string | undefined): Promise<void> {
+    if (ids === this.#acknowledged) return;
+    this.#acknowledged = ids;
+    await this.edit(system, ({ metadata }) => {
+      const { [acknowledgement]: _, ...others } = metadata.annotations ?? {};
+      metadata.annotations = ids === undefined ? others : { ...others, [acknowledgement]: ids };
+    });
+  }
+
   /** Everything that broke is repaired, and nobody does anything until the auditor is content. Throws with what it said last. */
   async rest(timeoutMs = 150_000): Promise<number> {
     this.lab.provider.faults.clear();
@@ -149,6 +192,7 @@ export class Walk {
       'the auditor is content',
       async () => {
         if (this.#surprise !== undefined) throw this.#surprise;
+        await this.acknowledge();
         const broken = await this.#auditor.findings();
         if (broken.length > 0) throw new Error(broken.join('; '));
         return true;
@@ -164,7 +208,11 @@ export class Walk {
 
   /** What the stream says about the sessions that the auditor complains of. */
   audit(): string {
-    return this.#everyProcess.map((process) => process.audit()).join('');
+    return this.#auditStreams().join('');
+  }
+
+  #auditStreams(): readonly string[] {
+    return this.#pipes.map((pipe) => pipe.text());
   }
 
   async end(): Promise<void> {
@@ -173,10 +221,13 @@ export class Walk {
     await Promise.all(running.map((process) => process.stop('SIGKILL')));
     await Promise.all([this.admin.close(), this.jenkins.close()]);
     await this.proxy.stop();
+    for (const pipe of this.#pipes) pipe.stop();
   }
 
   #start(): void {
-    const process = this.lab.operator({ kubeconfig: this.#kubeconfig });
+    const pipe = new AuditPipe(join(this.lab.dir, `walk-${this.#pipes.length}.audit`));
+    this.#pipes.push(pipe);
+    const process = this.lab.operator({ kubeconfig: this.#kubeconfig, auditPath: pipe.path });
     this.#running.push(process);
     this.#everyProcess.push(process);
     void process.exited.then(({ code, signal }) => {
