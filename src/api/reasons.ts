@@ -70,6 +70,7 @@ export const reasons = {
   Deregistering: 'The client is being deleted at the provider.',
   Deregistered: 'The client is gone at the provider.',
   OrphanPossible: 'A registration was never answered, so a client that nobody uses may be left at the provider.',
+  OrphanAcknowledged: 'Somebody said that clients which registrations without an answer may have left are dealt with.',
   Retained: 'The client stays at the provider (deletionPolicy Retain).',
   BrakeAcknowledged: 'Somebody acknowledged what the brake held back, and it goes on.',
   BrakeHolds: 'So many clients or sessions would end at once that somebody has to acknowledge it first.',

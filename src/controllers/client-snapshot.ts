@@ -1,12 +1,13 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, type Milliseconds, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
-import { poolFinalizer } from '../api/names.ts';
+import { annotations, poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
 import { isHeldIn, isPiledUp } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
+import { isNamedIn, openOrphans, orphansId } from '../domain/client/orphans.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { firstHonoured } from '../domain/client/requests.ts';
 import { windowState } from '../domain/client/window.ts';
@@ -87,6 +88,9 @@ export function snapshotClient(
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
     ...brakeOn(sources, target, wanted),
+    ...(isPoolOf(target, pool) && areOrphansAcknowledged(sources, pool.value, record)
+      ? { orphansAcknowledged: true }
+      : {}),
     jitter: jitterOf(key),
     ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
   };
@@ -95,6 +99,20 @@ export function snapshotClient(
 /** Not another one that took its name since. */
 function isPoolOf(target: ClientTarget, pool: Known<IdentityPool>): pool is { is: 'Seen'; value: IdentityPool } {
   return pool.is === 'Seen' && pool.value.metadata.uid === target.pool.uid;
+}
+
+function areOrphansAcknowledged(
+  { memory, targets }: ClientSources,
+  { metadata }: IdentityPool,
+  record: ClientRecord | undefined,
+): boolean {
+  const said = metadata.annotations?.[annotations.acknowledge];
+  if (said === undefined || record === undefined || openOrphans(record) === 0) return false;
+  const records = targets.ofPool(metadata.name).flatMap((name) => {
+    const one = memory.clients.get(name)?.record;
+    return one === undefined ? [] : [[name, one] as const];
+  });
+  return isNamedIn(said, orphansId(records));
 }
 
 function keyAlgorithmOf({ providers }: ClientSources, issuer: string): Pick<ClientSnapshot, 'keyAlgorithm'> {

@@ -195,7 +195,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const newest = next.generations.at(-1)?.n;
     if (now === undefined || newest === undefined) return;
     const gone = now.is === 'Gone' && before?.is !== 'Gone';
-    const drifted = now.drift.length > 0 && now.drift.join() !== before?.drift.join();
+    const isOther = now.drift.join() !== before?.drift.join() || now.driftDigest !== before?.driftDigest;
+    const drifted = now.drift.length > 0 && isOther;
     const reason = gone ? 'ClientGone' : 'ClientDrifted';
     const message = now.drift.join(', ');
     if ((gone || drifted) && this.#ahead.isNew(record, `Drifted ${reason} ${message}`))

@@ -1,6 +1,7 @@
 import { reasons as known } from '../api/reasons.ts';
 import { type Instant, second } from '../clock.ts';
 import type { Guard } from '../domain/access/access.ts';
+import { openOrphans } from '../domain/client/orphans.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import type { Token } from '../domain/token.ts';
 import type { CircuitHealth } from '../runtime/budget.ts';
@@ -86,7 +87,7 @@ function collectOrphans(metrics: Metrics, memory: Memory): void {
   const orphans = new Map<string, number>();
   for (const [, { record }] of memory.clients.entries()) {
     if (record === undefined) continue;
-    orphans.set(record.pool.name, (orphans.get(record.pool.name) ?? 0) + (record.possibleOrphans ?? 0));
+    orphans.set(record.pool.name, (orphans.get(record.pool.name) ?? 0) + openOrphans(record));
   }
   perPool(metrics, 'ci_identity_possible_orphans', orphans);
 }

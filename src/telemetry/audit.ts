@@ -16,6 +16,7 @@ export const auditEvents = [
   'RolledBack',
   'Completed',
   'Restored',
+  'Acknowledged',
   'Registered',
   'Updated',
   'Drifted',

@@ -13,6 +13,7 @@ import {
   pool,
   tokenOf,
 } from '#test/api/operator-lab.ts';
+import type { Fault } from '#test/providers/oidc-provider-faults.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
@@ -54,15 +55,27 @@ const narrower = { ...ceiling, scopes: ['artifacts:read'] };
 
 test.serial('drift: what somebody changed at the provider is found by the daily look and set back', async (t) => {
   const clientId = await ready('drift');
-  lab.provider.editClient(clientId, { scope: 'artifacts:read artifacts:delete', client_name: 'mine' });
+  lab.provider.editClient(clientId, {
+    scope: 'artifacts:read artifacts:delete',
+    client_name: 'mine',
+    grant_types: ['client_credentials', 'authorization_code'],
+    response_types: ['code'],
+    redirect_uris: ['https://elsewhere.example.com/callback'],
+  });
   await letADayPass(lab, 'drift');
   await eventually(
     'it is set back',
     () => there(clientId)?.scopes.toSorted().join(' ') === 'artifacts:publish artifacts:read' || undefined,
   );
   t.is(there(clientId)?.name, 'ci-identity drift 1');
+  t.deepEqual(there(clientId)?.grantTypes, ['client_credentials']);
   const drifted = auditOf(operator).find(({ event, pool: of }) => event === 'Drifted' && of === 'drift');
-  t.like(drifted, { outcome: 'Failure', reason: 'ClientDrifted', client_id: clientId });
+  t.like(drifted, {
+    outcome: 'Failure',
+    reason: 'ClientDrifted',
+    client_id: clientId,
+    message: 'name, scopes, grantTypes, redirects',
+  });
   await patiently(lab, 'drift', 'Registered', { status: 'True', reason: 'Registered' });
   // So long ago that it is looked at before it is deleted.
   await letPass(lab, 'drift', 120_000);
@@ -75,6 +88,49 @@ test.serial('drift: what somebody changed at the provider is found by the daily 
     'what somebody changed, and not that we deleted it',
   );
 });
+
+test.serial(
+  'a provider that adds to the client by itself: one update is sent, then it is told and left so, and a change by somebody else is set back',
+  async (t) => {
+    const clientId = await ready('adds');
+    const adds = { grant_types: ['client_credentials', 'refresh_token'] };
+    const rewrite: Fault['rewrite'] = ({ body }) => ({ body: { ...(body as object), ...adds } });
+    const faults = (['read', 'update'] as const).map((endpoint) => lab.provider.faults.add({ endpoint, rewrite }));
+    const updates = (): number => lab.provider.stats.count('update');
+    const before = updates();
+    const lookAgain = async (): Promise<string> => {
+      const started = Date.now();
+      await letADayPass(lab, 'adds');
+      await recordWhere(lab, 'adds', 'is looked at', ({ observed }) => (observed?.at ?? 0) >= started);
+      const told = eventually(
+        'it is told',
+        async () => {
+          const want = { status: 'True', reason: 'ClientDrifted' } as const;
+          const { message } = await condition(lab, 'identitypool/adds', 'Registered', want);
+          return message.includes('otherwise than it is asked to (grantTypes), whatever is sent') ? message : undefined;
+        },
+        { timeoutMs: 90_000 },
+      );
+      return told;
+    };
+    await lookAgain();
+    t.is(updates(), before + 1);
+    await condition(lab, 'identitypool/adds', 'Ready', { status: 'True', reason: 'Ready' });
+    await lookAgain();
+    t.is(updates(), before + 1, 'it would change nothing');
+    lab.provider.editClient(clientId, { client_name: 'mine' });
+    await letADayPass(lab, 'adds');
+    await eventually('it is set back', () => there(clientId)?.name === 'ci-identity adds 1' || undefined, {
+      timeoutMs: 90_000,
+    });
+    t.is(updates(), before + 2);
+    for (const undo of faults) undo();
+    await letADayPass(lab, 'adds');
+    await patiently(lab, 'adds', 'Registered', { status: 'True', reason: 'Registered' });
+    t.is(updates(), before + 2);
+    await remove('adds');
+  },
+);
 
 test.serial(
   "another one's tag under our id: nothing is changed and nothing deleted, and the pool says whose it is",
@@ -273,19 +329,31 @@ test.serial('managementTokenRef: a credential that does not rotate heals it with
   t.is(there(clientId), undefined);
 });
 
-test.serial('a registration whose answer was lost may have left a client: counted in status and metric', async (t) => {
-  const known = lab.provider.clients().length;
-  lab.provider.faults.add({ endpoint: 'register', times: 1, dropAnswer: true });
-  await ready('orphan');
-  t.is(lab.provider.clients().length, known + 2, 'one of them belongs to nobody');
-  const status = JSON.parse(
-    await lab.kubectl(['get', 'identitypool', 'orphan', '-o', 'jsonpath={.status.clients}']),
-  ) as object;
-  t.deepEqual(status, { total: 1, ready: 1, possibleOrphans: 1 });
-  t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 1$/m);
-  await remove('orphan');
-  t.is(
-    (await lab.kubectl(['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'name'])).trim(),
-    '',
-  );
-});
+test.serial(
+  'a registration whose answer was lost may have left a client: counted until somebody has dealt with it',
+  async (t) => {
+    const known = lab.provider.clients().length;
+    lab.provider.faults.add({ endpoint: 'register', times: 1, dropAnswer: true });
+    await ready('orphan');
+    t.is(lab.provider.clients().length, known + 2, 'one of them belongs to nobody');
+    const status = JSON.parse(
+      await lab.kubectl(['get', 'identitypool', 'orphan', '-o', 'jsonpath={.status.clients}']),
+    ) as object;
+    t.deepEqual(status, { total: 1, ready: 1, possibleOrphans: 1 });
+    t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 1$/m);
+    const { message } = await patiently(lab, 'orphan', 'Registered', { status: 'True', reason: 'OrphanPossible' });
+    const [, id] = /kubectl annotate identitypool orphan --overwrite ci-identity\.dev\/acknowledge=(orphans-\w+)/.exec(
+      message,
+    )!;
+    await lab.kubectl(['annotate', 'identitypool', 'orphan', '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
+    await patiently(lab, 'orphan', 'Registered', { status: 'True', reason: 'Registered' });
+    t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 0$/m);
+    const acknowledged = auditOf(operator).find(({ event, pool: of }) => event === 'Acknowledged' && of === 'orphan');
+    t.like(acknowledged, { outcome: 'Success', reason: 'OrphanAcknowledged' });
+    await remove('orphan');
+    t.is(
+      (await lab.kubectl(['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'name'])).trim(),
+      '',
+    );
+  },
+);

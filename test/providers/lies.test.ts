@@ -6,6 +6,7 @@ import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { authenticating } from '#src/domain/status/authentication.ts';
 import type { OperatorError } from '#src/errors.ts';
 import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';
+import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { Redacted } from '#src/redacted.ts';
 import { Effects } from '#src/runtime/effect.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
@@ -353,6 +354,43 @@ test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why
   provider.faults.add({ endpoint: 'delete', times: 1, instead: { status: 503 } });
   t.is((await failure(t, clients.deregister(ref(client), signal()))).reason, 'ProviderUnavailable');
 });
+
+// Envoy without a route; Kong; an API gateway of AWS.
+const gateways: Readonly<Record<string, CannedAnswer>> = {
+  'an empty 404': { status: 404 },
+  'a JSON 404': json(404, { message: 'no Route matched with those values' }),
+  'a JSON 404 of few words': json(404, { message: 'Not Found' }),
+};
+
+for (const [what, instead] of Object.entries(gateways))
+  test(`${what} of a gateway is no word of the provider about a client, and one beside metadata is`, async (t) => {
+    const { provider, issuer } = await start(t);
+    const { client, clients, want } = await registered(subject(issuer));
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => clients.deregister(ref(client), signal()),
+      () => clients.observe(ref(client), want, signal()),
+      () => clients.update(ref(client), want, signal()),
+    ];
+    for (const call of calls) {
+      const back = provider.faults.add({ instead });
+      const error = await failure(t, call());
+      t.deepEqual(kind(error), ['Transient', 'ProviderMisbehaves', 'Object']);
+      t.regex(error.message, /404, and no metadata either: something else seems to answer/);
+      t.false(surelyWithoutEffect(error));
+      back();
+    }
+    const away = provider.faults.add({ endpoint: 'discovery', dropRequest: true });
+    const half = provider.faults.add({ endpoint: 'read', instead });
+    t.is((await failure(t, clients.observe(ref(client), want, signal()))).reason, 'ProviderMisbehaves');
+    away();
+    t.is((await clients.observe(ref(client), want, signal())).is, 'Gone');
+    const before = provider.stats.count('discovery');
+    t.is((await clients.observe(ref(client), want, signal())).is, 'Gone');
+    t.is(provider.stats.count('discovery'), before + 1, 'asked anew, although the metadata are known');
+    half();
+    const back = await clients.observe(ref(client), want, signal());
+    t.deepEqual([back.is, back.drift], ['Present', []]);
+  });
 
 test('a read that rotates the management token hands the new one over', async (t) => {
   const { provider, issuer } = await start(t);

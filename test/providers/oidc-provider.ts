@@ -48,6 +48,7 @@ export interface ProviderClient {
   readonly softwareId?: string;
   readonly scopes: readonly string[];
   readonly authentication: string;
+  readonly grantTypes: readonly string[];
   readonly kids: readonly string[];
 }
 
@@ -254,6 +255,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
         ...(typeof payload['software_id'] === 'string' ? { softwareId: payload['software_id'] } : {}),
         scopes: words(payload['scope']),
         authentication: String(payload['token_endpoint_auth_method']),
+        grantTypes: payload['grant_types'] as readonly string[],
         kids: ((payload['jwks'] as { keys?: { kid: string }[] } | undefined)?.keys ?? []).map(({ kid }) => kid),
       })),
     liveTokens: () =>

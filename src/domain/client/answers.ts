@@ -31,7 +31,8 @@ export interface AnswerFacts {
 
 /** Register or Update took effect. Closes the intent and stores whatever secret or management token came along. */
 export function answered(record: ClientRecord, answer: AnswerFacts, desired: Desired, now: Instant): ClientRecord {
-  const { intent, managementLost, management: before, ...rest } = withOwnManagement(record, answer.clientId);
+  const base = withOwnManagement(record, answer.clientId);
+  const { intent, managementLost, management: before, repairing: _, ...rest } = base;
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
   const isTaken = intent.call === 'Register' && isForeign(record);
@@ -44,11 +45,13 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
     if (one.n === subject.n) return reached(known, { intent, answer, variant: record.variant }, now);
     return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
   });
+  const repairs = intent.call === 'Update' && (record.observed?.drift.length ?? 0) > 0;
   const next = checked({
     ...rest,
     generations,
     ...(management === undefined ? {} : { management }),
     ...(own !== undefined && managementLost === true ? { managementLost } : {}),
+    ...(repairs ? { repairing: true } : {}),
     observed: answer.observed,
     updatedAt: now,
     sent: metadataDigest(desired),
@@ -133,7 +136,14 @@ export function observed(record: ClientRecord, observation: ClientObservation): 
   const generations = record.generations.map((one) =>
     one.state === 'Planned' && one.clientId === undefined && found !== undefined ? { ...one, clientId: found } : one,
   );
-  const next = checked({ ...record, generations, observed: observation });
+  const { repairing, ownDrift: known, ...rest } = record;
+  const ownDrift = repairing === true ? observation.driftDigest : known;
+  const next = checked({
+    ...rest,
+    generations,
+    observed: observation,
+    ...(ownDrift === undefined ? {} : { ownDrift }),
+  });
   const of = newestSent(next);
   if (of === undefined) return next;
   const isLeaving = generations.some((one) => one.removedAt !== undefined);

@@ -1,6 +1,6 @@
 /** Where the provider replaces a secret in place there is a gap in which nothing can be minted. When it may be. */
 import type { Instant } from '../../clock.ts';
-import { currentOf, isAsWanted } from './generations.ts';
+import { currentOf, isAsAnswered, isAsWanted } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord } from './record.ts';
 import { isFailing } from './schedule.ts';
@@ -34,8 +34,10 @@ export function changeWaits(facts: ChangeFacts, now: Instant): boolean {
 }
 
 /** A record of an older version does not say what was sent: that may have been more. */
-function takesRightsAway({ sentScopes, sentCarriers, observed }: ClientRecord, desired: Desired): boolean {
+function takesRightsAway(record: ClientRecord, desired: Desired): boolean {
+  const { sentScopes, sentCarriers, observed } = record;
+  const isExcessive = observed?.excess === true && !isAsAnswered(record);
   const wanted = new Set([...desired.scopes, ...desired.carriers]);
   const sent = [...(sentScopes ?? []), ...(sentCarriers ?? [])];
-  return sentScopes === undefined || observed?.excess === true || sent.some((scope) => !wanted.has(scope));
+  return sentScopes === undefined || isExcessive || sent.some((scope) => !wanted.has(scope));
 }

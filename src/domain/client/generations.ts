@@ -36,11 +36,6 @@ export function revokerOf(
   return inState(record, 'Current', 'Draining').findLast((one) => one.clientId === clientId) ?? generation(record, n);
 }
 
-/** Registrations that may have left a client, or may still leave one, of which nobody will hear. */
-export function possibleOrphans({ possibleOrphans: counted = 0, generations }: ClientRecord): number {
-  return counted + generations.filter(({ unheard }) => unheard === true).length;
-}
-
 /** The highest generation that this record ever had; 0 before the first. */
 export function highestGeneration(record: ClientRecord | undefined): number {
   return Math.max(record?.highest ?? 0, ...(record?.generations ?? []).map(({ n }) => n));
@@ -144,6 +139,15 @@ export function isForeign(record: ClientRecord, of?: Generation): boolean {
   return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
 }
 
+/**
+ * The client differs from what it was asked to be, and nobody changed it: the provider itself answered so to what was sent last, or a look
+ * after that showed the same. Sent again, it would be the same again.
+ */
+export function isAsAnswered({ observed, updatedAt, ownDrift }: ClientRecord): boolean {
+  if (observed?.is !== 'Present' || observed.drift.length === 0) return false;
+  return observed.at <= (updatedAt ?? 0) || (ownDrift !== undefined && observed.driftDigest === ownDrift);
+}
+
 /** The cluster was restored from a backup: the provider knows a later credential of our client than the record does. */
 export function isRestored(record: ClientRecord): boolean {
   const there = record.observed?.is === 'Present' && !isForeign(record) ? record.observed.generation : undefined;
@@ -158,8 +162,8 @@ function isSent({ sent, sentCarriers }: ClientRecord, desired: Desired): boolean
 
 /** What is wanted was sent, and nobody has seen that the provider has something else since. */
 export function isAsWanted(record: ClientRecord, desired: Desired): boolean {
-  const { observed, updatedAt = 0 } = record;
-  const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && observed.at > updatedAt;
+  const { observed } = record;
+  const hasDrift = observed?.is === 'Present' && observed.drift.length > 0 && !isAsAnswered(record);
   return isSent(record, desired) && !hasDrift;
 }
 

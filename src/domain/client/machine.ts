@@ -115,6 +115,8 @@ export interface ClientSnapshot {
   readonly window?: WindowState;
   /** It mints only until the client works that the pool asks for instead (`client.per`), so nothing new is begun for it. */
   readonly leaving?: boolean;
+  /** Somebody said that what registrations without an answer may have left at the provider is dealt with. */
+  readonly orphansAcknowledged?: boolean;
   /** In [-1, 1], fixed per client: spreads rotations and drift checks. */
   readonly jitter?: number;
 }

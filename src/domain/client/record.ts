@@ -77,6 +77,8 @@ export interface ClientObservation {
   readonly drift: readonly string[];
   /** In one of them the client may do more than is desired; absent: in none. */
   readonly excess?: boolean;
+  /** Of these members and what they are there; absent where nothing differs. */
+  readonly driftDigest?: string;
   /** `software_id` at the provider. */
   readonly tag?: string;
   /** Found by its tag, where the provider chose the id and its answer was lost. */
@@ -123,8 +125,14 @@ export interface ClientRecord {
   readonly revokeBefore?: Instant;
   /** Registrations whose outcome was never learnt where the provider chooses the client id. */
   readonly possibleOrphans?: number;
+  /** How many of them a person has said to have dealt with. */
+  readonly acknowledgedOrphans?: number;
   /** When the provider last answered a Register or Update. */
   readonly updatedAt?: Instant;
+  /** The last Update was sent to a client that differed. A look has to show whether that helped. */
+  readonly repairing?: boolean;
+  /** `driftDigest` of that look: what the provider makes of the client by itself, whatever is sent. */
+  readonly ownDrift?: string;
   /** Digest of the client metadata that was sent then (see `metadataDigest`). */
   readonly sent?: string;
   /** The scopes of the ceiling that were sent then, of a client with a secret; absent in records of older versions. */

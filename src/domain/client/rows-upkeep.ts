@@ -8,6 +8,7 @@ import { isExternal } from './existing.ts';
 import { changeWaits } from './gap.ts';
 import { currentOf, inState, isAsWanted, isForeign, isGone } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
+import { openOrphans, orphansAcknowledged } from './orphans.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { isUnmanaged } from './management.ts';
 import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
@@ -43,6 +44,15 @@ function retainChange(s: ClientSnapshot): boolean | undefined {
   return (s.record.retain ?? false) === retain ? undefined : retain;
 }
 
+const acknowledged: ClientRow = {
+  name: 'acknowledged',
+  when: ({ record, orphansAcknowledged: isSaid }) => record !== undefined && isSaid === true && openOrphans(record) > 0,
+  then: (s, now) =>
+    s.record === undefined
+      ? wait(s, now, 'Settled')
+      : write(s, now, 'OrphanAcknowledged', orphansAcknowledged(s.record)),
+};
+
 /** The daily look; and what the provider has otherwise than is wanted, unless that waits for the window: {@link changeWaits}. */
 const stale: ClientRow = {
   name: 'stale',
@@ -64,7 +74,8 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
       : act(s, now, 'ClientDrifted', { type: 'Observe' });
   }
-  return isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
+  const isUnseen = mayChange && record.repairing === true;
+  return isUnseen || isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
 }
 
 /**
@@ -154,4 +165,4 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   return current === undefined ? 'InProgress' : 'CredentialCurrent';
 }
 
-export const upkeepRows: readonly ClientRow[] = [noted, stale, proof, outage, settled];
+export const upkeepRows: readonly ClientRow[] = [noted, acknowledged, stale, proof, outage, settled];

@@ -4,8 +4,9 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isManagementLost, possibleOrphans, tagText } from './generations.ts';
+import { currentOf, generation, isManagementLost, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
+import { openOrphans, possibleOrphans } from './orphans.ts';
 import type { ProofOutcome } from './proofs.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { isOwnClient } from './variants.ts';
@@ -14,7 +15,8 @@ export interface Telling {
   /**
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
    * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
-   * `Deregistered`: the record goes, and something may be left at the provider; `Updated`: a change of the client cost it its secret.
+   * `Acknowledged`: what may be left at the provider is dealt with; `Deregistered`: the record goes, and something may be left there;
+   * `Updated`: a change of the client cost it its secret.
    */
   readonly step:
     | 'Planned'
@@ -24,6 +26,7 @@ export interface Telling {
     | 'RolledBack'
     | 'Completed'
     | 'Restored'
+    | 'Acknowledged'
     | 'Deregistered'
     | 'Updated';
   readonly generation: number;
@@ -85,6 +88,8 @@ export function tell(
     if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
   }
   if (before !== undefined && after === undefined && possibleOrphans(before) > 0) tellings.push(forgotten(before));
+  if (before !== undefined && before.acknowledgedOrphans !== after?.acknowledgedOrphans && after !== undefined)
+    tellings.push(dealtWith(before));
   const done = before?.revoking !== undefined && after?.revoking === undefined ? before.revoking : undefined;
   if (done !== undefined && after !== undefined) tellings.push(completed(done, before, after, now));
   return tellings;
@@ -172,11 +177,24 @@ function dropped(one: Generation, after: ClientRecord): Telling {
   const current = currentOf(after);
   const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
   const orphan =
-    (after.possibleOrphans ?? 0) === 0
+    openOrphans(after) === 0
       ? ''
       : ' The answer to a registration was lost, so a client that nobody uses may be left at the provider; status.clients.possibleOrphans counts it.';
   const message = `credential generation ${n} was given up before it came to work.${orphan}${stays}`;
   return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
+}
+
+function dealtWith(before: ClientRecord): Telling {
+  const count = openOrphans(before);
+  const what = count === 1 ? 'the client' : `the ${count} clients`;
+  const answers = count === 1 ? 'a registration' : 'registrations';
+  return {
+    step: 'Acknowledged',
+    generation: before.highest ?? currentOf(before)?.n ?? 0,
+    reason: 'OrphanAcknowledged',
+    good: true,
+    message: `somebody acknowledged that ${what} which ${answers} without an answer may have left at the provider ${count === 1 ? 'is' : 'are'} dealt with; no more is said of it.`,
+  };
 }
 
 /** With the record goes the count of what may be left, so it is said for the last time. */

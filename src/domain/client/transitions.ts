@@ -142,7 +142,14 @@ export function without(record: ClientRecord, n: number): ClientRecord {
   const onlyExternal = generations.length > 0 && generations.every(isExternal);
   if (!onlyExternal) return checked(withOneToken({ ...rest, ...kept, generations }));
   const { management: _, managementLost: _lost, observed: _seen, ...more } = rest;
-  const { sent: _sent, sentScopes: _scopes, sentCarriers: _carriers, ...external } = more;
+  const {
+    sent: _sent,
+    sentScopes: _scopes,
+    sentCarriers: _carriers,
+    ownDrift: _own,
+    repairing: _repair,
+    ...external
+  } = more;
   return checked({ ...external, ...kept, generations });
 }
 

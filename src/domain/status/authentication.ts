@@ -1,6 +1,6 @@
 import type { Instant } from '../../clock.ts';
 import { type Diagnosis, diagnose } from '../client/authentication.ts';
-import { isGone } from '../client/generations.ts';
+import { isAsAnswered, isGone } from '../client/generations.ts';
 import type { Generation } from '../client/record.ts';
 import { about, draft, type Draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -34,7 +34,7 @@ export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, n
   const generation = refused ?? record?.generations.find(({ state }) => state === 'Current');
   // Another failure may speak of an audience as well: of the one that a token was asked for.
   const failed = failure?.reason === 'CredentialRefused' ? failure.message : '';
-  const { observed } = record ?? {};
+  const observed = record === undefined || isAsAnswered(record) ? undefined : record.observed;
   return diagnose(
     {
       call: refused === undefined ? call : 'Token',

@@ -5,8 +5,9 @@ import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } fr
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
+import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
-import { currentOf, isReady, mayReplace, overdueAt, registrationCredential } from './clients.ts';
+import { currentOf, isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
 import { credentialCurrent } from './credential-current.ts';
 import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -69,7 +70,7 @@ export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
   const { pool, clients, capabilities } = facts;
   const generation = pool.metadata.generation ?? 0;
   const wanted = clients.filter((client) => client.wanted);
-  const orphans = clients.reduce((sum, { record }) => sum + (record?.possibleOrphans ?? 0), 0);
+  const orphans = clients.reduce((sum, { record }) => sum + (record === undefined ? 0 : openOrphans(record)), 0);
   const only = (pool.spec.client?.per ?? 'Pool') === 'Pool' ? wanted[0] : undefined;
   const clientId = (only && (currentOf(only)?.clientId ?? only.record?.generations.at(-1)?.clientId)) ?? undefined;
   const requests = requestsOf(facts, now);
@@ -105,11 +106,13 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
   if (blocked !== undefined)
     return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
   if (pool.metadata.deletionTimestamp !== undefined) {
+    const failure = facts.clients.find((client) => isLeft(client) && client.failure !== undefined)?.failure;
     const left =
-      facts.clients.find((client) => isLeft(client) && client.failure !== undefined)?.failure ??
-      parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost' || reason === 'RestoredState');
+      failure ?? parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost' || reason === 'RestoredState');
     const why =
-      left?.message ?? facts.brake ?? 'its tokens are revoked and its clients deleted at the provider before it goes.';
+      (failure === undefined ? left?.message : withNextTry(facts, failure)) ??
+      facts.brake ??
+      'its tokens are revoked and its clients deleted at the provider before it goes.';
     return [
       ...marked(
         draft(

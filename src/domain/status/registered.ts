@@ -1,9 +1,19 @@
 /** The condition Registered: every client that the pool needs exists at the provider. The first case that applies speaks. */
-import { managementTokensSecret } from '../../api/names.ts';
+import { annotations, managementTokensSecret } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
-import { highestGeneration, isForeign, isGone, isManagementLost, isRestored, tagText } from '../client/generations.ts';
+import {
+  highestGeneration,
+  isAsAnswered,
+  isForeign,
+  isGone,
+  isManagementLost,
+  isRestored,
+  tagText,
+} from '../client/generations.ts';
 import { isUnmanaged, unmanagedOne } from '../client/management.ts';
+import { openOrphans, orphansId } from '../client/orphans.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
+import { cut } from '../access/explain.ts';
 import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -23,6 +33,7 @@ export function registered(facts: PoolFacts): Draft {
     held(facts) ??
     changeWaiting(facts, wanted) ??
     drifted(facts, wanted) ??
+    orphaned(facts) ??
     complete(facts, wanted)
   );
 }
@@ -121,8 +132,31 @@ function drifted(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   const client = wanted.find(({ record }) => (record?.observed?.drift.length ?? 0) > 0);
   if (client === undefined) return undefined;
   const members = client.record?.observed?.drift.join(', ') ?? '';
-  const why = `somebody changed the client${ownerOf(client)} at the provider (${members}); it is set back.`;
+  const why =
+    client.record !== undefined && isAsAnswered(client.record)
+      ? `the provider keeps the client${ownerOf(client)} otherwise than it is asked to (${members}), whatever is sent; tokens are issued. See there whether that may stay.`
+      : `somebody changed the client${ownerOf(client)} at the provider (${members}); it is set back.`;
   return draft('Registered', 'True', 'ClientDrifted', say(facts, why));
+}
+
+/** Also of clients that are not wanted any longer: what they left at the provider is left for the same people. */
+function orphaned(facts: PoolFacts): Draft | undefined {
+  const records = facts.clients.flatMap(({ name, record }) =>
+    record === undefined ? [] : [[name ?? '', record] as const],
+  );
+  const first = records.find(([, record]) => openOrphans(record) > 0)?.[1];
+  if (first === undefined) return undefined;
+  const count = records.reduce((sum, [, record]) => sum + openOrphans(record), 0);
+  const what =
+    count === 1
+      ? 'the answer to a registration was lost, so a client that nobody uses may be left'
+      : `the answers to ${count} registrations were lost, so as many clients that nobody uses may be left`;
+  const ours = [...new Set(first.generations.flatMap(({ clientId }) => clientId ?? []))];
+  const used = ours.length === 0 ? '' : ` (in use is ${ours.map((id) => cut(id, 64)).join(', ')})`;
+  const { name } = facts.pool.metadata;
+  const acknowledge = `kubectl annotate identitypool ${name} --overwrite ${annotations.acknowledge}=${orphansId(records)}`;
+  const why = `${what} at ${issuerOf(facts)}. Look there for software_id ${tagText(first.tag)} or the name ci-identity ${name}, delete what is not in use${used}, and then run: ${acknowledge}.`;
+  return draft('Registered', 'True', 'OrphanPossible', say(facts, why));
 }
 
 function complete(facts: PoolFacts, wanted: readonly ClientView[]): Draft {

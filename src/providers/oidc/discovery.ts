@@ -53,6 +53,17 @@ export class Discovery {
     if (this.#known !== undefined) this.#known.until = this.#known.at;
   }
 
+  /** Reads it, known or not. Where it does not come, what else comes from there may not be the provider's. */
+  async comesNow(signal: AbortSignal): Promise<boolean> {
+    try {
+      await orAborted(this.#read(), signal);
+      return true;
+    } catch {
+      this.forget();
+      return false;
+    }
+  }
+
   /** Usually no call at all. One call serves everybody who waits; it goes on when one of them gives up. */
   async get(signal: AbortSignal): Promise<Metadata> {
     const known = this.#known;

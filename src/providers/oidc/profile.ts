@@ -32,7 +32,10 @@ export interface ClientMetadata {
   /** Accepts a list with one member, as Glewlwyd answers. */
   readonly authentication?: string;
   readonly grantTypes?: readonly string[];
+  readonly redirects?: readonly string[];
   readonly keys?: readonly Readonly<Record<string, unknown>>[];
+  /** Where the provider reads the keys from instead. */
+  readonly keysUri?: string;
   /** What else the product has of a client and {@link Profile.toBody} sets, by the product's names. */
   readonly settings?: Readonly<Record<string, string | boolean>>;
 }

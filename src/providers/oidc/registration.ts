@@ -69,7 +69,7 @@ export class Registration implements ClientRegistry {
     const { status, page } = readProviderError(answer, []);
     // The page of a firewall or a login says nothing about the token.
     if ((status === 401 || status === 403) && !page) return { is: 'Unknowable', at, drift: [] };
-    if (this.#saysGone(answer)) return { is: 'Gone', at, drift: [] };
+    if (await this.#saysGone(answer, signal)) return { is: 'Gone', at, drift: [] };
     if (answer.status !== 200) throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
     const { observed, management } = this.#read(answer, 'Manage', { ...desired, clientId: ref.clientId }, endpoint);
     const rotated = management !== undefined && management.token.reveal() !== ref.management?.token.reveal();
@@ -82,7 +82,7 @@ export class Registration implements ClientRegistry {
     const named = { ...desired, clientId: ref.clientId };
     const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
     if (answer === undefined) throw this.#lost();
-    if (this.#saysGone(answer)) {
+    if (await this.#saysGone(answer, signal)) {
       throw this.#terminal('ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
     }
     if (answer.status === 204) {
@@ -97,7 +97,7 @@ export class Registration implements ClientRegistry {
     const answer = await this.#manage('DELETE', ref, endpoint, undefined, signal);
     if (answer === undefined) throw this.#lost();
     if (answer.status >= 200 && answer.status < 300) return 'Deleted';
-    if (this.#saysGone(answer)) return 'Gone';
+    if (await this.#saysGone(answer, signal)) return 'Gone';
     throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
   }
 
@@ -137,14 +137,17 @@ export class Registration implements ClientRegistry {
   }
 
   /**
-   * What stands before a provider that restarts says 404 too. Text is surely not the provider's; an empty answer or JSON may be, and may be a
-   * gateway's: so nothing is given up for it before a proof.
+   * What stands before a provider that restarts says 404 too. Text is surely not the provider's; an empty answer or JSON is believed where the
+   * metadata come at the same moment. A gateway may have lost the way to the clients alone, so nothing is given up for it before a proof.
    */
-  #saysGone({ status, body }: HttpAnswer): boolean {
+  async #saysGone({ status, body }: HttpAnswer, signal: AbortSignal): Promise<boolean> {
     if (status !== 404 && status !== 410) return false;
-    if (body.trim() === '' || parseJsonObject(body) !== undefined) return true;
-    this.#o.discovery.forget();
-    throw misbehaves('Manage', this.#where(), `${status} without a JSON object`);
+    if (body.trim() !== '' && parseJsonObject(body) === undefined) {
+      this.#o.discovery.forget();
+      throw misbehaves('Manage', this.#where(), `${status} without a JSON object`);
+    }
+    if (await this.#o.discovery.comesNow(signal)) return true;
+    throw misbehaves('Manage', this.#where(), `${status}, and no metadata either: something else seems to answer`);
   }
 
   #tokensOf(ref: ClientRef): readonly Redacted<string>[] {

@@ -87,6 +87,7 @@ export const everyEvent: readonly AuditFacts[] = [
     generation: 2,
     message: 'm',
   },
+  { event: 'Acknowledged', outcome: 'Success', reason: 'OrphanAcknowledged', pool: 'ci-bots', generation: 2 },
   {
     event: 'Restored',
     outcome: 'Failure',

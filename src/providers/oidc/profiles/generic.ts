@@ -54,7 +54,9 @@ function readClientMetadata(body: Readonly<Record<string, unknown>>): ClientMeta
     scopes: words(body['scope']),
     authentication: method,
     grantTypes: strings(body['grant_types']),
+    redirects: strings(body['redirect_uris']),
     keys: records(record(body['jwks'])?.['keys']),
+    keysUri: text(body['jwks_uri']),
   });
 }
 

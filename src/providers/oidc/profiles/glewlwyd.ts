@@ -4,6 +4,9 @@ import { generic } from './generic.ts';
 /** Asked for whatever the grant is. Nobody can send a code there: `.invalid` never resolves (RFC 2606 §2). */
 const unusedRedirect = 'https://ci-identity.invalid/unused';
 
+/** Told of every registered client, whatever it asked for. */
+const ownGrant = 'authorization_code';
+
 /**
  * Glewlwyd 2.7 by RFC 7591. It keeps what we register but grants every registered client the same scopes (those of its plugin), wants
  * assertions for the very endpoint that is called, gives a new secret at each update and forgets the old one, and "deletes" a client by
@@ -12,6 +15,12 @@ const unusedRedirect = 'https://ci-identity.invalid/unused';
 export const glewlwyd: Profile = {
   ...generic,
   name: 'Glewlwyd',
+  fromBody(body) {
+    const said = generic.fromBody(body);
+    return said.grantTypes === undefined
+      ? said
+      : { ...said, grantTypes: said.grantTypes.filter((grant) => grant !== ownGrant) };
+  },
   toBody: (desired, scopes) => ({ ...generic.toBody(desired, scopes), redirect_uris: [unusedRedirect] }),
   assertionAudience: 'CalledEndpoint',
   scopeOfEmptyAsk: 'openid',

@@ -6,6 +6,7 @@ import { clientRows, decideClient } from '#src/domain/client/decide.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
+import { isTriedAhead, proved } from '#src/domain/client/proofs.ts';
 import { openRequests } from '#src/domain/client/requests.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -1959,6 +1960,19 @@ const cases: readonly Case[] = [
     action: { type: 'Observe' },
   },
   {
+    row: 'acknowledged',
+    title: 'a person has dealt with what lost registrations may have left',
+    s: snapshot({ record: record({ possibleOrphans: 2, acknowledgedOrphans: 1 }), orphansAcknowledged: true }),
+    action: { type: 'Record' },
+    stored: { possibleOrphans: 2, acknowledgedOrphans: 2 },
+  },
+  {
+    row: 'settled',
+    title: 'and says so once',
+    s: snapshot({ record: record({ possibleOrphans: 2, acknowledgedOrphans: 2 }), orphansAcknowledged: true }),
+    reason: 'CredentialCurrent',
+  },
+  {
     row: 'stale',
     title: 'drift: Update, before the looks of others: it rests on one that counts for a minute',
     s: snapshot({
@@ -1969,6 +1983,36 @@ const cases: readonly Case[] = [
     }),
     action: { type: 'Update', generation: 1 },
     lane: lanes.Renew,
+  },
+  {
+    row: 'stale',
+    title: 'drift beside what the provider makes of the client by itself: Update',
+    s: snapshot({
+      record: record({
+        updatedAt: plus(noon, -1),
+        observed: { is: 'Present', at: noon, drift: ['grantTypes'], driftDigest: 'more' },
+        ownDrift: 'own',
+      }),
+    }),
+    action: { type: 'Update', generation: 1 },
+  },
+  {
+    row: 'stale',
+    title: 'an Update that was to repair is looked after',
+    s: snapshot({ record: record({ updatedAt: noon, repairing: true }) }),
+    action: { type: 'Observe' },
+  },
+  {
+    row: 'settled',
+    title: 'what the provider made of the last Update is not sent again',
+    s: snapshot({
+      record: record({
+        updatedAt: plus(noon, -day),
+        observed: { is: 'Present', at: noon, drift: ['grantTypes'], driftDigest: 'own' },
+        ownDrift: 'own',
+      }),
+    }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'stale',
@@ -2351,6 +2395,7 @@ const expectedRows = [
   'drained',
   'retire',
   'noted',
+  'acknowledged',
   'stale',
   'proof',
   'outage', // the pool would say so until somebody asks for a token
@@ -2399,4 +2444,21 @@ test('a decision is the same however often it is made, and a recheck lies ahead'
     t.deepEqual(decideClient(c.s, now), decision);
     t.true(decision.recheckAt === undefined || decision.recheckAt > now, c.title);
   }
+});
+
+test('of 300 asks each one is proven or left to a pod, once and for all', (t) => {
+  const many = Array.from({ length: 300 }, (_, i) => ({ hash: hashOf(i), ask: buildAsk() }));
+  let now = plus(noon, minute);
+  let s = snapshot({ asks: many });
+  for (;;) {
+    const { action } = decideClient(s, now);
+    if (action?.type !== 'Prove' || s.record === undefined) break;
+    const result = { use: action.settles, generation: action.generation, hash: action.hash, overlap: 0 };
+    const outcome = { is: 'Accepted' } as const;
+    s = snapshot({ asks: many, record: proved(s.record, { ...result, outcome, lastExp: undefined }, now) });
+    now = plus(now, 1);
+  }
+  const { proofs } = s.record!;
+  t.is(Object.keys(proofs).length, 256);
+  for (const { hash } of many) t.is(proofs[hash] === undefined, !isTriedAhead(s.record!, hash), hash);
 });

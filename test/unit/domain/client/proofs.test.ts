@@ -1,10 +1,11 @@
 import test from 'ava';
 import { hour, minute, plus } from '#src/clock.ts';
-import { managementOf, possibleOrphans } from '#src/domain/client/generations.ts';
+import { isAsAnswered, managementOf } from '#src/domain/client/generations.ts';
+import { possibleOrphans } from '#src/domain/client/orphans.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
-import { answered, deregistered } from '#src/domain/client/answers.ts';
+import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
 import { rolledBack, without } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildClientRecord, buildDesired, buildGeneration, noon, omit } from '#test/support/builders.ts';
@@ -56,7 +57,11 @@ for (const [what, value, expiresAt] of [
     const credential = { type: 'ClientSecretBasic', secret, expiresAt: plus(now, 45_000) } as const;
     const intent = { call: 'Update', generation: 1, at: now } as const;
     const before = record({ generations: [buildGeneration({ credential })], intent });
-    const answer = { clientId: 'ci', secret: new Redacted(value), observed: before.observed! };
+    const answer = {
+      clientId: 'ci',
+      secret: new Redacted(value),
+      observed: { is: 'Present', at: now, drift: [] },
+    } as const;
     const [after] = answered(before, answer, buildDesired(), now).generations;
     t.is(after?.credential.type === 'ClientSecretBasic' ? after.credential.expiresAt : 0, expiresAt);
   });
@@ -191,3 +196,27 @@ for (const [use, state] of [
     t.like(after.proofs['a'], { outcome: 'Refused', reason: 'TokenRequestRefused', generation: 2 });
   });
 }
+
+for (const [what, after, isRepaired] of [
+  ['nothing differs any more', {}, true],
+  ['the same differs', { drift: ['grantTypes'], driftDigest: 'd1' }, false],
+  ['something differs by itself', { drift: ['grantTypes'], driftDigest: 'd2' }, false],
+] as const)
+  test(`an Update that was to repair, and a look that shows that ${what}`, (t) => {
+    const intent = { call: 'Update', generation: 1, at: now } as const;
+    const drifted = { is: 'Present', at: now, drift: ['grantTypes'], driftDigest: 'd1' } as const;
+    const before = record({ generations: [buildGeneration()], intent, observed: drifted });
+    const sent = answered(
+      before,
+      { clientId: 'ci', observed: { is: 'Present', at: now, drift: [] } },
+      buildDesired(),
+      now,
+    );
+    t.true(sent.repairing);
+    const seen = observed(sent, { is: 'Present', at: plus(now, 1), drift: [], ...after });
+    t.is(seen.repairing, undefined);
+    t.is(isAsAnswered(seen), !isRepaired);
+    const nextDay = observed(seen, { ...drifted, at: plus(now, hour), driftDigest: 'd3' });
+    t.false(isAsAnswered(nextDay), 'what comes later is by somebody else');
+    t.is(nextDay.ownDrift, seen.ownDrift);
+  });

@@ -136,6 +136,26 @@ const rows: readonly (readonly [
     'Deregistered',
     /^the answers to 2 registrations were lost, so 2 clients that nobody uses may be left at the provider as client id ci-\S+: look there for software_id \S+\/\S+, and delete it\.$/,
   ],
+  [
+    'a person has dealt with what may be left',
+    of([one], { possibleOrphans: 1 }),
+    of([one], { possibleOrphans: 1, acknowledgedOrphans: 1 }),
+    'Acknowledged',
+    /^somebody acknowledged that the client which a registration without an answer may have left at the provider is dealt with; no more is said of it\.$/,
+  ],
+  [
+    'a person has dealt with some more',
+    of([one], { possibleOrphans: 3, acknowledgedOrphans: 1 }),
+    of([one], { possibleOrphans: 3, acknowledgedOrphans: 3 }),
+    'Acknowledged',
+    /the 2 clients which registrations without an answer may have left at the provider are dealt with/,
+  ],
+  [
+    'a record goes with what somebody has dealt with',
+    of([g({ state: 'Retiring' })], { possibleOrphans: 1, acknowledgedOrphans: 1 }),
+    undefined,
+    undefined,
+  ],
   ['a record goes and leaves nothing', of([g({ state: 'Retiring' })]), undefined, undefined],
   [
     'the new one is given up, and its registration may have taken effect',

@@ -7,15 +7,8 @@ import type { Instant, Milliseconds } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
-import {
-  currentOf,
-  generation,
-  liveAfter,
-  managementOf,
-  newestSent,
-  possibleOrphans,
-  tagText,
-} from '#src/domain/client/generations.ts';
+import { currentOf, generation, liveAfter, managementOf, newestSent, tagText } from '#src/domain/client/generations.ts';
+import { possibleOrphans } from '#src/domain/client/orphans.ts';
 import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
 import { type ProofOutcome, credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';

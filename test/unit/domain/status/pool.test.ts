@@ -888,6 +888,66 @@ test('pool: a new credential that is given less than the one before it is let in
   t.is(poolStatus(facts, now).conditions?.find(({ type }) => type === 'Authenticating')?.reason, 'Authenticated');
 });
 
+test('pool: what lost registrations may have left is told until somebody acknowledges exactly that', (t) => {
+  const told = (possibleOrphans: number, acknowledgedOrphans: number) => {
+    const clients = [client({ name: 'client-a', record: record({ possibleOrphans, acknowledgedOrphans }) })];
+    const status = poolStatus(poolFacts({ clients }), now);
+    const { reason, message = '' } = status.conditions?.find(({ type }) => type === 'Registered') ?? {};
+    return { reason, message, count: status.clients?.possibleOrphans };
+  };
+  const one = told(1, 0);
+  t.deepEqual([one.reason, one.count], ['OrphanPossible', 1]);
+  t.regex(
+    one.message,
+    /^IdentityPool ci-bots: the answer to a registration was lost, so a client that nobody uses may be left at https:\S+\. Look there for software_id i\/pool-uid or the name ci-identity ci-bots, delete what is not in use \(in use is ci-1234-ci-bots\), and then run: kubectl annotate identitypool ci-bots --overwrite ci-identity\.dev\/acknowledge=orphans-[0-9a-f]{8}\.$/,
+  );
+  const acknowledged = told(1, 1);
+  t.deepEqual([acknowledged.reason, acknowledged.count], ['Registered', undefined]);
+  const more = told(3, 1);
+  t.regex(more.message, /the answers to 2 registrations were lost, so as many clients/);
+  t.not(/orphans-\w+/.exec(more.message)?.[0], /orphans-\w+/.exec(one.message)?.[0]);
+});
+
+for (const [what, changeHelps, ends] of [
+  ['by the client', true, true],
+  ['by the issuer, which is asked again soon', undefined, false],
+] as const)
+  test(`pool: a refusal that is met ${what} ${ends ? 'says when it is tried again, and how at once' : 'ends with its step'}`, (t) => {
+    const refused = { ...failure('RegistrationRefused', true), ...(changeHelps === undefined ? {} : { changeHelps }) };
+    const facts = poolFacts({ clients: [{ ...unregistered, failure: refused }] });
+    const next =
+      ' It is tried again within 10 min, and at once after kubectl annotate --overwrite identitypool ci-bots ci-identity.dev/retry="$(date +%s)".';
+    const message = `IdentityPool ci-bots: it fails with RegistrationRefused. Do something.${ends ? next : ''}`;
+    for (const type of ['Ready', 'Registered', 'Stalled']) t.is(messageOf(poolStatus(facts, now), type), message);
+    const leaving = pool({}, { finalizers, deletionTimestamp: '2026-11-24T12:00:00Z' });
+    const clients = [client({ failure: refused })];
+    t.is(messageOf(poolStatus({ ...facts, pool: leaving, clients }, now), 'Ready'), message);
+  });
+
+for (const [who, more, sentence] of [
+  [
+    'somebody',
+    {},
+    'IdentityPool ci-bots: somebody changed the client at the provider (grantTypes, redirects); it is set back.',
+  ],
+  [
+    'the provider itself, asked again',
+    { ownDrift: 'd1', updatedAt: plus(now, -day) },
+    'IdentityPool ci-bots: the provider keeps the client otherwise than it is asked to (grantTypes, redirects), whatever is sent; tokens are issued. See there whether that may stay.',
+  ],
+  [
+    'the provider itself, just asked',
+    { updatedAt: now },
+    'IdentityPool ci-bots: the provider keeps the client otherwise than it is asked to (grantTypes, redirects), whatever is sent; tokens are issued. See there whether that may stay.',
+  ],
+] as const)
+  test(`pool: what differs at the provider was changed by ${who}`, (t) => {
+    const observed = { is: 'Present', at: now, drift: ['grantTypes', 'redirects'], driftDigest: 'd1' } as const;
+    const facts = poolFacts({ clients: [client({ record: record({ observed, updatedAt: plus(now, -1), ...more }) })] });
+    const registered = poolStatus(facts, now).conditions?.find(({ type }) => type === 'Registered');
+    t.like(registered, { status: 'True', reason: 'ClientDrifted', message: sentence });
+  });
+
 test('pool: a refused credential has its likely cause and the next step in one condition', (t) => {
   const observed = { is: 'Present', at: now, drift: ['jwks'] } as const;
   const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }], observed });
