@@ -10,7 +10,7 @@ import { isUnmanaged } from '../domain/client/management.ts';
 import { isNamedIn, openOrphans, orphansId } from '../domain/client/orphans.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { firstHonoured } from '../domain/client/requests.ts';
-import { windowState } from '../domain/client/window.ts';
+import { declaredWindow } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
 import { clientOf } from '../domain/session/record.ts';
 import type { Capabilities } from '../providers/port.ts';
@@ -131,8 +131,8 @@ function brakeOn(
 }
 
 function windowOf(pool: Known<IdentityPool>, now: Instant): Pick<ClientSnapshot, 'window'> {
-  const window = pool.is === 'Seen' ? pool.value.spec.rotation?.window : undefined;
-  return window === undefined ? {} : { window: windowState(window, now) };
+  const window = pool.is === 'Seen' ? declaredWindow(pool.value, now) : undefined;
+  return window === undefined ? {} : { window };
 }
 
 /** A provider that names no way to register is asked all the same: its refusal is a sentence, and somebody may switch it on. */

@@ -56,8 +56,9 @@ export class Minter {
   }
 
   /**
-   * Asks for one token and stores it; true: it is stored, with what `s` says of the tokens before it. False, without a token, when the creator may not use the identity (memory then knows, and the table
-   * decides anew) or when the snapshot is no longer true. Throws what the provider or the API server yields.
+   * Asks for one token and stores it; true: it is stored, with what `s` says of the tokens before it. False, without a token, when the creator
+   * may not use the identity (memory then knows, and the table decides anew) or when the snapshot is no longer true. Throws what the provider or
+   * the API server yields.
    */
   async mint(
     key: string,

@@ -60,7 +60,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const clients = sources.targets
     .ofPool(name)
     .filter((record) => !isUnasked(sources, record, pool))
-    .map((record) => clientView(sources, pool, record));
+    .map((record) => rotatingView(sources, pool, record));
   const brake = brakeOn(sources, clients);
   return {
     pool,
@@ -166,6 +166,15 @@ function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<Iden
     : { is: 'Seen', value: clientView(sources, pool.value, target.recordName) };
 }
 
+/** With what its pool tells of the rotation, which is no business of the identities that it works for, of which there may be ten thousand. */
+function rotatingView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
+  const view = clientView(sources, pool, recordName);
+  const target = sources.targets.find(recordName);
+  if (target === undefined) return view;
+  const capabilities = sources.providers.capabilities(pool.spec.provider.issuer);
+  return { ...view, ...rotationFacts(pool, target, view.record, capabilities, sources.now()) };
+}
+
 function clientView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
   const stored = sources.memory.clients.get(recordName);
   const record = stored?.record;
@@ -180,9 +189,6 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
     ...(record === undefined ? {} : { record }),
     ...(stored !== undefined && record === undefined ? { unreadable: true } : {}),
     ...(failure === undefined ? {} : { failure }),
-    ...(target === undefined
-      ? {}
-      : rotationFacts(pool, target, record, sources.providers.capabilities(pool.spec.provider.issuer), sources.now())),
     ...(sources.clocksAgree(pool.spec.provider.issuer) ? {} : { clockUnsure: true }),
   };
 }

@@ -2,9 +2,10 @@
  * The one real port: what the operator needs of an identity provider. Types only. A piece that a provider lacks is absent, it does not
  * throw. Every failure is an `OperatorError` made by the adapter's `classify`; an error of the provider as a whole has `whose: 'Issuer'`.
  */
-import type { Instant, Milliseconds } from '../clock.ts';
+import type { Milliseconds } from '../clock.ts';
 import type { Ask } from '../domain/access/access.ts';
-import type { AuthenticationMethod, Credential, IgnoredExpiry, PublicJwk } from '../domain/client/credential.ts';
+import type { AnswerFacts } from '../domain/client/answers.ts';
+import type { AuthenticationMethod, Credential, PublicJwk } from '../domain/client/credential.ts';
 import type { ClientObservation, Variant } from '../domain/client/record.ts';
 import type { Minted, RevocationOutcome } from '../domain/token.ts';
 import type { Redacted } from '../redacted.ts';
@@ -48,14 +49,7 @@ export interface ClientRef {
 }
 
 /** What a mutating call answered. Whatever secret or management token is in it must be stored before any other call. */
-export interface ClientAnswer {
-  readonly clientId: string;
-  readonly secret?: Redacted<string>;
-  readonly secretExpiresAt?: Instant;
-  readonly secretExpiryIgnored?: IgnoredExpiry;
-  readonly management?: { readonly token: Redacted<string>; readonly uri: string };
-  readonly observed: ClientObservation;
-}
+export type ClientAnswer = AnswerFacts;
 
 /** RFC 7591 and RFC 7592. `register`, `update` and `deregister` make exactly one mutating call each. */
 export interface ClientRegistry {

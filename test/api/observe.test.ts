@@ -17,6 +17,7 @@ import {
   type ErrorFile,
   type Pod,
   auditOf,
+  clusterEvents,
   condition,
   createPod,
   deliveryOf,
@@ -586,14 +587,7 @@ test.serial(
     t.regex(found.message, /^IdentityPool ci-bots: issuer \S+ does not let us in, and the likely cause is: .+\. .+\.$/);
     await lineOf('Failed', (line) => line.event === 'Failed' && line.reason === 'CredentialRefused');
     const text = await eventually('an event of the pool says it', async () => {
-      const events = await lab.kubectl([
-        'get',
-        'events',
-        '-n',
-        'default',
-        '-o',
-        'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
-      ]);
+      const events = await clusterEvents(lab);
       return events.includes('does not let us in') ? events : undefined;
     });
     t.regex(text, /likely cause/);

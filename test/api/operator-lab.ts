@@ -196,6 +196,10 @@ export async function condition(
 export const identityReady = (lab: Lab, name: string, namespace: string = team): Promise<Condition> =>
   condition(lab, `ciidentity/${name}`, 'Ready', { status: 'True', reason: 'Ready' }, namespace);
 
+/** The messages of every event about something that has no namespace, a line each. */
+export const clusterEvents = (lab: Lab): Promise<string> =>
+  lab.kubectl(['get', 'events', '-n', 'default', '-o', 'jsonpath={range .items[*]}{.message}{"\\n"}{end}']);
+
 export interface AuditEntry {
   readonly time: string;
   readonly event: string;

@@ -12,6 +12,7 @@ import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
   type Pod,
   auditOf,
+  clusterEvents,
   condition,
   createPod,
   deliveryOf,
@@ -311,14 +312,7 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   await eventually(
     'the brake holds',
     async () => {
-      const text = await lab.kubectl([
-        'get',
-        'events',
-        '-n',
-        'default',
-        '-o',
-        'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
-      ]);
+      const text = await clusterEvents(lab);
       return /1\d of 1\d sessions would end because their kind or namespace vanished/.test(text) ? true : undefined;
     },
     patient,

@@ -66,7 +66,7 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
 /** Whether the annotation holds an id that counts for so many, so that they go on because somebody said so. */
 export function isAcknowledged(what: BrakedThing, held: number, annotation: string | undefined, now: Instant): boolean {
   const today = Math.floor(now / day);
-  return idsOf(annotation).some((id) => covers(id, what, held, today));
+  return acknowledgedIds(annotation).some((id) => covers(id, what, held, today));
 }
 
 /** Whether what belongs to this namespace is held back. */
@@ -121,7 +121,8 @@ function covers(id: string, what: MassChange['what'], ending: number, today: num
   return ending <= Number(match[2]) && (shown === today || shown === today - 1);
 }
 
-function idsOf(text: string | undefined): readonly string[] {
+/** The ids in an annotation `ci-identity.dev/acknowledge`: one, or several with blanks or commas between them. */
+export function acknowledgedIds(text: string | undefined): readonly string[] {
   return (text ?? '').split(/[\s,]+/);
 }
 

@@ -19,7 +19,7 @@ import { unlost, withLost, withOwn } from './management.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
 import { checked, unrefused } from './transitions.ts';
 
-/** What an answer to Register or Update says; the shape of the provider port's `ClientAnswer`. */
+/** What an answer to Register or Update says: the provider port's `ClientAnswer`. */
 export interface AnswerFacts {
   readonly clientId: string;
   readonly secret?: Redacted<string>;

@@ -1,5 +1,6 @@
 /** Clients that may be left at the provider, because a registration was never answered, and how a person says that they are dealt with. */
 import { sha256 } from '../../digest.ts';
+import { acknowledgedIds } from '../access/brake.ts';
 import type { ClientRecord } from './record.ts';
 import { checked } from './transitions.ts';
 
@@ -24,9 +25,9 @@ export function orphansId(records: readonly (readonly [name: string, record: Cli
   return `orphans-${sha256(...counts.toSorted()).slice(0, 8)}`;
 }
 
-/** Whether the annotation `ci-identity.dev/acknowledge`, one id or several with blanks or commas between them, holds this one. */
+/** Whether the annotation `ci-identity.dev/acknowledge` holds this id. */
 export function isNamedIn(annotation: string | undefined, id: string): boolean {
-  return (annotation ?? '').split(/[\s,]+/).includes(id);
+  return acknowledgedIds(annotation).includes(id);
 }
 
 export function orphansAcknowledged(record: ClientRecord): ClientRecord {

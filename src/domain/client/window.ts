@@ -1,4 +1,4 @@
-import type { IdentityPoolRotationWindow } from '../../api/v1alpha1/identity-pool.ts';
+import type { IdentityPool, IdentityPoolRotationWindow } from '../../api/v1alpha1/identity-pool.ts';
 import { day, hour, instant, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 
@@ -11,6 +11,11 @@ export type WindowState =
   | { readonly is: 'Closed'; readonly opensAt: Instant; readonly length: Milliseconds }
   /** This program does not know the time zone (the API server may: it has a database of its own), so it never opens. */
   | { readonly is: 'Unusable'; readonly timeZone: string };
+
+/** The window that a pool declares, as it stands at `now`; `undefined`: it declares none. */
+export function declaredWindow({ spec }: IdentityPool, now: Instant): WindowState | undefined {
+  return spec.rotation?.window && windowState(spec.rotation.window, now);
+}
 
 /**
  * The window as it stands at `now`. `from` and `to` are `HH:MM` in the window's time zone (default UTC); a window whose `to` is not after

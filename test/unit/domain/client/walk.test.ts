@@ -313,10 +313,9 @@ test('a lost secret, and a refusal of its second registration: the client that i
   t.is(world.record?.possibleOrphans, undefined, 'a person has deleted it, as the message asks');
 });
 
-test('somebody else has the id that we chose: that is known after one proof, and told instead of tried in circles', (t) => {
+function whereSomebodyElseHasOurId(): ToyWorld {
   const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
-  const { clientId } = world.desired;
-  world.clients.set(clientId, {
+  world.clients.set(world.desired.clientId, {
     tag: 'theirs',
     keys: new Set(['theirs']),
     from: new Map(),
@@ -324,6 +323,12 @@ test('somebody else has the id that we chose: that is known after one proof, and
     generation: 1,
     scopes: [],
   });
+  return world;
+}
+
+test('somebody else has the id that we chose: that is known after one proof, and told instead of tried in circles', (t) => {
+  const world = whereSomebodyElseHasOurId();
+  const { clientId } = world.desired;
   for (let i = 0; i < 5; i += 1) world.step('none');
   t.deepEqual(world.trail, ['first Plan', 'create Register', 'open-intent Prove', 'settled', 'create Register']);
   t.is(world.record?.intent, undefined);
@@ -396,16 +401,8 @@ for (const window of ['none', 'always', 'nightly', 'unusable'] as const)
     });
 
 test('somebody else had the id, and our registration after he has left arrives late: what was known of him counts no longer', (t) => {
-  const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
+  const world = whereSomebodyElseHasOurId();
   const { clientId } = world.desired;
-  world.clients.set(clientId, {
-    tag: 'theirs',
-    keys: new Set(['theirs']),
-    from: new Map(),
-    management: '',
-    generation: 1,
-    scopes: [],
-  });
   for (let i = 0; i < 5; i += 1) world.step('none');
   world.clients.delete(clientId);
   world.advance(hour);
