@@ -249,3 +249,18 @@ export async function page(
   const answer = await fetch(`http://127.0.0.1:${path === '/metrics' ? metrics : health}${path}`);
   return { status: answer.status, text: await answer.text() };
 }
+
+/**
+ * The first group of the line of /metrics that matches, once one does: the page is made a few times a second at most, so it may be older than what
+ * a test has seen elsewhere.
+ */
+export function metric(operator: Parameters<typeof page>[0], line: RegExp): Promise<string> {
+  return eventually(
+    `the metric ${line}`,
+    async () => {
+      const found = line.exec((await page(operator, '/metrics')).text);
+      return found === null ? undefined : (found[1] ?? found[0]);
+    },
+    { timeoutMs: 60_000 },
+  );
+}

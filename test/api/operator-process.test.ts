@@ -17,6 +17,7 @@ import {
   identity,
   identityReady,
   isLive,
+  metric,
   page,
   policy,
   pool,
@@ -134,8 +135,8 @@ const metrics: Readonly<Record<string, readonly string[]>> = {
 test.serial('/metrics: every metric is there after one session, with its labels and no others', async (t) => {
   const pod = await newPod();
   const token = await tokenOf(lab, pod, 'publisher');
-  const text = (await page(operator, '/metrics')).text;
-  t.regex(text, /^ci_identity_sessions_live\{pool="ci-bots"\} 1$/m);
+  await metric(operator, /^ci_identity_sessions_live\{pool="ci-bots"\} 1$/m);
+  const { text } = await page(operator, '/metrics');
   await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--wait=false']);
   await dies(lab.provider, token);
   const after = await eventually('the revocation is counted', async () => {

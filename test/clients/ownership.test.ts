@@ -8,7 +8,7 @@ import {
   identity,
   identityReady,
   isLive,
-  page,
+  metric,
   policy,
   pool,
   tokenOf,
@@ -340,14 +340,14 @@ test.serial(
       await lab.kubectl(['get', 'identitypool', 'orphan', '-o', 'jsonpath={.status.clients}']),
     ) as object;
     t.deepEqual(status, { total: 1, ready: 1, possibleOrphans: 1 });
-    t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 1$/m);
+    await metric(operator, /^ci_identity_possible_orphans\{pool="orphan"\} 1$/m);
     const { message } = await patiently(lab, 'orphan', 'Registered', { status: 'True', reason: 'OrphanPossible' });
     const [, id] = /kubectl annotate identitypool orphan --overwrite ci-identity\.dev\/acknowledge=(orphans-\w+)/.exec(
       message,
     )!;
     await lab.kubectl(['annotate', 'identitypool', 'orphan', '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
     await patiently(lab, 'orphan', 'Registered', { status: 'True', reason: 'Registered' });
-    t.regex((await page(operator, '/metrics')).text, /^ci_identity_possible_orphans\{pool="orphan"\} 0$/m);
+    await metric(operator, /^ci_identity_possible_orphans\{pool="orphan"\} 0$/m);
     const acknowledged = auditOf(operator).find(({ event, pool: of }) => event === 'Acknowledged' && of === 'orphan');
     t.like(acknowledged, { outcome: 'Success', reason: 'OrphanAcknowledged' });
     await remove('orphan');

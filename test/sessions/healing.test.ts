@@ -10,7 +10,7 @@ import {
   identity,
   identityReady,
   isLive,
-  page,
+  metric,
   policy,
   pool,
   team,
@@ -53,13 +53,6 @@ async function eventOn(namespace: string, name: string, reason: string, timeoutM
   );
 }
 
-async function metric(line: RegExp): Promise<string> {
-  return eventually(`metric ${line}`, async () => line.exec((await page(operator, '/metrics')).text)?.[1], {
-    timeoutMs: 60_000,
-    everyMs: 500,
-  });
-}
-
 test.before(async () => {
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   operator = await lab.running();
@@ -79,10 +72,10 @@ test.serial(
     await lab.kubectl(['label', 'pod', '-n', team, late.name, 'identity/missed=yes']);
     t.regex(await eventOn(team, older.name, 'InjectionMissed'), /CiIdentity missed selects it.*created before/);
     t.regex(await eventOn(team, late.name, 'InjectionMissed'), /CiIdentity missed selects it/);
-    await metric(/^ci_identity_injection_misses (2)$/m);
+    await metric(operator, /^ci_identity_injection_misses (2)$/m);
     t.true(Date.now() - from < 60_000);
     await lab.kubectl(['delete', 'pod', '-n', team, older.name, late.name, '--now', '--wait=false']);
-    await metric(/^ci_identity_injection_misses (0)$/m);
+    await metric(operator, /^ci_identity_injection_misses (0)$/m);
   },
 );
 
@@ -136,7 +129,7 @@ test.serial('a token that somebody else revoked is noticed at its renewal, told,
     of.flatMap(({ event }) => (/^(Minted|Renewed)$/.test(event) ? [event] : [])),
     ['Minted', 'Renewed'],
   );
-  t.regex((await page(operator, '/metrics')).text, /tokens_revoked_total\{pool="stolen",outcome="Elsewhere"\} 1/);
+  await metric(operator, /tokens_revoked_total\{pool="stolen",outcome="Elsewhere"\} 1/);
 });
 
 test.serial('a renewal of a token that nobody touched says nothing', async (t) => {
@@ -165,7 +158,7 @@ test.serial(
     const note = await eventOn('default', system, 'BrakeHolds');
     await pause(3_000);
     t.is(alive(tokens), 12);
-    await metric(/^ci_identity_brake_held_keys\{machine="sessions"\} (12)$/m);
+    await metric(operator, /^ci_identity_brake_held_keys\{machine="sessions"\} (12)$/m);
     const [, id = ''] = /acknowledge=(\S+?)\. /.exec(note) ?? [];
     t.regex(id, /^sessions-12-\d+$/);
     t.true(auditOf(operator).some(({ event, message }) => event === 'Held' && message === note));
