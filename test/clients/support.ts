@@ -1,6 +1,6 @@
 /** What the tests of clients say in one line each. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { hour, plus } from '#src/clock.ts';
+import { plus } from '#src/clock.ts';
 import type { Condition } from '#src/api/meta.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { condition } from '#test/api/operator-lab.ts';
@@ -79,13 +79,6 @@ export const letPass = (lab: Lab, pool: string, ms: number): Promise<void> =>
   edit(lab, pool, ({ observed }) =>
     observed === undefined ? {} : { observed: { ...observed, at: plus(observed.at, -ms) } },
   );
-
-/** What was asked for in vain was asked for so long ago that it is asked for again. */
-export const letRefusalsPass = (lab: Lab, pool: string): Promise<void> =>
-  edit(lab, pool, ({ proofs }) => {
-    const earlier = Object.entries(proofs).map(([hash, proof]) => [hash, { ...proof, at: plus(proof.at, -hour) }]);
-    return { proofs: Object.fromEntries(earlier) as Stored['proofs'] };
-  });
 
 async function edit(lab: Lab, pool: string, change: (record: Stored) => Partial<Stored>): Promise<void> {
   for (const [name, record] of await records(lab, pool)) {

@@ -5,7 +5,6 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { letRefusalsPass } from '#test/clients/support.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { logOnFailure } from '#test/support/hooks.ts';
@@ -394,7 +393,6 @@ test.serial('everything is mended', async (t) => {
   await lab.apply(inOperator('Secret', `${usedUp.name}-registration`, { stringData: { token } }));
   configure((victim) => configurationOf(victim, victim.row.heals?.issuer));
   const pools = faultRows.filter(({ heals }) => heals?.retry === true).map(({ name }) => name);
-  for (const name of pools) await letRefusalsPass(lab, name);
   await lab.kubectl(['annotate', 'identitypools', ...pools, 'ci-identity.dev/retry=mended']);
   t.pass();
 });

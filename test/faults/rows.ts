@@ -21,7 +21,7 @@ export interface Cure {
   /** Members of the issuer's entry in the configuration are given these values. */
   readonly issuer?: Readonly<Record<string, unknown>>;
   readonly atProvider?: (provider: OidcProvider) => Promise<void>;
-  /** A refusal is asked about again after minutes: they pass, and the annotation `ci-identity.dev/retry` on the pool makes pods try again. */
+  /** A refusal is asked about again after minutes, and at once after the annotation `ci-identity.dev/retry` on the pool. */
   readonly retry?: true;
 }
 

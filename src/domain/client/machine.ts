@@ -38,6 +38,8 @@ export interface Desired {
   /** The next of them that is to be carried out, if any is. */
   readonly rotateRequest?: string;
   readonly revokeRequest?: string;
+  /** The annotation `ci-identity.dev/retry`: what was refused before somebody wrote this value is tried again at once. */
+  readonly retryRequest?: string;
 }
 
 /** What the Secret with the credential of an existing client holds now. `Unknown`: not read yet. */

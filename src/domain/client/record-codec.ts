@@ -75,6 +75,7 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('gap', (value) => value.integer()),
     ...root.optional('retain', (value) => value.boolean()),
     ...root.optional('handedIn', (value) => value.text()),
+    ...root.optional('retried', (value) => ({ id: value.at('id').text(), at: value.at('at').instant() })),
   };
   assertClientInvariants(record);
   return record;

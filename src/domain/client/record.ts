@@ -163,4 +163,6 @@ export interface ClientRecord {
   readonly retain?: boolean;
   /** Digest of the management token that a person handed in last, so that the same one is taken once only. */
   readonly handedIn?: string;
+  /** The last `retryRequest`, and when it was seen: no refusal from before that is waited out. */
+  readonly retried?: { readonly id: string; readonly at: Instant };
 }

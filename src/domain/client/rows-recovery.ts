@@ -97,6 +97,30 @@ const handedInRow: ClientRow = {
       : write(s, now, 'RegistrationAccessTokenLost', managementHandedIn(s.record, s.handedIn)),
 };
 
+/**
+ * Somebody mended what a refusal complained of, and does not want to wait. Noted only while something is refused: a pool may have thousands of
+ * clients, of which one is in trouble.
+ */
+const retry: ClientRow = {
+  name: 'retry',
+  when: (s) => retryRequested(s) !== undefined,
+  then: (s, now) => {
+    const id = retryRequested(s);
+    if (s.record === undefined || id === undefined) return wait(s, now, 'Probing');
+    return write(s, now, 'Probing', { ...s.record, retried: { id, at: now } });
+  },
+};
+
+function retryRequested(s: ClientSnapshot): string | undefined {
+  const id = desiredOf(s)?.retryRequest;
+  return s.record === undefined || s.record.retried?.id === id || !isRefused(s.record) ? undefined : id;
+}
+
+function isRefused({ generations, proofs, rollbacks }: ClientRecord): boolean {
+  const isAny = Object.values(proofs).some(({ outcome }) => outcome === 'Refused');
+  return isAny || rollbacks !== undefined || generations.some(({ refusedAt }) => refusedAt !== undefined);
+}
+
 const openIntent: ClientRow = {
   name: 'open-intent',
   when: ({ record }) => record?.intent !== undefined,
@@ -226,6 +250,7 @@ export const recoveryRows: readonly ClientRow[] = [
   revocation,
   restored,
   handedInRow,
+  retry,
   openIntent,
   answerTooLate,
 ];

@@ -9,7 +9,7 @@ import { mayLeaveGap } from './gap.ts';
 import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { clocksDiffer, hasExpired, isDrained, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { clocksDiffer, hasExpired, isDrained, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
@@ -151,7 +151,7 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const gone = isGone(record) && !isExternal(current);
   if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient', lanes.Renew);
-  if (now < plus(refusedAt, refusedPause)) return undefined;
+  if (now < plus(refusedAt, refusedPause) && !isRetried(record, refusedAt, now)) return undefined;
   return prove(s, now, gone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
 }
 

@@ -1,6 +1,5 @@
 /** What a working client needs: the daily look at the provider, and a proof for every ask. */
 import type { Reason } from '../../api/reasons.ts';
-import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { gaveWay } from '../failure.ts';
@@ -11,7 +10,7 @@ import type { ClientSnapshot } from './machine.ts';
 import { openOrphans, orphansAcknowledged } from './orphans.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { isUnmanaged } from './management.ts';
-import { dueAt, isSeenLately, isStale, proveAgainAfter } from './schedule.ts';
+import { dueAt, isSeenLately, isStale, isWorthAnotherTry } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -107,18 +106,20 @@ interface Unproven {
 
 /**
  * An ask without a proof, one that only the client before this one was given, or one whose refusal is worth another try: the client was changed
- * since, or some minutes have passed.
+ * since, some minutes have passed, or somebody asks for it.
  */
 function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
   const generation = currentOf(s.record);
-  if (s.record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
-  const { proofs, updatedAt, variant } = s.record;
+  const { record } = s;
+  if (record === undefined || generation === undefined || generation.refusedAt !== undefined) return undefined;
+  const { proofs, updatedAt, variant } = record;
   const found = rememberedAsks(s).find(({ hash }) => {
     const known = proofs[hash];
     if (known?.outcome !== 'Refused') {
       return known === undefined || (isOwnClient(variant) && known.generation < generation.n);
     }
-    return now >= plus(known.at, proveAgainAfter) || (updatedAt !== undefined && updatedAt > known.at);
+    const isChanged = updatedAt !== undefined && updatedAt > known.at;
+    return isChanged || isWorthAnotherTry(record, known, now);
   });
   return found && { generation, ...found };
 }

@@ -4,7 +4,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal, remindAt } from './existing.ts';
 import { currentOf, isAsWanted } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
-import type { ClientRecord, Generation, Intent } from './record.ts';
+import type { ClientRecord, Generation, Intent, Proof } from './record.ts';
 import { spreadOver } from './window.ts';
 import type { WindowState } from './window.ts';
 
@@ -21,7 +21,17 @@ export const proofPause: Milliseconds = 5 * second;
 export const refusedPause: Milliseconds = 5 * minute;
 
 /** A refused ask is proven again this often: nobody tells us when an administrator allows the scope or shortens the lifetime. */
-export const proveAgainAfter: Milliseconds = 5 * minute;
+const proveAgainAfter: Milliseconds = 5 * minute;
+
+/** Somebody asked since then to try again what was refused. What is still to come (the clock was set back) has not been asked. */
+export function isRetried({ retried }: ClientRecord, refusedAt: Instant, now: Instant): boolean {
+  return retried !== undefined && retried.at > refusedAt && retried.at <= now;
+}
+
+/** A refusal of an ask some minutes ago, or one after which somebody asked for another try. */
+export function isWorthAnotherTry(record: ClientRecord, { at }: Pick<Proof, 'at'>, now: Instant): boolean {
+  return now >= plus(at, proveAgainAfter) || isRetried(record, at, now);
+}
 
 /** The daily drift check. */
 const lookAgainAfter: Milliseconds = day;

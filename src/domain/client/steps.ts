@@ -1,6 +1,6 @@
 /** How a row's answer is put together, and the conditions that several rows share. */
 import type { Reason } from '../../api/reasons.ts';
-import { minute, plus } from '../../clock.ts';
+import { minute } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
@@ -22,7 +22,7 @@ import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
-import { isFailing, nextLook, proveAgainAfter } from './schedule.ts';
+import { isFailing, isWorthAnotherTry, nextLook } from './schedule.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -140,12 +140,13 @@ export function rememberedAsks({ asks }: ClientSnapshot): readonly HashedAsk[] {
  * any, a request for nothing in particular shows as well whether the credential authenticates.
  */
 function anyAsk(s: ClientSnapshot, { lacksAsk }: Generation, now: Instant): HashedAsk {
-  const asks = rememberedAsks(s).map((one) => ({ one, proof: s.record?.proofs[one.hash] }));
+  const { record } = s;
+  const asks = rememberedAsks(s).map((one) => ({ one, proof: record?.proofs[one.hash] }));
   const chosen =
     asks.find(({ one, proof }) => one.hash === lacksAsk && proof?.outcome !== 'Refused') ??
     asks.find(({ proof }) => proof?.outcome === 'Accepted') ??
     asks.find(({ proof }) => proof === undefined) ??
-    asks.find(({ proof }) => proof !== undefined && now >= plus(proof.at, proveAgainAfter));
+    asks.find(({ proof }) => record !== undefined && proof !== undefined && isWorthAnotherTry(record, proof, now));
   if (chosen !== undefined) return chosen.one;
   const maxLifetime = desiredOf(s)?.maxTokenLifetime ?? 15 * minute;
   return { hash: '', ask: { scopes: [], audiences: [], maxLifetime } };

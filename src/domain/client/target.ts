@@ -82,7 +82,13 @@ export function desiredOf(
     asked: askedOf(pool),
     ...(rotate === undefined ? {} : { rotateRequest: rotate }),
     ...(revoke === undefined ? {} : { revokeRequest: revoke }),
+    ...retryOf(pool),
   };
+}
+
+function retryOf({ metadata }: IdentityPool): Pick<Desired, 'retryRequest'> {
+  const retry = metadata.annotations?.[annotations.retry] ?? '';
+  return retry === '' ? {} : { retryRequest: idOfText(retry) };
 }
 
 function carriersOf({ spec }: IdentityPool): readonly string[] {

@@ -119,6 +119,9 @@ const refusedSince = (since: Instant, others: ClientRecord['proofs'] = {}): Clie
     generations: [g({ since })],
     proofs: { h1: { outcome: 'Refused', at: plus(noon, 1), generation: 1, reason: 'ScopeRefused' }, ...others },
   });
+const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
+const retrying = wanting({ retryRequest: 'r2' });
+const retriedAt = (at: Instant): Pick<ClientRecord, 'retried'> => ({ retried: { id: 'r2', at } });
 const late: Partial<ClientRecord> = { managementLost: true };
 const other = { is: 'Present', at: noon, drift: ['scope'], tag: 'other/owner' } as const;
 
@@ -2169,6 +2172,96 @@ const cases: readonly Case[] = [
     recheckAt: plus(noon, 5 * minute),
   },
   {
+    row: 'retry',
+    title: 'somebody asks for another try: that is noted first',
+    s: snapshot({ asks, ...retrying, record: record({ proofs: { h1: refusedAtNoon } }) }),
+    now: plus(noon, minute),
+    action: { type: 'Record' },
+    stored: { retried: { id: 'r2', at: plus(noon, minute) } },
+  },
+  {
+    row: 'retry',
+    title: 'likewise where the credential is refused, after an earlier try',
+    s: snapshot({
+      ...retrying,
+      record: withGenerations([g({ refusedAt: noon })], { retried: { id: 'r1', at: noon } }),
+    }),
+    action: { type: 'Record' },
+    stored: { retried: { id: 'r2', at: noon } },
+  },
+  {
+    row: 'retry',
+    title: 'and where new credentials did not come to work',
+    s: snapshot({ ...retrying, record: record({ rollbacks: { count: 1, at: noon } }) }),
+    action: { type: 'Record' },
+    stored: { retried: { id: 'r2', at: noon } },
+  },
+  {
+    row: 'settled',
+    title: 'where nothing is refused there is nothing to try again',
+    s: snapshot({ ...retrying, ...proven }),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'proof',
+    title: 'asked for after the refusal: at once',
+    s: snapshot({ asks, ...retrying, record: record({ proofs: { h1: refusedAtNoon }, ...retriedAt(plus(noon, 1)) }) }),
+    now: plus(noon, 1),
+    action: { type: 'Prove', hash: 'h1' },
+  },
+  {
+    row: 'settled',
+    title: 'refused again: the same request counts once',
+    s: snapshot({ asks, ...retrying, record: record({ proofs: { h1: refusedAtNoon }, ...retriedAt(plus(noon, -1)) }) }),
+    now: plus(noon, 1),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'settled',
+    title: 'the clock was set back: a try that is still to come makes none of now',
+    s: snapshot({
+      asks,
+      ...retrying,
+      record: record({ proofs: { h1: refusedAtNoon }, ...retriedAt(plus(noon, hour)) }),
+    }),
+    now: plus(noon, 1),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'not-accepted',
+    title: 'a refused credential is tried at once when somebody asks for it',
+    s: snapshot({
+      ...retrying,
+      record: withGenerations([g({ refusedAt: noon })], {
+        observed: { is: 'Gone', at: plus(noon, 1), drift: [] },
+        ...retriedAt(plus(noon, 1)),
+      }),
+    }),
+    now: plus(noon, 2),
+    action: { type: 'Prove', settles: 'Verify' },
+  },
+  {
+    row: 'again',
+    title: 'the pause after a new credential that did not come to work ends when somebody asks for it',
+    s: snapshot({
+      ...retrying,
+      record: withGenerations([g()], { highest: 2, rollbacks: { count: 2, at: noon }, ...retriedAt(plus(noon, 1)) }),
+    }),
+    now: plus(noon, 2),
+    action: { type: 'Plan', generation: 3 },
+  },
+  {
+    row: 'verify',
+    title: 'and a new credential is tried with an ask whose refusal somebody wants to have tried again',
+    s: snapshot({
+      asks,
+      ...retrying,
+      record: withGenerations(rotating('Created'), { proofs: { h1: refusedAtNoon }, ...retriedAt(plus(noon, 1)) }),
+    }),
+    now: plus(noon, 2),
+    action: { type: 'Prove', hash: 'h1' },
+  },
+  {
     row: 'proof',
     title: 'and when the client was changed',
     s: snapshot({
@@ -2374,6 +2467,7 @@ const expectedRows = [
   'revocation',
   'restored',
   'handed-in',
+  'retry',
   'open-intent',
   'answer-too-late',
   'unwanted',

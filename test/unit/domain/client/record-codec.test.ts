@@ -112,6 +112,7 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
     highest: fc.nat(),
     rollbacks: fc.record({ count: fc.nat(), at }),
     emergency: fc.nat(),
+    retried: fc.record({ id: text, at }),
   },
   { requiredKeys: ['formatVersion', 'epoch', 'tag', 'issuer', 'pool', 'variant', 'generations', 'proofs', 'handled'] },
 );

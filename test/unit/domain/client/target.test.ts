@@ -84,6 +84,18 @@ for (const [what, handled, annotations, expected] of [
   });
 }
 
+for (const [given, expected] of [
+  [undefined, undefined],
+  ['', undefined],
+  ['1700000000', '1700000000'],
+] as const) {
+  test(`another try is asked for with the annotation: ${given}`, (t) => {
+    const asked = pool({}, given === undefined ? {} : { annotations: { 'ci-identity.dev/retry': given } });
+    const target = targetOf(asked, undefined);
+    t.is(target && desiredOf(asked, target, installation).retryRequest, expected);
+  });
+}
+
 test('what is to be carried out next: an emergency that could only revoke so far hides no other request to revoke', (t) => {
   const spec = { rotation: { request: 'INC-1' }, revokeRequest: 'INC-1' };
   const asked = pool(spec, { annotations: { 'ci-identity.dev/revoke': 'INC-2' } });
