@@ -15,6 +15,8 @@ export interface Work {
   readonly group: string;
   /** The budget that the work spends, such as `<issuer URL>/tokens` or `<issuer URL>/clients`; absent: the API server only. */
   readonly resource?: string;
+  /** On whose behalf it spends that budget; a failure may be the trouble of this party alone, while others get through. */
+  readonly party?: string;
 }
 
 /** What a machine wants to happen next. No `action`: nothing to do until something changes or `recheckAt`. */

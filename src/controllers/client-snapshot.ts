@@ -39,8 +39,8 @@ export interface ClientSources {
   readonly epoch: () => number;
   /** How far the API server's clock is ahead of ours; `undefined`: not seen yet. */
   readonly apiServerOffset: () => Milliseconds | undefined;
-  /** Minting fails for everybody who uses this issuer, and has for a while. */
-  readonly isOut: (issuer: string) => boolean;
+  /** Nobody gets tokens from this issuer, or this client alone does not, and has not for a while. */
+  readonly troubleOf: (issuer: string, client: string) => Pick<ClientSnapshot, 'outage' | 'failing'>;
 }
 
 /** Reads memory only. `undefined`: nobody wants this client and no record of it is left. */
@@ -80,7 +80,7 @@ export function snapshotClient(
     ...keyAlgorithmOf(sources, issuer),
     clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
     ...failureOf(held),
-    ...(sources.isOut(issuer) ? { outage: true } : {}),
+    ...sources.troubleOf(issuer, key),
     epoch: sources.epoch(),
     ...(isPoolOf(target, pool) ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
     ...(existing === undefined ? {} : { existing }),

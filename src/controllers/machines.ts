@@ -109,7 +109,10 @@ function clientMachine(parts: MachineParts, { clients }: Durable): ClientMachine
       ...parts,
       now: () => clock.now(),
       apiServerOffset: () => connection.serverTime()?.offset,
-      isOut: (issuer) => troubles.outage(issuer) !== undefined,
+      troubleOf: (issuer, client) => ({
+        ...(troubles.arePaused(issuer) ? { outage: true } : {}),
+        ...(troubles.outage(issuer, client) === undefined ? {} : { failing: true }),
+      }),
     },
     changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
     effects,
@@ -154,7 +157,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       now: () => clock.now(),
       clientFailure: (record) => loop.failure(machines.client, record),
-      outage: (issuer) => troubles.outage(issuer),
+      outage: (issuer, client) => troubles.outage(issuer, client),
       revocationsPaused: (issuer) => troubles.revocationsPaused(issuer),
       limitOf: (identity, podUid) => limits.breach(identity, podUid),
       seenSince: (key) => {

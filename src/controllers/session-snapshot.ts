@@ -67,8 +67,8 @@ export interface SessionSources {
   epoch(): number;
   /** What the last step of a client failed with, while it is still to be done. */
   clientFailure(record: string): FailureNote | undefined;
-  /** What keeps everybody from the tokens of an issuer. */
-  outage(issuer: string): Outage | undefined;
+  /** What keeps everybody from the tokens of an issuer, or a client alone. */
+  outage(issuer: string, client: string): Outage | undefined;
   /** Nothing can be revoked at an issuer. */
   revocationsPaused(issuer: string): boolean;
   /** Why a pod may not begin a session of this identity now. */
@@ -215,7 +215,7 @@ function clientFacts(
   const issuer = pool.value.spec.provider.issuer;
   const proof = access.is === 'Seen' && access.value.is === 'Granted' ? record?.proofs[access.value.hash] : undefined;
   const current = currentOf(record);
-  const outage = sources.outage(issuer);
+  const outage = sources.outage(issuer, target?.recordName ?? '');
   const revokeBefore = latest(
     session === undefined ? undefined : sources.memory.clients.get(session.client)?.record?.revokeBefore,
     session?.pool.name === pool.value.metadata.name ? record?.revokeBefore : undefined,

@@ -53,7 +53,6 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const { issuer } = pool.spec.provider;
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const capabilities = providers.capabilities(issuer);
-  const outage = sources.troubles.outage(issuer);
   const existing = sources.handIns.existing(pool);
   const registrationExpires = expiryOfRegistration(providers.issuer(issuer));
   const clockOffset = providers.issuer(issuer)?.clockOffset();
@@ -61,6 +60,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     .ofPool(name)
     .filter((record) => !isUnasked(sources, record, pool))
     .map((record) => rotatingView(sources, pool, record));
+  const outage = outageOf(sources, issuer, clients);
   const brake = brakeOn(sources, clients);
   return {
     pool,
@@ -81,6 +81,17 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(clockOffset === undefined ? {} : { clockOffset }),
     ...(writtenAt === undefined ? {} : { writtenAt }),
   };
+}
+
+/** What everybody meets, else what one of the pool's clients meets alone. */
+function outageOf({ troubles }: StatusSources, issuer: string, clients: readonly ClientView[]): PoolFacts['outage'] {
+  const everybodys = troubles.outage(issuer, '');
+  if (everybodys !== undefined) return everybodys;
+  for (const { name = '', owner } of clients) {
+    const own = troubles.outage(issuer, name);
+    if (own !== undefined) return { ...own, ...(owner === undefined ? {} : { owner }) };
+  }
+  return undefined;
 }
 
 /** Why clients that are not wanted any longer are still there. */

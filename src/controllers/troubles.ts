@@ -2,10 +2,11 @@ import type { Reason } from '../api/reasons.ts';
 import { type Clock, type Instant, type Milliseconds, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { type Budgets, budgetOf } from '../runtime/budget.ts';
+import type { PartyTrouble } from '../runtime/parties.ts';
 import type { ReflectorHealth } from '../runtime/reflector.ts';
 import type { PodWatches } from './pod-watches.ts';
 
-/** What keeps everybody from the tokens of one issuer. */
+/** What keeps everybody, or one client, from the tokens of one issuer. */
 export interface Outage {
   readonly reason: Reason;
   readonly message: string;
@@ -17,7 +18,7 @@ export type NamespaceTrouble = Pick<Outage, 'reason' | 'message'>;
 
 export interface TroublesOptions {
   readonly clock: Clock;
-  readonly budgets: Pick<Budgets, 'health' | 'troubles'>;
+  readonly budgets: Pick<Budgets, 'health' | 'troubles' | 'troubleOf' | 'partiesInTrouble'>;
   readonly podWatches: Pick<PodWatches, 'health' | 'healthOf'>;
 }
 
@@ -40,9 +41,20 @@ export class Troubles {
     this.#o = options;
   }
 
-  /** Minting fails for everybody who uses this issuer, and has for a while. */
-  outage(issuer: string): Outage | undefined {
-    return this.#ofCircuit(`${issuer}/tokens`);
+  /** Minting fails for this client, and has for a while: for it alone, or for everybody who uses this issuer. */
+  outage(issuer: string, client: string): Outage | undefined {
+    const resource = `${issuer}/tokens`;
+    const paused = this.#ofCircuit(resource);
+    const own = this.#o.budgets.troubleOf(resource, client);
+    if (own !== undefined && (paused !== undefined || this.#isItsOwn(own))) {
+      return { reason: own.reason, message: own.message, since: own.since };
+    }
+    return this.#o.budgets.health(resource).isEverybodys === true ? paused : undefined;
+  }
+
+  /** Whoever minted last at this issuer failed, and nobody has tried since: somebody has to. */
+  arePaused(issuer: string): boolean {
+    return this.#ofCircuit(`${issuer}/tokens`) !== undefined;
   }
 
   /** Nothing can be revoked at this issuer, and could not for a while. */
@@ -67,10 +79,7 @@ export class Troubles {
   changed(): { readonly issuers: readonly string[]; readonly namespaces: readonly string[] } {
     this.#forgetUnwatched();
     const now = new Map<string, string | undefined>([
-      ...this.#o.budgets.troubles().map(([circuit]) => {
-        const issuer = budgetOf(circuit);
-        return [`issuer ${issuer}`, JSON.stringify(this.outage(issuer))] as const;
-      }),
+      ...this.#issuers().map((issuer) => [`issuer ${issuer}`, JSON.stringify(this.#ofIssuer(issuer))] as const),
       ...this.#namespaces().map(([name, trouble]) => [`namespace ${name}`, JSON.stringify(trouble)] as const),
     ]);
     const names = [...new Set([...now.keys(), ...this.#told.keys()])];
@@ -93,6 +102,26 @@ export class Troubles {
       return trouble === undefined ? [] : [[name, trouble] as const];
     });
     return [...new Map([...this.#refused, ...unseen])];
+  }
+
+  /** Others may be served meanwhile. One of thousands that has to wait for its turn again and again is in no trouble. */
+  #isItsOwn({ attempts, reason, since }: PartyTrouble): boolean {
+    return attempts > 1 && reason !== 'RateLimited' && this.#isOld(since);
+  }
+
+  #issuers(): readonly string[] {
+    const { budgets } = this.#o;
+    const resources = [...budgets.troubles(), ...budgets.partiesInTrouble()].map(([resource]) => resource);
+    return [...new Set(resources.map(budgetOf))];
+  }
+
+  /** All that is told of it, by whomever. */
+  #ofIssuer(issuer: string): unknown {
+    const { budgets } = this.#o;
+    const clients = [...budgets.partiesInTrouble()].flatMap(([resource, client]) =>
+      resource === `${issuer}/tokens` ? [client] : [],
+    );
+    return [this.arePaused(issuer), this.outage(issuer, ''), ...clients.map((one) => this.outage(issuer, one) ?? null)];
   }
 
   #ofCircuit(resource: string): Outage | undefined {

@@ -3,6 +3,7 @@ import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { hour, minute, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
+import { Parties, type PartyTrouble } from './parties.ts';
 
 /**
  * What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts, in the long run no more calls than that, and in
@@ -35,6 +36,8 @@ export interface CircuitHealth {
   readonly retryAt?: Instant;
   readonly message?: string;
   readonly reason?: Reason;
+  /** More than one party meets it, as far as anybody can tell. */
+  readonly isEverybodys?: boolean;
 }
 
 interface Bucket {
@@ -79,6 +82,7 @@ export class Budgets {
   readonly #leaves: (lane: number) => number;
   readonly #buckets = new Map<string, Bucket>();
   readonly #circuits = new Map<string, Circuit>();
+  readonly #parties: Parties;
 
   /**
    * `rateOf` is asked each time, so a changed configuration holds at once. `leaves`: the share of a budget, below 1, that a lane leaves to
@@ -94,6 +98,7 @@ export class Budgets {
     this.#random = o.random;
     this.#rateOf = o.rateOf;
     this.#leaves = o.leaves;
+    this.#parties = new Parties(o.clock);
   }
 
   /** Takes one call's worth, or `undefined`: not now. */
@@ -127,7 +132,8 @@ export class Budgets {
     else bucket.tokens -= 1;
   }
 
-  finish(permit: Permit, outcome: CallOutcome): void {
+  /** `party`: on whose behalf it was made, where others of the same resource may fare better. */
+  finish(permit: Permit, outcome: CallOutcome, party?: string): void {
     const bucket = this.#filled(permit.resource);
     bucket.running -= 1;
     const unused = Math.max(0, bucket.paid - bucket.running);
@@ -135,8 +141,18 @@ export class Budgets {
     bucket.tokens += unused;
     const circuit = this.#circuit(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
-    if (typeof outcome === 'object' && outcome.whose === 'Issuer') this.#trip(permit, outcome);
-    else if (permit.probe && isAnswer(outcome)) this.#circuits.delete(permit.resource);
+    if (typeof outcome === 'object' && outcome.whose === 'Issuer') {
+      this.#trip(permit, outcome);
+      this.#parties.failed(permit.resource, party, outcome);
+    } else if (isAnswer(outcome) && (permit.probe || circuit === undefined)) {
+      this.#parties.worked(permit.resource, party);
+      this.#circuits.delete(permit.resource);
+    }
+  }
+
+  /** What one party meets at this resource, as long as nothing made on its behalf gets through. */
+  troubleOf(resource: string, party: string): PartyTrouble | undefined {
+    return this.#parties.of(resource, party);
   }
 
   /** Its circuit is open, and the call that finds out whether it works again is not due or under way: whatever the budget has, none starts. */
@@ -160,13 +176,18 @@ export class Budgets {
     if (circuit === undefined) return { up: true };
     const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
     const { since, message, reason } = circuit;
-    return { up: false, since, retryAt, message, reason };
+    return { up: false, since, retryAt, message, reason, isEverybodys: this.#parties.isEverybodys(resource) };
   }
 
   /** Every resource whose circuit is open now. */
   troubles(): readonly (readonly [string, CircuitHealth])[] {
     const open = [...this.#circuits.keys()].filter((resource) => this.#circuit(resource) !== undefined);
     return open.map((resource) => [resource, this.health(resource)] as const);
+  }
+
+  /** Every party in trouble, by resource, whether the circuit is open or not. */
+  partiesInTrouble(): Iterable<readonly [resource: string, party: string]> {
+    return this.#parties.all();
   }
 
   /** The circuit of this resource, if it is open. */

@@ -240,7 +240,7 @@ export class Loop {
     if (state !== undefined && look !== undefined && isStillThat(look.decision, work)) {
       outcome = await this.#apply(id, state, look);
     }
-    if (permit !== undefined) this.#o.budgets.finish(permit, outcome);
+    if (permit !== undefined) this.#o.budgets.finish(permit, outcome, work.party);
     this.#queue.done(id);
     this.#running -= 1;
     this.#agenda.delete(id);

@@ -56,8 +56,8 @@ interface Victim {
   /** When its faults were met: epoch milliseconds. */
   readonly met: number[];
   pod?: Pod;
-  /** What is told of it, where that is listened to before its row has its turn. */
-  told?: Promise<readonly string[]>;
+  /** Since when the pool beside it is Ready, seen before its faults begin. */
+  besideReadySince?: string | undefined;
 }
 const victims = new Map<string, Victim>();
 const of = ({ name }: FaultRow): Victim => {
@@ -196,6 +196,22 @@ async function neighbourIsServed(t: ExecutionContext, row: FaultRow): Promise<vo
   await lab.kubectl(['delete', 'pod', '-n', broken, pod.name, '--wait=false']);
 }
 
+/** Since when the pool beside the one in trouble says so. */
+const readySince = async (row: FaultRow): Promise<string | undefined> =>
+  (
+    await eventually(
+      'the pool beside it is Ready',
+      () => condition(lab, `identitypool/${neighbour(row)}`, 'Ready', { status: 'True' }),
+      patient,
+    )
+  ).lastTransitionTime;
+
+async function neighbourStaysReady(t: ExecutionContext, row: FaultRow): Promise<void> {
+  const { besideReadySince } = of(row);
+  if (besideReadySince !== undefined)
+    t.is(await readySince(row), besideReadySince, 'it did not say otherwise meanwhile');
+}
+
 /** What the provider gave it although it must not be used was given back. */
 async function holdsNothing(t: ExecutionContext, row: FaultRow): Promise<void> {
   const clients = clientsOf(row, row.name);
@@ -250,7 +266,7 @@ const told = (row: FaultRow): string => row.told.map(({ on, reason }) => `${on} 
 
 function testRow(row: FaultRow): void {
   test.serial(`${row.title}: ${told(row)}; others go on`, async (t) => {
-    for (const one of await (of(row).told ?? areTold(row))) t.log(one);
+    for (const one of await areTold(row)) t.log(one);
     if (row.told.some(({ on }) => on === 'pod')) await holdsNothing(t, row);
     if (row.refusesPods === true) {
       const refusal = await eventually('the next pod is refused with that sentence', async () => {
@@ -259,7 +275,10 @@ function testRow(row: FaultRow): void {
       });
       t.regex(refusal, /[Ff]orbidden/);
     }
-    if (row.whose === 'Tenant') await neighbourIsServed(t, row);
+    if (row.whose === 'Tenant') {
+      await neighbourIsServed(t, row);
+      await neighbourStaysReady(t, row);
+    }
     await others();
     t.true(row.faults.length === 0 || of(row).met.length > 0, 'its fault was met');
   });
@@ -272,6 +291,8 @@ test.serial('providers that fail later work at first', async (t) => {
   const names = [...workingRows, outage, early, shared, usedUp].map(({ name }) => name);
   for (const name of [...names, ...beside])
     await eventually(`${name} is Ready`, () => identityReady(lab, name, broken), patient);
+  for (const row of workingRows.filter(({ whose }) => whose === 'Tenant'))
+    of(row).besideReadySince = await readySince(row);
   for (const row of workingRows) {
     const [spares] = row.whose === 'Tenant' ? clientsOf(row, neighbour(row)) : [];
     const { faults } = providerOf(row);
@@ -279,18 +300,8 @@ test.serial('providers that fail later work at first', async (t) => {
     for (const clientId of clientsOf(row, row.name)) row.befalls?.(providerOf(row), clientId);
     of(row).pod = await newPod(row);
   }
-  for (const row of workingRows.filter(isToldNowAndThen)) {
-    const telling = areTold(row);
-    telling.catch(() => {});
-    of(row).told = telling;
-  }
   t.pass();
 });
-
-/** The pool of a client for which alone the token endpoint fails says so only until somebody else is served there. */
-function isToldNowAndThen({ whose, told: all }: FaultRow): boolean {
-  return whose === 'Tenant' && all.some(({ on, reason }) => on === 'pool' && reason.startsWith('Provider'));
-}
 
 const held = new Map<Pod, string>();
 let long: { readonly pod: Pod; readonly token: string } | undefined;

@@ -99,6 +99,8 @@ export interface ClientSnapshot {
   readonly failure?: Failure;
   /** Nobody has got a token from its issuer for a while. */
   readonly outage?: boolean;
+  /** It gets none, and has not for a while, whatever others get. */
+  readonly failing?: boolean;
   /** The brake holds back deregistration. */
   readonly brake?: boolean;
   /** So many clients of its namespace are held back by the brake that no more are made for it. */

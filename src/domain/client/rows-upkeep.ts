@@ -125,12 +125,12 @@ function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
 }
 
 /**
- * Who needs a token finds out by itself that an outage is over. Where nobody does, somebody has to: the circuit of the issuer lets one call
- * through now and then, and everything else goes before this one.
+ * Who needs a token finds out by itself that an outage, or the trouble of this client alone, is over. Where nobody does, somebody has to: the
+ * circuit of the issuer lets one call through now and then, and everything else goes before this one.
  */
 const outage: ClientRow = {
   name: 'outage',
-  when: (s) => s.outage === true && currentOf(s.record) !== undefined,
+  when: (s) => (s.outage === true || s.failing === true) && currentOf(s.record) !== undefined,
   then: (s, now) => {
     const current = currentOf(s.record);
     const reason = 'ProviderUnavailable';

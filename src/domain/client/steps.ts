@@ -23,6 +23,7 @@ import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
 import { isFailing, isWorthAnotherTry, nextLook } from './schedule.ts';
+import { clientRecordName } from './target.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -177,8 +178,15 @@ export function act(
   const resource = resourceOf(action, lane);
   const issuer = s.record?.issuer ?? desiredOf(s)?.issuer;
   const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
-  const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}` };
+  const party = resource === 'tokens' ? { party: partyOf(s) } : {};
+  const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}`, ...party };
   return { ...wait(s, now, reason), action, work: { lane, by: now, group, ...spends } };
+}
+
+/** The name of its record. */
+function partyOf(s: ClientSnapshot): string {
+  const of = s.record ?? desiredOf(s);
+  return clientRecordName(of?.pool.uid ?? '', of?.namespace ?? '', of?.identity?.uid ?? '');
 }
 
 /**

@@ -118,7 +118,8 @@ export function mint(
   const ready = mintable(s);
   if (ready === undefined) throw new Error('nothing can be minted');
   const action: SessionAction = { type: 'Mint', ask: ready.ask, hash: ready.hash, predecessor };
-  return step(s, now, reason, action, providerWork(s, now, 'tokens', lane));
+  const of = { ...providerWork(s, now, 'tokens', lane), party: ready.client.name };
+  return step(s, now, reason, action, of);
 }
 
 export function drop(s: SessionSnapshot, now: Instant, tokens: readonly string[]): Step {

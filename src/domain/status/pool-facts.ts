@@ -66,8 +66,13 @@ export interface PoolFacts extends StatusFacts {
   readonly brake?: string;
   /** Every client that the spec asks for now, and every client record of the pool that is left. */
   readonly clients: readonly ClientView[];
-  /** What has kept everybody from the tokens of its issuer for a while. */
-  readonly outage?: { readonly reason: Reason; readonly message: string; readonly since: Instant };
+  /** What has kept everybody, or one of its clients (`owner`: of many), from the tokens of its issuer for a while. */
+  readonly outage?: {
+    readonly reason: Reason;
+    readonly message: string;
+    readonly since: Instant;
+    readonly owner?: string;
+  };
   /** As far as they are known. */
   readonly capabilities?: IdentityPoolStatusCapabilities;
   /** Provider's clock minus ours; absent: not seen yet. */

@@ -149,7 +149,8 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
 /** Told here once, and not by each of its identities. Live tokens stay good, which is what a reader wants to know first. */
 function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {
   if (outage === undefined) return [];
-  const message = `no tokens since ${toRfc3339(outage.since)}: ${outage.message} Tokens that pods hold stay good until they expire.`;
+  const whose = outage.owner === undefined ? '' : ` for the client of ${outage.owner}`;
+  const message = `no tokens${whose} since ${toRfc3339(outage.since)}: ${outage.message} Tokens that pods hold stay good until they expire.`;
   return [draft('Ready', 'False', outage.reason, about(subject, message))];
 }
 

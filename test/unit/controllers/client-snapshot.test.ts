@@ -45,7 +45,7 @@ function seen(now: Now | undefined, record: ClientRecord = buildClientRecord(ofP
     now: () => noon,
     epoch: () => 1,
     apiServerOffset: () => 0,
-    isOut: () => false,
+    troubleOf: () => ({}),
   } as unknown as ClientSources;
   const snapshot = snapshotClient(sources, 'client', []);
   if (snapshot === undefined) throw new Error('nobody knows this client');

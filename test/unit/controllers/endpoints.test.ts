@@ -93,7 +93,7 @@ test('revocations that fail for ten minutes keep no new pod waiting, and nobody 
       world.create(`pod-${i}`);
       await world.clock.advance(second);
       if (i > 10) t.false(world.budgets.health(`${issuer}/revocations`).up);
-      t.is(troubles.outage(issuer), undefined);
+      t.is(troubles.outage(issuer, 'client-1'), undefined);
     }
   });
   t.is(world.waits.length, 600);

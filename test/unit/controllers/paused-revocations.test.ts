@@ -88,7 +88,7 @@ class Builds {
   }
 
   #seen({ revoked, minted, delivered }: Session): SessionSnapshot {
-    const outage = this.#troubles.outage(issuer);
+    const outage = this.#troubles.outage(issuer, '');
     const client = buildClientFacts({
       revocationsPaused: this.#troubles.revocationsPaused(issuer),
       ...(outage === undefined ? {} : { outage }),

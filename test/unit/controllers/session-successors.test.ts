@@ -83,7 +83,7 @@ class Sessions {
   }
 
   #seen(): SessionSnapshot {
-    const outage = this.#troubles.outage(issuer);
+    const outage = this.#troubles.outage(issuer, '');
     const client = buildClientFacts({
       ...(this.emergency ? { revokeBefore: this.#revokeBefore } : {}),
       ...(outage === undefined ? {} : { outage }),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { second } from '#src/clock.ts';
+import { minute, second } from '#src/clock.ts';
 import { Troubles } from '#src/controllers/troubles.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Budgets } from '#src/runtime/budget.ts';
@@ -25,33 +25,91 @@ function setUp(): {
   return { clock, budgets, watches, troubles: new Troubles({ clock, budgets, podWatches }) };
 }
 
-function fail(budgets: Budgets, resource: string, outcome: OperatorError | 'Done'): void {
+function fail(budgets: Budgets, resource: string, outcome: OperatorError | 'Done', party?: string): void {
   const permit = budgets.start(resource, 0);
   if (permit === undefined) throw new Error('no permit');
-  budgets.finish(permit, outcome);
+  budgets.finish(permit, outcome, party);
 }
 
 test('an outage of minting is told once it lasts, with the sentence of the last call, and not again when it is over', async (t) => {
   const { clock, budgets, troubles } = setUp();
   const since = clock.now();
   fail(budgets, `${idp}/tokens`, down);
-  t.is(troubles.outage(idp), undefined, 'a hiccup is not told');
+  t.is(troubles.outage(idp, 'a'), undefined, 'a hiccup is not told');
   troubles.changed();
   await clock.advance(5 * second);
-  t.deepEqual(troubles.outage(idp), { reason: 'TlsInvalid', message: 'no trust', since });
+  t.deepEqual(troubles.outage(idp, 'a'), { reason: 'TlsInvalid', message: 'no trust', since });
   t.deepEqual(troubles.changed(), { issuers: [idp], namespaces: [] });
   t.deepEqual(troubles.changed(), { issuers: [], namespaces: [] }, 'news once');
-  t.is(troubles.outage('https://other.example.com'), undefined);
+  t.is(troubles.outage('https://other.example.com', 'a'), undefined);
   fail(budgets, `${idp}/tokens`, 'Done');
-  t.is(troubles.outage(idp), undefined);
+  t.is(troubles.outage(idp, 'a'), undefined);
   t.deepEqual(troubles.changed().issuers, [idp]);
+});
+
+/** Who tries, one try each ten seconds (`a!` fails), and of whom an outage is told then. */
+for (const [what, tries, told] of [
+  ['one that fails alone says so, whoever else is served', 'a! b a! b', ['a']],
+  ['also while nobody else tries', 'b a!', ['a']],
+  ['and no longer once it is served', 'a! b a! b a', []],
+  ['a hiccup of one, after which others are served', 'a! b', []],
+  ['two that fail: it may be everybody', 'a! b!', ['a', 'b', 'c']],
+  ['until a third one is served', 'a! b! c', []],
+  ['after which those that go on failing say so', 'a! b! c a! b! a! c', ['a', 'b']],
+  ['two that have failed for long beside others are still two', 'a! b a! b c! b a! c! b', ['a', 'c']],
+  [
+    'everybody, and the one in trouble from before: whoever gets through ends it for all but that one',
+    'a! b a! b b! c! b',
+    ['a'],
+  ],
+] as const) {
+  test(`whose trouble it is: ${what}`, async (t) => {
+    const { clock, budgets, troubles } = setUp();
+    for (const one of tries.split(' ')) {
+      fail(budgets, `${idp}/tokens`, one.endsWith('!') ? down : 'Done', one[0]);
+      await clock.advance(10 * second);
+    }
+    const are = ['a', 'b', 'c'].filter((client) => troubles.outage(idp, client) !== undefined);
+    t.deepEqual(are, [...told]);
+  });
+}
+
+test('the trouble of one client does not come and go while others are served, and is news only as it begins and ends', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  const told = new Set<string>();
+  let news = 0;
+  for (let n = 0; n < 60; n += 1) {
+    for (const [client, outcome] of [['a', down] as const, ['b', 'Done'] as const]) {
+      fail(budgets, `${idp}/tokens`, outcome, client);
+      await clock.advance(second);
+      if (troubles.changed().issuers.length > 0) news += 1;
+      if (n > 5) told.add(['a', 'b'].map((one) => troubles.outage(idp, one)?.reason).join());
+    }
+  }
+  t.deepEqual([...told], ['TlsInvalid,']);
+  t.true(news <= 3, `${news}`);
+  fail(budgets, `${idp}/tokens`, 'Done', 'a');
+  t.is(troubles.outage(idp, 'a'), undefined);
+  t.deepEqual(troubles.changed().issuers, [idp]);
+});
+
+test('nobody has tried for ten minutes on behalf of the one that failed: it is forgotten', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  for (const outcome of [down, down]) {
+    fail(budgets, `${idp}/tokens`, outcome, 'a');
+    await clock.advance(10 * second);
+  }
+  fail(budgets, `${idp}/tokens`, 'Done', 'b');
+  t.truthy(troubles.outage(idp, 'a'));
+  await clock.advance(10 * minute);
+  t.is(troubles.outage(idp, 'a'), undefined);
 });
 
 test('trouble with managing clients keeps nobody from tokens', async (t) => {
   const { clock, budgets, troubles } = setUp();
   fail(budgets, `${idp}/clients`, down);
   await clock.advance(10 * second);
-  t.is(troubles.outage(idp), undefined);
+  t.is(troubles.outage(idp, 'a'), undefined);
 });
 
 test('pods that may not be watched are the trouble of their namespace alone', async (t) => {

@@ -8,6 +8,7 @@ import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
 import { isTriedAhead, proved } from '#src/domain/client/proofs.ts';
 import { openRequests } from '#src/domain/client/requests.ts';
+import { clientRecordName } from '#src/domain/client/target.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { Redacted } from '#src/redacted.ts';
 import {
@@ -2316,9 +2317,24 @@ const cases: readonly Case[] = [
     lane: lanes.Routine,
   },
   {
+    row: 'outage',
+    title: 'nor does this client alone, whatever others get',
+    s: snapshot({ ...proven, failing: true }),
+    action: { type: 'Prove', settles: 'Ask', hash: 'h1' },
+    lane: lanes.Routine,
+  },
+  {
+    row: 'not-accepted',
+    title: 'which keeps no new credential that is never proven',
+    s: snapshot({ ...failed('verify'), failing: true, record: withGenerations(rotating('Created')) }),
+    now: plus(noon, hour),
+    action: { type: 'Record' },
+    next: ['Current', 'Retiring'],
+  },
+  {
     row: 'stopped',
     title: 'a pool that is stopped looks out for nothing',
-    s: snapshot({ ...proven, ...stop, outage: true }),
+    s: snapshot({ ...proven, ...stop, outage: true, failing: true }),
   },
 
   {
@@ -2512,6 +2528,7 @@ test('what spends a budget of the issuer says which, and nothing else does', (t)
     const resource = action.type in byAction ? byAction[action.type as keyof typeof byAction] : 'clients';
     t.is(work?.resource, resource && `${issuer}/${resource}`, c.title);
     t.is(work?.group, 'ci-bots');
+    t.is(work?.party, resource === 'tokens' ? clientRecordName('pool-uid', '', '') : undefined);
   }
 });
 

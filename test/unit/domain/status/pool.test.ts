@@ -839,6 +839,14 @@ test('an outage says since when, that live tokens stay good, and what the last c
   );
 });
 
+test('one client of many that gets no tokens is named', (t) => {
+  const alone = { ...outage, owner: 'namespace ci-payments' };
+  t.regex(
+    messageOf(poolStatus(poolFacts({ outage: alone }), now), 'Ready'),
+    /^IdentityPool ci-bots: no tokens for the client of namespace ci-payments since 2026-11-24T12:00:00Z: issuer x/,
+  );
+});
+
 test('an issuer that the configuration lists no more: what becomes of the tokens that pods hold', (t) => {
   const said = (clients: PoolFacts['clients']): string =>
     messageOf(poolStatus(poolFacts({ issuerConfigured: false, clients }), now), 'Ready');
