@@ -9,18 +9,26 @@ export interface Prober {
   readonly seq: number;
 }
 
-type Rank = readonly [groupFailed: number, lane: number, keyFailed: number, by: Instant, seq: number];
+type Rank = readonly [
+  partyFailed: number,
+  groupFailed: number,
+  lane: number,
+  keyFailed: number,
+  by: Instant,
+  seq: number,
+];
 
 /** So many failures are remembered; older ones only cost a probe. */
 const most = 10_000;
 
 /**
  * Who probes a paused resource. If that were always the most urgent, those for whom alone it fails would keep everybody else from it. So first
- * come those of a lane and group whose last probe did not fail, by lane, then those whose last failure is longest ago; among them the keys
- * likewise.
+ * come those of a party whose last probe did not fail, then those whose last failure is longest ago; among them the lanes and groups likewise,
+ * by lane, and then the keys.
  */
 export class ProbeTurns {
-  /** When the last probe failed, by lane and group of a resource, and by key. In the order of time. */
+  /** When the last probe failed: by party, by lane and group of a resource, and by key. In the order of time. */
+  readonly #parties = new Map<string, number>();
   readonly #groups = new Map<string, number>();
   readonly #keys = new Map<string, number>();
   #turn = 0;
@@ -37,7 +45,12 @@ export class ProbeTurns {
 
   ended({ key, work }: Pick<Prober, 'key' | 'work'>, works: boolean): void {
     this.#turn += 1;
-    for (const [failed, name] of [[this.#groups, groupOf(work)] as const, [this.#keys, key] as const]) {
+    for (const [failed, name] of [
+      [this.#parties, partyOf(work)],
+      [this.#groups, groupOf(work)],
+      [this.#keys, key],
+    ] as const) {
+      if (name === undefined) continue;
       failed.delete(name);
       if (!works) failed.set(name, this.#turn);
       const oldest = failed.size > most ? failed.keys().next().value : undefined;
@@ -46,8 +59,14 @@ export class ProbeTurns {
   }
 
   #rank({ key, work, seq }: Prober): Rank {
-    return [this.#groups.get(groupOf(work)) ?? 0, work.lane, this.#keys.get(key) ?? 0, work.by, seq];
+    const party = partyOf(work);
+    const partyFailed = (party === undefined ? undefined : this.#parties.get(party)) ?? 0;
+    return [partyFailed, this.#groups.get(groupOf(work)) ?? 0, work.lane, this.#keys.get(key) ?? 0, work.by, seq];
   }
+}
+
+function partyOf({ resource, party }: Work): string | undefined {
+  return party === undefined ? undefined : `${resource ?? ''} ${party}`;
 }
 
 function groupOf({ resource, lane, group }: Work): string {

@@ -39,6 +39,18 @@ test('whose turn it is', (t) => {
   t.is(turns.next([]), undefined);
 });
 
+test('whoever does not fail comes before the party that does, whatever the lane and wherever its pods are', (t) => {
+  const turns = new ProbeTurns();
+  const party = ({ work, ...one }: Prober, name: string): Prober => ({ ...one, work: { ...work, party: name } });
+  const failing = [1, 2, 3].map((n) => party(waits(`f${n}`, 1, `team-${n}`, n), 'f'));
+  const other = party(waits('o', 4, 'team-1', 9), 'o');
+  turns.ended(failing[0]!, false);
+  t.is(turns.next([...failing, other]), other);
+  turns.ended(other, true);
+  t.is(turns.next([...failing, other]), other);
+  t.is(turns.next(failing), failing[1]);
+});
+
 interface Case {
   readonly title: string;
   readonly failing: { readonly keys: number; readonly lane: number; readonly group: string };
