@@ -124,14 +124,22 @@ for (const name of ['key-bots', 'secret-bots']) {
   );
 }
 
-test.serial('a client whose scopes Glewlwyd has lost is sent again, and then pods get tokens', async (t) => {
-  const clientId = await clientOf('key-bots');
-  await glewlwyd.editClient(clientId, { scope: [] });
-  const pod = await createPod(lab, nextPodName(), ['key-bots']);
-  t.is(claimsOf(await tokenOf(lab, pod, 'key-bots', undefined, patient.timeoutMs))['client_id'], clientId);
-  t.deepEqual((await glewlwyd.client(clientId))['scope'], ['artifacts:publish', 'artifacts:read']);
-  await condition(lab, 'ciidentity/key-bots', 'Probed', { status: 'True' }, team);
-});
+for (const [what, when] of [
+  ['lost', 'as it was registered'],
+  ['lost again', 'after it was changed since'],
+]) {
+  test.serial(
+    `a client whose scopes Glewlwyd has ${what}, ${when}, is sent again, and then pods get tokens`,
+    async (t) => {
+      const clientId = await clientOf('key-bots');
+      await glewlwyd.editClient(clientId, { scope: [] });
+      const pod = await createPod(lab, nextPodName(), ['key-bots']);
+      t.is(claimsOf(await tokenOf(lab, pod, 'key-bots', undefined, patient.timeoutMs))['client_id'], clientId);
+      t.deepEqual((await glewlwyd.client(clientId))['scope'], ['artifacts:publish', 'artifacts:read']);
+      await condition(lab, 'ciidentity/key-bots', 'Probed', { status: 'True' }, team);
+    },
+  );
+}
 
 test.serial(
   'rotation of a secret: in place, inside a declared window, with a gap no longer than the pool tells',

@@ -200,5 +200,7 @@ function remembered(
   const kept = Object.entries(others)
     .toSorted(([, a], [, b]) => a.at - b.at)
     .slice(-(mostProofs - 1));
-  return checked({ ...record, proofs: { ...Object.fromEntries(kept), [hash]: proof } });
+  const { nothingGiven, ...rest } = record;
+  const still = nothingGiven === undefined || outcome.is === 'Accepted' ? {} : { nothingGiven };
+  return checked({ ...rest, ...still, proofs: { ...Object.fromEntries(kept), [hash]: proof } });
 }

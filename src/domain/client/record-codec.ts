@@ -60,6 +60,7 @@ function readRecord(root: Place): ClientRecord {
     ...root.optional('updatedAt', (value) => value.instant()),
     ...root.optional('repairing', (value) => value.boolean()),
     ...root.optional('ownDrift', (value) => value.text()),
+    ...root.optional('nothingGiven', (value) => value.instant()),
     ...root.optional('sent', (value) => value.text()),
     ...root.optional('sentScopes', (value) => value.texts()),
     ...root.optional('sentCarriers', (value) => value.texts()),

@@ -133,6 +133,8 @@ export interface ClientRecord {
   readonly repairing?: boolean;
   /** `driftDigest` of that look: what the provider makes of the client by itself, whatever is sent. */
   readonly ownDrift?: string;
+  /** When it got nothing of what it was registered for, so that it is sent once more; absent again once it gets something. */
+  readonly nothingGiven?: Instant;
   /** Digest of the client metadata that was sent then (see `metadataDigest`). */
   readonly sent?: string;
   /** The scopes of the ceiling that were sent then, of a client with a secret; absent in records of older versions. */

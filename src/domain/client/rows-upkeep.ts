@@ -52,6 +52,36 @@ const acknowledged: ClientRow = {
       : write(s, now, 'OrphanAcknowledged', orphansAcknowledged(s.record)),
 };
 
+/**
+ * The client authenticates and gets nothing of what it was registered for. Some providers lose part of a registration or of a change and do not
+ * show that (Glewlwyd, of two at the same moment), so it is sent once more before the refusal is believed.
+ */
+const nothingGiven: ClientRow = {
+  name: 'nothing-given',
+  when: (s) => isNothingGiven(s) && s.record?.nothingGiven === undefined && mayChange(s),
+  then: (s, now) =>
+    s.record === undefined
+      ? wait(s, now, 'ScopeRefused')
+      : write(s, now, 'ScopeRefused', { ...s.record, nothingGiven: now }),
+};
+
+/** Since it was last sent. */
+function isNothingGiven({ asks, record }: ClientSnapshot): boolean {
+  const { proofs = {}, updatedAt } = record ?? {};
+  const isRefused = (hash: string): boolean => {
+    const known = proofs[hash];
+    return known?.reason === 'ScopeRefused' && updatedAt !== undefined && known.at >= updatedAt;
+  };
+  return asks.length > 0 && asks.every(({ hash }) => isRefused(hash));
+}
+
+function mayChange(s: ClientSnapshot): boolean {
+  const { record } = s;
+  const current = currentOf(record);
+  if (record === undefined || current === undefined || isExternal(current)) return false;
+  return !isUnmanageable(s, record, current) && !isForeign(record) && record.observed?.is !== 'Gone';
+}
+
 /** The daily look; and what the provider has otherwise than is wanted, unless that waits for the window: {@link changeWaits}. */
 const stale: ClientRow = {
   name: 'stale',
@@ -64,27 +94,20 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const current = currentOf(record);
   const desired = desiredOf(s);
   if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
-  const { observed } = record;
-  const mayChange = !isUnmanageable(s, record, current) && !isForeign(record) && observed?.is !== 'Gone';
   const isWrong = !isAsWanted(record, desired) && !changeWaits({ ...s, record, desired }, now);
-  if (mayChange && (isWrong || isPerhapsLost(s, record, current))) {
+  if (mayChange(s) && (isWrong || (isNothingGiven(s) && isPerhapsLost(record)))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
       : act(s, now, 'ClientDrifted', { type: 'Observe' });
   }
-  const isUnseen = mayChange && record.repairing === true;
+  const isUnseen = mayChange(s) && record.repairing === true;
   return isUnseen || isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
 }
 
-/**
- * The client authenticates, was sent to the provider once, and gets nothing of what it was registered for. Some providers lose part of a
- * registration and do not show that (Glewlwyd, of two at the same moment), so it is sent once more before the refusal is believed.
- */
-function isPerhapsLost({ asks }: ClientSnapshot, { proofs, updatedAt }: ClientRecord, current: Generation): boolean {
-  const known = asks.flatMap(({ hash }) => proofs[hash] ?? []);
-  const isNothingGiven = known.length > 0 && known.every(({ reason }) => reason === 'ScopeRefused');
-  return isNothingGiven && updatedAt !== undefined && updatedAt < current.since;
+/** Not sent since it was found to get nothing. */
+function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord): boolean {
+  return at !== undefined && updatedAt !== undefined && updatedAt < at;
 }
 
 const proof: ClientRow = {
@@ -166,4 +189,4 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   return current === undefined ? 'InProgress' : 'CredentialCurrent';
 }
 
-export const upkeepRows: readonly ClientRow[] = [noted, acknowledged, stale, proof, outage, settled];
+export const upkeepRows: readonly ClientRow[] = [noted, acknowledged, nothingGiven, stale, proof, outage, settled];

@@ -148,6 +148,7 @@ export function without(record: ClientRecord, n: number): ClientRecord {
     sentCarriers: _carriers,
     ownDrift: _own,
     repairing: _repair,
+    nothingGiven: _nothing,
     ...external
   } = more;
   return checked({ ...external, ...kept, generations });

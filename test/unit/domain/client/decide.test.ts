@@ -114,11 +114,18 @@ const proven: Partial<ClientSnapshot> = {
   asks,
   record: record({ proofs: { h1: { outcome: 'Accepted', at: noon, generation: 1 } } }),
 };
-/** Updated at noon; the credential works `since`, and the first ask is refused for its scope. */
-const refusedSince = (since: Instant, others: ClientRecord['proofs'] = {}): ClientRecord =>
+/** Updated at noon, and then the first ask is refused for its scope. */
+const nothing = (
+  rest: Partial<ClientRecord> = {},
+  proof: Partial<ClientRecord['proofs'][string]> = {},
+  others: ClientRecord['proofs'] = {},
+): ClientRecord =>
   record({
-    generations: [g({ since })],
-    proofs: { h1: { outcome: 'Refused', at: plus(noon, 1), generation: 1, reason: 'ScopeRefused' }, ...others },
+    proofs: {
+      h1: { outcome: 'Refused', at: plus(noon, 1), generation: 1, reason: 'ScopeRefused', ...proof },
+      ...others,
+    },
+    ...rest,
   });
 const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
 const retrying = wanting({ retryRequest: 'r2' });
@@ -2127,29 +2134,71 @@ const cases: readonly Case[] = [
     reason: 'CredentialCurrent',
   },
   {
+    row: 'nothing-given',
+    title: 'the provider refuses every scope of a client that it was sent: part of that may be lost, which is noted',
+    s: snapshot({ asks, record: nothing() }),
+    now: plus(noon, 2),
+    action: { type: 'Record' },
+    stored: { nothingGiven: plus(noon, 2) },
+  },
+  {
+    row: 'nothing-given',
+    title: 'also where it was changed long after its credential came to work',
+    s: snapshot({ asks, record: nothing({ generations: [g({ since: plus(noon, -day) })] }) }),
+    now: plus(noon, 2),
+    action: { type: 'Record' },
+  },
+  {
     row: 'stale',
-    title:
-      'the provider refuses every scope of a client that it was sent once: part of that may be lost, so it is sent once more',
-    s: snapshot({ asks, record: refusedSince(plus(noon, 1)) }),
-    now: plus(noon, 1),
+    title: 'so it is sent once more',
+    s: snapshot({ asks, record: nothing({ nothingGiven: plus(noon, 2) }) }),
+    now: plus(noon, 3),
     action: { type: 'Update', generation: 1 },
   },
   {
-    row: 'settled',
-    title: 'and only once',
-    s: snapshot({ asks, record: refusedSince(plus(noon, -1)) }),
-    now: plus(noon, 1),
-    reason: 'CredentialCurrent',
+    row: 'stale',
+    title: 'after a look, whose client it is',
+    s: snapshot({
+      asks,
+      record: nothing({ nothingGiven: plus(noon, 2), observed: { ...drifted, drift: [], at: plus(noon, -hour) } }),
+    }),
+    now: plus(noon, 3),
+    action: { type: 'Observe' },
   },
+  ...(
+    [
+      ['and only once', { record: nothing({ nothingGiven: plus(noon, -1) }) }],
+      ['not for a refusal of anything else', { record: nothing({}, { reason: 'LifetimeTooLong' }) }],
+      ['not for one that is older than what was sent', { record: nothing({}, { at: plus(noon, -1) }), row: 'proof' }],
+      ['not a client of somebody else', { record: nothing({ observed: other }) }],
+      [
+        'nor one that is an administrator’s',
+        { ...theirs, existing: handed('one'), record: external([theirOne()], { proofs: nothing().proofs }) },
+      ],
+      ['nor one that cannot be changed', { record: nothing(late) }],
+    ] as const
+  ).map(([title, { row = 'settled', ...more }]: readonly [string, Partial<ClientSnapshot> & { row?: string }]) => ({
+    row,
+    title: `sent once more because nothing is given: ${title}`,
+    s: snapshot({ asks, ...more }),
+    now: plus(noon, 2),
+    ...(row === 'proof' ? { action: { type: 'Prove' as const } } : {}),
+  })),
   {
     row: 'settled',
-    title: 'and not where another ask is given: the registration arrived',
+    title: 'sent once more because nothing is given: not where another ask is given, for the registration arrived',
     s: snapshot({
       asks: [...asks, { hash: 'h2', ask: buildAsk({ scopes: ['artifacts:read'] }) }],
-      record: refusedSince(plus(noon, 1), { h2: { outcome: 'Accepted', at: noon, generation: 1 } }),
+      record: nothing({}, {}, { h2: { outcome: 'Accepted', at: noon, generation: 1 } }),
     }),
-    now: plus(noon, 1),
-    reason: 'CredentialCurrent',
+    now: plus(noon, 2),
+  },
+  {
+    row: 'proof',
+    title: 'sent once more because nothing is given: not before every ask was tried',
+    s: snapshot({ asks: [...asks, { hash: 'h2', ask: buildAsk({ scopes: ['artifacts:read'] }) }], record: nothing() }),
+    now: plus(noon, 2),
+    action: { type: 'Prove', hash: 'h2' },
   },
   {
     row: 'proof',
@@ -2506,6 +2555,7 @@ const expectedRows = [
   'retire',
   'noted',
   'acknowledged',
+  'nothing-given',
   'stale',
   'proof',
   'outage', // the pool would say so until somebody asks for a token

@@ -37,6 +37,14 @@ test('a refusal keeps its reason and its sentence', (t) => {
   });
 });
 
+for (const [what, outcome, expected] of [
+  ['something: what was sent once more has arrived', { is: 'Accepted' }, undefined],
+  ['nothing: it stays known', { is: 'AskRefused', reason: 'ScopeRefused', message: 'm', lasting: true }, now],
+] as const)
+  test(`a client that got nothing gets ${what}`, (t) => {
+    t.is(proved(record({ nothingGiven: now }), { ...of, outcome }, plus(now, minute)).nothingGiven, expected);
+  });
+
 for (const [said, atOnce] of [
   ['Deleted', true],
   ['Gone', false],

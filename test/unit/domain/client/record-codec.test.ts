@@ -106,6 +106,7 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
     updatedAt: at,
     repairing: fc.boolean(),
     ownDrift: text,
+    nothingGiven: at,
     sent: text,
     sentScopes: fc.array(text),
     sentCarriers: fc.array(text),
