@@ -44,11 +44,11 @@ export class BrakeReport {
   }
 
   #compare(what: BrakedThing, brake: Brake | undefined): void {
-    this.#o.metrics.set('ci_identity_brake_held_keys', { machine: what }, brake?.held ?? 0);
+    this.#o.metrics.set('ci_identity_brake_held_keys', { machine: what }, brake?.keys.size ?? 0);
     const now = this.#o.clock.now();
     const told = this.#told.get(what);
     const before = told?.brake;
-    const isOther = reachOf(brake) !== reachOf(before);
+    const isOther = reachesOthers(brake, before);
     if (brake?.id === before?.id && !isOther) return;
     if (!isOther && told !== undefined && now < plus(told.at, tellEvery)) return;
     if (brake === undefined) this.#told.delete(what);
@@ -62,7 +62,7 @@ export class BrakeReport {
     const { audit, events, memory, namespace } = this.#o;
     const noted = memory.namespaces.get(namespace)?.annotations[annotations.acknowledge];
     const isMeant =
-      brake === undefined && before !== undefined && isAcknowledged(what, before.held, noted, this.#o.clock.now());
+      brake === undefined && before !== undefined && isAcknowledged(what, before.keys.size, noted, this.#o.clock.now());
     const message =
       brake?.message ??
       `${before?.id ?? ''} is no longer held back: ${isMeant ? 'somebody acknowledged it, and it goes on' : 'it was brought back, or is no mass change any more'}.`;
@@ -79,8 +79,8 @@ export class BrakeReport {
   }
 }
 
-/** Whose it holds; the same text for the same namespaces. */
-function reachOf(brake: Brake | undefined): string | undefined {
-  if (brake === undefined) return undefined;
-  return brake.only === undefined ? 'everybody' : JSON.stringify([...brake.only.keys()].toSorted());
+/** It begins or ends, or holds what belongs to another namespace. */
+function reachesOthers(brake: Brake | undefined, before: Brake | undefined): boolean {
+  if (brake === undefined || before === undefined) return brake !== before;
+  return [...brake.lost.keys()].some((namespace) => !before.lost.has(namespace));
 }

@@ -1,6 +1,6 @@
-import { type Clock, type Instant, type Milliseconds, minute, plus, second } from '../clock.ts';
-import { type Brake, type BrakedThing, brakeOf } from '../domain/access/brake.ts';
-import { isVanished, usableToken } from '../domain/session/facts.ts';
+import { type Clock, type Instant, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
+import { type Brake, type BrakedThing, type Ending, brakeOf, isHeldBy } from '../domain/access/brake.ts';
+import { endCause, isVanished, usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
@@ -14,23 +14,30 @@ const atOnce: Milliseconds = minute;
 /** While something is on its way out it is counted again this often; in between only what vanishes makes a new count. */
 const countEvery: Milliseconds = 1 * second;
 
-/** Keys of what is there: on its way out, with the namespace that it belongs to, and not. What has ended is in neither. */
+type End = Pick<Ending, 'namespace' | 'accident'>;
+
+/** What is there, by the name of its record: on its way out, and not. What has ended is in neither. */
 interface Sorted {
-  readonly ending: Map<string, string>;
+  readonly ending: Map<string, End>;
   readonly staying: Set<string>;
+}
+
+/** Something that was seen on its way out. */
+interface Seen extends Ending {
+  readonly since: Instant;
 }
 
 /** One thing that may be held back, and how many of it. */
 interface Count {
   brake: Brake | undefined;
   at: Instant | undefined;
-  /** By key: whose it is, and when it was first seen on its way out. */
-  readonly ending: Map<string, { readonly namespace: string; readonly since: Instant }>;
+  readonly ending: Map<string, Seen>;
 }
 
 /**
  * The brake on mass changes (`domain/access/brake.ts`), for the whole installation: the Namespace of the operator takes the acknowledgement, because it is
- * still there when every object of a kind has vanished. Computed from memory; after a restart what still waits is counted anew.
+ * still there when every object of a kind has vanished. Computed from memory; after a restart what still waits is counted anew, so that of what is
+ * left of a mass change then at most ten or a fifth go on.
  */
 export class Brakes {
   readonly #memory: Memory;
@@ -85,22 +92,25 @@ export class Brakes {
     const current = count.at !== undefined && (count.ending.size === 0 || now < plus(count.at, countEvery));
     if (current) return count.brake;
     const { ending, staying } = find();
-    for (const [key, namespace] of ending) if (!count.ending.has(key)) count.ending.set(key, { namespace, since: now });
+    for (const [key, end] of ending)
+      count.ending.set(key, { ...(count.ending.get(key) ?? { key, since: now }), ...end });
     for (const [key, { since }] of count.ending) {
       const endedLongAgo = !ending.has(key) && now >= plus(since, atOnce);
       if (staying.has(key) || endedLongAgo) count.ending.delete(key);
     }
     count.at = now;
-    count.brake = brakeOf(
+    const brake = brakeOf(
       {
         what,
         subject: `Namespace ${this.#namespace}`,
-        ending: perNamespace(count),
+        ending: [...count.ending.values()],
         total: count.ending.size + staying.size,
         acknowledged: this.#memory.namespaces.get(this.#namespace)?.annotations[annotations.acknowledge],
       },
       now,
     );
+    count.brake = brake?.acknowledged === true ? undefined : brake;
+    for (const [key, one] of count.ending) count.ending.set(key, remembered(one, ending.has(key), brake));
     return count.brake;
   }
 
@@ -108,15 +118,21 @@ export class Brakes {
     const sorted: Sorted = { ending: new Map(), staying: new Set() };
     for (const [name, { record }] of this.#memory.sessions.entries()) {
       if (record === undefined || usableToken({ record }) === undefined) continue;
-      if (this.#isVanished(record)) sorted.ending.set(name, record.pod.namespace);
-      else sorted.staying.add(name);
+      const end = this.#vanishingEnd(name, record);
+      if (end === undefined) sorted.staying.add(name);
+      else sorted.ending.set(name, end);
     }
     return sorted;
   }
 
-  #isVanished(record: SessionRecord): boolean {
+  #vanishingEnd(key: string, record: SessionRecord): End | undefined {
     const { namespace, name, uid } = record.pod;
+    const kind = this.#memory.identityKind;
+    // Objects vanish one by one, and the first few of them would make no mass change.
+    if (kind?.goes === true) return { namespace, accident: true };
     const identity = this.#memory.identity(namespace, record.identity.name);
+    // While nobody knows it ends no more and no less than before.
+    if (identity.is === 'Unknown') return this.#sessions.ending.get(key);
     const facts = {
       record,
       pod: this.#memory.pod(namespace, name, uid),
@@ -126,17 +142,21 @@ export class Brakes {
       client: { is: 'Unknown' },
       maxSessionAge: Number.MAX_SAFE_INTEGER,
     } as const;
-    return isVanished(facts, this.#clock.now());
+    const now = this.#clock.now();
+    if (!isVanished(facts, now)) return undefined;
+    const isDeleted = endCause(facts, now) === 'IdentityGone' && (kind === undefined || record.since >= kind.since);
+    return { namespace, accident: !isDeleted };
   }
 
   #unwanted(): Sorted {
     const sorted: Sorted = { ending: new Map(), staying: new Set() };
     const { clients, pools, identities } = this.#memory;
-    if (!pools.synced || !identities.synced) return sorted;
+    const isKnown = pools.synced && identities.synced;
     for (const [name, { record }] of clients.entries()) {
       if (record === undefined || record.generations.length === 0) continue;
-      if (this.#stays(name, record)) sorted.staying.add(name);
-      else sorted.ending.set(name, record.namespace ?? '');
+      const stays = isKnown ? this.#stays(name, record) : !this.#clients.ending.has(name);
+      if (stays) sorted.staying.add(name);
+      else sorted.ending.set(name, { namespace: record.namespace ?? '' });
     }
     return sorted;
   }
@@ -150,8 +170,8 @@ export class Brakes {
   }
 }
 
-function perNamespace({ ending }: Count): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { namespace } of ending.values()) counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
-  return counts;
+/** What is held stays held as long as it would end; what was acknowledged and has ended makes no mass change with what comes next. */
+function remembered(one: Seen, isEnding: boolean, brake: Brake | undefined): Seen {
+  const isMeant = brake?.acknowledged === true && brake.keys.has(one.key);
+  return { ...one, held: isEnding && isHeldBy(brake, one.key), since: isMeant ? instant(0) : one.since };
 }

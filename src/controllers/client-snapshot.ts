@@ -3,7 +3,7 @@ import { type Instant, type Milliseconds, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { annotations, poolFinalizer } from '../api/names.ts';
 import type { Ask } from '../domain/access/access.ts';
-import { isHeldIn, isPiledUp } from '../domain/access/brake.ts';
+import { isHeldBy, isPiledUp } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ClientSnapshot, Desired } from '../domain/client/machine.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
@@ -87,7 +87,7 @@ export function snapshotClient(
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
     ...windowOf(pool, sources.now()),
-    ...brakeOn(sources, target, wanted),
+    ...brakeOn(sources, key, target, wanted),
     ...(isPoolOf(target, pool) && areOrphansAcknowledged(sources, pool.value, record)
       ? { orphansAcknowledged: true }
       : {}),
@@ -122,11 +122,12 @@ function keyAlgorithmOf({ providers }: ClientSources, issuer: string): Pick<Clie
 
 function brakeOn(
   { brakes }: ClientSources,
+  key: string,
   { namespace }: ClientTarget,
   wanted: Known<Desired>,
 ): Pick<ClientSnapshot, 'brake' | 'piledUp'> {
   const brake = brakes.of('clients');
-  if (wanted.is === 'Gone') return isHeldIn(brake, namespace ?? '') ? { brake: true } : {};
+  if (wanted.is === 'Gone') return isHeldBy(brake, key) ? { brake: true } : {};
   return namespace !== undefined && isPiledUp(brake, namespace) ? { piledUp: true } : {};
 }
 

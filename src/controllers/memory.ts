@@ -11,6 +11,7 @@ import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import type { RevocationOutcome } from '../domain/token.ts';
+import type { KindLife } from '../kube/definitions.ts';
 import { RecordMemory } from '../kube/record-memory.ts';
 import type { StoredRecord } from '../kube/records.ts';
 import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
@@ -66,6 +67,9 @@ export class Memory {
 
   /** The kind of the pools is gone, being deleted or just made anew, as of the last pool that went or began to. */
   poolKindGoes = false;
+
+  /** The kind of the identities, as of the last identity that went. */
+  identityKind: KindLife | undefined;
 
   readonly #namespace: string;
 

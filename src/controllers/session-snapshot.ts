@@ -4,7 +4,7 @@ import { type Instant, type Milliseconds, instant, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import { sha256 } from '../digest.ts';
 import type { Access, Guard } from '../domain/access/access.ts';
-import { isHeldIn } from '../domain/access/brake.ts';
+import { isHeldBy } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import type { ExistingCredential } from '../domain/client/machine.ts';
 import type { Failure } from '../domain/failure.ts';
@@ -137,7 +137,7 @@ export function snapshotSession(
     seenSince: sources.seenSince(key),
     ...(delivered === undefined ? {} : { delivered }),
     ...(answered === undefined ? {} : { answered }),
-    ...(record !== undefined && isHeldIn(sources.brakes.of('sessions'), namespace) ? { brake: true } : {}),
+    ...(stored !== undefined && isHeldBy(sources.brakes.of('sessions'), stored.name) ? { brake: true } : {}),
     client: clientFacts(sources, pool, identity, access, record),
     ...recalls(memory, record),
     ...(stop === undefined ? stoppedClients(memory, record, poolName) : {}),

@@ -3,7 +3,7 @@ import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, type Milliseconds, minute } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
-import { isHeldIn } from '../domain/access/brake.ts';
+import { isHeldBy } from '../domain/access/brake.ts';
 import { stopOf } from '../domain/access/stops.ts';
 import { rotateEvery } from '../domain/client/target.ts';
 import type { IdentityFacts } from '../domain/status/identity-facts.ts';
@@ -97,9 +97,7 @@ function outageOf({ troubles }: StatusSources, issuer: string, clients: readonly
 /** Why clients that are not wanted any longer are still there. */
 function brakeOn({ brakes }: StatusSources, clients: readonly ClientView[]): string | undefined {
   const brake = brakes.of('clients');
-  const isHeld = clients.some(
-    ({ wanted, record }) => !wanted && record !== undefined && isHeldIn(brake, record.namespace ?? ''),
-  );
+  const isHeld = clients.some(({ wanted, name }) => !wanted && name !== undefined && isHeldBy(brake, name));
   return isHeld ? brake?.message : undefined;
 }
 

@@ -70,7 +70,11 @@ export class Watches {
       memory.pools,
     );
     this.#add('scopepolicies', scopePolicies(connection), memory.policies);
-    this.#add('ciidentities', ciIdentities(connection), memory.identities);
+    this.#add(
+      'ciidentities',
+      ciIdentities(connection, (kind) => (memory.identityKind = kind)),
+      memory.identities,
+    );
     this.#add('namespaces', namespaces(connection), memory.namespaces);
     this.#add('nodes', nodes(connection), memory.nodes);
     this.#add('emergency-stop', emergencyStops(connection, namespace), memory.configMaps);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { ObjectMeta } from '../api/meta.ts';
 import { group, version } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, plus, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, parseRfc3339, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from './connection.ts';
 import { get, kinds } from './resources.ts';
@@ -62,11 +62,13 @@ export async function definitionProblems(
 /** So long the objects of a kind that was made anew may take to come back. */
 const comeBack: Milliseconds = 30 * second;
 
+type DefinitionMeta = Pick<ObjectMeta, 'uid' | 'creationTimestamp' | 'deletionTimestamp'>;
+
 /** A kind, and how to look at its definition: yields the metadata, `undefined` where there is none. */
 interface KindOptions {
   readonly name: string;
   readonly clock: Pick<Clock, 'now'>;
-  readonly look: (signal: AbortSignal) => Promise<Pick<ObjectMeta, 'uid' | 'deletionTimestamp'> | undefined>;
+  readonly look: (signal: AbortSignal) => Promise<DefinitionMeta | undefined>;
 }
 
 /**
@@ -104,7 +106,22 @@ export function kindStands(o: KindOptions): (signal: AbortSignal) => Promise<voi
   };
 }
 
-/** What {@link whyKindGoes} looks at. */
+/** What of a kind a process can tell that began after the kind was made anew. */
+export interface KindLife {
+  /** What is older and not there any more went with its kind; while it goes, that is everything. */
+  readonly since: Instant;
+  /** The definition is gone or being deleted. */
+  readonly goes: boolean;
+}
+
+export async function kindLife({ clock, look }: KindOptions, signal: AbortSignal): Promise<KindLife> {
+  const found = await look(signal);
+  const goes = found === undefined || found.deletionTimestamp !== undefined;
+  const since = goes ? undefined : parseRfc3339(found.creationTimestamp ?? '');
+  return { since: since ?? clock.now(), goes };
+}
+
+/** What {@link whyKindGoes} and {@link kindLife} look at. */
 export async function definitionMeta(
   connection: ApiConnection,
   name: string,

@@ -8,7 +8,7 @@ import { type Page, type Source, VersionExpiredError, type WatchEvent } from '..
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
-import { definitionMeta, kindStands, whyKindGoes } from './definitions.ts';
+import { type KindLife, definitionMeta, kindLife, kindStands, whyKindGoes } from './definitions.ts';
 import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
 import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
 import {
@@ -66,9 +66,17 @@ export function scopePolicies(connection: ApiConnection): Source<Resource<ScopeP
   });
 }
 
-/** The brake holds back what many deleted identities end, with their kind or without. */
-export function ciIdentities(connection: ApiConnection): Source<Resource<CiIdentitySpec, CiIdentityStatus>> {
-  return sourceOf(connection, { kind: kinds.ciIdentities, trim: trimResource<CiIdentitySpec, CiIdentityStatus> });
+/** The brake holds back what many deleted identities end, and of those that go with their kind whatever they end: `told` of it. */
+export function ciIdentities(
+  connection: ApiConnection,
+  told: (kind: KindLife) => void,
+): Source<Resource<CiIdentitySpec, CiIdentityStatus>> {
+  const definition = definitionOf(connection, kinds.ciIdentities);
+  return sourceOf(connection, {
+    kind: kinds.ciIdentities,
+    trim: trimResource<CiIdentitySpec, CiIdentityStatus>,
+    stands: async (signal) => told(await kindLife(definition, signal)),
+  });
 }
 
 export function namespaces(connection: ApiConnection): Source<NamespaceFacts> {

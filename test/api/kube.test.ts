@@ -158,7 +158,7 @@ test('the operator may list every kind that it watches, and gets trimmed facts',
   const sources: Readonly<Record<string, Source<Kept>>> = {
     pools: identityPools(api, () => undefined),
     policies: scopePolicies(api),
-    identities: ciIdentities(api),
+    identities: ciIdentities(api, () => undefined),
     namespaces: namespaces(api),
     nodes: nodes(api),
     stops: emergencyStops(api, 'ci-identity-system'),
@@ -257,7 +257,9 @@ const condition = (type: string, status: 'True' | 'False', reason = 'Ready') =>
 
 test('status is written when it says something new, whole, and beside the conditions of others', async (t) => {
   await identity('status');
-  const created = new Map((await ciIdentities(api).list({ limit: 500 }, signal)).items).get(`${agents}/status`)!;
+  const created = new Map((await ciIdentities(api, () => undefined).list({ limit: 500 }, signal)).items).get(
+    `${agents}/status`,
+  )!;
   const status = {
     observedGeneration: 1,
     conditions: [condition('Ready', 'True'), condition('Reconciling', 'True')],

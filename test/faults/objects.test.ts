@@ -313,7 +313,9 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
     'the brake holds',
     async () => {
       const text = await clusterEvents(lab);
-      return /1\d of 1\d sessions would end because their kind or namespace vanished/.test(text) ? true : undefined;
+      return /1\d of 1\d sessions would end because their identity, kind or namespace vanished/.test(text)
+        ? true
+        : undefined;
     },
     patient,
   );

@@ -1,4 +1,5 @@
 /** What heals by itself, what is found and told, and what the brake holds back, on a real API server with a real provider. */
+import { join } from 'node:path';
 import test from 'ava';
 import type { Condition } from '#src/api/meta.ts';
 import {
@@ -25,6 +26,7 @@ let lab: Lab;
 let operator: OperatorProcess;
 
 const scopes = ['artifacts:publish'];
+const crds = join(import.meta.dirname, '../../crds');
 
 async function stage(name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
   await lab.apply(
@@ -41,15 +43,16 @@ interface EventView {
   readonly regarding?: { readonly kind?: string; readonly name?: string };
 }
 
-async function eventOn(namespace: string, name: string, reason: string, timeoutMs = 60_000): Promise<string> {
+async function eventOn(namespace: string, name: string, reason: string, says = /./): Promise<string> {
   return eventually(
     `an event ${reason} on ${name}`,
     async () => {
       const text = await lab.kubectl(['get', 'events.events.k8s.io', '-n', namespace, '-o', 'json']);
       const { items } = JSON.parse(text) as { items: readonly EventView[] };
-      return items.find((event) => event.reason === reason && event.regarding?.name === name)?.note;
+      const of = items.filter((event) => event.reason === reason && event.regarding?.name === name);
+      return of.find(({ note = '' }) => says.test(note))?.note;
     },
-    { timeoutMs, everyMs: 500 },
+    { timeoutMs: 60_000, everyMs: 500 },
   );
 }
 
@@ -148,43 +151,12 @@ const alive = (tokens: readonly string[]): number => tokens.filter((token) => is
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const system = 'ci-identity-system';
 
-test.serial(
-  'the brake holds back sessions whose identity vanished, says so, and lets go when it is acknowledged',
-  async (t) => {
-    t.timeout(180_000);
-    await stage('vanished');
-    const tokens = await crowd('vanished', 12);
-    await lab.kubectl(['delete', 'ciidentity', '-n', team, 'vanished']);
-    const note = await eventOn('default', system, 'BrakeHolds');
-    await pause(3_000);
-    t.is(alive(tokens), 12);
-    await metric(operator, /^ci_identity_brake_held_keys\{machine="sessions"\} (12)$/m);
-    const [, id = ''] = /acknowledge=(\S+?)\. /.exec(note) ?? [];
-    t.regex(id, /^sessions-12-\d+$/);
-    t.true(auditOf(operator).some(({ event, message }) => event === 'Held' && message === note));
-    await lab.kubectl(['annotate', 'namespace', system, '--overwrite', `ci-identity.dev/acknowledge=${id}`]);
-    await eventually('every session ended', () => (alive(tokens) === 0 ? true : undefined));
-    await eventually('the audit says so', () =>
-      auditOf(operator).some(({ event }) => event === 'Released') ? true : undefined,
-    );
-    await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
-  },
-);
-
-test.serial('what the brake holds back, a stop and a revokeRequest end at once', async (t) => {
-  t.timeout(180_000);
-  for (const [name, end] of [
-    ['held-1', { suspend: true }],
-    ['held-2', { revokeRequest: 'now' }],
-  ] as const) {
-    await stage(name);
-    const tokens = await crowd(name, 11);
-    await lab.kubectl(['delete', 'ciidentity', '-n', team, name]);
-    await pause(2_000);
-    t.is(alive(tokens), 11, name);
-    await lab.kubectl(['patch', 'identitypool', name, '--type=merge', '-p', JSON.stringify({ spec: end })]);
-    await eventually(`${name}: every session ended`, () => (alive(tokens) === 0 ? true : undefined));
-  }
+test.serial('a team deletes an identity under many builds: it decided that, and no session is held', async (t) => {
+  t.timeout(120_000);
+  await stage('own');
+  const tokens = await crowd('own', 12);
+  await lab.kubectl(['delete', 'ciidentity', '-n', team, 'own']);
+  t.truthy(await eventually('every session ended', () => (alive(tokens) === 0 ? true : undefined)));
 });
 
 test.serial('the brake holds back the deregistration of many clients, and the pool says so', async (t) => {
@@ -259,5 +231,44 @@ test.serial(
       await lab.kubectl(['delete', 'pod', '-n', namespace, pod, '--now', '--wait=false']);
     await lead(standby);
     t.is(await exclusiveNow(name, 'taken-over'), 'SharedCreator');
+  },
+);
+
+test.serial(
+  'the kind of the identities is deleted: every session is held, a stop and a revokeRequest end theirs at once, the rest goes when somebody acknowledges it',
+  async (t) => {
+    t.timeout(240_000);
+    const names = ['held-1', 'held-2', 'held-3'] as const;
+    const tokens = new Map<string, readonly string[]>();
+    for (const name of names) {
+      await stage(name);
+      tokens.set(name, await crowd(name, 4));
+    }
+    const living = (): readonly number[] => names.map((name) => alive(tokens.get(name) ?? []));
+    const livingAre = (what: string, ...counts: readonly number[]): Promise<unknown> =>
+      eventually(what, () => (living().join() === counts.join() ? true : undefined), { timeoutMs: 60_000 });
+    await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=60s']);
+    const note = await eventOn('default', system, 'BrakeHolds', /sessions would end because/);
+    await eventually('the audit says so too', () =>
+      auditOf(operator).find(({ event, message }) => event === 'Held' && message === note),
+    );
+    await lab.kubectl(['apply', '--server-side', '-k', crds]);
+    await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
+    await pause(3_000);
+    t.deepEqual(living(), [4, 4, 4]);
+    await metric(operator, /^ci_identity_brake_held_keys\{machine="sessions"\} (1\d)$/m);
+    for (const [name, spec, left] of [
+      ['held-1', { suspend: true }, [0, 4, 4]],
+      ['held-2', { revokeRequest: 'now' }, [0, 0, 4]],
+    ] as const) {
+      await lab.kubectl(['patch', 'identitypool', name, '--type=merge', '-p', JSON.stringify({ spec })]);
+      await livingAre(`what ${name} held ended, and nothing else`, ...left);
+    }
+    const acknowledgement = `ci-identity.dev/acknowledge=sessions-99-${Math.floor(Date.now() / 86_400_000)}`;
+    await lab.kubectl(['annotate', 'namespace', system, '--overwrite', acknowledgement]);
+    await livingAre('every session ended', 0, 0, 0);
+    await eventually('the audit says so', () =>
+      auditOf(operator).find(({ event, reason }) => event === 'Released' && reason === 'BrakeAcknowledged'),
+    );
   },
 );

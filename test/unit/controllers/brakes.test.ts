@@ -5,7 +5,7 @@ import { BrakeReport, type BrakeReportOptions } from '#src/controllers/brake-rep
 import { Brakes } from '#src/controllers/brakes.ts';
 import { ClientTargets } from '#src/controllers/client-targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
-import { isHeldIn } from '#src/domain/access/brake.ts';
+import { type BrakedThing, isHeldBy } from '#src/domain/access/brake.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';
 import { buildClientRecord, buildSessionRecord, noon } from '#test/support/builders.ts';
 import type { AuditFacts } from '#src/telemetry/audit.ts';
@@ -51,6 +51,7 @@ class Scene {
   /** A live session of this identity. */
   session(poolName: string, namespace: string, name: string): void {
     const record = buildSessionRecord({
+      since: noon,
       pod: { namespace, name: `pod-${name}`, uid: `pod-${name}` },
       identity: { name, uid: `${namespace}/${name}` },
       pool: { name: poolName, uid: poolName },
@@ -65,18 +66,32 @@ class Scene {
 
   /** What the operator does with clients that are not wanted any longer and not held. */
   deregister(): void {
-    for (const [name, { record }] of this.memory.clients.entries()) {
-      const held = isHeldIn(this.brakes.of('clients'), record?.namespace ?? '');
+    for (const [name] of this.memory.clients.entries()) {
+      const held = isHeldBy(this.brakes.of('clients'), name);
       if (!this.targets.isWanted(name) && !held) this.memory.clients.remove(name, name);
     }
   }
 
-  held(...namespaces: readonly string[]): readonly string[] {
-    return namespaces.filter((namespace) => isHeldIn(this.brakes.of('clients'), namespace));
+  /** What the operator does with sessions whose identity is gone and that are not held, and with those that somebody stopped. */
+  end(...stopped: readonly string[]): void {
+    for (const [key, { record }] of this.memory.sessions.entries()) {
+      const isGone = this.memory.identity(record?.pod.namespace ?? '', record?.identity.name ?? '').is === 'Gone';
+      const isOver = isGone && !isHeldBy(this.brakes.of('sessions'), key);
+      if (isOver || stopped.includes(record?.pod.namespace ?? '')) this.memory.sessions.remove(key, key);
+    }
   }
 
-  acknowledge(): void {
-    const annotations = { 'ci-identity.dev/acknowledge': this.brakes.of('clients')?.id ?? '' };
+  held(...namespaces: readonly string[]): readonly string[] {
+    const lost = this.brakes.of('clients')?.lost;
+    return namespaces.filter((namespace) => lost?.has(namespace));
+  }
+
+  size(what: BrakedThing): number {
+    return this.brakes.of(what)?.keys.size ?? 0;
+  }
+
+  acknowledge(what: BrakedThing = 'clients', id = this.brakes.of(what)?.id ?? ''): void {
+    const annotations = { 'ci-identity.dev/acknowledge': id };
     this.memory.namespaces.put(system, { ...kept(system), name: system, annotations, labels: {}, terminating: false });
   }
 
@@ -88,12 +103,8 @@ class Scene {
   }
 }
 
-test('who makes and deletes one identity again and again holds back only his own clients', (t) => {
-  const scene = new Scene(['shared']);
-  for (let n = 0; n < 30; n += 1) scene.add('shared', 'team-b', `id-${n}`);
-  const told: string[] = [];
-  let looks = 0;
-  const report = new BrakeReport({
+function reportOf(scene: Scene, told: string[], changed: () => void = () => undefined): BrakeReport {
+  return new BrakeReport({
     brakes: scene.brakes,
     memory: scene.memory,
     clock: scene.clock,
@@ -101,9 +112,17 @@ test('who makes and deletes one identity again and again holds back only his own
     events: { record: () => undefined },
     audit: { record: ({ event, reason }: AuditFacts) => told.push(`${event} ${reason}`) },
     metrics: { set: () => undefined },
-    changed: () => (looks += 1),
+    changed,
     counted: () => undefined,
   } as unknown as BrakeReportOptions);
+}
+
+test('who makes and deletes one identity again and again holds back only his own clients', (t) => {
+  const scene = new Scene(['shared']);
+  for (let n = 0; n < 30; n += 1) scene.add('shared', 'team-b', `id-${n}`);
+  const told: string[] = [];
+  let looks = 0;
+  const report = reportOf(scene, told, () => (looks += 1));
   for (let n = 0; n < 30; n += 1) {
     scene.now = plus(scene.now, 2 * second);
     scene.add('shared', 'team-evil', 'x', `evil-${n}`);
@@ -151,7 +170,7 @@ test('every identity vanishes with its kind: everything is held, also where most
 });
 
 for (const { title, kindGoes, held } of [
-  { title: 'a pool is deleted, which somebody decided: its sessions are not held', kindGoes: false, held: undefined },
+  { title: 'a pool is deleted, which somebody decided: its sessions are not held', kindGoes: false, held: 0 },
   { title: 'the kind of the pools is deleted, which decides about none: sessions are held', kindGoes: true, held: 12 },
 ])
   test(title, (t) => {
@@ -163,9 +182,104 @@ for (const { title, kindGoes, held } of [
     t.is(scene.brakes.of('sessions'), undefined);
     scene.memory.poolKindGoes = kindGoes;
     scene.pool('shared', '2026-11-24T12:00:00Z');
-    t.is(scene.brakes.of('sessions')?.held, held);
-    t.is(scene.brakes.of('clients')?.held, 12);
+    t.is(scene.size('sessions'), held);
+    t.is(scene.size('clients'), 12);
   });
+
+/** Sessions, so many in each namespace, and each with an identity of its own. */
+function crowded(sizes: Readonly<Record<string, number>>): Scene {
+  const scene = new Scene(['shared']);
+  for (const [namespace, size] of Object.entries(sizes))
+    for (let n = 0; n < size; n += 1) {
+      scene.add('shared', namespace, `id-${n}`);
+      scene.session('shared', namespace, `id-${n}`);
+    }
+  return scene;
+}
+
+function removeAll(scene: Scene, ...namespaces: readonly string[]): void {
+  for (const [, { metadata }] of scene.memory.identities.entries())
+    if (namespaces.includes(metadata.namespace ?? '')) scene.remove(metadata.namespace ?? '', metadata.name);
+}
+
+test('a team deletes what is its own: no session is held', (t) => {
+  const scene = crowded({ 'team-a': 20, 'team-b': 5 });
+  removeAll(scene, 'team-a');
+  t.is(scene.size('sessions'), 0);
+  t.is(scene.size('clients'), 20, 'clients would not come back');
+});
+
+for (const [title, kindSince, held] of [
+  ['the kind is older than they are: somebody deleted them', plus(noon, -minute), 0],
+  ['the kind was made anew since: they went with it, and a new process knows it too', plus(noon, minute), 20],
+] as const)
+  test(`the identities of one namespace are gone, and ${title}`, (t) => {
+    const scene = crowded({ 'team-a': 20 });
+    scene.now = plus(noon, 5 * minute);
+    scene.memory.identityKind = { since: kindSince, goes: false };
+    removeAll(scene, 'team-a');
+    t.is(scene.size('sessions'), held);
+  });
+
+test('the kind goes: what it will take along is held from the first object on', (t) => {
+  const scene = crowded({ 'team-a': 20, 'team-b': 5 });
+  scene.memory.identityKind = { since: scene.now, goes: true };
+  scene.remove('team-b', 'id-0');
+  scene.end();
+  t.is(scene.memory.sessions.size, 25);
+  t.is(scene.size('sessions'), 25);
+});
+
+test('of what is held much ends otherwise, and others come: the rest stays held until it is acknowledged, and new ends do not', (t) => {
+  const scene = crowded({ 'team-a': 12, 'team-b': 12, 'team-c': 3 });
+  removeAll(scene, 'team-a', 'team-b');
+  t.is(scene.size('sessions'), 24);
+  scene.end('team-a');
+  for (let n = 0; n < 200; n += 1) {
+    scene.add('shared', 'team-d', `id-${n}`);
+    scene.session('shared', 'team-d', `id-${n}`);
+  }
+  for (let at = 0; at < 120; at += 1) {
+    scene.now = plus(scene.now, second);
+    scene.end();
+  }
+  t.is(scene.size('sessions'), 12);
+  scene.memory.identities.markUnsynced();
+  scene.now = plus(scene.now, second);
+  t.is(scene.size('sessions'), 12, 'while nobody knows which identities there are');
+  scene.memory.identities.replaceAll([...scene.memory.identities.entries()]);
+  removeAll(scene, 'team-c');
+  scene.end();
+  t.is([...scene.memory.sessions.entries()].filter(([key]) => key.startsWith('session-team-c')).length, 0);
+  t.is(scene.size('sessions'), 12);
+  scene.acknowledge('sessions');
+  scene.now = plus(scene.now, second);
+  t.is(scene.size('sessions'), 0);
+});
+
+test('an acknowledgement that is withdrawn when all has ended: nothing is told again', (t) => {
+  const scene = crowded({ 'team-a': 12, 'team-b': 12 });
+  const told: string[] = [];
+  const report = reportOf(scene, told);
+  const look = (): void => {
+    scene.now = plus(scene.now, second);
+    report.look();
+  };
+  look();
+  removeAll(scene, 'team-a', 'team-b');
+  look();
+  scene.acknowledge('sessions');
+  look();
+  scene.end();
+  scene.acknowledge('sessions', '');
+  look();
+  look();
+  t.deepEqual(
+    told.filter((line) => !line.includes('clients')),
+    ['Held BrakeHolds', 'Held BrakeHolds', 'Released BrakeAcknowledged'],
+    'clients and sessions are held, and sessions let go',
+  );
+});
 
 test('edits that bring nothing on its way out make no new count: each walks through every session and client', (t) => {
   const scene = new Scene(['shared']);
@@ -194,8 +308,8 @@ test('edits that bring nothing on its way out make no new count: each walks thro
 });
 
 for (const retain of [true, false]) {
-  const held = retain ? undefined : 30;
-  test(`a pool is gone, its clients were to be ${retain ? 'kept' : 'deleted'}, another pool of that name says otherwise: ${held ?? 'none'} held`, (t) => {
+  const held = retain ? 0 : 30;
+  test(`a pool is gone, its clients were to be ${retain ? 'kept' : 'deleted'}, another pool of that name says otherwise: ${held} held`, (t) => {
     const scene = new Scene(['ci-bots']);
     for (let n = 0; n < 30; n += 1) scene.add('ci-bots', 'ci-payments', `one-${n}`);
     const clients = [...scene.memory.clients.entries()];
@@ -205,6 +319,6 @@ for (const retain of [true, false]) {
     scene.memory.pools.remove('ci-bots', 'ci-bots');
     const another = pool({ deletionPolicy: retain ? 'Delete' : 'Retain' }, { name: 'ci-bots', uid: 'another' });
     scene.memory.pools.put('ci-bots', { ...kept('another'), ...another });
-    t.is(scene.brakes.of('clients')?.held, held);
+    t.is(scene.size('clients'), held);
   });
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
-import { instant, plus, second } from '#src/clock.ts';
+import { instant, parseRfc3339, plus, second, toRfc3339 } from '#src/clock.ts';
 import {
+  kindLife,
   kindStands,
   missingMembers,
   problemOf,
@@ -101,6 +102,23 @@ test('objects that go with their kind were deleted by nobody, and a kind that wa
   now = plus(now, 1 * second);
   t.is(await asked(), 'deleted by somebody');
 });
+
+for (const [title, found, since, goes] of [
+  ['there', { creationTimestamp: '2026-11-24T12:00:00Z' }, '2026-11-24T12:00:00Z', false],
+  [
+    'being deleted',
+    { creationTimestamp: '2026-11-24T12:00:00Z', deletionTimestamp: '2026-11-24T13:00:00Z' },
+    '2026-11-24T14:00:00Z',
+    true,
+  ],
+  ['gone', undefined, '2026-11-24T14:00:00Z', true],
+] as const)
+  test(`since when a kind is there whose definition is ${title}`, async (t) => {
+    const clock = { now: () => parseRfc3339('2026-11-24T14:00:00Z') ?? instant(0) };
+    const kind = { name: 'things.example', clock, look: () => Promise.resolve(found) };
+    const life = await kindLife(kind, new AbortController().signal);
+    t.deepEqual([toRfc3339(life.since), life.goes], [since, goes]);
+  });
 
 test('a kind that was not there at first was made anew as well', async (t) => {
   const found = [undefined, { uid: 'one' }];
