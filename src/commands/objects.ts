@@ -6,7 +6,7 @@ import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { Stop } from '../domain/access/access.ts';
 import type { AuthorizeInput } from '../domain/access/authorize.ts';
-import { stopOf } from '../domain/access/stops.ts';
+import { sourceFromWords, stopOf } from '../domain/access/stops.ts';
 import { kinds } from '../kube/resources.ts';
 import type { Cluster } from './cluster.ts';
 import { required } from './cluster.ts';
@@ -92,7 +92,10 @@ export function stopFor(
     ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
     ...(namespace.is === 'Seen' ? { namespace: namespace.value.metadata } : {}),
   });
-  const told = (identity.status?.stoppedBy ?? []).filter((source) => source.startsWith('ConfigMap '));
+  const told = (identity.status?.stoppedBy ?? []).flatMap((words) => {
+    const source = sourceFromWords(words);
+    return source?.kind === 'ConfigMap' ? [source] : [];
+  });
   const sources = [...told, ...(seen?.sources ?? [])];
   return sources.length === 0 ? undefined : { sources };
 }

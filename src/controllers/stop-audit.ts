@@ -1,15 +1,22 @@
-import type { Stop } from '../domain/access/access.ts';
-import { stopOf, wayOf } from '../domain/access/stops.ts';
+import type { Reason } from '../api/reasons.ts';
+import type { Stop, StopSource } from '../domain/access/access.ts';
+import { sourceFromWords, sourceInWords, stopOf, wayOf } from '../domain/access/stops.ts';
 import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import type { Memory } from './memory.ts';
 
-/** Where a stop is, as an audit line names it. */
-type Where = Pick<AuditFacts, 'pool' | 'namespace' | 'identity'>;
+/** Why a stop ended with the object that it was on. */
+const gone: Readonly<Record<StopSource['kind'], Reason>> = {
+  // To delete it is to lift the stop.
+  ConfigMap: 'Suspended',
+  IdentityPool: 'PoolMissing',
+  Namespace: 'NamespaceLeaving',
+  CiIdentity: 'IdentityGone',
+};
 
 /**
- * Audit lines about stops that somebody set, gave another reason or lifted, whatever their source: break-glass has to be seen, however short it
- * was. What is in force when this process begins to lead is told once more, because nobody knows what was told before; what status still names
- * then and is not in force any more was lifted while nobody led.
+ * Audit lines about stops that somebody set, gave another reason or lifted, or that ended with their object, whatever their source: break-glass has
+ * to be seen, however short it was. What is in force when this process begins to lead is told once more, because nobody knows what was told before;
+ * what status still names then and is not in force any more ended while nobody led.
  */
 export class StopAudit {
   readonly #memory: Memory;
@@ -21,81 +28,79 @@ export class StopAudit {
     this.#audit = audit;
     this.#leads = leads;
     const { pools, identities, namespaces, configMaps } = memory;
-    pools.onChange((pool, next, previous) =>
-      this.#compare({ pool }, stopOf({ pool: next }), stopOf({ pool: previous }), next === undefined),
+    pools.onChange((_name, next, previous) => this.#compare(stopOf({ pool: next }), stopOf({ pool: previous }), next));
+    identities.onChange((_key, next, previous) =>
+      this.#compare(stopOf({ identity: next }), stopOf({ identity: previous }), next),
     );
-    identities.onChange((_key, next, previous) => {
-      const { namespace = '', name: identity = '' } = (next ?? previous)?.metadata ?? {};
-      const [now, before] = [stopOf({ identity: next }), stopOf({ identity: previous })];
-      this.#compare({ namespace, identity }, now, before, next === undefined);
-    });
-    namespaces.onChange((namespace, next, previous) =>
-      this.#compare({ namespace }, stopOf({ namespace: next }), stopOf({ namespace: previous }), next === undefined),
+    namespaces.onChange((_name, next, previous) =>
+      this.#compare(stopOf({ namespace: next }), stopOf({ namespace: previous }), next),
     );
-    // To delete it is to lift the stop.
     configMaps.onChange((_name, next, previous) => {
       const [now, before] = [next, previous].map((one) => stopOf({ configMap: one && memory.stopIn(one) }));
-      this.#compare({}, now, before, false);
+      this.#compare(now, before, next);
     });
   }
 
   /** This process leads from now on. */
   begin(): void {
-    const inForce = this.#inForce();
-    for (const [source, where] of inForce) this.#tell('Halted', source, where);
-    const ways = new Set([...inForce.keys()].map(wayOf));
-    for (const [source, where] of this.#shown()) if (!ways.has(wayOf(source))) this.#tell('Resumed', source, where);
+    const inForce = byWay(this.#inForce());
+    for (const source of inForce.values()) this.#tell('Halted', source, 'Suspended');
+    for (const [way, source] of byWay(this.#shown()))
+      if (!inForce.has(way)) this.#tell('Resumed', source, this.#isGone(source) ? gone[source.kind] : 'Suspended');
   }
 
-  #compare(where: Where, now: Stop | undefined, before: Stop | undefined, isGone: boolean): void {
+  #compare(now: Stop | undefined, before: Stop | undefined, object: unknown): void {
     if (!this.#leads()) return;
-    const [ways, old] = [byWay(now), byWay(before)];
-    for (const [way, source] of ways) if (old.get(way) !== source) this.#tell('Halted', source, where);
-    // Of what is gone nothing is resumed.
-    if (isGone) return;
-    for (const [way, source] of old) if (!ways.has(way)) this.#tell('Resumed', source, where);
+    const [next, old] = [byWay(now?.sources ?? []), byWay(before?.sources ?? [])];
+    for (const [way, source] of next)
+      if (old.get(way)?.reason !== source.reason || !old.has(way)) this.#tell('Halted', source, 'Suspended');
+    for (const [way, source] of old)
+      if (!next.has(way)) this.#tell('Resumed', source, object === undefined ? gone[source.kind] : 'Suspended');
   }
 
-  #tell(event: 'Halted' | 'Resumed', source: string, where: Where): void {
-    this.#audit.record({ event, outcome: 'Success', reason: 'Suspended', message: source, ...where });
+  #tell(event: 'Halted' | 'Resumed', source: StopSource, reason: Reason): void {
+    this.#audit.record({ event, outcome: 'Success', reason, message: sourceInWords(source), ...whereOf(source) });
   }
 
-  #inForce(): ReadonlyMap<string, Where> {
+  #inForce(): readonly StopSource[] {
     const { pools, identities, namespaces } = this.#memory;
-    const found = new Map<string, Where>();
-    const add = (stop: Stop | undefined, where: Where): void => {
-      for (const source of stop?.sources ?? []) found.set(source, where);
-    };
-    add(stopOf({ configMap: this.#memory.emergencyStop() }), {});
-    for (const [pool, object] of pools.entries()) add(stopOf({ pool: object }), { pool });
-    for (const [namespace, object] of namespaces.entries()) add(stopOf({ namespace: object }), { namespace });
-    for (const [, identity] of identities.entries()) {
-      const { namespace = '', name } = identity.metadata;
-      add(stopOf({ identity }), { namespace, identity: name });
-    }
-    return found;
+    const stops = [
+      stopOf({ configMap: this.#memory.emergencyStop() }),
+      ...[...pools.entries()].map(([, pool]) => stopOf({ pool })),
+      ...[...namespaces.entries()].map(([, namespace]) => stopOf({ namespace })),
+      ...[...identities.entries()].map(([, identity]) => stopOf({ identity })),
+    ];
+    return stops.flatMap((stop) => stop?.sources ?? []);
   }
 
-  /** What the leader before showed in status. Of a pool that is gone the identities still tell; its stop went with it. */
-  #shown(): ReadonlyMap<string, Where> {
+  /** What the leader before showed in status; of a pool that is gone its identities still tell. */
+  #shown(): readonly StopSource[] {
     const { pools, identities } = this.#memory;
-    const shown = new Map<string, Where>();
-    for (const [pool, { status }] of pools.entries())
-      for (const source of status?.stoppedBy ?? []) shown.set(source, isOfAll(source) ? {} : { pool });
-    for (const [, { metadata, status }] of identities.entries()) {
-      const { namespace = '', name: identity } = metadata;
-      for (const source of status?.stoppedBy ?? [])
-        if (source.startsWith('Namespace ')) shown.set(source, { namespace });
-        else if (source.startsWith('CiIdentity ')) shown.set(source, { namespace, identity });
-    }
-    return shown;
+    const told = [...pools.entries(), ...identities.entries()].flatMap(([, { status }]) => status?.stoppedBy ?? []);
+    return told.flatMap((words) => sourceFromWords(words) ?? []);
+  }
+
+  /** Of a stop that the status of something else still tells. */
+  #isGone({ kind, name }: StopSource): boolean {
+    const { pools, namespaces } = this.#memory;
+    return (kind === 'IdentityPool' && !pools.get(name)) || (kind === 'Namespace' && !namespaces.get(name));
   }
 }
 
-function isOfAll(source: string): boolean {
-  return source.startsWith('ConfigMap ');
+function byWay(sources: readonly StopSource[]): ReadonlyMap<string, StopSource> {
+  return new Map(sources.map((source) => [wayOf(source), source]));
 }
 
-function byWay(stop: Stop | undefined): ReadonlyMap<string, string> {
-  return new Map((stop?.sources ?? []).map((source) => [wayOf(source), source]));
+/** Where a stop is, as an audit line names it; that of everybody is nowhere. */
+function whereOf({ kind, namespace, name }: StopSource): Pick<AuditFacts, 'pool' | 'namespace' | 'identity'> {
+  switch (kind) {
+    case 'ConfigMap':
+      return {};
+    case 'IdentityPool':
+      return { pool: name };
+    case 'Namespace':
+      return { namespace: name };
+    case 'CiIdentity':
+      return { ...(namespace === undefined ? {} : { namespace }), identity: name };
+  }
 }

@@ -2,7 +2,7 @@
 import { hour, instant, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import { Redacted } from '#src/redacted.ts';
-import type { Access, Ask } from '#src/domain/access/access.ts';
+import type { Access, Ask, Stop } from '#src/domain/access/access.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
@@ -15,6 +15,9 @@ import type { Token } from '#src/domain/token.ts';
 export const noon: Instant = instant(Date.UTC(2026, 10, 24, 12));
 
 export const issuer = 'https://idp.example.com/realms/ci';
+
+/** Somebody suspended the pool. */
+export const suspended: Stop = { sources: [{ kind: 'IdentityPool', name: 'ci-bots', by: 'suspend' }] };
 
 export function buildAsk(overrides: Partial<Ask> = {}): Ask {
   return {

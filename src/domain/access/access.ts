@@ -63,9 +63,20 @@ export type Access =
       readonly policies?: readonly PolicyRef[];
     };
 
-/** Somebody stopped it on purpose; `sources` are the sentences' subjects, e.g. `IdentityPool ci-bots (spec.suspend)`. */
+/** One thing that stops. */
+export interface StopSource {
+  readonly kind: 'ConfigMap' | 'IdentityPool' | 'Namespace' | 'CiIdentity';
+  readonly namespace?: string;
+  readonly name: string;
+  /** What of the object stops; a ConfigMap does by being there. */
+  readonly by: 'suspend' | 'annotation' | 'presence';
+  /** Somebody else's words. */
+  readonly reason?: string;
+}
+
+/** Somebody stopped it on purpose, in at least one way. */
 export interface Stop {
-  readonly sources: readonly string[];
+  readonly sources: readonly StopSource[];
 }
 
 /** Whether the admission policies are what this version ships. */

@@ -2,7 +2,7 @@ import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
 import type { ObjectMeta } from '../../api/meta.ts';
 import { annotations, emergencyStopConfigMap } from '../../api/names.ts';
-import type { Stop } from './access.ts';
+import type { Stop, StopSource } from './access.ts';
 import { cut } from './explain.ts';
 
 /** Everything that can stop. What is left out, or not known, does not stop. */
@@ -20,42 +20,86 @@ export interface StopSources {
  */
 export function stopOf({ pool, identity, namespace, configMap }: StopSources): Stop | undefined {
   const sources = [
-    ...(configMap === undefined
+    ...(configMap === undefined ? [] : [presenceOf(configMap)]),
+    ...(pool === undefined ? [] : objectSources({ kind: 'IdentityPool', name: pool.metadata.name }, pool)),
+    ...(namespace === undefined
       ? []
-      : [`ConfigMap ${configMap.namespace}/${emergencyStopConfigMap}${quoted(configMap.data?.['reason'])}`]),
-    ...(pool === undefined ? [] : objectSources(`IdentityPool ${pool.metadata.name}`, pool.metadata, pool.spec)),
-    ...(namespace === undefined ? [] : annotationSource(`Namespace ${namespace.name}`, namespace.annotations)),
-    ...(identity === undefined
-      ? []
-      : objectSources(
-          `CiIdentity ${identity.metadata.namespace}/${identity.metadata.name}`,
-          identity.metadata,
-          identity.spec,
-        )),
+      : annotationSource({ kind: 'Namespace', name: namespace.name }, namespace.annotations)),
+    ...(identity === undefined ? [] : objectSources({ kind: 'CiIdentity', ...placeOf(identity.metadata) }, identity)),
   ];
   return sources.length === 0 ? undefined : { sources };
 }
 
-/** A source without the reason that somebody gave: the same stop after its reason was edited. */
-export function wayOf(source: string): string {
-  return (source.split(': "', 1)[0] ?? source).replace(/\)$/, '');
+/** The same for the same stop, also after its reason was edited. */
+export function wayOf({ kind, namespace = '', name, by }: StopSource): string {
+  return `${kind} ${namespace}/${name} ${by}`;
+}
+
+const annotationWords = `annotation ${annotations.emergencyStop}`;
+
+/** For people, e.g. `IdentityPool ci-bots (spec.suspend)`. */
+export function sourceInWords({ kind, namespace, name, by, reason }: StopSource): string {
+  const subject = `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+  if (by === 'presence') return `${subject}${quoted(reason)}`;
+  return `${subject} (${by === 'suspend' ? 'spec.suspend' : `${annotationWords}${quoted(reason)}`})`;
+}
+
+const words =
+  /^(?<kind>ConfigMap|IdentityPool|Namespace|CiIdentity) (?:(?<namespace>[^\s/:]+)\/)?(?<name>[^\s/:]+)(?: \((?<by>spec\.suspend|annotation )[^\s:)]*)?(?:: "(?<reason>.*)")?/;
+
+/** What status told with {@link sourceInWords}; `undefined`: something else. */
+export function sourceFromWords(text: string): StopSource | undefined {
+  const { kind, namespace, name, by, reason } = words.exec(text)?.groups ?? {};
+  if (kind === undefined || name === undefined) return undefined;
+  return {
+    kind: kind as StopSource['kind'],
+    ...(namespace === undefined ? {} : { namespace }),
+    name,
+    by: by === undefined ? 'presence' : by === 'spec.suspend' ? 'suspend' : 'annotation',
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+/** As status lists it. */
+export function stoppedBy({ sources }: Stop): readonly string[] {
+  return sources.slice(0, 16).map((source) => cut(sourceInWords(source), 512));
 }
 
 /** What – why – what to do, for status, events and `error.json`. */
-export function stopSentence(stop: Stop): string {
-  return `stopped on purpose by ${stop.sources.join(' and by ')}: no new tokens, and live ones are revoked. Remove what stops it to go on.`;
+export function stopSentence({ sources }: Stop): string {
+  return `stopped on purpose by ${sources.map(sourceInWords).join(' and by ')}: no new tokens, and live ones are revoked. Remove what stops it to go on.`;
 }
 
-function objectSources(subject: string, meta: ObjectMeta, spec: { readonly suspend?: boolean }): readonly string[] {
+type Subject = Pick<StopSource, 'kind' | 'namespace' | 'name'>;
+
+function placeOf({ namespace, name }: ObjectMeta): Pick<StopSource, 'namespace' | 'name'> {
+  return namespace === undefined ? { name } : { namespace, name };
+}
+
+function presenceOf({ namespace, data }: NonNullable<StopSources['configMap']>): StopSource {
+  const reason = data?.['reason'];
+  return {
+    kind: 'ConfigMap',
+    namespace,
+    name: emergencyStopConfigMap,
+    by: 'presence',
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function objectSources(
+  subject: Subject,
+  { metadata, spec }: { readonly metadata: ObjectMeta; readonly spec: { readonly suspend?: boolean } },
+): readonly StopSource[] {
   return [
-    ...(spec.suspend === true ? [`${subject} (spec.suspend)`] : []),
-    ...annotationSource(subject, meta.annotations),
+    ...(spec.suspend === true ? [{ ...subject, by: 'suspend' } as const] : []),
+    ...annotationSource(subject, metadata.annotations),
   ];
 }
 
-function annotationSource(subject: string, of: Readonly<Record<string, string>> | undefined): readonly string[] {
+function annotationSource(subject: Subject, of: Readonly<Record<string, string>> | undefined): readonly StopSource[] {
   const reason = of?.[annotations.emergencyStop];
-  return reason === undefined ? [] : [`${subject} (annotation ${annotations.emergencyStop}${quoted(reason)})`];
+  return reason === undefined ? [] : [{ ...subject, by: 'annotation', reason }];
 }
 
 /** Somebody else's words: in quotes, on one line and short. */

@@ -3,6 +3,7 @@ import { clean } from '../../clean.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Denial } from '../access/access.ts';
+import { sourceInWords } from '../access/stops.ts';
 import { patience } from './facts.ts';
 import type { DeliveredError, SessionSnapshot } from './machine.ts';
 
@@ -20,7 +21,7 @@ function subject(s: SessionSnapshot): string {
 /** Why nobody may have a token now: a stop, a denial for good, or the missing right of the creator. */
 export function forbiddenError(s: SessionSnapshot): DeliveredError {
   if (s.stop !== undefined) {
-    const why = `no tokens are issued – stopped by ${s.stop.sources.join(', ')}`;
+    const why = `no tokens are issued – stopped by ${s.stop.sources.map(sourceInWords).join(', ')}`;
     return errorOf(s, 'Suspended', why, 'Ask whoever set the stop to remove it; tokens come back by themselves then.');
   }
   if (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting) {

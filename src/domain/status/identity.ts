@@ -8,6 +8,7 @@ import type { Decision } from '../../decision.ts';
 import type { Access, Denial } from '../access/access.ts';
 import { listed } from '../access/authorize.ts';
 import { cut } from '../access/explain.ts';
+import { stoppedBy } from '../access/stops.ts';
 import { currentOf } from './clients.ts';
 import { setConditions, type Draft } from './conditions.ts';
 import { notSynced, statusDecision, type StatusAction } from './decision.ts';
@@ -49,7 +50,7 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
     ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny).map(shown) }),
     sessions: facts.sessions,
     nextAction: nextAction(facts, drafts),
-    ...(stop === undefined ? {} : { stoppedBy: stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),
+    ...(stop === undefined ? {} : { stoppedBy: stoppedBy(stop) }),
   };
 }
 

@@ -5,6 +5,7 @@ import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } fr
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
+import { stoppedBy } from '../access/stops.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
 import { currentOf, isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
@@ -86,9 +87,7 @@ export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
     ...credentialOf(wanted),
     ...stableSubjectOf(facts),
     ...(capabilities === undefined ? {} : { capabilities: shown(capabilities) }),
-    ...(facts.stop === undefined
-      ? {}
-      : { stoppedBy: facts.stop.sources.slice(0, 16).map((source) => cut(source, 512)) }),
+    ...(facts.stop === undefined ? {} : { stoppedBy: stoppedBy(facts.stop) }),
     ...(requests.length === 0 ? {} : { requests }),
   };
 }

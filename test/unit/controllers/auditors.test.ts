@@ -2,7 +2,7 @@
 import test from 'ava';
 import { Auditors } from '#src/controllers/auditors.ts';
 import { Memory } from '#src/controllers/memory.ts';
-import { stopOf } from '#src/domain/access/stops.ts';
+import { stopOf, stoppedBy } from '#src/domain/access/stops.ts';
 import type { AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { identity, pool } from '../domain/access/objects.ts';
@@ -11,13 +11,21 @@ const stopAnnotation = 'ci-identity.dev/emergency-stop';
 const leak = { [stopAnnotation]: 'leak' };
 const ofPool = (reason: string): string => `IdentityPool ci-bots (annotation ${stopAnnotation}: "${reason}")`;
 
+const ofIdentity = `CiIdentity ci-payments/publisher (annotation ${stopAnnotation}: "leak")`;
+const ofNamespace = `Namespace ci-payments (annotation ${stopAnnotation}: "leak")`;
+
 let version = 0;
 const kept = (uid: string): { uid: string; resourceVersion: string } => ({ uid, resourceVersion: `${(version += 1)}` });
 
 class Scene {
   readonly told: string[] = [];
   readonly memory = new Memory('ci-identity-system');
-  readonly #audit = { record: ({ event, message }: AuditFacts) => this.told.push(`${event} ${message}`) };
+  readonly #audit = {
+    record: ({ event, reason, message }: AuditFacts) => {
+      const ended = event === 'Resumed' && reason !== 'Suspended' ? ` ${reason}` : '';
+      this.told.push(`${event} ${message}${ended}`);
+    },
+  };
   readonly auditors = new Auditors(this.#audit as unknown as AuditLog, this.memory, new VirtualClock());
 
   pool(
@@ -75,12 +83,23 @@ const leading: readonly (readonly [string, (scene: Scene) => void, readonly stri
     ],
   ],
   [
-    'a stopped pool is deleted: nothing is resumed',
+    'what is stopped and deleted: its stops end with it',
     (scene) => {
       scene.pool({}, { suspend: true });
+      scene.identity(leak);
+      scene.namespace(leak);
       scene.memory.pools.remove('ci-bots', 'p');
+      scene.memory.identities.remove('ci-payments/publisher', 'i');
+      scene.memory.namespaces.remove('ci-payments', 'n');
     },
-    ['Halted IdentityPool ci-bots (spec.suspend)'],
+    [
+      'Halted IdentityPool ci-bots (spec.suspend)',
+      `Halted ${ofIdentity}`,
+      `Halted ${ofNamespace}`,
+      'Resumed IdentityPool ci-bots (spec.suspend) PoolMissing',
+      `Resumed ${ofIdentity} IdentityGone`,
+      `Resumed ${ofNamespace} NamespaceLeaving`,
+    ],
   ],
   [
     'an edit that has nothing to do with it',
@@ -101,11 +120,9 @@ const leading: readonly (readonly [string, (scene: Scene) => void, readonly stri
       scene.memory.configMaps.remove('emergency-stop', 'c');
     },
     ['Halted', 'Resumed'].flatMap((event) =>
-      [
-        `CiIdentity ci-payments/publisher (annotation ${stopAnnotation}: "leak")`,
-        `Namespace ci-payments (annotation ${stopAnnotation}: "leak")`,
-        'ConfigMap ci-identity-system/emergency-stop: "all"',
-      ].map((source) => `${event} ${source}`),
+      [ofIdentity, ofNamespace, 'ConfigMap ci-identity-system/emergency-stop: "all"'].map(
+        (source) => `${event} ${source}`,
+      ),
     ),
   ],
   [
@@ -140,7 +157,8 @@ test('who does not lead, or does not any more, tells nothing', (t) => {
   t.deepEqual(scene.told, []);
 });
 
-const shown = (sources: Parameters<typeof stopOf>[0]): readonly string[] => stopOf(sources)?.sources ?? [];
+const shown = (sources: Parameters<typeof stopOf>[0]): readonly string[] =>
+  stoppedBy(stopOf(sources) ?? { sources: [] });
 const requests = [{ kind: 'Revoke', id: 'r-1', at: '2026-11-24T12:00:00Z', outcome: 'InProgress' }];
 
 const taking: readonly (readonly [string, (scene: Scene) => void, readonly string[]])[] = [
@@ -160,19 +178,19 @@ const taking: readonly (readonly [string, (scene: Scene) => void, readonly strin
     (scene) => {
       const all = ['ConfigMap ci-identity-system/emergency-stop'];
       scene.pool({}, {}, { stoppedBy: all });
-      scene.identity({}, [
-        ...all,
-        'Namespace ci-payments (annotation x)',
-        'CiIdentity ci-payments/publisher (spec.suspend)',
-      ]);
+      scene.identity({}, [...all, ofNamespace, 'CiIdentity ci-payments/publisher (spec.suspend)']);
     },
     [
       'Resumed ConfigMap ci-identity-system/emergency-stop',
-      'Resumed Namespace ci-payments (annotation x)',
+      `Resumed ${ofNamespace} NamespaceLeaving`,
       'Resumed CiIdentity ci-payments/publisher (spec.suspend)',
     ],
   ],
-  ['a stop of a pool that was deleted meanwhile', (scene) => scene.identity({}, [ofPool('leak')]), []],
+  [
+    'a stop of a pool that was deleted meanwhile',
+    (scene) => scene.identity({}, [ofPool('leak')]),
+    [`Resumed ${ofPool('leak')} PoolMissing`],
+  ],
   [
     'a request that came meanwhile',
     (scene) => scene.pool({}, { revokeRequest: 'r-1' }),

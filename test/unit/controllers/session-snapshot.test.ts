@@ -85,7 +85,7 @@ function moved(o: {
 test('a stop of the pool that minted ends the token, whichever pool the identity names by now', (t) => {
   t.is(moved({})?.stop, undefined);
   for (const stopped of ['before', 'ci-bots'] as const)
-    t.deepEqual(moved({ stopped })?.stop?.sources, [`IdentityPool ${stopped} (spec.suspend)`]);
+    t.deepEqual(moved({ stopped })?.stop?.sources, [{ kind: 'IdentityPool', name: stopped, by: 'suspend' }]);
 });
 
 test('a stop of the pool before reaches its superseded token as well, and leaves the usable one alone', (t) => {

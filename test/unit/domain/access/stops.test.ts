@@ -1,5 +1,6 @@
 import test from 'ava';
-import { stopOf, stopSentence } from '#src/domain/access/stops.ts';
+import { sourceFromWords, sourceInWords, stopOf, stopSentence, stoppedBy, wayOf } from '#src/domain/access/stops.ts';
+import { suspended } from '#test/support/builders.ts';
 import { identity, pool } from './objects.ts';
 
 const stop = 'ci-identity.dev/emergency-stop';
@@ -45,7 +46,13 @@ for (const [what, sources, expected] of [
     'ConfigMap ci-identity-system/emergency-stop',
   ],
 ] as const) {
-  test(`stops: ${what}`, (t) => t.deepEqual(stopOf({ ...everythingRuns, ...sources }), { sources: [expected] }));
+  test(`stops: ${what}`, (t) => {
+    const found = stopOf({ ...everythingRuns, ...sources })?.sources ?? [];
+    t.deepEqual(found.map(sourceInWords), [expected]);
+    const [again] = found.flatMap((one) => sourceFromWords(sourceInWords(one)) ?? []);
+    t.is(again && sourceInWords(again), expected, 'what status tells is understood');
+    t.is(again && wayOf(again), found[0] && wayOf(found[0]));
+  });
 }
 
 test('every source is named, and the reason of somebody else stays on one line', (t) => {
@@ -54,14 +61,24 @@ test('every source is named, and the reason of somebody else stays on one line',
     identity: identity({ suspend: true }),
     configMap: { namespace: 'ci-identity-system', data: { reason: 'x'.repeat(1000) } },
   });
-  t.is(found?.sources.length, 4);
-  t.true(found?.sources.every((source) => source.length < 300 && !/[\p{Cc}\p{Cf}]/u.test(source)));
-  t.true(found?.sources.includes(`IdentityPool ci-bots (annotation ${stop}: "a b")`));
+  const told = found === undefined ? [] : stoppedBy(found);
+  t.is(told.length, 4);
+  t.true(told.every((source) => source.length < 300 && !/[\p{Cc}\p{Cf}]/u.test(source)));
+  t.true(told.includes(`IdentityPool ci-bots (annotation ${stop}: "a b")`));
+});
+
+test('words that status cut off, or that are not of a stop', (t) => {
+  const name = 'x'.repeat(253);
+  const long = identity({}, { namespace: 'y'.repeat(63), name, annotations: { [stop]: 'z'.repeat(300) } });
+  const [told = ''] = stoppedBy(stopOf({ identity: long }) ?? { sources: [] });
+  t.is(told.length, 512);
+  t.like(sourceFromWords(told), { kind: 'CiIdentity', namespace: 'y'.repeat(63), name, by: 'annotation' });
+  for (const text of ['', 'somebody', 'Secret x (spec.suspend)']) t.is(sourceFromWords(text), undefined);
 });
 
 test('the sentence says who stops it and what to do', (t) => {
   t.is(
-    stopSentence({ sources: ['A', 'B'] }),
-    'stopped on purpose by A and by B: no new tokens, and live ones are revoked. Remove what stops it to go on.',
+    stopSentence({ sources: [...suspended.sources, { kind: 'Namespace', name: 'ci-payments', by: 'annotation' }] }),
+    'stopped on purpose by IdentityPool ci-bots (spec.suspend) and by Namespace ci-payments (annotation ci-identity.dev/emergency-stop): no new tokens, and live ones are revoked. Remove what stops it to go on.',
   );
 });

@@ -12,6 +12,7 @@ import { clientRecordName } from '#src/domain/client/target.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { Redacted } from '#src/redacted.ts';
 import {
+  suspended,
   buildAsk,
   buildClientRecord,
   buildClientSnapshot,
@@ -65,7 +66,7 @@ const expiresIn = (life: number): Generation['credential'] => ({
   expiresAt: plus(noon, life),
 });
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
-const stop: Pick<ClientSnapshot, 'stop'> = { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } };
+const stop: Pick<ClientSnapshot, 'stop'> = { stop: suspended };
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
   failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal: false },
 });

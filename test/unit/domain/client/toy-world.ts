@@ -22,7 +22,7 @@ import { nextMethod } from '#src/domain/client/variants.ts';
 import { windowState } from '#src/domain/client/window.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { Redacted } from '#src/redacted.ts';
-import { buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
+import { suspended, buildAsk, buildDesired, buildKey, issuer, noon } from '#test/support/builders.ts';
 
 /**
  * What goes wrong with the next action. `lost`: the call took effect, the process lives and hears nothing. `late`: likewise, but a registration
@@ -379,7 +379,7 @@ export class ToyWorld {
     const window = windows[this.window];
     return {
       wanted: this.deleted ? { is: 'Gone' } : { is: 'Seen', value: this.desired },
-      ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
+      ...(this.stopped ? { stop: suspended } : {}),
       ...(record === undefined ? {} : { record }),
       synced: true,
       issuerConfigured: true,

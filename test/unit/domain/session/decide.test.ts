@@ -6,6 +6,7 @@ import { lanes } from '#src/domain/lanes.ts';
 import { decideSession, sessionRows } from '#src/domain/session/decide.ts';
 import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import {
+  suspended,
   buildAsk,
   buildClientFacts,
   buildEndedToken,
@@ -49,7 +50,7 @@ const unlisted: SessionSnapshot['access'] = {
   is: 'Seen',
   value: { is: 'Denied', lasting: false, denials: [{ reason: 'IssuerNotConfigured', message: 'Not listed.' }] },
 };
-const stop = { sources: ['IdentityPool ci-bots (spec.suspend)'] };
+const stop = suspended;
 const pod = (overrides: Parameters<typeof buildPod>[0]): SessionSnapshot['pod'] => ({
   is: 'Seen',
   value: buildPod(overrides),

@@ -16,6 +16,7 @@ import { firstTryUntil, secondTryUntil } from '#src/domain/session/successor.ts'
 import type { RevocationOutcome } from '#src/domain/token.ts';
 import { concluded, dropped, forbidden, heldBefore, minted } from '#src/domain/session/transitions.ts';
 import {
+  suspended,
   buildAsk,
   buildClientFacts,
   buildGranted,
@@ -148,7 +149,7 @@ export class ToyWorld {
       client: { is: 'Seen', value: this.clientReady ? client : unready },
       ...revokedBefore,
       epoch: this.epoch,
-      ...(this.stopped ? { stop: { sources: ['test'] } } : {}),
+      ...(this.stopped ? { stop: suspended } : {}),
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),
       ...(this.#delivered === undefined ? {} : { delivered: this.#delivered }),
       answered: this.#answered,

@@ -1,3 +1,4 @@
+import { suspended } from '#test/support/builders.ts';
 import test from 'ava';
 import { day, plus, second } from '#src/clock.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
@@ -166,12 +167,12 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
   ],
   [
     'suspended',
-    { stop: { sources: ['CiIdentity ci-payments/publisher (spec.suspend)'] } },
+    { stop: { sources: [{ kind: 'CiIdentity', namespace: 'ci-payments', name: 'publisher', by: 'suspend' }] } },
     'Ready=True/Suspended Authorized=True/Authorized Probed=True/Probed Issuing=False/Suspended Exclusive=True/Exclusive',
   ],
   [
     'suspended and denied',
-    { stop: { sources: ['x'] }, access: denied },
+    { stop: suspended, access: denied },
     'Ready=True/Suspended Authorized=False/NoRule Probed=Unknown/NothingGranted Issuing=False/Suspended Exclusive=True/Exclusive',
   ],
   [
@@ -241,11 +242,7 @@ for (const [what, facts, message] of [
     { access: denied },
     /^nothing is granted: no rule of any ScopePolicy gives anything to role publisher .*\. Ask the owner of the policies/,
   ],
-  [
-    'a stop',
-    { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } },
-    /^stopped on purpose by IdentityPool ci-bots \(spec\.suspend\)/,
-  ],
+  ['a stop', { stop: suspended }, /^stopped on purpose by IdentityPool ci-bots \(spec\.suspend\)/],
   [
     'a refusal for good',
     { client: refused(true) },
@@ -323,7 +320,7 @@ test('more denials than the CRD takes', (t) => {
 
 for (const [what, facts, next] of [
   ['working', {}, { what: 'a token for each new pod that it selects, and a new one before it expires' }],
-  ['stopped', { stop: { sources: ['x'] } }, { what: 'none until everything in stoppedBy is lifted' }],
+  ['stopped', { stop: suspended }, { what: 'none until everything in stoppedBy is lifted' }],
   ['denied', { access: denied }, { what: 'none until somebody does what condition Stalled says' }],
   [
     'waiting',

@@ -1,3 +1,4 @@
+import { suspended } from '#test/support/builders.ts';
 import test from 'ava';
 import type { IdentityPool, IdentityPoolStatus } from '#src/api/v1alpha1/identity-pool.ts';
 import { day, instant, minute, plus, type Instant } from '#src/clock.ts';
@@ -53,7 +54,7 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
   ['everything works', {}, `Ready=True/Ready ${good}`],
   ['no client is needed yet', { clients: [] }, `Ready=True/Ready ${good}`],
   ['nobody gets tokens from the issuer', { outage }, `Ready=False/TlsInvalid ${good} Reconciling=True/TlsInvalid`],
-  ['nor would they be issued: stopped', { outage, stop: { sources: ['x'] } }, `Ready=True/Suspended ${good}`],
+  ['nor would they be issued: stopped', { outage, stop: suspended }, `Ready=True/Suspended ${good}`],
   [
     'first registration',
     { clients: [unregistered] },
@@ -205,10 +206,10 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     { pool: pool({ client: { authentication: 'ClientSecretBasic' } }, { finalizers, generation: 4 }) },
     'Ready=False/RotationUnsupported Registered=True/Registered CredentialCurrent=False/RotationUnsupported RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RotationUnsupported',
   ],
-  ['suspended', { stop: { sources: ['IdentityPool ci-bots (spec.suspend)'] } }, `Ready=True/Suspended ${good}`],
+  ['suspended', { stop: suspended }, `Ready=True/Suspended ${good}`],
   [
     'suspended before the first registration',
-    { stop: { sources: ['x'] }, clients: [unregistered] },
+    { stop: suspended, clients: [unregistered] },
     'Ready=True/Suspended Registered=False/Suspended CredentialCurrent=False/Suspended RegistrationCredentialValid=True/RegistrationCredentialValid',
   ],
   [
@@ -325,7 +326,12 @@ test('a new client for each rotation has no stable subject; orphans are counted'
 test('who stops it is listed, and said in the sentence', (t) => {
   const status = poolStatus(
     poolFacts({
-      stop: { sources: ['IdentityPool ci-bots (spec.suspend)', 'ConfigMap ci-identity-system/emergency-stop'] },
+      stop: {
+        sources: [
+          ...suspended.sources,
+          { kind: 'ConfigMap', namespace: 'ci-identity-system', name: 'emergency-stop', by: 'presence' },
+        ],
+      },
     }),
     now,
   );
@@ -632,7 +638,7 @@ for (const [state, words] of [
   test(`a rotation of a stopped pool waits, and an emergency does not: ${state}`, (t) => {
     const said = (more: Parameters<typeof record>[0]): string =>
       messageOf(
-        poolStatus(poolFacts({ clients: [client(rotating(state, more))], stop: { sources: ['x'] } }), now),
+        poolStatus(poolFacts({ clients: [client(rotating(state, more))], stop: suspended }), now),
         'CredentialCurrent',
       );
     t.regex(said({}), words);
@@ -747,7 +753,7 @@ test('a request that fails says why, and no longer when it goes on', (t) => {
 });
 
 for (const [what, partial] of [
-  ['the pool is stopped', { stop: { sources: ['spec.suspend'] } }],
+  ['the pool is stopped', { stop: suspended }],
   ['its client is gone', { clients: [client({ record: record({ observed: { is: 'Gone', at: now, drift: [] } }) })] }],
   ['there is no client yet', { clients: [unregistered] }],
   ['it is an emergency', { pool: pool({ rotation: { request: 'a' }, revokeRequest: 'a' }, { finalizers }) }],

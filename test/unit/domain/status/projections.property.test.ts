@@ -1,3 +1,4 @@
+import { suspended } from '#test/support/builders.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import type { Reason } from '#src/api/reasons.ts';
@@ -66,7 +67,7 @@ const someClient = merged<ClientView>(
   maybe('registersAnew', fc.boolean()),
   maybe('nextRotation', fc.constantFrom(plus(now, -2 * day), now, plus(now, day))),
 );
-const someStop = maybe('stop', fc.constant({ sources: ['IdentityPool ci-bots (spec.suspend)'] }));
+const someStop = maybe('stop', fc.constant(suspended));
 const someGuard = fc.constantFrom({ guard: whole }, { guard: { is: 'Missing', objects: ['use.ci-identity.dev'] } });
 
 const somePoolFacts = merged<Partial<PoolFacts>>(
