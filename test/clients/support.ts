@@ -37,7 +37,7 @@ type Stored = Omit<ClientRecord, 'generations'> & {
 };
 
 /** The client records of a pool as they are stored, by name. */
-export async function records(lab: Lab, pool: string): Promise<readonly (readonly [name: string, record: Stored])[]> {
+export async function records(lab: Lab<LabProvider>, pool: string): Promise<readonly (readonly [name: string, record: Stored])[]> {
   const args = ['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'json'];
   const list = JSON.parse(await lab.kubectl(args)) as {
     items: { metadata: { name: string }; data: Record<string, string> }[];
@@ -49,7 +49,7 @@ export async function records(lab: Lab, pool: string): Promise<readonly (readonl
 
 /** The one record of a pool, once `holds` is true of it. */
 export function recordWhere(
-  lab: Lab,
+  lab: Lab<LabProvider>,
   pool: string,
   what: string,
   holds: (record: Stored) => boolean,

@@ -121,6 +121,23 @@ export class Realm {
     await this.#admin.put(`${this.#path}/clients/${client.id}/default-client-scopes/${found.id}`);
   }
 
+  /** The client has this certificate, in base64 without line breaks, and no other. */
+  async replaceCertificate(clientId: string, certificate: string): Promise<void> {
+    const { attributes } = await this.#existing(clientId);
+    await this.editClient(clientId, {
+      attributes: { ...(attributes as object), 'jwt.credential.certificate': certificate },
+    });
+  }
+
+  /** Keycloak makes another secret and knows the old one no longer. */
+  async replaceSecret(clientId: string): Promise<string> {
+    const client = await this.#existing(clientId);
+    const made = (await this.#admin.post(`${this.#path}/clients/${client.id}/client-secret`, undefined)) as {
+      readonly value: string;
+    };
+    return made.value;
+  }
+
   async removeClient(clientId: string): Promise<void> {
     const client = await this.#existing(clientId);
     await this.#admin.delete(`${this.#path}/clients/${client.id}`);
