@@ -84,7 +84,9 @@ export function loadConfig(o: ConfigSource): LoadedConfig {
   const cluster = config.clusters.find(({ name }) => name === chosen?.cluster)?.cluster;
   const user = config.users.find(({ name }) => name === chosen?.user)?.user;
   if (cluster === undefined || user === undefined)
-    throw invalid(`${subject(o)} has no context ${context || '(none is current)'} with a cluster and a user`);
+    throw invalid(
+      `${subject(o)} has no context ${context || '(none is current)'} with a cluster and a user${others(config)}`,
+    );
   if (cluster.server === undefined || !URL.canParse(cluster.server))
     throw invalid(`${subject(o)} has no usable server URL`);
   const server = new URL(cluster.server);
@@ -112,6 +114,12 @@ export function loadConfig(o: ConfigSource): LoadedConfig {
       }
     },
   };
+}
+
+function others({ contexts }: Kubeconfig): string {
+  const names = contexts.slice(0, 10).map(({ name }) => name);
+  const more = contexts.length > names.length ? ', …' : '';
+  return names.length === 0 ? '' : `; those that it has: ${names.join(', ')}${more}`;
 }
 
 function read(o: ConfigSource): Kubeconfig {

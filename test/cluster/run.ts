@@ -11,6 +11,10 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
+  /** In a session of its own, so that no Ctrl-C reaches it. */
+  readonly detached?: boolean;
+  /** Ends it, and the promise rejects. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end and returns what it wrote. Fails only if the program cannot be started. */
@@ -18,6 +22,8 @@ export async function run(command: string, args: readonly string[], options: Run
   const child = spawn(command, args, {
     ...(options.cwd && { cwd: options.cwd }),
     ...(options.env && { env: options.env }),
+    ...(options.detached && { detached: true }),
+    ...(options.signal && { signal: options.signal }),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const stdout: Buffer[] = [];

@@ -23,6 +23,13 @@ export interface ExistingOptions {
   readonly ending: (() => Promise<void>)[];
 }
 
+/** Who was asked said no. */
+export class NotWanted extends Error {
+  constructor() {
+    super('Nothing was created, as you wish.');
+  }
+}
+
 /**
  * The story on a cluster that is there already. Operator, provider and registry run on this machine and listen on its loopback address only, so
  * pods of the cluster cannot reach them; nothing of the story needs that.
@@ -63,7 +70,7 @@ export async function tellOnExisting(o: ExistingOptions): Promise<void> {
   const configFile = join(guest.dir, 'config.yaml');
   writeFileSync(configFile, configurationText(provider.issuer, { deliveryLag: '10s', profile: provider.profile }));
   const kubeconfig = await guest.kubeconfigFor('ci-identity-system', 'controller');
-  const started = startOperator({ kubeconfig, configFile, dir: guest.dir });
+  const started = startOperator({ kubeconfig, configFile, dir: guest.dir, detached: true });
   here.operator = started;
   here.runs = true;
   void started.exited.then(() => (here.runs = false));
@@ -94,9 +101,12 @@ async function confirm(): Promise<void> {
     throw new Error('nobody can be asked, because standard input is no terminal: say --yes if this is meant');
   }
   const lines = createInterface({ input: process.stdin, output: process.stdout });
+  // A terminal that is read line by line sends no signal by itself.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
   try {
-    const answer = await lines.question('Create this? [y/N] ');
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Error('nothing was created, as you wish');
+    const answer = await Promise.race([lines.question('Create this? [y/N] ').catch(() => ''), ended]);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new NotWanted();
   } finally {
     lines.close();
   }

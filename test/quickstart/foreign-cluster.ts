@@ -38,20 +38,35 @@ export interface Ended {
   readonly out: string;
 }
 
-/** Runs it to its end; at the first line with `interruptAt` it gets a SIGINT, as from Ctrl-C. */
-export function quickstart(args: readonly string[], interruptAt?: RegExp): Promise<Ended> {
+/** What somebody does once the output matches: a signal, or what he types. */
+export interface Act {
+  readonly at: RegExp;
+  readonly does: NodeJS.Signals | { readonly types: string };
+}
+
+/** Runs it to its end, and does `acts` one after the other; with `terminal` it has one, as far as it can tell. */
+export function quickstart(
+  args: readonly string[],
+  acts: readonly Act[] = [],
+  { terminal = false } = {},
+): Promise<Ended> {
+  const line = [process.execPath, main, ...args];
+  const [program = '', ...rest] = terminal
+    ? ['script', '-qefc', line.map((word) => `'${word}'`).join(' '), '/dev/null']
+    : line;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, rest, { stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
+    const left = [...acts];
     let out = '';
-    let interrupted = false;
     const take = (text: string): void => {
       out += text;
-      if (interrupted || interruptAt?.test(out) !== true) return;
-      interrupted = true;
-      child.kill('SIGINT');
+      if (left[0]?.at.test(out) !== true) return;
+      const { does } = left.shift() as Act;
+      if (typeof does === 'string') child.kill(does);
+      else child.stdin?.write(does.types);
     };
-    child.stdout.setEncoding('utf8').on('data', take);
-    child.stderr.setEncoding('utf8').on('data', take);
+    child.stdout?.setEncoding('utf8').on('data', take);
+    child.stderr?.setEncoding('utf8').on('data', take);
     child.once('error', reject).once('close', (code) => resolve({ code, out }));
   });
 }

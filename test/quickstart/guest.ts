@@ -6,6 +6,7 @@ import { parseAllDocuments } from 'yaml';
 import { ensureBinaries } from '#test/cluster/binaries.ts';
 import { run } from '#test/cluster/run.ts';
 import { agentNamespaceDocuments, namespaceDocument, serviceAccountDocument } from '#test/support/lab.ts';
+import { targetOf, versionOf } from './target.ts';
 
 /** A cluster that was there before the quickstart and stays: what is created in it is removed again, and nothing else. */
 export interface Guest {
@@ -35,25 +36,28 @@ export const creatorsNamespace = 'ci-identity-quickstart';
 
 /** Looks before anything is changed; throws a sentence when the quickstart cannot run there. */
 export async function visit(options: GuestOptions): Promise<Guest> {
+  const target = targetOf(options.kubeconfig, options.context);
   const program = await kubectlProgram(options.log);
-  const target = [
-    `--kubeconfig=${options.kubeconfig}`,
-    ...(options.context === undefined ? [] : [`--context=${options.context}`]),
-  ];
-  const always = async (args: readonly string[], input?: string): Promise<string> => {
-    const { stdout, stderr, code } = await run(program, [...target, ...args], input === undefined ? {} : { input });
+  const always = async (args: readonly string[], input?: string, signal?: AbortSignal): Promise<string> => {
+    const { stdout, stderr, code } = await run(program, [...target.args, ...args], {
+      env: target.env,
+      detached: true,
+      ...(input === undefined ? {} : { input }),
+      ...(signal === undefined ? {} : { signal }),
+    });
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr.trim()}`);
     return stdout;
   };
   const underWay = new Set<Promise<unknown>>();
-  let leaving = false;
+  const leaving = new AbortController();
   const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
-    if (leaving) throw new Error('interrupted');
-    const work = always(args, input);
+    if (leaving.signal.aborted) throw new Error('interrupted');
+    // What changes something is awaited, so that nothing comes after its removal; what only waits is not.
+    const work = always(args, input, args[0] === 'wait' ? leaving.signal : undefined);
     underWay.add(work);
     return work.finally(() => underWay.delete(work));
   };
-  await requireVersion(kubectl);
+  requireVersion(await versionOf(program, target));
   await requireRights(kubectl);
   const documents = await plannedDocuments(kubectl);
   const text = listOf(documents);
@@ -93,7 +97,7 @@ export async function visit(options: GuestOptions): Promise<Guest> {
       return file;
     },
     async remove(operator) {
-      leaving = true;
+      leaving.abort();
       await Promise.allSettled(underWay);
       await removeIdentities(always, () => operator.runs());
       await operator.stop();
@@ -126,8 +130,8 @@ async function kubectlProgram(log: (line: string) => void): Promise<string> {
   return found ? 'kubectl' : (await ensureBinaries(['kubectl'], log)).kubectl;
 }
 
-async function requireVersion(kubectl: Kubectl): Promise<void> {
-  const { serverVersion } = JSON.parse(await kubectl(['version', '-o', 'json'])) as {
+function requireVersion(version: unknown): void {
+  const { serverVersion } = version as {
     readonly serverVersion?: { readonly major: string; readonly minor: string; readonly gitVersion: string };
   };
   const [major, minor] = [

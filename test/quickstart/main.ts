@@ -5,7 +5,7 @@ import { requireMachine } from '#test/cluster/requirements.ts';
 import { makeServerCertificate } from '#test/providers/certificates.ts';
 import { whyKeycloakCannotRun } from '#test/keycloak/distribution.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
-import { tellOnExisting } from './existing.ts';
+import { NotWanted, tellOnExisting } from './existing.ts';
 import { createNarrator } from './narrator.ts';
 import { keycloak, oidcProvider, type StoryProvider } from './providers.ts';
 import { type Registry, startRegistry } from './registry.ts';
@@ -21,6 +21,7 @@ operator and shows one agent pod getting, renewing and losing its token. Nothing
   --keep                stays up afterwards and says how to look around
   --kubeconfig FILE     uses a cluster that is there already (1.36 or newer, as its administrator): shows what it will create, asks, and
                         removes it at the end, also at Ctrl-C. It never touches what was there before.
+                        FILE may be several, as in $KUBECONFIG
   --context NAME        of that kubeconfig; default: the current one
   --image IMAGE         runs the agent pod there with this image, which has a shell; without it, no pod runs
   --yes                 does not ask
@@ -59,28 +60,52 @@ if (!useKeycloak && values.provider !== 'oidc-provider') {
   process.exit(2);
 }
 
+for (const name of ['context', 'image', 'yes'] as const) {
+  if (values.kubeconfig !== undefined || !values[name]) continue;
+  process.stderr.write(
+    `--${name} goes together with --kubeconfig: without it the story is told on a cluster of its own\n`,
+  );
+  process.exit(2);
+}
+
+// Who closes the terminal, or the pipe to another program, no longer reads; what was created is removed all the same.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 const print = (text: string): void => void process.stdout.write(text);
 const narrator = createNarrator(print);
 const ending: (() => Promise<void>)[] = [];
+let ended: Promise<boolean> | undefined;
 
-/** Whether all of it worked. */
-async function end(): Promise<boolean> {
+/** Whether all of it worked. Whoever asks while it is under way waits for it. */
+function end(): Promise<boolean> {
+  return (ended ??= endAll());
+}
+
+async function endAll(): Promise<boolean> {
   let clean = true;
   for (const work of ending.splice(0).toReversed()) {
     await work().catch((error: unknown) => {
       clean = false;
-      print(`           ${String(error)}\n`);
+      print(`           ${error instanceof Error ? error.message : String(error)}\n`);
     });
   }
   return clean;
 }
 
+const isLeft = 'not everything could be cleaned up; see above.';
 let stopping = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
   process.on(signal, () => {
     if (stopping) return narrator.say('Still cleaning up; wait a moment.');
     stopping = true;
-    void end().then(() => process.exit(130));
+    void end().then((clean) => {
+      narrator.say(clean ? 'Interrupted; nothing is left behind.' : `Interrupted, and ${isLeft}`);
+      process.exit(code);
+    });
   });
 }
 
@@ -159,16 +184,16 @@ main()
   .then(end)
   .then(
     (clean) => {
-      narrator.say(
-        clean ? 'Done; nothing is left behind.' : 'Done, but not everything could be cleaned up; see above.',
-      );
+      if (stopping) return;
+      narrator.say(clean ? 'Done; nothing is left behind.' : `Done, but ${isLeft}`);
       process.exit(clean ? 0 : 1);
     },
     async (error: unknown) => {
       // What is under way when somebody presses Ctrl-C fails because it is being taken away.
       if (stopping) return;
-      print(`\nThe quickstart failed: ${error instanceof Error ? error.message : String(error)}\n`);
+      const message = error instanceof Error ? error.message : String(error);
+      print(error instanceof NotWanted ? `${message}\n` : `\nThe quickstart failed: ${message}\n`);
       await end();
-      process.exit(1);
+      if (!stopping) process.exit(1);
     },
   );

@@ -15,6 +15,8 @@ export interface OperatorOptions {
   readonly metricsPort?: number;
   readonly healthPort?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** In a session of its own, so that no Ctrl-C reaches it. */
+  readonly detached?: boolean;
   /** Another file for audit lines than `<dir>/<name>.audit`. */
   readonly auditPath?: string;
 }
@@ -70,7 +72,11 @@ export function startOperator(options: OperatorOptions): OperatorProcess {
     ...(options.crashAt === undefined ? {} : { CI_IDENTITY_OPERATOR_CRASH_AT: options.crashAt }),
   };
   const log = openSync(logFile, 'a');
-  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', log, log], env: environment });
+  const child: ChildProcess = spawn(process.execPath, args, {
+    stdio: ['ignore', log, log],
+    env: environment,
+    detached: options.detached ?? false,
+  });
   closeSync(log);
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
