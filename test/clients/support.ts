@@ -37,7 +37,10 @@ type Stored = Omit<ClientRecord, 'generations'> & {
 };
 
 /** The client records of a pool as they are stored, by name. */
-export async function records(lab: Lab<LabProvider>, pool: string): Promise<readonly (readonly [name: string, record: Stored])[]> {
+export async function records(
+  lab: Lab<LabProvider>,
+  pool: string,
+): Promise<readonly (readonly [name: string, record: Stored])[]> {
   const args = ['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'json'];
   const list = JSON.parse(await lab.kubectl(args)) as {
     items: { metadata: { name: string }; data: Record<string, string> }[];

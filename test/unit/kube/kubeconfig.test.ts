@@ -50,7 +50,9 @@ test('a file that is missing, no kubeconfig, or has no such context is refused w
   const kubeconfig = write({}, { token: 'x' });
   t.throws(() => loadConfig({ kubeconfig: join(dir, 'none') }), { message: /cannot be read/ });
   t.throws(() => loadConfig({ kubeconfig: join(dir, 'text') }), { instanceOf: OperatorError });
-  t.throws(() => loadConfig({ kubeconfig, context: 'absent' }), { message: /has no context absent with a cluster and a user; those that it has: \w+/ });
+  t.throws(() => loadConfig({ kubeconfig, context: 'absent' }), {
+    message: /has no context absent with a cluster and a user; those that it has: \w+/,
+  });
   t.throws(() => loadConfig({ kubeconfig, context: 'broken' }), { message: /has no context broken/ });
 });
 
