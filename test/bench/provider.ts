@@ -6,8 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Pool } from 'undici';
 import { type LabProvider, labResources, labScopes } from '#test/support/lab.ts';
-import { expectStatus } from './api.ts';
-import { bareMetadata } from './bare-client.ts';
+import { askedBare, bareMetadata, json } from './bare-client.ts';
 
 /** Counted by the provider itself, since its start. */
 export interface ProviderCounts {
@@ -86,15 +85,13 @@ export async function registerBareClient(provider: LabProvider): Promise<BareCli
   const kid = 'floor';
   const pool = new Pool(provider.issuer, { connect: { ca: provider.caPem } });
   try {
-    const answer = await pool.request({
-      method: 'POST',
-      path: '/reg',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${provider.initialAccessToken}` },
-      body: JSON.stringify(bareMetadata('floor', labScopes, publicKey.export({ format: 'jwk' }), kid)),
-    });
-    const text = expectStatus('registration', { status: answer.statusCode, text: await answer.body.text() }, 200, 201);
-    const { client_id: clientId } = JSON.parse(text) as { readonly client_id: string };
-    return { clientId, tokenPath: '/token', privateJwk: { ...privateKey.export({ format: 'jwk' }), kid } };
+    const metadata = bareMetadata('floor', labScopes, [{ ...publicKey.export({ format: 'jwk' }), kid }]);
+    const client = await askedBare(pool, 'POST', '/reg', json(metadata, provider.initialAccessToken));
+    return {
+      clientId: String(client['client_id']),
+      tokenPath: '/token',
+      privateJwk: { ...privateKey.export({ format: 'jwk' }), kid },
+    };
   } finally {
     await pool.close();
   }

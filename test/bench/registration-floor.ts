@@ -7,11 +7,11 @@ import { generateKeyPairSync } from 'node:crypto';
 import { Pool } from 'undici';
 import { labScopes, type Lab } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
-import { authenticatedForm, bareMetadata } from './bare-client.ts';
+import { askedBare, bareMetadata, form, json } from './bare-client.ts';
+import { writeRecord } from './bare-record.ts';
 import { poolsPath } from './pools.ts';
 import type { ProviderProcess } from './provider.ts';
 
-const recordsPath = '/api/v1/namespaces/ci-identity-system/secrets';
 /** As many at once as the operator has for one issuer. */
 const parallel = 32;
 
@@ -46,60 +46,25 @@ async function registerOne(
 ): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const record = { pool: name, issuer, generations: [{ n: 1, key: privateKey.export({ format: 'jwk' }) }] };
-  await write(api, 'POST', name, record);
-  await write(api, 'PUT', name, { ...record, intent: { call: 'Register', generation: 1 } });
-  const client = await asked(
-    provider,
-    '/reg',
-    'application/json',
-    JSON.stringify(bareMetadata(name, labScopes, publicKey.export({ format: 'jwk' }), name)),
-    {
-      authorization: `Bearer ${initialAccessToken}`,
-    },
-  );
+  await writeRecord(api, 'POST', name, record);
+  await writeRecord(api, 'PUT', name, { ...record, intent: { call: 'Register', generation: 1 } });
+  const metadata = bareMetadata(name, labScopes, [{ ...publicKey.export({ format: 'jwk' }), kid: name }]);
+  const client = await askedBare(provider, 'POST', '/reg', json(metadata, initialAccessToken));
   const clientId = String(client['client_id']);
-  await write(api, 'PUT', name, { ...record, clientId, registrationAccessToken: client['registration_access_token'] });
+  await writeRecord(api, 'PUT', name, {
+    ...record,
+    clientId,
+    registrationAccessToken: client['registration_access_token'],
+  });
   const credential = { issuer, clientId, kid: name, key: privateKey };
-  const formType = 'application/x-www-form-urlencoded';
   const ask = { grant_type: 'client_credentials', scope: labScopes[0]!, resource: 'https://registry.example.com' };
-  const { access_token: token } = await asked(provider, '/token', formType, authenticatedForm(ask, credential));
-  await asked(provider, '/token/revocation', formType, authenticatedForm({ token: String(token) }, credential));
-  await write(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
+  const { access_token: token } = await askedBare(provider, 'POST', '/token', form(ask, credential));
+  await askedBare(provider, 'POST', '/token/revocation', form({ token: String(token) }, credential));
+  await writeRecord(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
   await patched(api, name, '', { metadata: { finalizers: ['ci-identity.dev/clients'] } });
   const lastTransitionTime = new Date().toISOString();
   const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'bare', lastTransitionTime };
   await patched(api, name, '/status', { status: { conditions: [condition], observedGeneration: 1 } });
-}
-
-async function asked(
-  provider: Pool,
-  path: string,
-  type: string,
-  body: string,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Readonly<Record<string, unknown>>> {
-  const answer = await provider.request({
-    method: 'POST',
-    path,
-    headers: { 'content-type': type, accept: 'application/json', ...headers },
-    body,
-  });
-  const text = expectStatus(path, { status: answer.statusCode, text: await answer.body.text() }, 200, 201);
-  return text === '' ? {} : (JSON.parse(text) as Readonly<Record<string, unknown>>);
-}
-
-/** Of the type of a client record, but of a kind that the operator does not know. */
-async function write(api: Api, method: 'POST' | 'PUT', pool: string, record: object): Promise<void> {
-  const name = `client-${pool}`;
-  const path = method === 'POST' ? recordsPath : `${recordsPath}/${name}`;
-  const secret = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name, namespace: 'ci-identity-system', labels: { 'ci-identity.dev/kind': 'floor' } },
-    type: 'ci-identity.dev/client-record',
-    data: { 'record.json': Buffer.from(JSON.stringify(record)).toString('base64') },
-  };
-  expectStatus(path, await api.send(method, path, secret), 200, 201);
 }
 
 async function patched(api: Api, pool: string, subresource: string, body: object): Promise<void> {

@@ -3,18 +3,21 @@ import { join } from 'node:path';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { configurationText, type Lab, startLabWith } from '#test/support/lab.ts';
 import { pool } from '#test/api/operator-lab.ts';
-import { expectStatus, openApi } from './api.ts';
+import { type Api, expectStatus, openApi } from './api.ts';
 import { type Bench, type BenchOptions, median, type Target, target } from './bench.ts';
 import { tableOf, useOf } from './figures.ts';
-import { type ProviderProcess, startProviderProcess } from './provider.ts';
+import { type ProviderProcess, registerBareClient, startProviderProcess } from './provider.ts';
 import { all, isAtRest, poolsPath, watchPools } from './pools.ts';
+import { startBareRotator } from './rotation-floor.ts';
 import { spendingOf, spendingRows } from './spending.ts';
-import { identitiesYaml, profiling, watchTokens } from './stage.ts';
+import { clearSessions, identitiesYaml, profiling, serveFloor, watchTokens } from './stage.ts';
 
 /** What the provider allows in any second, and how long it takes for each answer. */
 const limit = { perSecond: 50, delay: 20 } as const;
 /** What an administrator of such a provider configures: burst and rate of a second stay within it. */
 const configured = { perSecond: 46, burst: 2 } as const;
+/** Of bare rotations, calls a second: what the operator comes to where it keeps its aim, with room for the pods that mint meanwhile. */
+const barePace = 42;
 /** Provider calls of one rotation until the new credential mints: update, token, revocation of that token. */
 const callsUntilSwitched = 3;
 const namespace = 'ci-payments';
@@ -33,11 +36,17 @@ interface RotationFigures {
   readonly writes: Readonly<Record<string, number>>;
   /** MiB of the operator before, at most in between, and after. */
   readonly memory: readonly [number, number, number];
-  /** Milliseconds, one pod of another pool after the other: before, and during the rotation. */
-  readonly quiet: readonly number[];
-  readonly busy: readonly number[];
+  readonly waits: Waits;
+  /** The same for a bare process that mints, before and during the bare calls of as many rotations a second. */
+  readonly bareWaits: Waits;
   /** Rows of the table: CPU until all were switched. */
   readonly spent: readonly (readonly [string, string])[];
+}
+
+/** Milliseconds, one pod of another pool after the other: before, and during the rotation. */
+interface Waits {
+  readonly quiet: readonly number[];
+  readonly busy: readonly number[];
 }
 
 /** A thousand pools that are all asked to rotate at once, at a provider that answers in 20 ms and takes 50 calls a second. */
@@ -50,10 +59,14 @@ export const rotation: Bench = {
       log: o.log,
       rateLimit: configured,
     });
+    const admin = openApi(lab.cluster.kubeconfig, { connections: 8 });
+    const over = new AbortController();
     try {
-      const figures = await measured(lab, size, o);
+      const figures = await measured(lab, size, { ...o, admin, over: over.signal });
       return { runs: [figures], targets: judge(figures), table: table(figures) };
     } finally {
+      over.abort();
+      await admin.close();
       await lab.stop();
     }
   },
@@ -62,19 +75,17 @@ export const rotation: Bench = {
 async function measured(
   lab: Lab<ProviderProcess>,
   size: number,
-  { log, profile }: BenchOptions,
+  { log, profile, admin, over }: BenchOptions & { readonly admin: Api; readonly over: AbortSignal },
 ): Promise<RotationFigures> {
-  const admin = openApi(lab.cluster.kubeconfig, { connections: 8 });
   const jenkins = openApi(lab.jenkinsKubeconfig, { connections: 2 });
-  const over = new AbortController();
-  const tokens = watchTokens(admin, over.signal);
+  const tokens = watchTokens(admin, over);
   const yaml = identitiesYaml();
   await lab.apply(yaml.replaceAll('ISSUER', lab.provider.issuer));
   // Registering is not what is measured, so it goes without the limit.
   const fast = lab.operator({ configFile: unlimited(lab) });
   await fast.ready();
   await lab.guarded();
-  const pools = watchPools(admin, over.signal);
+  const pools = watchPools(admin, over);
   const spec = {
     ceiling: { scopes: ['artifacts:publish'], audiences: ['https://registry.example.com'], maxTokenLifetime: '1m' },
     rotation: { overlap: '1m' },
@@ -86,9 +97,6 @@ async function measured(
     all(pools, names, log, `generation ${generation}`, ({ credential }) => credential?.generation === generation);
   await allAt(1);
   await fast.stop();
-  await lab.provider.limit(limit);
-  const operator = lab.operator(profiling(profile));
-  await operator.ready();
   let pods = 0;
   const pod = async (): Promise<number> => {
     const name = `payments-deploy-${(pods += 1)}-x7k2p-q0b4t-m1wz9`;
@@ -105,8 +113,15 @@ async function measured(
     }
     return waits;
   };
-  await several(() => pods >= 5);
-  const quiet = await several(() => pods >= 45);
+  const severalMore = (count: number): Promise<number[]> => {
+    const enough = pods + count;
+    return several(() => pods >= enough);
+  };
+  const bareWaits = await bareWaitsOf(lab, admin, Math.min(size, 300), several, severalMore);
+  const operator = lab.operator(profiling(profile));
+  await operator.ready();
+  await severalMore(5);
+  const quiet = await severalMore(40);
   const before = { ...(await countsOf(lab, operator)), memory: useOf(operator.pid).resident };
   const spentBefore = await spendingOf(lab, operator);
   const started = performance.now();
@@ -125,9 +140,8 @@ async function measured(
   await all(pools, names, log, 'one credential only', isAtRest);
   const retired = since();
   const after = { ...(await countsOf(lab, operator)), memory: useOf(operator.pid) };
-  over.abort();
   await operator.stop();
-  await Promise.all([admin.close(), jenkins.close()]);
+  await jenkins.close();
   const writes = [...after.writes].map(
     ([name, count]) => [name, (count - (before.writes.get(name) ?? 0)) / size] as const,
   );
@@ -140,10 +154,37 @@ async function measured(
     failures: after.failures - before.failures,
     writes: Object.fromEntries(writes.filter(([, count]) => count > 0)),
     memory: [before.memory, after.memory.peak, after.memory.resident],
-    quiet,
-    busy,
+    waits: { quiet, busy },
+    bareWaits,
     spent,
   };
+}
+
+/** The floor for who mints meanwhile: a bare process that serves the pods, and bare rotations. Limits the provider for what follows. */
+async function bareWaitsOf(
+  lab: Lab<ProviderProcess>,
+  admin: Api,
+  size: number,
+  several: (until: () => boolean) => Promise<readonly number[]>,
+  severalMore: (count: number) => Promise<readonly number[]>,
+): Promise<Waits> {
+  const rotator = await startBareRotator(lab, size);
+  const client = await registerBareClient(lab.provider);
+  await lab.provider.limit(limit);
+  const minter = await serveFloor(lab, client, { parallel: 8 });
+  await severalMore(5);
+  const quiet = await severalMore(40);
+  let done = false;
+  const [busy] = await Promise.all([
+    several(() => done),
+    rotator.rotate(barePace).finally(() => {
+      done = true;
+    }),
+  ]);
+  await minter.stop();
+  await rotator.stop();
+  await clearSessions(admin, 'floor');
+  return { quiet, busy };
 }
 
 function unlimited(lab: Lab<ProviderProcess>): string {
@@ -173,12 +214,17 @@ async function countsOf(
   return { provider: await lab.provider.counts(), writes, failures };
 }
 
-function judge({ pools, switched, failures, quiet, busy, memory }: RotationFigures): readonly Target[] {
+function slowed({ quiet, busy }: Waits): number {
+  return median(busy) / median(quiet);
+}
+
+function judge({ pools, switched, failures, waits, bareWaits, memory }: RotationFigures): readonly Target[] {
   const least = (pools * callsUntilSwitched) / limit.perSecond;
   return [
     target('time until all mint anew, of what the limit dictates', switched / least, 'AtMost', 1.25),
     target('failures', failures, 'Exactly', 0),
-    target('minting of other pools, median, of the quiet one', median(busy) / median(quiet), 'AtMost', 1.1),
+    target('minting of other pools, median, of the quiet one', slowed(waits), 'AtMost', 1.1),
+    target('the same, of what the bare calls do to a bare minter', slowed(waits) / slowed(bareWaits), 'AtMost', 1.1),
     target('memory at its peak, of before', memory[1] / memory[0], 'AtMost', 1.5),
   ];
 }
@@ -196,8 +242,14 @@ function table(f: RotationFigures): string {
     ['API writes per rotation', perRotation.toFixed(1)],
     ...Object.entries(f.writes).map(([name, count]) => [`  ${name}`, count.toFixed(2)]),
     ['operator MiB before / peak / after', f.memory.map((value) => value.toFixed(0)).join(' / ')],
-    ['pod → token of another pool before, ms', `${median(f.quiet).toFixed(0)} (${f.quiet.length} pods)`],
-    ['the same meanwhile, ms', `${median(f.busy).toFixed(0)} (${f.busy.length} pods)`],
+    ['pod → token of another pool before, ms', told(f.waits.quiet)],
+    ['the same meanwhile, ms', told(f.waits.busy)],
+    ['floor: pod → token by the bare calls before, ms', told(f.bareWaits.quiet)],
+    ['floor: the same beside bare rotations, ms', told(f.bareWaits.busy)],
     ...f.spent,
   ]);
+}
+
+function told(waits: readonly number[]): string {
+  return `${median(waits).toFixed(0)} (${waits.length} pods)`;
 }

@@ -141,21 +141,7 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
       const others = [['provider', lab.provider.pid] as const, ['driver', process.pid] as const];
       return new Map([...cluster.map(({ name, pid }) => [name, pid] as const), ...others]);
     },
-    async clear(contender) {
-      await eventually(
-        'the pods are deleted',
-        async () => {
-          // A busy API server gives up on a thousand after a minute, and what it has deleted by then is gone.
-          const answer = await admin.send('DELETE', `${podsPath}?gracePeriodSeconds=0`);
-          expectStatus('delete pods', answer, 200, 504);
-          return answer.status === 200 ? true : undefined;
-        },
-        { timeoutMs: 5 * patience, everyMs: 250 },
-      );
-      expectStatus('delete deliveries', await admin.send('DELETE', deliveriesPath), 200);
-      if (contender === 'floor') expectStatus('delete records', await admin.send('DELETE', recordsPath), 200);
-      await eventually('nothing is left', () => isEmpty(admin), { timeoutMs: 2 * patience, everyMs: 250 });
-    },
+    clear: (contender) => clearSessions(admin, contender),
     async stop() {
       over.abort();
       await Promise.all([admin.close(), jenkins.close()]);
@@ -166,6 +152,23 @@ async function stageOf(lab: Lab<ProviderProcess>, options: StageOptions): Promis
 
 /** Jenkins' kubernetes plugin opens at most so many connections. */
 const jenkinsConnections = 32;
+
+/** Deletes the pods of the stage's namespace and waits until nothing of their sessions is left. */
+export async function clearSessions(admin: Api, contender: Contender): Promise<void> {
+  await eventually(
+    'the pods are deleted',
+    async () => {
+      // A busy API server gives up on a thousand after a minute, and what it has deleted by then is gone.
+      const answer = await admin.send('DELETE', `${podsPath}?gracePeriodSeconds=0`);
+      expectStatus('delete pods', answer, 200, 504);
+      return answer.status === 200 ? true : undefined;
+    },
+    { timeoutMs: 5 * patience, everyMs: 250 },
+  );
+  expectStatus('delete deliveries', await admin.send('DELETE', deliveriesPath), 200);
+  if (contender === 'floor') expectStatus('delete records', await admin.send('DELETE', recordsPath), 200);
+  await eventually('nothing is left', () => isEmpty(admin), { timeoutMs: 2 * patience, everyMs: 250 });
+}
 
 async function isEmpty(admin: Api): Promise<true | undefined> {
   const paths = [`${podsPath}?limit=1`, `${deliveriesPath}&limit=1`, `${recordsPath}&limit=1`];
@@ -178,7 +181,12 @@ async function countOf(admin: Api, path: string): Promise<number> {
   return list.items.length;
 }
 
-async function serveFloor(lab: Lab<ProviderProcess>, client: BareClient, { parallel }: StageOptions): Promise<Serving> {
+/** A process that serves the pods of the stage's namespace with the bare calls. */
+export async function serveFloor(
+  lab: Lab<ProviderProcess>,
+  client: BareClient,
+  { parallel }: Pick<StageOptions, 'parallel'>,
+): Promise<Serving> {
   const options: FloorOptions = {
     kubeconfig: lab.operatorKubeconfig,
     namespace,
