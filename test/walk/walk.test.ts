@@ -73,6 +73,7 @@ test.serial(`${length} random steps`, async (t) => {
     for (const [, event = ''] of walk.audit().matchAll(/"event":"(\w+)"/g)) told.set(event, (told.get(event) ?? 0) + 1);
     t.log(`audit lines: ${[...told].map(([event, lines]) => `${event} ${lines}`).join(', ')}`);
     t.log(`rested ${rests.length} times, ${Math.round(Math.max(0, ...rests) / 1_000)} s at most`);
+    for (const rest of walk.longRests) t.log(`rested ${rest.slice(0, 2_000)}`);
   }
   if (length >= 1_000)
     t.deepEqual(

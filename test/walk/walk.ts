@@ -23,6 +23,8 @@ interface Editable {
 }
 
 const replicas = 2;
+/** A rest of which one wants to know why. */
+const longRestMs = 45_000;
 const system = '/api/v1/namespaces/ci-identity-system';
 const acknowledgement = 'ci-identity.dev/acknowledge';
 const lease = '/apis/coordination.k8s.io/v1/namespaces/ci-identity-system/leases/ci-identity-controller';
@@ -40,6 +42,8 @@ export class Walk {
   readonly pods: PodName[] = [];
   readonly ended: PodName[] = [];
   readonly counts = new Map<string, number>();
+  /** What the auditor said last in each rest that took long. */
+  readonly longRests: string[] = [];
   /** Ends the outage of the provider that there is. */
   outage: (() => void) | undefined;
   readonly #auditor: Auditor;
@@ -188,18 +192,22 @@ export class Walk {
     this.outage = undefined;
     this.proxy.heal();
     const from = Date.now();
+    let late = '';
     await eventually(
       'the auditor is content',
       async () => {
         if (this.#surprise !== undefined) throw this.#surprise;
         await this.acknowledge();
         const broken = await this.#auditor.findings();
-        if (broken.length > 0) throw new Error(broken.join('; '));
-        return true;
+        if (broken.length === 0) return true;
+        if (Date.now() - from > longRestMs) late = broken.join('; ');
+        throw new Error(broken.join('; '));
       },
       { timeoutMs, everyMs: 250 },
     );
-    return Date.now() - from;
+    const took = Date.now() - from;
+    if (late !== '') this.longRests.push(`${Math.round(took / 1_000)} s: ${late}`);
+    return took;
   }
 
   log(): string {
