@@ -4,7 +4,7 @@ import type { Configuration, IssuerConfiguration } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
 import type { Capabilities, IdentityProvider } from '../providers/port.ts';
-import type { Rate } from '../runtime/budget.ts';
+import type { Rate } from '../runtime/bucket.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Memory } from './memory.ts';
 import { counted, refusals } from './provider-calls.ts';

@@ -1,25 +1,16 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
-import { hour, minute, plus, second } from '../clock.ts';
-import { OperatorError } from '../errors.ts';
+import { hour, minute, plus } from '../clock.ts';
+import type { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
+import { Bucket, type Rate } from './bucket.ts';
 import { Parties, type PartyTrouble } from './parties.ts';
-
-/**
- * What one budget allows. In any window of w seconds at most `burst + perSecond * w` starts, in the long run no more calls than that, and in
- * no second do more than `burst + perSecond` calls leave.
- */
-export interface Rate {
-  readonly perSecond: number;
-  /** At least 1; default: one second's worth. */
-  readonly burst?: number;
-  /** How many calls may be under way at once, so that one that hangs does not take every worker; default 8. */
-  readonly parallel?: number;
-}
 
 /** A started call: hand it back to {@link Budgets.finish} exactly once. */
 export interface Permit {
   readonly resource: string;
+  readonly lane: number;
   /** The one call that finds out whether a paused circuit works again. */
   readonly probe: boolean;
 }
@@ -40,16 +31,6 @@ export interface CircuitHealth {
   readonly isEverybodys?: boolean;
 }
 
-interface Bucket {
-  tokens: number;
-  filledAt: Milliseconds;
-  running: number;
-  /** Calls that permits paid for and that were not made yet. */
-  paid: number;
-  /** When the calls of the last second left. */
-  readonly left: Milliseconds[];
-}
-
 interface Circuit {
   attempts: number;
   until: Milliseconds;
@@ -66,12 +47,6 @@ const longestPause: Milliseconds = 1 * hour;
 const forgotten: Milliseconds = 10 * minute;
 
 /**
- * No call waits longer for the others of its budget. That is less than the deadline of any call: one that ran out meanwhile would look as if the
- * call had been made.
- */
-const longestWait: Milliseconds = 8 * second;
-
-/**
  * Rates and circuits by resource name `<budget>/<circuit>`: everything before the last `/` names the budget (one token bucket), the whole
  * name the circuit. On the monotonic clock.
  */
@@ -81,6 +56,10 @@ export class Budgets {
   readonly #rateOf: (budget: string) => Rate;
   readonly #leaves: (lane: number) => number;
   readonly #buckets = new Map<string, Bucket>();
+  /** Of the work that runs. */
+  readonly #under = new AsyncLocalStorage<Permit>();
+  /** Permits whose call was made. */
+  readonly #used = new WeakSet<Permit>();
   readonly #circuits = new Map<string, Circuit>();
   readonly #parties: Parties;
 
@@ -105,40 +84,32 @@ export class Budgets {
   start(resource: string, lane: number): Permit | undefined {
     if (this.isPaused(resource)) return undefined;
     const circuit = this.#circuits.get(resource);
-    const bucket = this.#filled(resource);
-    if (bucket.running >= this.#slots(resource, lane) || bucket.tokens < this.#needed(resource, lane)) return undefined;
-    bucket.tokens -= 1;
-    bucket.running += 1;
-    bucket.paid += 1;
+    if (!this.#bucket(resource).start(lane)) return undefined;
     if (circuit !== undefined) circuit.probing = true;
-    return { resource, probe: circuit !== undefined };
+    return { resource, lane, probe: circuit !== undefined };
+  }
+
+  /** Runs work that a permit was taken for, so that {@link leave} knows its calls. */
+  under<T>(permit: Permit, work: () => Promise<T>): Promise<T> {
+    return this.#under.run(permit, work);
   }
 
   /**
-   * To be awaited before each call. A permit pays for one; what its work calls besides is charged now, so that others start later. Works that
-   * started in time may come to their calls together, such as after a slow write: then the call waits here. Rejects when `signal` aborts, and
-   * with OperatorError Transient `TimedOut` where its turn does not come.
+   * To be awaited before each call. The first of a work is the one that its permit paid for; any other waits for its turn as if it began now, so
+   * that no work takes with its second call what was left to more urgent ones. Works that started in time may come to their calls together, such
+   * as after a slow write: then the call waits here too. Rejects when `signal` aborts, and with OperatorError Transient `TimedOut` where its turn does
+   * not come.
    */
-  async leave(resource: string, signal: AbortSignal): Promise<void> {
-    const until = this.#clock.monotonic() + longestWait;
-    for (let wait = this.#untilRoom(resource); wait > 0; wait = this.#untilRoom(resource)) {
-      if (this.#clock.monotonic() >= until) throw noTurn(resource);
-      await this.#clock.sleepUntil(plus(this.#clock.now(), Math.ceil(wait)), signal);
-      signal.throwIfAborted();
-    }
-    const bucket = this.#filled(resource);
-    bucket.left.push(this.#clock.monotonic());
-    if (bucket.paid > 0) bucket.paid -= 1;
-    else bucket.tokens -= 1;
+  leave(resource: string, signal: AbortSignal): Promise<void> {
+    const permit = this.#under.getStore();
+    const isPaid = permit !== undefined && budgetOf(permit.resource) === budgetOf(resource) && !this.#used.has(permit);
+    if (isPaid) this.#used.add(permit);
+    return this.#bucket(resource).leave(permit?.lane ?? 0, isPaid, signal);
   }
 
   /** `party`: on whose behalf it was made, where others of the same resource may fare better. */
   finish(permit: Permit, outcome: CallOutcome, party?: string): void {
-    const bucket = this.#filled(permit.resource);
-    bucket.running -= 1;
-    const unused = Math.max(0, bucket.paid - bucket.running);
-    bucket.paid -= unused;
-    bucket.tokens += unused;
+    this.#bucket(permit.resource).finish(this.#used.has(permit));
     const circuit = this.#circuit(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') {
@@ -164,11 +135,9 @@ export class Budgets {
   /** Monotonic time of the next possible start; `undefined`: only the end of a running call can change it. */
   nextStart(resource: string, lane: number): Milliseconds | undefined {
     const circuit = this.#circuit(resource);
-    const bucket = this.#filled(resource);
-    if (circuit?.probing === true || bucket.running >= this.#slots(resource, lane)) return undefined;
-    const missing = Math.max(0, this.#needed(resource, lane) - bucket.tokens);
-    const { perSecond } = this.#rateOf(budgetOf(resource));
-    return Math.max(this.#clock.monotonic() + (missing / perSecond) * second, circuit?.until ?? 0);
+    const wait = this.#bucket(resource).untilStart(lane);
+    if (circuit?.probing === true || wait === undefined) return undefined;
+    return Math.max(this.#clock.monotonic() + wait, circuit?.until ?? 0);
   }
 
   health(resource: string): CircuitHealth {
@@ -218,57 +187,14 @@ export class Budgets {
     known.reason = reason;
   }
 
-  #untilRoom(resource: string): Milliseconds {
-    const { left } = this.#filled(resource);
-    const now = this.#clock.monotonic();
-    while (left[0] !== undefined && left[0] <= now - second) left.shift();
-    const most = Math.floor(this.#burst(resource) + this.#rateOf(budgetOf(resource)).perSecond);
-    const earlier = left.at(-most);
-    return left.length < most || earlier === undefined ? 0 : earlier + second - now;
-  }
-
-  #burst(resource: string): number {
-    const { perSecond, burst } = this.#rateOf(budgetOf(resource));
-    return Math.max(1, burst ?? perSecond);
-  }
-
-  #needed(resource: string, lane: number): number {
-    const burst = this.#burst(resource);
-    return Math.min(burst, 1 + burst * this.#leaves(lane));
-  }
-
-  #slots(resource: string, lane: number): number {
-    const parallel = this.#rateOf(budgetOf(resource)).parallel ?? 8;
-    const share = this.#leaves(lane);
-    return share === 0 || parallel === 1 ? parallel : parallel - Math.max(1, Math.floor(parallel * share));
-  }
-
-  #filled(resource: string): Bucket {
+  #bucket(resource: string): Bucket {
     const name = budgetOf(resource);
-    const now = this.#clock.monotonic();
-    const burst = this.#burst(resource);
-    const bucket = this.#buckets.get(name);
-    if (bucket === undefined) {
-      const fresh = { tokens: burst, filledAt: now, running: 0, paid: 0, left: [] };
-      this.#buckets.set(name, fresh);
-      return fresh;
-    }
-    const gained = ((now - bucket.filledAt) / second) * this.#rateOf(name).perSecond;
-    bucket.tokens = Math.min(burst, bucket.tokens + gained);
-    bucket.filledAt = now;
+    const bucket =
+      this.#buckets.get(name) ??
+      new Bucket({ clock: this.#clock, name, rate: () => this.#rateOf(name), leaves: this.#leaves });
+    this.#buckets.set(name, bucket);
     return bucket;
   }
-}
-
-/** The code says to whoever asks that the call was not made. */
-function noTurn(resource: string): OperatorError {
-  const budget = budgetOf(resource);
-  return new OperatorError({
-    class: 'Transient',
-    reason: 'TimedOut',
-    message: `${budget}: a call was not made, because other calls had its turn for ${longestWait / second} s; it is tried again`,
-    cause: Object.assign(new Error(`no turn at ${budget}`), { code: 'NO_TURN' }),
-  });
 }
 
 /** A refusal of the one object is an answer too; a conflict or trouble elsewhere says nothing about this resource. */

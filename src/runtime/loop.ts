@@ -238,7 +238,8 @@ export class Loop {
     const look = state === undefined ? undefined : this.#look(id, state);
     let outcome: CallOutcome = 'Unused';
     if (state !== undefined && look !== undefined && isStillThat(look.decision, work)) {
-      outcome = await this.#apply(id, state, look);
+      const apply = (): Promise<CallOutcome> => this.#apply(id, state, look);
+      outcome = await (permit === undefined ? apply() : this.#o.budgets.under(permit, apply));
     }
     if (permit !== undefined) this.#o.budgets.finish(permit, outcome, work.party);
     this.#queue.done(id);

@@ -4,7 +4,8 @@ import { minute, plus } from '#src/clock.ts';
 import { leaves } from '#src/domain/lanes.ts';
 import { OperatorError } from '#src/errors.ts';
 import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
-import { Budgets, type Permit, type Rate } from '#src/runtime/budget.ts';
+import type { Rate } from '#src/runtime/bucket.ts';
+import { Budgets, type Permit } from '#src/runtime/budget.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
 const tokens = 'https://idp.example/tokens';
@@ -72,7 +73,7 @@ for (const calls of [0, 1, 2, 3]) {
     for (let i = 0; i < 500; i += 1) {
       for (const resource of [tokens, clients]) {
         const permit = budgets.start(resource, 3);
-        if (permit !== undefined) void work(permit);
+        if (permit !== undefined) void budgets.under(permit, () => work(permit));
       }
       await clock.advance(100);
     }
@@ -105,7 +106,7 @@ test('however late works come to their calls, in no second do more leave than bu
           const permit = budgets.start(tokens, 0);
           if (permit === undefined) continue;
           expected += calls;
-          void work(permit, late, calls);
+          void budgets.under(permit, () => work(permit, late, calls));
         }
         await clock.advance(600_000);
         t.is(left.length, expected);
@@ -120,7 +121,6 @@ test('however late works come to their calls, in no second do more leave than bu
 test('a call that waits for its turn ends with its signal', async (t) => {
   const { budgets } = setUp({ perSecond: 1, burst: 1 });
   const over = new AbortController();
-  await budgets.leave(tokens, over.signal);
   await budgets.leave(tokens, over.signal);
   const waiting = budgets.leave(tokens, over.signal);
   over.abort(new Error('over'));
@@ -154,6 +154,70 @@ test('a fifth of the budget is for lane 0 alone, and as much again for what a bu
     return n;
   };
   t.deepEqual([startAll(4), startAll(2), startAll(3), startAll(0)], [6, 2, 0, 2]);
+});
+
+test('of a burst of two, routine leaves what a build needs next, and the build waits for no more than its one call', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 50, burst: 2 });
+  t.truthy(budgets.start(tokens, 4));
+  t.is(budgets.start(tokens, 4), undefined);
+  t.truthy(budgets.start(tokens, 2), 'one call is there');
+  t.is(budgets.nextStart(tokens, 2), clock.monotonic() + 20);
+  t.is(Math.round(budgets.nextStart(tokens, 4)! - clock.monotonic()), 36);
+});
+
+/** A work of this lane under way that makes so many calls; yields when each left, ms since it began. */
+function working({ clock, budgets }: ReturnType<typeof setUp>, lane: number, calls: number): readonly number[] {
+  const began = clock.monotonic();
+  const left: number[] = [];
+  const permit = budgets.start(tokens, lane)!;
+  void budgets.under(permit, async () => {
+    for (let call = 0; call < calls; call += 1) {
+      await budgets.leave(tokens, never);
+      left.push(clock.monotonic() - began);
+    }
+    budgets.finish(permit, 'Done');
+  });
+  return left;
+}
+
+test('what a work of routine calls besides its first call leaves a build its turn', async (t) => {
+  const world = setUp({ perSecond: 50, burst: 2 });
+  const left = working(world, 4, 2);
+  await world.clock.advance(4);
+  t.deepEqual(left, [0]);
+  t.truthy(world.budgets.start(tokens, 2), 'a build begins at once');
+  t.is(world.budgets.start(tokens, 4), undefined, 'no other routine before it');
+  await world.clock.advance(60);
+  t.is(left.length, 2);
+  t.true(left[1]! >= 32, `${left[1]} ms: two calls were to be earned`);
+});
+
+test('a work that has begun is not given up because builds come without end', async (t) => {
+  const world = setUp({ perSecond: 50, burst: 2, parallel: 1_000 });
+  const left = working(world, 4, 2);
+  let builds = 0;
+  for (let ms = 0; ms < 3_000; ms += 2) {
+    if (world.budgets.start(tokens, 2) !== undefined) builds += 1;
+    await world.clock.advance(2);
+  }
+  t.is(left.length, 2);
+  t.true(left[1]! >= 1_000 && left[1]! < 1_100, `${left[1]} ms`);
+  t.true(builds >= 145, `${builds} of 150`);
+});
+
+test('a work that waits for its next call takes no place among those under way', async (t) => {
+  const world = setUp({ perSecond: 1, burst: 8, parallel: 3 });
+  for (let works = 0; works < 2; works += 1) working(world, 0, 9);
+  await world.clock.advance(10);
+  t.is(world.budgets.nextStart(tokens, 0), world.clock.monotonic() + 2_990, 'both wait, and are before it');
+});
+
+test('what was handed back unused is there whole, although the budget was full meanwhile', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 50, burst: 2 });
+  const permit = budgets.start(tokens, 0)!;
+  await clock.advance(1_000);
+  budgets.finish(permit, 'Unused');
+  t.is([1, 2, 3, 4].filter(() => budgets.start(tokens, 0) !== undefined).length, 3);
 });
 
 test('a budget of one call is not swallowed by the reserve', (t) => {

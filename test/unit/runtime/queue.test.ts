@@ -69,8 +69,9 @@ for (const circuit of ['tokens', 'revocations']) {
       if (ms % 2000 === 0) queue.put(`pod-${(pods += 1)}`, work(lanes.NewPod, ms, 'good', 'https://idp/tokens'));
       for (let taken = queue.take(); taken?.permit !== undefined; taken = queue.take()) {
         if (taken.key.startsWith('pod')) served += 1;
-        await budgets.leave(taken.permit.resource, new AbortController().signal);
-        budgets.finish(taken.permit, 'Done');
+        const { permit } = taken;
+        await budgets.under(permit, () => budgets.leave(permit.resource, new AbortController().signal));
+        budgets.finish(permit, 'Done');
         queue.done(taken.key);
       }
       await clock.advance(50);
