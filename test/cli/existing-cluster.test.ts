@@ -167,18 +167,23 @@ for (const [moment, kubeconfig, acts, code] of [
   });
 }
 
-test.serial('where something of it is there already, it does nothing at all', async (t) => {
-  const created = await cluster.kubectlRun([
-    'create',
-    'clusterrole',
-    'ci-identity-view',
-    '--verb=get',
-    '--resource=pods',
-  ]);
-  t.is(created.code, 0, created.stderr);
-  const mine = await contentsOf(cluster);
-  const { code, out } = await quickstart(['--kubeconfig', cluster.kubeconfig, '--yes']);
-  t.is(code, 1, out);
-  t.regex(out, /is there already, and it never touches what it did not create: clusterrole.*\/ci-identity-view/);
-  t.deepEqual(await contentsOf(cluster), mine);
-});
+test.serial(
+  'where something of it is there already, or comes while somebody is asked, it does nothing at all',
+  async (t) => {
+    let mine: readonly string[] = [];
+    const after = async (): Promise<void> => {
+      const role = ['create', 'clusterrole', 'ci-identity-view', '--verb=get', '--resource=pods'];
+      const { code, stderr } = await cluster.kubectlRun(role);
+      t.is(code, 0, stderr);
+      mine = await contentsOf(cluster);
+    };
+    const acts = [{ at: /\[y\/N\]/, does: { types: 'y\r', after } }];
+    const asked = await quickstart(['--kubeconfig', cluster.kubeconfig], acts, { terminal: true });
+    const again = await quickstart(['--kubeconfig', cluster.kubeconfig, '--yes']);
+    for (const { code, out } of [asked, again]) {
+      t.is(code, 1, out);
+      t.regex(out, /is there already, and it never touches what it did not create: clusterrole.*\/ci-identity-view/);
+    }
+    t.deepEqual(await contentsOf(cluster), mine);
+  },
+);

@@ -47,7 +47,11 @@ export async function tellOnExisting(o: ExistingOptions): Promise<void> {
       ? 'Operator, provider and registry run here. Without --image the agent pod is created and never scheduled, so no image is pulled.'
       : `Operator, provider and registry run here. The agent pod runs ${o.image} in the cluster; the registry is called from here, because pods do not reach it.`,
   );
-  if (!o.yes) await confirm();
+  if (!o.yes) {
+    await confirm();
+    // Whoever was asked may have taken his time.
+    await guest.requireAbsent();
+  }
   const here: { operator?: OperatorProcess; runs: boolean } = { runs: false };
   ending.push(async () => {
     narrator.say('Removing what was created …');

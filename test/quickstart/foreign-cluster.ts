@@ -38,10 +38,10 @@ export interface Ended {
   readonly out: string;
 }
 
-/** What somebody does once the output matches: a signal, or what he types. */
+/** What somebody does once the output matches: a signal, or what he types, perhaps after something else. */
 export interface Act {
   readonly at: RegExp;
-  readonly does: NodeJS.Signals | { readonly types: string };
+  readonly does: NodeJS.Signals | { readonly types: string; readonly after?: () => Promise<unknown> };
 }
 
 /** Runs it to its end, and does `acts` one after the other; with `terminal` it has one, as far as it can tell. */
@@ -63,7 +63,7 @@ export function quickstart(
       if (left[0]?.at.test(out) !== true) return;
       const { does } = left.shift() as Act;
       if (typeof does === 'string') child.kill(does);
-      else child.stdin?.write(does.types);
+      else void (does.after?.() ?? Promise.resolve()).then(() => child.stdin?.write(does.types), reject);
     };
     child.stdout?.setEncoding('utf8').on('data', take);
     child.stderr?.setEncoding('utf8').on('data', take);

@@ -16,6 +16,8 @@ export interface Guest {
   readonly plan: readonly string[];
   /** Throws with stderr when it fails. */
   readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
+  /** Throws where anything of the plan is there. */
+  requireAbsent(): Promise<void>;
   /** Creates everything of the plan; an object that appeared in the meantime makes it fail. */
   install(): Promise<void>;
   /** A kubeconfig for a service account, good for two hours, in `dir`. */
@@ -61,12 +63,14 @@ export async function visit(options: GuestOptions): Promise<Guest> {
   await requireRights(kubectl);
   const documents = await plannedDocuments(kubectl);
   const text = listOf(documents);
-  const present = await kubectl(['get', '-f', '-', '--ignore-not-found', '-o', 'name'], text);
-  if (present.trim() !== '') {
+  const requireAbsent = async (): Promise<void> => {
+    const present = (await kubectl(['get', '-f', '-', '--ignore-not-found', '-o', 'name'], text)).trim();
+    if (present === '') return;
     throw new Error(
-      `some of what the quickstart would create is there already, and it never touches what it did not create: ${present.trim().split('\n').join(', ')}. Use another cluster, or the installation that is there`,
+      `some of what the quickstart would create is there already, and it never touches what it did not create: ${present.split('\n').join(', ')}. Use another cluster, or the installation that is there`,
     );
-  }
+  };
+  await requireAbsent();
   const cluster = await clusterOf(kubectl);
   const dir = mkdtempSync(join(tmpdir(), 'ci-identity-guest-'));
   return {
@@ -74,6 +78,7 @@ export async function visit(options: GuestOptions): Promise<Guest> {
     dir,
     plan: planOf(documents),
     kubectl,
+    requireAbsent,
     async install() {
       const isDefinition = (one: Document): boolean => one.kind === 'CustomResourceDefinition';
       const create = (some: readonly Document[]): Promise<string> => kubectl(['create', '-f', '-'], listOf(some));
