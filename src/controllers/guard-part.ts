@@ -9,6 +9,7 @@ import { SecretGuardStore, readShippedPolicies } from '../kube/guard.ts';
 import type { AdmissionObject } from '../kube/trim.ts';
 import type { Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Auditors } from './auditors.ts';
 import { GuardKeeper } from './guard.ts';
 import type { Memory } from './memory.ts';
 import { repeat } from './periodic.ts';
@@ -57,6 +58,7 @@ export async function keepGuard(
     readonly watches: Watches;
     readonly clock: Clock;
     readonly logger: Logger;
+    readonly auditors: Pick<Auditors, 'guarded'>;
     readonly changed: () => void;
   },
   signal: AbortSignal,
@@ -64,9 +66,12 @@ export async function keepGuard(
   const { guard, logger } = o;
   let last = '';
   const tell = (): void => {
-    const now = JSON.stringify(guard.current());
-    if (now !== last) o.changed();
+    const current = guard.current();
+    const now = JSON.stringify(current);
+    if (now === last) return;
     last = now;
+    o.auditors.guarded(current);
+    o.changed();
   };
   const look = async (): Promise<void> => {
     tell();

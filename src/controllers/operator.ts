@@ -256,7 +256,8 @@ export class Operator {
 
   #keepGuard(signal: AbortSignal): Promise<void> {
     const changed = (): void => this.#wiring.everything();
-    return keepGuard({ ...this.#o, guard: this.#guard, watches: this.#watches, changed }, signal);
+    const parts = { guard: this.#guard, watches: this.#watches, auditors: this.#auditors };
+    return keepGuard({ ...this.#o, ...parts, changed }, signal);
   }
 
   /** Looks at everything without calling it news, so that failures keep their back-off. */
@@ -282,7 +283,7 @@ export class Operator {
   async #lead(signal: AbortSignal): Promise<void> {
     await this.#leader.raiseEpoch(this.#memory.highestEpoch() + 1, signal);
     this.#o.logger.info('leading', { epoch: this.#leader.epoch });
-    this.#auditors.begin(this.#leader.epoch);
+    this.#auditors.begin(this.#leader.epoch, this.#guard.current());
     this.#wiring.everything();
     await this.#loop.run(signal);
   }

@@ -9,6 +9,8 @@ export const auditEvents = [
   'Halted',
   'Resumed',
   'Asked',
+  'Unguarded',
+  'Guarded',
   'Planned',
   'Activated',
   'Drained',

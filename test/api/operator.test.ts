@@ -364,6 +364,12 @@ test.serial(
       team,
     );
     t.true(message.includes('secrets.ci-identity.dev'), message);
+    const guard = (): string =>
+      auditOf(operator)
+        .flatMap(({ event, message }) => (/^(Unguarded|Guarded)$/.test(event) ? [`${event} ${String(message)}`] : []))
+        .join('\n');
+    const unguarded = /Unguarded [^\n]*secrets\.ci-identity\.dev/;
+    await eventually('the audit says so', () => (unguarded.test(guard()) ? true : undefined));
     const before = lab.provider.issued();
     const unlucky = await createPod(lab, nextPodName(), ['publisher']);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -374,6 +380,9 @@ test.serial(
     // The API server enforces a policy that was just made only after a while, and the guard believes it only then.
     const told = await eventually('the pod is told', () => errorOf(lab, unlucky, 'publisher'), { timeoutMs: 90_000 });
     t.is(told.reason, 'PodOlderThanGuard');
+    await eventually('the audit says that all is whole again', () =>
+      new RegExp(`${unguarded.source}[^]*\\nGuarded whole since`).test(guard()) ? true : undefined,
+    );
     await lab.guarded();
     await podWithToken();
     await eventually('the identity is Ready', () => identityReady(lab, 'publisher'), { timeoutMs: 90_000 });

@@ -1,9 +1,11 @@
-/** What is told of stops and requests: by the one who leads as soon as it is seen, and by the next leader what came while nobody led. */
+/** What is told of stops, requests and admission policies: by the one who leads as soon as it is seen, and by the next leader what came while nobody led. */
 import test from 'ava';
 import { Auditors } from '#src/controllers/auditors.ts';
 import { Memory } from '#src/controllers/memory.ts';
+import type { Guard } from '#src/domain/access/access.ts';
 import { stopOf, stoppedBy } from '#src/domain/access/stops.ts';
 import type { AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
+import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { identity, pool } from '../domain/access/objects.ts';
 
@@ -55,7 +57,7 @@ class Scene {
   }
 
   lead(): this {
-    this.auditors.begin(1);
+    this.auditors.begin(1, { is: 'Unknown' });
     this.told.length = 0;
     return this;
   }
@@ -202,6 +204,21 @@ for (const [title, happened, told] of taking)
   test(`the next leader tells of ${title}: ${told.length === 0 ? 'nothing' : told.length}`, (t) => {
     const scene = new Scene();
     happened(scene);
-    scene.auditors.begin(2);
+    scene.auditors.begin(2, { is: 'Unknown' });
     t.deepEqual(scene.told, ['Started epoch 2', ...told]);
   });
+
+test('who leads tells when the admission policies are not whole, and when they are whole again', (t) => {
+  const scene = new Scene();
+  const missing: Guard = { is: 'Missing', objects: ['use.ci-identity.dev (missing)'] };
+  const intact: Guard = { is: 'Intact', since: noon };
+  scene.auditors.guarded(missing);
+  t.deepEqual(scene.told, []);
+  scene.auditors.begin(1, intact);
+  for (const guard of [intact, { is: 'Unknown' }, intact, missing, missing, intact] as const)
+    scene.auditors.guarded(guard);
+  scene.auditors.leave();
+  scene.auditors.begin(2, intact);
+  const [whole, broken] = ['Guarded whole since 2026-11-24T12:00:00Z', 'Unguarded use.ci-identity.dev (missing)'];
+  t.deepEqual(scene.told, ['Started epoch 1', whole, broken, whole, 'Started epoch 2', whole]);
+});

@@ -55,6 +55,8 @@ export const everyEvent: readonly AuditFacts[] = [
   { event: 'Halted', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
   { event: 'Resumed', outcome: 'Success', reason: 'Suspended', message: 'IdentityPool p (spec.suspend)', pool: 'p' },
   { event: 'Asked', outcome: 'Success', reason: 'RevokeRequested', message: 'IdentityPool p: request 1', pool: 'p' },
+  { event: 'Unguarded', outcome: 'Failure', reason: 'GuardMissing', message: 'x (missing)' },
+  { event: 'Guarded', outcome: 'Success', reason: 'Ready', message: 'whole since 2026-11-24T12:00:00Z' },
   { event: 'Drifted', outcome: 'Failure', reason: 'ClientDrifted', message: 'jwks', pool: 'p', generation: 1 },
   {
     event: 'Planned',
