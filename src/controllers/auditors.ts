@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Guard } from '../domain/access/access.ts';
-import type { AuditLog } from '../telemetry/audit.ts';
+import type { AuditFacts, AuditLog } from '../telemetry/audit.ts';
+import { Repeats } from '../telemetry/repeats.ts';
 import { GuardAudit } from './guard-audit.ts';
 import type { Memory } from './memory.ts';
 import { RequestAudit } from './request-audit.ts';
@@ -17,6 +18,7 @@ export class Auditors {
   readonly #stops: StopAudit;
   readonly #requests: RequestAudit;
   readonly #guard: GuardAudit;
+  readonly #refusals: Repeats<AuditFacts>;
   #led = false;
 
   constructor(log: AuditLog, memory: Memory, clock: Clock) {
@@ -26,6 +28,7 @@ export class Auditors {
     this.#stops = new StopAudit(memory, log, leads);
     this.#requests = new RequestAudit(memory, log, leads);
     this.#guard = new GuardAudit(log, leads);
+    this.#refusals = new Repeats(clock, (line, repeated) => log.record(repeated === 0 ? line : { ...line, repeated }));
   }
 
   /** This process leads from now on. */
@@ -42,22 +45,33 @@ export class Auditors {
     this.#guard.look(guard);
   }
 
+  /** A provider refused a call that changes a client: what is tried in vain again and again is counted. */
+  refused(line: AuditFacts): void {
+    const { event, reason, pool, namespace, identity, generation } = line;
+    this.#refusals.say(JSON.stringify([event, reason, pool, namespace, identity, generation]), line);
+  }
+
   /** To be called about once a second. */
   look(): void {
-    if (this.#led) this.sessions.flush();
+    if (this.#led) this.#flush(false);
   }
 
   /** The lease is lost: only what this process has counted and not told yet, because another one speaks by now. */
   leave(): void {
-    if (this.#led) this.sessions.flush(true);
+    if (this.#led) this.#flush(true);
     this.#led = false;
   }
 
   /** An orderly end. */
   end(): void {
     if (!this.#led) return;
-    this.sessions.flush(true);
+    this.#flush(true);
     this.#log.record({ event: 'Stopped', outcome: 'Success', reason: 'Settled' });
     this.#led = false;
+  }
+
+  #flush(all: boolean): void {
+    this.sessions.flush(all);
+    this.#refusals.flush(all);
   }
 }

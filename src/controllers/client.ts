@@ -1,3 +1,4 @@
+import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant } from '../clock.ts';
 import type { Decision } from '../decision.ts';
 import { decideClient } from '../domain/client/decide.ts';
@@ -8,7 +9,7 @@ import type { ClientRecord, Intent, Variant } from '../domain/client/record.ts';
 import { type Telling, foundOut, restored, secretReplaced, tell } from '../domain/client/story.ts';
 import { type Plan, planned } from '../domain/client/transitions.ts';
 import { nextMethod } from '../domain/client/variants.ts';
-import { assertNever } from '../errors.ts';
+import { OperatorError, assertNever } from '../errors.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../telemetry/audit.ts';
@@ -28,11 +29,20 @@ const past = { Register: 'Registered', Update: 'Updated', Deregister: 'Deregiste
   AuditEvent
 >;
 
+/** The provider does not let the operator do it, or not so. */
+const refusals: ReadonlySet<Reason> = new Set<Reason>([
+  'RegistrationRefused',
+  'RegistrationCredentialRefused',
+  'RegistrationAccessTokenLost',
+]);
+
 export interface ClientMachineOptions {
   readonly sources: ClientSources;
   readonly changes: ClientChanges;
   readonly effects: Effects<EffectName>;
   readonly audit: AuditLog;
+  /** The line about a call that the provider refused; the same comes again and again. */
+  refused(line: AuditFacts): void;
   readonly clock: Clock;
   /** A step of a credential's life is over; people may want to know. */
   told(record: ClientRecord, telling: Telling): void;
@@ -66,9 +76,13 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return this.#plan(key, s, action, signal);
       case 'Register':
       case 'Update':
-        return changes.change(key, s, action, (next) => this.#changed(s, next, action, reason), signal);
+        return changes
+          .change(key, s, action, (next) => this.#changed(s, next, action, reason), signal)
+          .catch((error: unknown) => this.#refused(s, action, error));
       case 'Deregister':
-        return changes.deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal);
+        return changes
+          .deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal)
+          .catch((error: unknown) => this.#refused(s, action, error));
       case 'Prove':
         return this.#prove(key, s, action, reason, signal);
       case 'Observe':
@@ -189,6 +203,14 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#record(record, n, { event: past[type], outcome: 'Success', ...why });
   }
 
+  #refused({ record }: ClientSnapshot, { type, generation: n }: Action<Intent['call']>, error: unknown): never {
+    if (record !== undefined && error instanceof OperatorError && refusals.has(error.reason)) {
+      const { reason, message } = error;
+      this.#o.refused(this.#line(record, n, { event: past[type], outcome: 'Failure', reason, message }));
+    }
+    throw error;
+  }
+
   /** Only what is new: the same drift is looked at again until it is repaired. */
   #tellDrift(record: ClientRecord | undefined, next: ClientRecord): void {
     const [before, now] = [record?.observed, next.observed];
@@ -222,8 +244,12 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   }
 
   #record(record: ClientRecord, n: number, facts: AuditFacts): void {
+    this.#o.audit.record(this.#line(record, n, facts));
+  }
+
+  #line(record: ClientRecord, n: number, facts: AuditFacts): AuditFacts {
     const clientId = generation(record, n)?.clientId;
-    this.#o.audit.record({
+    return {
       pool: record.pool.name,
       issuer: record.issuer,
       generation: n,
@@ -231,6 +257,6 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       ...(record.identity === undefined ? {} : { identity: record.identity.name }),
       ...(clientId === undefined ? {} : { client_id: clientId }),
       ...facts,
-    });
+    };
   }
 }

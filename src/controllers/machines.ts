@@ -20,6 +20,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Causes } from './causes.ts';
 import type { ClientTargets } from './client-targets.ts';
+import type { Auditors } from './auditors.ts';
 import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client-changes.ts';
 import { clocksAgree } from './client-snapshot.ts';
@@ -53,6 +54,7 @@ export interface MachineParts {
   readonly audit: AuditLog;
   readonly auditStream: Pick<AuditStream, 'trouble'>;
   readonly sessionAudit: SessionAudit;
+  readonly auditors: Pick<Auditors, 'refused'>;
   readonly memory: Memory;
   readonly providers: PoolProviders;
   readonly handIns: HandIns;
@@ -117,6 +119,7 @@ function clientMachine(parts: MachineParts, { clients }: Durable): ClientMachine
     changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
     effects,
     audit: parts.audit,
+    refused: (line) => parts.auditors.refused(line),
     clock,
     told: (record, telling) => reporter.credential(record, telling),
   });

@@ -86,6 +86,7 @@ export interface AuditLine {
   readonly seq: number;
   readonly previous: string;
   readonly event: string;
+  readonly outcome: string;
   readonly reason: string;
   readonly message?: string;
   readonly pool?: string;

@@ -32,7 +32,11 @@ export function lineFindings(
 export function callFindings({ clients, lines }: Facts, deregistered: readonly string[], broken: string[]): void {
   const says = (event: string, clientId: string | undefined, n?: number): boolean =>
     lines.some(
-      (line) => line.event === event && line.client_id === clientId && (n === undefined || line.generation === n),
+      (line) =>
+        line.event === event &&
+        line.outcome === 'Success' &&
+        line.client_id === clientId &&
+        (n === undefined || line.generation === n),
     );
   for (const [name, { generations }] of clients)
     for (const { n, clientId, state } of generations) {

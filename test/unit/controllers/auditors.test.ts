@@ -222,3 +222,23 @@ test('who leads tells when the admission policies are not whole, and when they a
   const [whole, broken] = ['Guarded whole since 2026-11-24T12:00:00Z', 'Unguarded use.ci-identity.dev (missing)'];
   t.deepEqual(scene.told, ['Started epoch 1', whole, broken, whole, 'Started epoch 2', whole]);
 });
+
+test('what a provider refuses again and again has one line, and one that says how often it was', (t) => {
+  const lines: AuditFacts[] = [];
+  const log = { record: (facts: AuditFacts) => lines.push(facts) } as unknown as AuditLog;
+  const auditors = new Auditors(log, new Memory('ci-identity-system'), new VirtualClock());
+  auditors.begin(1, { is: 'Unknown' });
+  const refused = { event: 'Updated', outcome: 'Failure', reason: 'RegistrationRefused', pool: 'ci-bots' } as const;
+  for (const generation of [1, 1, 1, 2]) auditors.refused({ ...refused, generation });
+  auditors.end();
+  t.deepEqual(
+    lines.map(({ event, generation, repeated }) => [event, generation, repeated]),
+    [
+      ['Started', undefined, undefined],
+      ['Updated', 1, undefined],
+      ['Updated', 2, undefined],
+      ['Updated', 1, 2],
+      ['Stopped', undefined, undefined],
+    ],
+  );
+});

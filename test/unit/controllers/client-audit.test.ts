@@ -1,13 +1,14 @@
 import test from 'ava';
 import { ClientChanges } from '#src/controllers/client-changes.ts';
 import { ClientMachine } from '#src/controllers/client.ts';
+import type { Reason } from '#src/api/reasons.ts';
 import type { EffectName } from '#src/controllers/effect-names.ts';
 import type { ClientAction, ProofUse } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Intent } from '#src/domain/client/record.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';
 import { Effects } from '#src/runtime/effect.ts';
-import { AuditLog } from '#src/telemetry/audit.ts';
+import { type AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
 import {
   buildAsk,
   buildClientRecord,
@@ -21,13 +22,19 @@ import { VirtualClock } from '#test/support/virtual-clock.ts';
 const present = { is: 'Present', at: noon, drift: [] } as const;
 const answer = { clientId: 'ci-1', observed: present };
 
+function answerOr(refusal: OperatorError | undefined): typeof answer {
+  if (refusal !== undefined) throw refusal;
+  return answer;
+}
+
 /** What happened in order: effects that were done, and audit lines. `refused`: the credential is, by the token endpoint. */
 async function carryOut({
   record,
   action,
   refused,
   wanted,
-}: Required<Omit<Row, 'title' | 'order'>>): Promise<readonly string[]> {
+  refusal,
+}: Required<Omit<Row, 'title' | 'order' | 'refusal'>> & Pick<Row, 'refusal'>): Promise<readonly string[]> {
   const order: string[] = [];
   const clock = new VirtualClock();
   let stored = record;
@@ -43,9 +50,9 @@ async function carryOut({
   const provider = {
     capabilities: { ignoredScopes: [], carrierScopes: () => [], revocation: 'Immediate' },
     clients: {
-      register: async () => answer,
-      update: async () => answer,
-      deregister: async () => undefined,
+      register: async () => answerOr(refusal),
+      update: async () => answerOr(refusal),
+      deregister: async () => void answerOr(refusal),
       observe: async () => ({ ...present, drift: ['scope'] }),
     },
     tokens: {
@@ -68,16 +75,17 @@ async function carryOut({
     changes: new ClientChanges(o as unknown as ConstructorParameters<typeof ClientChanges>[0]),
     effects,
     audit: new AuditLog({ write, clock }),
+    refused: ({ event, outcome, reason, message, generation: n }: AuditFacts) =>
+      order.push(`${event} ${n} ${outcome} ${reason}: ${message}`),
     clock,
     told: () => undefined,
   } as unknown as ConstructorParameters<typeof ClientMachine>[0]);
   const taken = { row: 'row', action, reason: 'InProgress' } as const;
-  await machine.apply(
-    'client-1',
-    buildClientSnapshot({ record, ...(wanted ? {} : { wanted: { is: 'Gone' } }) }),
-    taken,
-    new AbortController().signal,
-  );
+  const snapshot = buildClientSnapshot({ record, ...(wanted ? {} : { wanted: { is: 'Gone' } }) });
+  const carriedOut = machine.apply('client-1', snapshot, taken, new AbortController().signal);
+  await carriedOut.catch((error: unknown) => {
+    if (error !== refusal) throw error;
+  });
   return order.filter((step) => !/metadata|revoke/.test(step));
 }
 
@@ -112,6 +120,8 @@ interface Row {
   readonly action: ClientAction;
   readonly refused?: boolean;
   readonly wanted?: boolean;
+  /** What the provider says to the call. */
+  readonly refusal?: OperatorError;
   readonly order: readonly string[];
 }
 
@@ -207,4 +217,22 @@ const rows: readonly Row[] = [
 for (const { title, record, action, refused = false, wanted = true, order } of rows)
   test(`audit lines come before the record: ${title}`, async (t) => {
     t.deepEqual(await carryOut({ record, action, refused, wanted }), order);
+  });
+
+const refusedAs = (reason: Reason): OperatorError =>
+  new OperatorError({ class: 'Terminal', reason, message: 'no', whose: 'Issuer' });
+
+for (const [call, record, generationOf, reason, line] of [
+  ['Register', planned, 1, 'RegistrationCredentialRefused', 'Registered 1 Failure RegistrationCredentialRefused: no'],
+  ['Update', rotating, 2, 'RegistrationAccessTokenLost', 'Updated 2 Failure RegistrationAccessTokenLost: no'],
+  ['Deregister', leaving, 1, 'RegistrationRefused', 'Deregistered 1 Failure RegistrationRefused: no'],
+  ['Register', planned, 1, 'RateLimited', undefined],
+] as const)
+  test(`${call} is refused, ${reason}: ${line === undefined ? 'no line' : 'a line'}`, async (t) => {
+    const action: ClientAction = { type: call, generation: generationOf };
+    const order = await carryOut({ record, action, refused: false, wanted: true, refusal: refusedAs(reason) });
+    t.deepEqual(
+      order.filter((step) => !step.startsWith('client.')),
+      line === undefined ? [] : [line],
+    );
   });

@@ -24,6 +24,7 @@ const line = (event: string, more: Partial<AuditLine> = {}): AuditLine => ({
   process_id: 'p',
   seq: 0,
   previous: '',
+  outcome: 'Success',
   reason: 'x',
   session_id: 's',
   event,
