@@ -250,6 +250,13 @@ test.serial(
     t.regex(message, /registrationTokenRef/);
     t.false(message.includes('not-the-right-one'));
     await condition(lab, 'identitypool/wary-bots', 'Ready', want);
+    await eventually('the audit says so, without the credential', () =>
+      auditOf(operator).find(
+        ({ event, outcome, reason, pool: of }) =>
+          event === 'Registered' && outcome === 'Failure' && reason === want.reason && of === 'wary-bots',
+      ),
+    );
+    t.false(operator.audit().includes('not-the-right-one'));
     await secret('wary-registration', wary.initialAccessToken);
     await eventually(
       'the identity is Ready',

@@ -264,7 +264,10 @@ export class Rotations {
 
   #untold({ variant, generations: [only] }: ClientRecord): readonly string[] {
     if (this.#isTheirs || only === undefined) return [];
-    const said = auditOf({ audit: () => this.#o.programs.auditText() }).filter(({ pool: of }) => of === this.#o.name);
+    const said = auditOf({ audit: () => this.#o.programs.auditText() }).filter(
+      ({ pool: of, event, outcome }) =>
+        of === this.#o.name && !(/^(Registered|Updated)$/.test(event) && outcome === 'Failure'),
+    );
     const has = (what: Readonly<Record<string, unknown>>, ...events: readonly string[]): boolean =>
       said.some((line) => events.includes(line.event) && Object.entries(what).every(([key, is]) => line[key] === is));
     const { n: generation, clientId: client_id } = only;
