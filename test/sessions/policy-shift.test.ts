@@ -12,12 +12,16 @@ import {
   deliveryOf,
   identity,
   identityReady,
+  isLive,
   policy,
   pool,
+  refusalOf,
+  registry,
   statusOf,
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
+import { openApi } from '#test/bench/api.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
@@ -228,6 +232,94 @@ test.serial('an edit that widens is picked up at the next renewal, and takes not
     ['Minted NewPod', 'Renewed RenewalDue'],
   );
 });
+
+/** A policy has at most this many rules. */
+const mostRules = 64;
+
+test.serial(
+  '1,000 rules, and the policy that decides edited 50 times at once: the last edit holds, others keep their tokens',
+  async (t) => {
+    t.timeout(180_000);
+    const name = 'shift-storm';
+    const filler = (n: number): { role: string; pool: string; scopes: string[] } => ({
+      role: `other-${n}`,
+      pool: name,
+      scopes: [publish],
+    });
+    const others = Array.from({ length: 1_000 - mostRules }, (_, n) => filler(n));
+    const decisive = (...scopes: readonly string[]): object => {
+      const [storm, calm] = [
+        { role: name, pool: name, scopes },
+        { role: 'calm', pool: name, scopes: [remove] },
+      ];
+      const rest = Array.from({ length: mostRules - 2 }, (_, n) => filler(1_000 + n));
+      return { spec: { rules: [storm, calm, ...rest].map((rule) => ({ namespaces: [team], ...rule })) } };
+    };
+    const tooMany = Array.from({ length: mostRules + 1 }, (_, n) => filler(n));
+    t.regex(
+      await refusalOf(lab.apply(policy(name, ...tooMany))),
+      /spec\.rules: Too many: 65: must have at most 64 items/,
+    );
+    await lab.apply(
+      pool(name, lab.provider.issuer, { ceiling: { scopes: [publish, read, remove], audiences: [registry] } }),
+      ...Array.from({ length: Math.ceil(others.length / mostRules) }, (_, n) =>
+        policy(`${name}-${n}`, ...others.slice(n * mostRules, (n + 1) * mostRules)),
+      ),
+      policy(name, { role: name, pool: name, scopes: [publish, read] }, { role: 'calm', pool: name, scopes: [remove] }),
+      identity(name, { pool: name, roles: [name] }),
+      identity(`${name}-calm`, { pool: name, roles: ['calm'] }),
+    );
+    const crowd = async (of: string, size: number): Promise<readonly Pod[]> => {
+      await identityReady(lab, of);
+      return Promise.all(Array.from({ length: size }, (_, n) => createPod(lab, `${of}-${n}-x7k2p-q0b4t-m1wz9`, [of])));
+    };
+    const stormy = await crowd(name, 10);
+    const calm = await crowd(`${name}-calm`, 5);
+    const tokensOf = (pods: readonly Pod[], of: string): Promise<readonly string[]> =>
+      Promise.all(pods.map((pod) => tokenOf(lab, pod, of, undefined, 60_000)));
+    await tokensOf(stormy, name);
+    const kept = await tokensOf(calm, `${name}-calm`);
+    const api = openApi(lab.cluster.kubeconfig, { connections: 1 });
+    t.teardown(() => api.close());
+    const path = `/apis/ci-identity.dev/v1alpha1/scopepolicies/${name}`;
+    const edits = [[read], [publish], [publish, read]];
+    const from = Date.now();
+    for (let n = 0; n < 50; n += 1) {
+      const scopes = n === 49 ? [read] : (edits[n % edits.length] ?? []);
+      t.is((await api.merge(path, decisive(...scopes))).status, 200);
+    }
+    t.log(`50 edits in ${Date.now() - from} ms`);
+    const live = (): readonly string[] =>
+      liveOf(name)
+        .map(({ scopes }) => scopes.toSorted().join(' '))
+        .toSorted();
+    const wanted = [...kept.map(() => remove), ...stormy.map(() => read)].toSorted().join();
+    await eventually(
+      'each session has what the last edit gives, and nothing else',
+      () => (live().join() === wanted ? true : undefined),
+      {
+        timeoutMs: 60_000,
+      },
+    );
+    t.log(`${Date.now() - from} ms from the first edit to the provider`);
+    t.deepEqual(await tokensOf(calm, `${name}-calm`), kept);
+    t.true(kept.every((token) => isLive(lab.provider, token)));
+    await eventually('builds have the tokens that are honoured', async () =>
+      (await tokensOf(stormy, name)).every((token) => isLive(lab.provider, token)) ? true : undefined,
+    );
+    const generation = (JSON.parse((await api.send('GET', path)).text) as { metadata: { generation: number } }).metadata
+      .generation;
+    await eventually(
+      'its status is of the last edit',
+      async () => {
+        const { conditions = [] } = await statusOf(lab, `scopepolicy/${name}`);
+        const ready = conditions.find(({ type }) => type === 'Ready');
+        return ready?.status === 'True' && ready.observedGeneration === generation ? true : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
+  },
+);
 
 for (const [title, name, edit, says] of [
   ['stopped', 'shift-stopped', annotate('ciidentity/NAME', stop), /Suspended.*incident 4711/s],
