@@ -1,4 +1,5 @@
 /** Every way of replacing a credential that a real provider here offers, and what one rotation of that kind comes by. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { startGlewlwyd } from '#test/glewlwyd/glewlwyd.ts';
 import type { EffectName } from '#src/controllers/effect-names.ts';
 import { administratorsKey, secret } from '#test/clients/support.ts';
@@ -15,7 +16,7 @@ export interface Place {
 }
 
 export interface Variant {
-  readonly name: 'TwoKeys' | 'NewClient' | 'InPlace' | 'External';
+  readonly name: 'TwoKeys' | 'TokenRotates' | 'NewClient' | 'InPlace' | 'External';
   readonly spec: Readonly<Record<string, unknown>>;
   /** What the client machine comes by in one rotation, and how often; compared with a rotation that nobody disturbs. */
   readonly effects: Readonly<Partial<Record<EffectName, number>>>;
@@ -45,8 +46,18 @@ const settings = { tokenLifetime: 300, deliveryLag: '2s' } as const;
 
 async function atOidcProvider(): Promise<Place & { readonly lab: Lab }> {
   const lab = await startLab(settings);
-  // A PUT that gives a new management token takes it along when its answer is lost; `test/clients/ownership.test.ts` is about that.
   lab.provider.settings.rotateManagementToken = false;
+  return { lab, view: viewOfOidcProvider(lab.provider) };
+}
+
+/** A PUT gives a new management token, which is lost with its answer. An administrator's, by `managementTokenRef`, takes its place then. */
+async function atTokenRotator(): Promise<Place> {
+  const lab = await startLab(settings);
+  lab.provider.settings.rotateManagementToken = true;
+  await secret(lab, 'administrator', { token: lab.provider.administratorToken });
+  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { readonly issuers: readonly object[] };
+  const issuers = file.issuers.map((one) => ({ ...one, managementTokenRef: { name: 'administrator', key: 'token' } }));
+  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
   return { lab, view: viewOfOidcProvider(lab.provider) };
 }
 
@@ -97,15 +108,16 @@ async function atGlewlwyd(): Promise<Place> {
   return { lab, view: viewOfGlewlwyd(glewlwyd, proxy) };
 }
 
+const twoKeys: Omit<Variant, 'name' | 'start'> = {
+  spec: {},
+  effects: { 'client.Plan.record': 1, ...update(2), ...proofs, 'client.Record.record': 2 },
+  calls: { update: 2, ...tokens },
+  refusals: { 'client.Update.refusal': 'update' },
+};
+
 export const variants: readonly Variant[] = [
-  {
-    name: 'TwoKeys',
-    spec: {},
-    effects: { 'client.Plan.record': 1, ...update(2), ...proofs, 'client.Record.record': 2 },
-    calls: { update: 2, ...tokens },
-    refusals: { 'client.Update.refusal': 'update' },
-    start: atOidcProvider,
-  },
+  { name: 'TwoKeys', ...twoKeys, start: atOidcProvider },
+  { name: 'TokenRotates', ...twoKeys, start: atTokenRotator },
   {
     name: 'NewClient',
     spec: { client: { authentication: 'ClientSecretBasic' }, rotation: { allowSubjectChange: true } },
