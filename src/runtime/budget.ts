@@ -57,7 +57,7 @@ export class Budgets {
   readonly #leaves: (lane: number) => number;
   readonly #buckets = new Map<string, Bucket>();
   /** Of the work that runs. */
-  readonly #under = new AsyncLocalStorage<Permit>();
+  readonly #under = new AsyncLocalStorage<Permit | undefined>();
   /** Permits whose call was made. */
   readonly #used = new WeakSet<Permit>();
   readonly #circuits = new Map<string, Circuit>();
@@ -89,8 +89,8 @@ export class Budgets {
     return { resource, lane, probe: circuit !== undefined };
   }
 
-  /** Runs work that a permit was taken for, so that {@link leave} knows its calls. */
-  under<T>(permit: Permit, work: () => Promise<T>): Promise<T> {
+  /** Runs work with the permit that was taken for it, so that {@link leave} knows its calls; `undefined`: it spends no budget. */
+  under<T>(permit: Permit | undefined, work: () => Promise<T>): Promise<T> {
     return this.#under.run(permit, work);
   }
 

@@ -238,8 +238,8 @@ export class Loop {
     const look = state === undefined ? undefined : this.#look(id, state);
     let outcome: CallOutcome = 'Unused';
     if (state !== undefined && look !== undefined && isStillThat(look.decision, work)) {
-      const apply = (): Promise<CallOutcome> => this.#apply(id, state, look);
-      outcome = await (permit === undefined ? apply() : this.#o.budgets.under(permit, apply));
+      // Also without a permit: what woke it may be work that runs under one.
+      outcome = await this.#o.budgets.under(permit, () => this.#apply(id, state, look));
     }
     if (permit !== undefined) this.#o.budgets.finish(permit, outcome, work.party);
     this.#queue.done(id);
