@@ -27,7 +27,7 @@ export interface CircuitHealth {
   readonly retryAt?: Instant;
   readonly message?: string;
   readonly reason?: Reason;
-  /** More than one party meets it, as far as anybody can tell. */
+  /** More than one party meets it, as far as anybody can tell, or nobody may try for long. */
   readonly isEverybodys?: boolean;
 }
 
@@ -35,6 +35,8 @@ interface Circuit {
   attempts: number;
   until: Milliseconds;
   probing: boolean;
+  /** The other side asked for a pause in which nobody finds out whether others fare better. */
+  isLong: boolean;
   readonly since: Instant;
   message: string;
   reason: Reason;
@@ -100,11 +102,16 @@ export class Budgets {
    * as after a slow write: then the call waits here too. Rejects when `signal` aborts, and with OperatorError Transient `TimedOut` where its turn does
    * not come.
    */
-  leave(resource: string, signal: AbortSignal): Promise<void> {
+  async leave(resource: string, signal: AbortSignal): Promise<void> {
     const permit = this.#under.getStore();
     const isPaid = permit !== undefined && budgetOf(permit.resource) === budgetOf(resource) && !this.#used.has(permit);
     if (isPaid) this.#used.add(permit);
-    return this.#bucket(resource).leave(permit?.lane ?? 0, isPaid, signal);
+    try {
+      await this.#bucket(resource).leave(permit?.lane ?? 0, isPaid, signal);
+    } catch (error) {
+      if (isPaid) this.#used.delete(permit);
+      throw error;
+    }
   }
 
   /** `party`: on whose behalf it was made, where others of the same resource may fare better. */
@@ -144,8 +151,8 @@ export class Budgets {
     const circuit = this.#circuit(resource);
     if (circuit === undefined) return { up: true };
     const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
-    const { since, message, reason } = circuit;
-    return { up: false, since, retryAt, message, reason, isEverybodys: this.#parties.isEverybodys(resource) };
+    const { since, message, reason, isLong } = circuit;
+    return { up: false, since, retryAt, message, reason, isEverybodys: isLong || this.#parties.isEverybodys(resource) };
   }
 
   /** Every resource whose circuit is open now. */
@@ -176,11 +183,13 @@ export class Budgets {
     const backoff = counts ? halfJitter(circuitBackoff, attempts, this.#random) : 0;
     const until = this.#clock.monotonic() + Math.min(Math.max(backoff, asked), longestPause);
     const { reason, message } = error;
+    const isLong = asked > minute;
     if (known === undefined) {
       const since = this.#clock.now();
-      this.#circuits.set(permit.resource, { attempts, until, probing: false, since, message, reason });
+      this.#circuits.set(permit.resource, { attempts, until, probing: false, isLong, since, message, reason });
       return;
     }
+    known.isLong ||= isLong;
     known.until = Math.max(known.until, until);
     known.attempts = attempts;
     known.message = message;

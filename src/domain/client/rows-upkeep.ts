@@ -95,7 +95,7 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   const desired = desiredOf(s);
   if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
   const isWrong = !isAsWanted(record, desired) && !changeWaits({ ...s, record, desired }, now);
-  if (mayChange(s) && (isWrong || (isNothingGiven(s) && isPerhapsLost(record)))) {
+  if (mayChange(s) && (isWrong || (isNothingGiven(s) && isPerhapsLost(record, now)))) {
     // Whose client it is may have changed since the last look, and a foreign one is never written to.
     return isSeenLately(record, now)
       ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
@@ -105,9 +105,9 @@ function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
   return isUnseen || isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
 }
 
-/** Not sent since it was found to get nothing. */
-function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord): boolean {
-  return at !== undefined && updatedAt !== undefined && updatedAt < at;
+/** Not sent since it was found to get nothing; by a clock that went ahead that would stay so however often it is sent. */
+function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord, now: Instant): boolean {
+  return at !== undefined && at <= now && updatedAt !== undefined && updatedAt < at;
 }
 
 const proof: ClientRow = {

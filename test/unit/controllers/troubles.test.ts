@@ -1,5 +1,5 @@
 import test from 'ava';
-import { minute, second } from '#src/clock.ts';
+import { minute, plus, second } from '#src/clock.ts';
 import { Troubles } from '#src/controllers/troubles.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Budgets } from '#src/runtime/budget.ts';
@@ -73,6 +73,19 @@ for (const [what, tries, told] of [
     t.deepEqual(are, [...told]);
   });
 }
+
+test('a pause that the provider asks for is everybody’s, however long ago the one call was that met it', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  const closed = { class: 'Transient', reason: 'ProviderUnavailable', message: 'closed', whose: 'Issuer' } as const;
+  fail(budgets, `${idp}/tokens`, new OperatorError({ ...closed, retryAt: plus(clock.now(), 60 * minute) }), 'a');
+  for (const after of [5 * second, 29 * minute, 30 * minute]) {
+    await clock.advance(after);
+    for (const client of ['a', 'b', '']) t.is(troubles.outage(idp, client)?.message, 'closed', `${client} ${after}`);
+  }
+  await clock.advance(minute);
+  fail(budgets, `${idp}/tokens`, 'Done', 'b');
+  t.is(troubles.outage(idp, 'b'), undefined);
+});
 
 test('the trouble of one client does not come and go while others are served, and is news only as it begins and ends', async (t) => {
   const { clock, budgets, troubles } = setUp();

@@ -220,6 +220,21 @@ test('what was handed back unused is there whole, although the budget was full m
   t.is([1, 2, 3, 4].filter(() => budgets.start(tokens, 0) !== undefined).length, 3);
 });
 
+test('a call that was paid for and given up while it waited is given back', async (t) => {
+  const { clock, budgets } = setUp({ perSecond: 1, burst: 2 });
+  const permit = budgets.start(tokens, 0)!;
+  const others = [1, 2, 3, 4].map(() => budgets.leave(tokens, never));
+  await clock.advance(1_100);
+  await Promise.all(others);
+  const over = new AbortController();
+  const waiting = budgets.under(permit, () => budgets.leave(tokens, over.signal));
+  over.abort(new Error('over'));
+  await t.throwsAsync(waiting, { message: 'over' });
+  const before = budgets.nextStart(tokens, 0)!;
+  budgets.finish(permit, 'Unused');
+  t.is(Math.round(before - budgets.nextStart(tokens, 0)!), 1_000);
+});
+
 test('a budget of one call is not swallowed by the reserve', (t) => {
   t.truthy(setUp({ perSecond: 0.1, burst: 1 }).budgets.start(tokens, 3));
 });

@@ -2169,6 +2169,7 @@ const cases: readonly Case[] = [
   ...(
     [
       ['and only once', { record: nothing({ nothingGiven: plus(noon, -1) }) }],
+      ['not as long as a clock that went ahead says so', { record: nothing({ nothingGiven: plus(noon, hour) }) }],
       ['not for a refusal of anything else', { record: nothing({}, { reason: 'LifetimeTooLong' }) }],
       ['not for one that is older than what was sent', { record: nothing({}, { at: plus(noon, -1) }), row: 'proof' }],
       ['not a client of somebody else', { record: nothing({ observed: other }) }],
