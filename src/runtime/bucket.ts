@@ -66,7 +66,7 @@ export class Bucket {
     return true;
   }
 
-  /** Until {@link start} may succeed by the passing of time alone; `undefined`: only the end of a running call can change it. */
+  /** Until {@link start} may succeed by the passing of time alone; `undefined`: a running work has to end first, or to wait for its next call. */
   untilStart(lane: number): Milliseconds | undefined {
     return this.#isFull(lane) ? undefined : this.#untilTokens(this.#needed(lane) + this.#ahead(lane));
   }
