@@ -1,7 +1,7 @@
 import type { Reason } from '../api/reasons.ts';
 import { type Clock, type Instant, type Milliseconds, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
-import { type Budgets, budgetOf } from '../runtime/budget.ts';
+import { type Budgets, type CircuitHealth, budgetOf } from '../runtime/budget.ts';
 import type { PartyTrouble } from '../runtime/parties.ts';
 import type { ReflectorHealth } from '../runtime/reflector.ts';
 import type { PodWatches } from './pod-watches.ts';
@@ -43,23 +43,25 @@ export class Troubles {
 
   /** Minting fails for this client, and has for a while: for it alone, or for everybody who uses this issuer. */
   outage(issuer: string, client: string): Outage | undefined {
+    const { budgets } = this.#o;
     const resource = `${issuer}/tokens`;
-    const paused = this.#ofCircuit(resource);
-    const own = this.#o.budgets.troubleOf(resource, client);
+    const health = budgets.health(resource);
+    const paused = this.#ofCircuit(health);
+    const own = budgets.troubleOf(resource, client);
     if (own !== undefined && (paused !== undefined || this.#isItsOwn(own))) {
       return { reason: own.reason, message: own.message, since: own.since };
     }
-    return this.#o.budgets.health(resource).isEverybodys === true ? paused : undefined;
+    return health.isEverybodys === true ? paused : undefined;
   }
 
   /** Whoever minted last at this issuer failed, and nobody has tried since: somebody has to. */
   arePaused(issuer: string): boolean {
-    return this.#ofCircuit(`${issuer}/tokens`) !== undefined;
+    return this.#isPaused(`${issuer}/tokens`);
   }
 
   /** Nothing can be revoked at this issuer, and could not for a while. */
   revocationsPaused(issuer: string): boolean {
-    return this.#ofCircuit(`${issuer}/revocations`) !== undefined;
+    return this.#isPaused(`${issuer}/revocations`);
   }
 
   /** The API server lets us see no pods there, or write no Secrets. */
@@ -124,8 +126,11 @@ export class Troubles {
     return [this.arePaused(issuer), this.outage(issuer, ''), ...clients.map((one) => this.outage(issuer, one) ?? null)];
   }
 
-  #ofCircuit(resource: string): Outage | undefined {
-    const { up, since, reason, message } = this.#o.budgets.health(resource);
+  #isPaused(resource: string): boolean {
+    return this.#ofCircuit(this.#o.budgets.health(resource)) !== undefined;
+  }
+
+  #ofCircuit({ up, since, reason, message }: CircuitHealth): Outage | undefined {
     const isKnown = !up && since !== undefined && reason !== undefined && message !== undefined;
     return isKnown && this.#isOld(since) ? { reason, message, since } : undefined;
   }

@@ -60,7 +60,7 @@ export class Bucket {
 
   /** Takes one call's worth; false: not now. */
   start(lane: number): boolean {
-    if (this.#isFull(lane) || this.#untilTokens(this.#needed(lane) + this.#ahead(lane)) > 0) return false;
+    if (this.untilStart(lane) !== 0) return false;
     this.#tokens -= 1;
     this.#running += 1;
     return true;

@@ -28,6 +28,7 @@ import {
   dies,
   identity,
   identityReady,
+  metric,
   page,
   policy,
   pool,
@@ -48,11 +49,7 @@ stopAfterwards(() => [lab]);
 async function leading(auditPath: string): Promise<OperatorProcess> {
   const operator = lab.operator({ auditPath });
   await operator.ready(60_000);
-  await eventually(
-    'it leads',
-    async () => (/^ci_identity_leader 1$/m.test((await page(operator, '/metrics')).text) ? true : undefined),
-    { timeoutMs: 60_000 },
-  );
+  await metric(operator, /^ci_identity_leader 1$/m);
   return operator;
 }
 

@@ -9,6 +9,7 @@ import { labScopes, type Lab } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
 import { askedBare, bareMetadata, form, json } from './bare-client.ts';
 import { writeRecord } from './bare-record.ts';
+import { inParallel } from './in-parallel.ts';
 import { poolsPath } from './pools.ts';
 import type { ProviderProcess } from './provider.ts';
 
@@ -26,12 +27,7 @@ export async function registerBare(lab: Lab<ProviderProcess>, names: readonly st
   });
   try {
     const started = performance.now();
-    const left = names.values();
-    await Promise.all(
-      Array.from({ length: parallel }, async () => {
-        for (const name of left) await registerOne(api, provider, lab.provider, name);
-      }),
-    );
+    await inParallel(names, parallel, (name) => registerOne(api, provider, lab.provider, name));
     return (performance.now() - started) / 1_000;
   } finally {
     await Promise.all([api.close(), provider.close()]);

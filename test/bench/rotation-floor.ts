@@ -11,6 +11,7 @@ import { labScopes, type Lab } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
 import { askedBare, bareMetadata, form, json } from './bare-client.ts';
 import { deleteRecord, writeRecord } from './bare-record.ts';
+import { inParallel } from './in-parallel.ts';
 import { poolsPath } from './pools.ts';
 import type { ProviderProcess } from './provider.ts';
 
@@ -39,6 +40,7 @@ export async function startBareRotator(lab: Lab<ProviderProcess>, size: number):
   const clients: Registered[] = [];
   await inParallel(
     Array.from({ length: size }, (_, n) => `bare-${n}`),
+    parallel,
     async (name) => {
       const body: unknown = JSON.parse(pool(name, lab.provider.issuer));
       expectStatus(name, await admin.send('POST', poolsPath, body), 201);
@@ -49,10 +51,12 @@ export async function startBareRotator(lab: Lab<ProviderProcess>, size: number):
   return {
     async rotate(perSecond) {
       const turn = paced(perSecond);
-      await inParallel(clients, (client) => rotateOne({ api, provider, issuer: lab.provider.issuer, turn }, client));
+      await inParallel(clients, parallel, (client) =>
+        rotateOne({ api, provider, issuer: lab.provider.issuer, turn }, client),
+      );
     },
     async stop() {
-      await inParallel(clients, async ({ name }) => {
+      await inParallel(clients, parallel, async ({ name }) => {
         expectStatus(name, await admin.send('DELETE', `${poolsPath}/${name}`), 200);
         await deleteRecord(api, name);
       });
@@ -109,12 +113,4 @@ function paced(perSecond: number): () => Promise<void> {
     next = at + 1_000 / perSecond;
     await delay(Math.max(0, at - performance.now()));
   };
-}
-
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
 }

@@ -7,6 +7,7 @@ import type { OperatorProcess } from '#test/support/operator-process.ts';
 import { type Api, apiCallsOf, expectStatus, openApi } from './api.ts';
 import { type Bench, type BenchOptions, median, target } from './bench.ts';
 import { tableOf, useOf } from './figures.ts';
+import { inParallel } from './in-parallel.ts';
 import { type ProviderProcess, startProviderProcess } from './provider.ts';
 import { scrape } from './scrape.ts';
 import { spendingOf, type Spent, spentBetween } from './spending.ts';
@@ -38,7 +39,7 @@ const lifetime = 3_600;
 const perNamespace = 100;
 /** One pod in so many has a live session; the others are not selected by any identity. */
 const oneIn = 5;
-const inParallel = 8;
+const atOnce = 8;
 /** There is no node, and a scheduler that tries 10,000 pods again and again is not what is measured. */
 const spec = { schedulingGates: [{ name: 'ci-identity.dev/no-node' }] };
 
@@ -48,8 +49,8 @@ export const size: Bench = {
   about: '10,000 identities and 10,000 pods, 2,000 of them with live tokens: memory, API calls at rest, a restart',
   async run(o) {
     const lab = await startLabWith(() => startProviderProcess(lifetime), { log: o.log });
-    const admin = openApi(lab.cluster.kubeconfig, { connections: inParallel });
-    const jenkins = openApi(lab.jenkinsKubeconfig, { connections: inParallel });
+    const admin = openApi(lab.cluster.kubeconfig, { connections: atOnce });
+    const jenkins = openApi(lab.jenkinsKubeconfig, { connections: atOnce });
     try {
       const figures = await measured(lab, admin, jenkins, o);
       return {
@@ -84,8 +85,9 @@ async function measured(
   await lab.guarded();
   await optedIn(admin, jenkins, names);
   // Pods first: admission looks at every identity of a namespace.
-  await inTurns(
+  await inParallel(
     range(live).flatMap((n) => names.map((namespace) => ({ n, namespace }))),
+    atOnce,
     async ({ n, namespace }) => {
       const pod = agentPod({ namespace, name: `build-${n}`, labels: { 'identity/first': 'yes' }, spec });
       await post(jenkins, `/api/v1/namespaces/${namespace}/pods`, pod);
@@ -93,8 +95,9 @@ async function measured(
   );
   await looksAfter(operator, sessions);
   log(`${sessions} pods have tokens`);
-  await inTurns(
+  await inParallel(
     range(each - 1).flatMap((n) => names.map((namespace) => ({ n, namespace }))),
+    atOnce,
     async ({ n, namespace }) => {
       const body = JSON.parse(identity(`more-${n}`, { pool: 'ci-bots', roles: ['publisher'] }, namespace)) as unknown;
       await post(admin, identitiesPath(namespace), body);
@@ -166,7 +169,7 @@ async function furnish(
     maxTokenLifetime: `${lifetime}s`,
   };
   await lab.apply(pool('ci-bots', lab.provider.issuer, { ceiling }), JSON.stringify(policy));
-  await inTurns(names, async (namespace) => {
+  await inParallel(names, atOnce, async (namespace) => {
     for (const text of agentNamespaceDocuments(namespace)) {
       const document = JSON.parse(text) as Document;
       const { labels: _, ...metadata } = document.metadata;
@@ -175,8 +178,9 @@ async function furnish(
     const first = identity('first', { pool: 'ci-bots', roles: ['publisher'] }, namespace);
     await post(admin, identitiesPath(namespace), JSON.parse(first));
   });
-  await inTurns(
+  await inParallel(
     range(others).flatMap((n) => names.map((namespace) => ({ n, namespace }))),
+    atOnce,
     async ({ n, namespace }) => {
       await post(admin, `/api/v1/namespaces/${namespace}/pods`, agentPod({ namespace, name: `other-${n}`, spec }));
     },
@@ -202,10 +206,10 @@ function identitiesPath(namespace: string): string {
 /** From then on the operator watches their pods, and the API server injects. */
 async function optedIn(admin: Api, jenkins: Api, names: readonly string[]): Promise<void> {
   const labels = { 'ci-identity.dev/inject': 'enabled' };
-  await inTurns(names, async (name) => {
+  await inParallel(names, atOnce, async (name) => {
     expectStatus(name, await admin.merge(`/api/v1/namespaces/${name}`, { metadata: { labels } }), 200);
   });
-  await inTurns(names, async (namespace) => {
+  await inParallel(names, atOnce, async (namespace) => {
     await eventually(`the API server injects in ${namespace}`, async () => {
       const { text } = await jenkins.send(
         'POST',
@@ -264,15 +268,6 @@ async function residentAtRest({ pid }: OperatorProcess, minutes: number): Promis
 
 async function issuedBy({ provider }: Lab<ProviderProcess>): Promise<number> {
   return (await provider.counts()).issued;
-}
-
-async function inTurns<T>(items: readonly T[], one: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  await Promise.all(
-    range(inParallel).map(async () => {
-      for (const item of left) await one(item);
-    }),
-  );
 }
 
 async function post(api: Api, path: string, body: unknown): Promise<void> {

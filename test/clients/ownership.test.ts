@@ -1,6 +1,5 @@
 /** Whose client it is: drift of ours is mended, another one's is left alone, a lost management token heals, nothing is forgotten. */
 import test from 'ava';
-import { readFileSync, writeFileSync } from 'node:fs';
 import {
   auditOf,
   condition,
@@ -19,7 +18,16 @@ import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
-import { letADayPass, letPass, patiently, recordWhere, records, secret, system } from './support.ts';
+import {
+  administratorManages,
+  letADayPass,
+  letPass,
+  patiently,
+  recordWhere,
+  records,
+  secret,
+  system,
+} from './support.ts';
 
 let lab: Lab;
 let operator: OperatorProcess;
@@ -317,10 +325,7 @@ test.serial(
 test.serial('managementTokenRef: a credential that does not rotate heals it without anybody', async (t) => {
   const clientId = await ready('ref');
   await loseToken('ref', clientId);
-  await secret(lab, 'administrator', { token: lab.provider.administratorToken });
-  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { issuers: object[] };
-  const issuers = file.issuers.map((one) => ({ ...one, managementTokenRef: { name: 'administrator', key: 'token' } }));
-  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
+  await administratorManages(lab);
   await patiently(lab, 'ref', 'Registered', { status: 'True', reason: 'Registered' });
   await eventually('the edit arrives', () => there(clientId)?.scopes.join() === 'artifacts:read' || undefined, {
     timeoutMs: 60_000,

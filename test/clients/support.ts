@@ -1,5 +1,6 @@
 /** What the tests of clients say in one line each. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { plus } from '#src/clock.ts';
 import type { Condition } from '#src/api/meta.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
@@ -30,6 +31,14 @@ export async function secret(
   const metadata = { name, namespace: system, annotations };
   await lab.kubectl(['delete', 'secret', '-n', system, name, '--ignore-not-found']);
   await lab.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, stringData }));
+}
+
+/** The token of the provider's administrator manages every client: `managementTokenRef` of each issuer in the configuration file. */
+export async function administratorManages(lab: Lab): Promise<void> {
+  await secret(lab, 'administrator', { token: lab.provider.administratorToken });
+  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { readonly issuers: readonly object[] };
+  const issuers = file.issuers.map((one) => ({ ...one, managementTokenRef: { name: 'administrator', key: 'token' } }));
+  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
 }
 
 type Stored = Omit<ClientRecord, 'generations'> & {

@@ -1,8 +1,7 @@
 /** Every way of replacing a credential that a real provider here offers, and what one rotation of that kind comes by. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { startGlewlwyd } from '#test/glewlwyd/glewlwyd.ts';
 import type { EffectName } from '#src/controllers/effect-names.ts';
-import { administratorsKey, secret } from '#test/clients/support.ts';
+import { administratorManages, administratorsKey, secret } from '#test/clients/support.ts';
 import { type FaultProxy, startFaultProxy } from '#test/support/fault-proxy.ts';
 import { type Lab, type LabProvider, startLab, startLabWith } from '#test/support/lab.ts';
 import { type Call, type ProviderView, viewOfGlewlwyd, viewOfOidcProvider } from './provider-view.ts';
@@ -54,10 +53,7 @@ async function atOidcProvider(): Promise<Place & { readonly lab: Lab }> {
 async function atTokenRotator(): Promise<Place> {
   const lab = await startLab(settings);
   lab.provider.settings.rotateManagementToken = true;
-  await secret(lab, 'administrator', { token: lab.provider.administratorToken });
-  const file = JSON.parse(readFileSync(lab.configFile, 'utf8')) as { readonly issuers: readonly object[] };
-  const issuers = file.issuers.map((one) => ({ ...one, managementTokenRef: { name: 'administrator', key: 'token' } }));
-  writeFileSync(lab.configFile, JSON.stringify({ ...file, issuers }));
+  await administratorManages(lab);
   return { lab, view: viewOfOidcProvider(lab.provider) };
 }
 

@@ -4,8 +4,7 @@ import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../a
 import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { cut } from '../access/explain.ts';
-import { stopSentence } from '../access/stops.ts';
-import { stoppedBy } from '../access/stops.ts';
+import { stopSentence, stoppedBy } from '../access/stops.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
 import { currentOf, isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
