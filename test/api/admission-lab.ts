@@ -87,6 +87,7 @@ export async function startAdmissionLab(options: ClusterOptions = {}): Promise<A
     );
   }
   await effective(lab);
+  for (const ns of ['jenkins', 'people', 'ci-payments']) await defaultServiceAccount(lab, ns);
   return lab;
 }
 
@@ -119,6 +120,14 @@ async function effective(lab: AdmissionLab): Promise<void> {
   await eventually('the policies are effective', async () => {
     const { body } = await lab.send('cluster-admin', 'POST', podsOf('default'), forbidden);
     return JSON.stringify(body).includes('denied request') ? true : undefined;
+  });
+}
+
+/** Pods without a service account of their own are refused (403) until the controller manager has made the namespace's default one. */
+async function defaultServiceAccount(lab: AdmissionLab, ns: string): Promise<void> {
+  await eventually(`namespace ${ns} has its default service account`, async () => {
+    const { status } = await lab.send('cluster-admin', 'GET', `/api/v1/namespaces/${ns}/serviceaccounts/default`);
+    return status === 200 ? true : undefined;
   });
 }
 

@@ -35,7 +35,7 @@ test.before(async (t) => {
     t.context,
     'wait',
     '--for=condition=Established',
-    '--timeout=30s',
+    '--timeout=90s',
     ...kinds.map((kind) => `crd/${plurals[kind]}.ci-identity.dev`),
   );
   await kubectl(t.context, 'create', 'namespace', 'ci-payments');

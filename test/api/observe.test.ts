@@ -292,7 +292,7 @@ const second = 'ci-second';
 test.serial(
   'text of pipeline authors and of their names stays text: logs, audit, events, status, metrics, files, CLI',
   async (t) => {
-    t.timeout(120_000);
+    t.timeout(360_000);
     await lab.agentNamespace(second);
     for (const namespace of [team, second])
       for (const role of ['ci-identity-use', 'jenkins-agents']) await bind(namespace, role, evil);
@@ -464,7 +464,7 @@ const scopesOf = (token: string): readonly string[] | undefined =>
 test.serial(
   'an edit storm: whom it concerns has in the end what the last edit says, everybody else goes on, memory and queue stay bounded',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const memory = async (): Promise<number> =>
       Number(/^process_resident_memory_bytes (\d+)/m.exec(await metrics())?.[1]);
     const [concerned, innocent] = [await newPod('publisher'), await newPod('reader')];
@@ -599,7 +599,7 @@ test.serial(
 test.serial(
   'a creator who may not use the identity any longer: its name stays text in what the build is told',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const [[pod, name] = [undefined, '']] = ofMallory;
     if (pod === undefined) throw new Error('the pods of the creator with the evil name were not made');
     const error = await eventually(

@@ -32,7 +32,7 @@ const smokes: readonly (readonly [name: string, runs: number, ...args: string[]]
 
 for (const [name, runs, ...args] of smokes) {
   test.serial(`${name} runs and reports`, async (t) => {
-    t.timeout(300_000);
+    t.timeout(900_000);
     const dir = mkdtempSync(join(tmpdir(), 'ci-identity-bench-'));
     try {
       const file = join(dir, 'report.json');

@@ -146,7 +146,7 @@ test.serial(
     const pod = await createPod(lab, nextPodName(), ['publisher']);
     t.true(isLive(lab.provider, await tokenOf(lab, pod, 'publisher')), 'the first one mints on');
     await current({ status: 'True', reason: 'CredentialCurrent' });
-    await lab.kubectl(['delete', 'identitypool', 'theirs', '--timeout=60s']);
+    await lab.kubectl(['delete', 'identitypool', 'theirs', '--timeout=180s']);
     await patiently(lab, 'rival', 'Ready', { status: 'True', reason: 'Ready' });
   },
 );
@@ -154,7 +154,7 @@ test.serial(
 test.serial(
   'after all of this the client is as its administrator made it, and nobody called its registration',
   async (t) => {
-    await lab.kubectl(['delete', 'identitypool', 'rival', '--timeout=60s']);
+    await lab.kubectl(['delete', 'identitypool', 'rival', '--timeout=180s']);
     const client = lab.provider.clients().find(({ clientId }) => clientId === 'jenkins');
     t.like(client, { name: 'made by hand', authentication: 'private_key_jwt', kids: [third.kid] });
     for (const endpoint of ['register', 'read', 'update', 'delete'] as const)
@@ -189,7 +189,7 @@ for (const [what, name, key, reason] of [
       ),
     );
     t.is(lab.provider.stats.count('token'), before);
-    await lab.kubectl(['delete', 'identitypool', 'thief', '--timeout=60s']);
+    await lab.kubectl(['delete', 'identitypool', 'thief', '--timeout=180s']);
   });
 }
 
@@ -204,6 +204,6 @@ test.serial('a client with a secret; its expiry is told ahead', async (t) => {
   lab.provider.editClient('legacy', { client_secret: 'a secret, new' });
   await secret(lab, 'legacy', { credential: 'a secret, new' });
   await current({ status: 'True', reason: 'CredentialCurrent' }, 'legacy');
-  await lab.kubectl(['delete', 'identitypool', 'legacy', '--timeout=60s']);
+  await lab.kubectl(['delete', 'identitypool', 'legacy', '--timeout=180s']);
   t.false([operator.log(), operator.audit()].some((text) => text.includes('a secret, ')));
 });

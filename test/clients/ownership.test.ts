@@ -58,7 +58,7 @@ async function ready(name: string, spec: Readonly<Record<string, unknown>> = {})
 }
 
 const there = (clientId: string) => lab.provider.clients().find((one) => one.clientId === clientId);
-const remove = (name: string): Promise<string> => lab.kubectl(['delete', 'identitypool', name, '--timeout=60s']);
+const remove = (name: string): Promise<string> => lab.kubectl(['delete', 'identitypool', name, '--timeout=180s']);
 const narrower = { ...ceiling, scopes: ['artifacts:read'] };
 
 test.serial('drift: what somebody changed at the provider is found by the daily look and set back', async (t) => {

@@ -152,7 +152,7 @@ test.serial('a new client that cannot be registered: the one before mints on, al
 
 test.serial('the pool is deleted: no client and no record is left', async (t) => {
   await lab.kubectl(['delete', 'pod', '-A', '-l', 'jenkins/label', '--wait=false']);
-  await lab.kubectl(['delete', 'identitypool', 'bots', '--timeout=60s']);
+  await lab.kubectl(['delete', 'identitypool', 'bots', '--timeout=180s']);
   t.deepEqual(lab.provider.clients(), []);
   t.deepEqual(await records(lab, 'bots'), []);
 });

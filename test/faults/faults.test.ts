@@ -385,7 +385,7 @@ test.serial(
       t.regex(message, /It may have expired or be used up: put a new initial access token into the Secret of registr/);
     }
     await neighbourIsServed(t, usedUp);
-    await lab.kubectl(['delete', 'identitypool', neighbour(usedUp), '--timeout=90s']);
+    await lab.kubectl(['delete', 'identitypool', neighbour(usedUp), '--timeout=270s']);
     t.deepEqual(clientsOf(usedUp, neighbour(usedUp)), []);
     await others();
   },

@@ -268,7 +268,7 @@ test.serial(
     const token = await tokenOf(lab, pod, 'publisher');
     const other = await createPod(second, 'payments-deploy-1-x7k2p-q0b4t-m1wz9', ['publisher']);
     const otherToken = await tokenOf(second, other, 'publisher');
-    await second.kubectl(['delete', 'identitypool', 'ci-bots', 'other-bots', '--timeout=60s']);
+    await second.kubectl(['delete', 'identitypool', 'ci-bots', 'other-bots', '--timeout=180s']);
     await dies(provider, otherToken);
     const left = provider.clients().map(({ clientId }) => clientId);
     t.true(left.includes(here as string) && !left.includes(there as string));
@@ -283,7 +283,7 @@ test.serial(
   async (t) => {
     const pod = await newPod();
     const token = await tokenOf(lab, pod, 'publisher');
-    await lab.kubectl(['delete', 'crd', 'scopepolicies.ci-identity.dev', '--timeout=30s']);
+    await lab.kubectl(['delete', 'crd', 'scopepolicies.ci-identity.dev', '--timeout=90s']);
     await eventually(
       'the watch says so',
       () =>
@@ -308,7 +308,7 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   const pods = await Promise.all(Array.from({ length: 12 }, () => newPod()));
   const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher')));
   const clients = lab.provider.clients().map(({ clientId }) => clientId);
-  await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=30s']);
+  await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=90s']);
   await eventually(
     'the brake holds',
     async () => {
@@ -372,7 +372,7 @@ test.serial(
     const id = `sessions-${await held()}-${Math.floor(Date.now() / 86_400_000)}`;
     await lab.kubectl(['annotate', 'namespace', system, `ci-identity.dev/acknowledge=${id}`]);
     for (const token of tokens) await dies(lab.provider, token, 20_000);
-    await lab.kubectl(['wait', '--for=delete', 'crd/identitypools.ci-identity.dev', '--timeout=60s']);
+    await lab.kubectl(['wait', '--for=delete', 'crd/identitypools.ci-identity.dev', '--timeout=180s']);
     await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
     await lab.kubectl(['wait', '--for=condition=Established', 'crd/identitypools.ci-identity.dev']);

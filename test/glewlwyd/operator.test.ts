@@ -72,7 +72,7 @@ async function underLoad(name: keyof typeof pools): Promise<Rotations> {
 const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6_000));
 
 test.before(async (t) => {
-  t.timeout(240_000);
+  t.timeout(720_000);
   glewlwyd = await startGlewlwyd({ tokenTtl: 60 });
   lab = await startLabWith(
     async () => ({
@@ -144,7 +144,7 @@ for (const [what, when] of [
 test.serial(
   'rotation of a secret: in place, inside a declared window, with a gap no longer than the pool tells',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const clientId = await clientOf('secret-bots');
     const before = (await glewlwyd.client(clientId))['client_secret'];
     const running = await underLoad('secret-bots');
@@ -186,7 +186,7 @@ test.serial(
 );
 
 test.serial('rotation of a key: two, then the new one, in the same client', async (t) => {
-  t.timeout(240_000);
+  t.timeout(720_000);
   const clientId = await clientOf('key-bots');
   const running = await underLoad('key-bots');
   await running.settled(1, await running.ask(false), { everyMs: 500 });
@@ -238,7 +238,7 @@ for (const [name, authentication, made, credential] of [
     await eventually('its identity is ready', () => identityReady(lab, name), { timeoutMs: 60_000 });
     const claims = claimsOf(await tokenOf(lab, await createPod(lab, nextPodName(), [name]), name));
     t.deepEqual([claims['scope'], claims['aud'], claims['client_id']], ['artifacts:publish', registry, name]);
-    await lab.kubectl(['delete', `identitypool/${name}`, '--timeout=60s']);
+    await lab.kubectl(['delete', `identitypool/${name}`, '--timeout=180s']);
     t.deepEqual(await glewlwyd.client(name), before);
   });
 }
@@ -247,6 +247,6 @@ test.serial('pools that go disable their clients, which is all that this product
   const clients = [await clientOf('key-bots'), await clientOf('secret-bots')];
   await lab.kubectl(['delete', 'pods', '-n', team, '--all', '--grace-period=0', '--force']);
   await lab.kubectl(['delete', 'ciidentity', '-n', team, '--all']);
-  await lab.kubectl(['delete', 'identitypool', '--all', '--timeout=150s']);
+  await lab.kubectl(['delete', 'identitypool', '--all', '--timeout=450s']);
   for (const id of clients) t.is((await glewlwyd.client(id))['enabled'], false);
 });

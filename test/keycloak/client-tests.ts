@@ -51,7 +51,7 @@ export function testClients(started: () => Stage): void {
       );
       t.deepEqual(await added(), [one['azp']]);
       t.is(claimsOf(await tokenFor('one'))['azp'], one['azp']);
-      await lab.kubectl(['delete', 'identitypool/per-bots', '--timeout=90s']);
+      await lab.kubectl(['delete', 'identitypool/per-bots', '--timeout=270s']);
       t.deepEqual(await added(), []);
     },
   );
@@ -99,7 +99,7 @@ export function testClients(started: () => Stage): void {
       );
       await lab.kubectl(['delete', 'ciidentity', '-n', team, 'second']);
       t.is(claimsOf(await tokenFor('first'))['azp'], first['azp']);
-      await lab.kubectl(['delete', 'identitypool/space-bots', '--timeout=90s']);
+      await lab.kubectl(['delete', 'identitypool/space-bots', '--timeout=270s']);
       t.deepEqual(await added(), []);
     },
   );
@@ -107,7 +107,7 @@ export function testClients(started: () => Stage): void {
   test.serial(
     'clients that an administrator makes by hand as the README shows, with a key and with a secret: used, replaced by him, and never touched',
     async (t) => {
-      t.timeout(240_000);
+      t.timeout(720_000);
       const { lab, realm, keycloak, provider } = started();
       const name = realm.issuer.split('/').at(-1) ?? '';
       const made = (clientId: string, credential: 'Certificate' | 'Secret'): string =>
@@ -151,7 +151,7 @@ export function testClients(started: () => Stage): void {
           patient.timeoutMs,
         );
         t.is(claimsOf(await tokenFor(clientId))['sub'], claims['sub']);
-        await lab.kubectl(['delete', `identitypool/${clientId}`, '--timeout=90s']);
+        await lab.kubectl(['delete', `identitypool/${clientId}`, '--timeout=270s']);
         t.deepEqual(await realm.client(clientId), before);
         await realm.removeClient(clientId);
       }

@@ -21,7 +21,7 @@ test.serial.before('start Keycloak', async () => {
 });
 
 test.serial.before('start the operator', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   stage = await startStage(keycloak, 11); // one for each client that is made below, also by a rotation
 });
 

@@ -74,7 +74,7 @@ export function testAccidents(started: () => Stage): void {
   test.serial('a pool that goes takes its client along', async (t) => {
     const { lab, realm } = started();
     await lab.kubectl(['delete', 'ciidentity', '-n', 'ci-payments', 'publisher']);
-    await lab.kubectl(['delete', 'identitypool/ci-bots', '--timeout=60s']);
+    await lab.kubectl(['delete', 'identitypool/ci-bots', '--timeout=180s']);
     t.deepEqual(await realm.clientIds(), []);
   });
 
@@ -112,7 +112,7 @@ export function testAccidents(started: () => Stage): void {
       const text = readFileSync(lab.configFile, 'utf8');
       const named = '"managementTokenRef":{"name":"management","key":"token"},"caBundleRef"';
       writeFileSync(lab.configFile, text.replace('"caBundleRef"', named));
-      await lab.kubectl(['delete', 'identitypool/lost-bots', '--timeout=90s']);
+      await lab.kubectl(['delete', 'identitypool/lost-bots', '--timeout=270s']);
       t.deepEqual(await realm.clientIds(), []);
     },
   );
@@ -124,7 +124,7 @@ export function testAccidents(started: () => Stage): void {
       const kept = pool('kept-bots', { deletionPolicy: 'Retain' });
       await lab.apply(kept);
       await condition(lab, 'identitypool/kept-bots', 'Registered', { status: 'True' });
-      await lab.kubectl(['delete', 'identitypool/kept-bots', '--timeout=60s']);
+      await lab.kubectl(['delete', 'identitypool/kept-bots', '--timeout=180s']);
       const [left = ''] = await realm.clientIds();
       await lab.apply(kept);
       const taken = { status: 'False', reason: 'ClientIdTaken' };

@@ -96,7 +96,7 @@ async function tell(story: Omit<Story, 'name'>): Promise<number> {
 }
 
 test.before(async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   t.log(`KILL_SEED=${seed}`);
   lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   stage = new Stage(lab);
@@ -123,14 +123,14 @@ test.serial(
 
 for (const point of chosenPoints()) {
   test.serial(`killed right ${point.moment} ${point.effect}`, async (t) => {
-    t.timeout(400_000);
+    t.timeout(1_200_000);
     t.is(await tell(storyOf(point)), 1, 'it died there, once');
   });
 }
 
 for (const [effect, { phase, endpoint }] of Object.entries(lostAnswers)) {
   test.serial(`the answer of ${effect} is lost`, async (t) => {
-    t.timeout(120_000);
+    t.timeout(360_000);
     const { stats } = lab.provider;
     stats.reset();
     const died = await tell({
@@ -145,7 +145,7 @@ for (const [effect, { phase, endpoint }] of Object.entries(lostAnswers)) {
 }
 
 test.serial('refusals, an outage of revocation and a credential that is refused end well', async (t) => {
-  t.timeout(180_000);
+  t.timeout(540_000);
   const of = (...effects: readonly EffectName[]): readonly Trouble[] =>
     effects.flatMap((effect) => troublesOf[effect] ?? []);
   const refusals = of('client.Register.refusal', 'client.Update.refusal', 'client.Deregister.refusal');
@@ -157,7 +157,7 @@ test.serial('refusals, an outage of revocation and a credential that is refused 
 test.serial(
   'a rotation whose answer took the registration access token along: minting goes on, deletion waits and says why',
   async (t) => {
-    t.timeout(120_000);
+    t.timeout(360_000);
     t.is(spoilt, undefined);
     const name = 'token-lost';
     const { provider } = lab;
@@ -198,7 +198,7 @@ test.serial(
 );
 
 test.serial('a restart changes nothing at the provider', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   t.is(spoilt, undefined);
   const name = 'restarted';
   const { stats } = lab.provider;

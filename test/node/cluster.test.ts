@@ -36,7 +36,7 @@ async function startPod(cluster: Cluster, name: string): Promise<void> {
     },
   ];
   await kubectl(cluster, ['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  await kubectl(cluster, ['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s']);
+  await kubectl(cluster, ['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=180s']);
 }
 
 /** What a node of instance `index` could leave on the machine. */
@@ -68,7 +68,7 @@ test.serial('a pod runs, its Secret file changes, it reaches the API server and 
     const script = `timeout 10 wget -q -O - http://${address}/ 2>&1; true`;
     t.regex(await kubectl(cluster, ['exec', 'agent', '--', 'sh', '-c', script]), /400 Bad Request/, address);
   }
-  await kubectl(cluster, ['delete', 'pod', 'agent', '--timeout=30s']);
+  await kubectl(cluster, ['delete', 'pod', 'agent', '--timeout=90s']);
   t.not((await cluster.kubectlRun(['get', 'pod', 'agent'])).code, 0);
 
   await startPod(cluster, 'still-running');

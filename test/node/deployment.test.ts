@@ -31,7 +31,7 @@ const apply = (...objects: readonly object[]): Promise<string> =>
   kubectl(['apply', '-f', '-'], objects.map((object) => JSON.stringify(object)).join('\n---\n'));
 
 test.before('a cluster with a node, the image, and a provider that pods reach', async (t) => {
-  t.timeout(300_000);
+  t.timeout(900_000);
   scratch = await mkdtemp(join(tmpdir(), 'deployment-'));
   cluster = await startCluster({ node: true });
   const host = cluster.node?.hostAddress ?? '';
@@ -49,12 +49,12 @@ test.after.always('everything ends', async () => {
 });
 
 test.serial('kubectl apply of crds and manifests/default: two replicas run as the Deployment says', async (t) => {
-  t.timeout(180_000);
+  t.timeout(540_000);
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
+  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd', '--all']);
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/default')]);
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/protection')]);
-  await kubectl(['rollout', 'status', '--timeout=150s', '-n', system, 'deployment/ci-identity-controller']);
+  await kubectl(['rollout', 'status', '--timeout=450s', '-n', system, 'deployment/ci-identity-controller']);
   t.is(
     await kubectl(['get', 'pods', '-n', system, '-o', 'jsonpath={.items[*].status.containerStatuses[*].restartCount}']),
     '0 0',
@@ -62,7 +62,7 @@ test.serial('kubectl apply of crds and manifests/default: two replicas run as th
 });
 
 test.serial('the configuration is edited in its ConfigMap: the running process follows', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   const configuration = {
     apiVersion: 'config.ci-identity.dev/v1alpha1',
     kind: 'ControllerConfiguration',
@@ -97,12 +97,12 @@ test.serial('the configuration is edited in its ConfigMap: the running process f
   const issuer = /issuer: *(https:[^\s}]+)/.exec(sample)?.[1] ?? '';
   await kubectl(['create', 'namespace', team]);
   await kubectl(['apply', '-f', '-'], sample.replace(issuer, provider.issuer));
-  await kubectl(['wait', '--for=condition=Ready', '--timeout=90s', 'identitypool/ci-bots']);
+  await kubectl(['wait', '--for=condition=Ready', '--timeout=270s', 'identitypool/ci-bots']);
   t.is(ourClients().length, 1);
 });
 
 test.serial('the component of an agent namespace: a pod of Jenkins reads its token', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   // The component by a relative path, as a GitOps repository would have it.
   await symlink(join(root, 'manifests'), join(scratch, 'manifests'));
   await writeFile(
@@ -122,7 +122,7 @@ test.serial('the component of an agent namespace: a pod of Jenkins reads its tok
     '--clusterrole=edit',
     '--serviceaccount=jenkins:jenkins',
   ]);
-  await kubectl(['wait', '--for=condition=Ready', '--timeout=60s', '-n', team, 'ciidentity/publisher']);
+  await kubectl(['wait', '--for=condition=Ready', '--timeout=180s', '-n', team, 'ciidentity/publisher']);
   const pod = agentPod({ name: podName });
   const containers = pod.spec.containers.map((container) => ({
     ...container,
@@ -142,7 +142,7 @@ test.serial('the component of an agent namespace: a pod of Jenkins reads its tok
 test.serial(
   'a rolling restart: the token in the pod is live at every moment, and is renewed by the new leader',
   async (t) => {
-    t.timeout(240_000);
+    t.timeout(720_000);
     const before = await leaseHolder();
     const first = await tokenInPod();
     await kubectl(['rollout', 'restart', '-n', system, 'deployment/ci-identity-controller']);
@@ -155,7 +155,7 @@ test.serial(
       },
       { timeoutMs: 180_000, everyMs: 500 },
     );
-    await kubectl(['rollout', 'status', '--timeout=120s', '-n', system, 'deployment/ci-identity-controller']);
+    await kubectl(['rollout', 'status', '--timeout=360s', '-n', system, 'deployment/ci-identity-controller']);
   },
 );
 
@@ -170,7 +170,7 @@ test.serial('the pod ends: no token of it is alive', async (t) => {
 test.serial(
   'uninstall: nothing is left at the provider, then nothing in the cluster, and pods go on without us',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const before = await plugin(cluster.kubeconfig, ['uninstall']);
     t.is(before.code, 0, before.error);
     t.regex(before.out, /^ci-bots +https:\S+ +1 +are deleted at the provider$/m);
@@ -184,7 +184,7 @@ test.serial(
     t.deepEqual([again.code, again.error], [0, ''], 'whoever is not sure may repeat it');
     const kinds = 'identitypools,scopepolicies,ciidentities';
     t.is(await kubectl(['get', kinds, '-A', '-o', 'name']), '');
-    await kubectl(['delete', '-k', join(root, 'manifests/default'), '--wait', '--timeout=90s']);
+    await kubectl(['delete', '-k', join(root, 'manifests/default'), '--wait', '--timeout=270s']);
     await kubectl(['delete', '-k', join(root, 'manifests/protection')]);
     t.is(await kubectl(['get', 'namespace', system, '--ignore-not-found', '-o', 'name']), '');
     const podsGoOn = agentPod({ name: 'payments-deploy-45-c3d4e-f5g6h-j7k8l' });

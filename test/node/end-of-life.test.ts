@@ -180,7 +180,7 @@ for (const [index, weather] of weathers.entries()) {
   test.serial(
     `${here.length + lost.length} ways to end on a real node, ${weather.title}: live tokens at the provider: 0`,
     async (t) => {
-      t.timeout(540_000);
+      t.timeout(1_620_000);
       lab = await startLab({ node: true, tokenLifetime: weather.tokenLifetime ?? 600, deliveryLag: '10s' });
       const operator = lab.operator();
       await operator.ready();

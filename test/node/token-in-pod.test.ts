@@ -22,7 +22,7 @@ test.before('a cluster with a node, a provider and the operator', async () => {
   await lab.guarded();
   const identities = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
   await lab.apply(identities.replaceAll('ISSUER', lab.provider.issuer).replace('80s', '15m'));
-  await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=30s', '-n', namespace, 'ciidentity/publisher']);
+  await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=90s', '-n', namespace, 'ciidentity/publisher']);
 });
 
 test.after.always('everything ends', async () => {
@@ -95,7 +95,7 @@ test.serial(
 test.serial(
   'a delivery that was deleted before the kubelet could mount it is back at once, and the pod starts',
   async (t) => {
-    t.timeout(120_000);
+    t.timeout(360_000);
     lab.provider.settings.tokenTtl = 600;
     const late = 'payments-deploy-44-b2c3d-f4g5h-j6k7l';
     const gate = { spec: { schedulingGates: [{ name: 'example.com/waits' }] } };

@@ -47,7 +47,7 @@ const statesOf = async (rotations: Rotations): Promise<readonly string[]> =>
   (await rotations.record()).generations.map(({ n, state, credential }) => `${n} ${state} ${credential.kid}`);
 
 test.before(async (t) => {
-  t.timeout(500_000);
+  t.timeout(1_500_000);
   lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
   stage = new Stage(lab);
   program = stage.program();
@@ -71,7 +71,7 @@ for (const [how, name, damage] of [
   test.serial(
     `the record with the credentials is ${how} by hand while the old one drains: it is written again, and an event says so`,
     async (t) => {
-      t.timeout(300_000);
+      t.timeout(900_000);
       const rotations = await begin(name);
       const record = await draining(name, rotations);
       const before = await statesOf(rotations);
@@ -96,7 +96,7 @@ const nonsense = JSON.stringify({ data: { 'record.json': Buffer.from('mine').toS
 test.serial(
   'the registration access token stops working while the old credential drains: the pool names the one step, and after it the old one goes',
   async (t) => {
-    t.timeout(400_000);
+    t.timeout(1_200_000);
     const { provider } = lab;
     const rotations = await begin('unmanaged', { rotation: soon });
     const record = await draining('unmanaged', rotations);
@@ -124,7 +124,7 @@ test.serial(
 test.serial(
   'the client is deleted at the provider while the old credential drains: told, and replaced as soon as a new subject is allowed',
   async (t) => {
-    t.timeout(500_000);
+    t.timeout(1_500_000);
     const { provider } = lab;
     const rotations = await begin('gone', { rotation: soon });
     await draining('gone', rotations);
@@ -156,7 +156,7 @@ test.serial(
 test.serial(
   'the registration credential is used up on the day of a rotation that needs it: the old credential mints on, and a new one in the Secret is all it takes',
   async (t) => {
-    t.timeout(400_000);
+    t.timeout(1_200_000);
     const { provider } = lab;
     const spec = { client: { authentication: 'ClientSecretBasic' }, rotation: { ...asked, allowSubjectChange: true } };
     const rotations = await begin('used-up', spec);
@@ -214,7 +214,7 @@ const many = 60;
 test.serial(
   `the provider limits its rate in the middle of ${many} rotations: each keeps its place, none is lost, and builds get their tokens`,
   async (t) => {
-    t.timeout(300_000);
+    t.timeout(900_000);
     const { provider } = lab;
     const names = Array.from({ length: many }, (_, index) => `many-${index + 1}`);
     const ceiling = { scopes: ['artifacts:publish'], audiences: [registry], maxTokenLifetime: '1m' };
@@ -268,7 +268,7 @@ interface RecordView {
 }
 
 test.serial('all the while the pool beside them had every token, and rotates as if nothing had been', async (t) => {
-  t.timeout(300_000);
+  t.timeout(900_000);
   await innocent.settled(1, await innocent.ask(true));
   const report = await builds.stop();
   assertUnharmed(t, 'innocent', await innocent.stop());
@@ -279,7 +279,7 @@ test.serial('all the while the pool beside them had every token, and rotates as 
 test.serial(
   'the record is overwritten while the operator is away: no new client in its place, and the pool says what to do',
   async (t) => {
-    t.timeout(300_000);
+    t.timeout(900_000);
     await lab.apply(
       pool('unread', lab.provider.issuer),
       policy('unread', { role: 'unread', pool: 'unread', scopes: ['artifacts:publish'] }),

@@ -28,7 +28,7 @@ interface Busy {
 const open: Rotations[] = [];
 
 test.before(async (t) => {
-  t.timeout(180_000);
+  t.timeout(540_000);
   lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
   stage = new Stage(lab);
   program = stage.program();
@@ -74,7 +74,7 @@ const asked = { every: '2d', overlap: '1m' };
 test.serial(
   'keys and secrets: asked for, verified, switched, drained, retired; the provider is away for the whole overlap',
   async (t) => {
-    t.timeout(300_000);
+    t.timeout(900_000);
     const pools = await Promise.all([
       begin('keys', { rotation: asked }),
       begin('secrets', {
@@ -144,7 +144,7 @@ test.serial(
 );
 
 test.serial('401 for the new credential for a while: it is asked again, and the old one mints on', async (t) => {
-  t.timeout(180_000);
+  t.timeout(540_000);
   // Without builds: the one request that is refused has to be the one that proves the new credential.
   const late = await begin('late', { rotation: asked }, { builds: false });
   await aWhile();
@@ -162,7 +162,7 @@ test.serial('401 for the new credential for a while: it is asked again, and the 
 test.serial(
   '401 for the new credential for ever: it is taken back, the old one stays, and the pool says when it is tried again',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const { provider } = lab;
     const never = await begin('never', { rotation: asked });
     const { rotations } = never;
@@ -206,7 +206,7 @@ test.serial(
 test.serial(
   'an emergency while the pool is stopped: rotated, then everything from before is dead, and status and audit say how long it took',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const leaked = await begin('leaked', { rotation: asked }, { builds: false });
     const { rotations } = leaked;
     const [before] = (await rotations.record()).generations;
@@ -243,7 +243,7 @@ test.serial(
 );
 
 test.serial('requests: set back, withdrawn by GitOps, changed twice quickly', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   const requests = await begin('requests', { rotation: { ...asked, request: 'first' } });
   const { rotations } = requests;
   t.is((await rotations.record()).generations[0]?.n, 1, 'what stands there at the first registration is done');

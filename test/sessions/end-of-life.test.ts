@@ -120,7 +120,7 @@ function waysIn(weather: Weather): readonly Way[] {
 for (const weather of weathers) {
   const all = waysIn(weather);
   test.serial(`${all.length} ways to end, ${weather.title}: live tokens at the provider: 0`, async (t) => {
-    t.timeout(240_000);
+    t.timeout(720_000);
     const name = nameOf(weather);
     const { settings, faults } = lab.provider;
     await settle(lab, name);
@@ -142,7 +142,7 @@ for (const weather of weathers) {
 }
 
 test.serial('a namespace is not kept from leaving by a provider that cannot be reached', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   for (const name of weathers.filter((weather) => waysIn(weather).some(({ apart }) => apart === true)).map(nameOf))
     await eventually(
       `namespace ${name} is gone`,

@@ -67,7 +67,7 @@ stopAfterwards(() => [lab]);
 test.serial(
   'a pod that an identity selects and that was created without it is evented and counted within a minute',
   async (t) => {
-    t.timeout(120_000);
+    t.timeout(360_000);
     const from = Date.now();
     const older = await createPod(lab, 'older-x7k2p-q0b4t-m1wz9', [], { labels: { 'identity/missed': 'yes' } });
     const late = await createPod(lab, 'late-x7k2p-q0b4t-m1wz9', []);
@@ -83,7 +83,7 @@ test.serial(
 );
 
 test.serial('a delivery Secret that somebody deleted is back at the next renewal', async (t) => {
-  t.timeout(90_000);
+  t.timeout(270_000);
   const { settings } = lab.provider;
   await stage('deleted');
   settings.tokenTtl = 20;
@@ -98,7 +98,7 @@ test.serial('a delivery Secret that somebody deleted is back at the next renewal
 });
 
 test.serial('a delivery Secret that is missing while the node cannot mount it is back at once', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   await stage('unmounted');
   const pod = await createPod(lab, 'unmounted-x7k2p-q0b4t-m1wz9', ['unmounted']);
   const token = await tokenOf(lab, pod, 'unmounted');
@@ -115,7 +115,7 @@ test.serial('a delivery Secret that is missing while the node cannot mount it is
 });
 
 test.serial('a token that somebody else revoked is noticed at its renewal, told, and replaced once', async (t) => {
-  t.timeout(90_000);
+  t.timeout(270_000);
   const { settings } = lab.provider;
   await stage('stolen');
   settings.tokenTtl = 20;
@@ -152,7 +152,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const system = 'ci-identity-system';
 
 test.serial('a team deletes an identity under many builds: it decided that, and no session is held', async (t) => {
-  t.timeout(120_000);
+  t.timeout(360_000);
   await stage('own');
   const tokens = await crowd('own', 12);
   await lab.kubectl(['delete', 'ciidentity', '-n', team, 'own']);
@@ -160,7 +160,7 @@ test.serial('a team deletes an identity under many builds: it decided that, and 
 });
 
 test.serial('the brake holds back the deregistration of many clients, and the pool says so', async (t) => {
-  t.timeout(180_000);
+  t.timeout(540_000);
   const name = 'many';
   await lab.apply(
     pool(name, lab.provider.issuer, { client: { per: 'Identity' } }),
@@ -203,7 +203,7 @@ async function exclusiveNow(name: string, edit: string): Promise<string> {
 test.serial(
   'a creator that namespaces share is told by a new process from living pods, by the standby from ended ones',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const name = 'shared';
     await stage(name);
     await lab.agentNamespace('ci-shared');
@@ -237,7 +237,7 @@ test.serial(
 test.serial(
   'the kind of the identities is deleted: every session is held, a stop and a revokeRequest end theirs at once, the rest goes when somebody acknowledges it',
   async (t) => {
-    t.timeout(240_000);
+    t.timeout(720_000);
     const names = ['held-1', 'held-2', 'held-3'] as const;
     const tokens = new Map<string, readonly string[]>();
     for (const name of names) {
@@ -247,7 +247,7 @@ test.serial(
     const living = (): readonly number[] => names.map((name) => alive(tokens.get(name) ?? []));
     const livingAre = (what: string, ...counts: readonly number[]): Promise<unknown> =>
       eventually(what, () => (living().join() === counts.join() ? true : undefined), { timeoutMs: 60_000 });
-    await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=60s']);
+    await lab.kubectl(['delete', 'crd', 'ciidentities.ci-identity.dev', '--timeout=180s']);
     const note = await eventOn('default', system, 'BrakeHolds', /sessions would end because/);
     await eventually('the audit says so too', () =>
       auditOf(operator).find(({ event, message }) => event === 'Held' && message === note),

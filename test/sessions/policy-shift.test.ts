@@ -168,7 +168,7 @@ stopAfterwards(() => [lab]);
 for (const [index, one] of cases.entries()) {
   const { title, edit, then, undo } = one;
   test.serial(`${title}: ${then === 'ended' ? 'ended' : `one token with ${then.join(' and ')}`}`, async (t) => {
-    t.timeout(90_000);
+    t.timeout(270_000);
     const name = `shift-${index + 1}`;
     const { scene, pod } = await stage(name, one);
     const before = await tokenOf(lab, pod, name);
@@ -209,7 +209,7 @@ for (const [index, one] of cases.entries()) {
 }
 
 test.serial('an edit that widens is picked up at the next renewal, and takes nothing away before', async (t) => {
-  t.timeout(90_000);
+  t.timeout(270_000);
   const name = 'shift-wider';
   const { settings } = lab.provider;
   settings.tokenTtl = 20;
@@ -239,7 +239,7 @@ const mostRules = 64;
 test.serial(
   '1,000 rules, and the policy that decides edited 50 times at once: the last edit holds, others keep their tokens',
   async (t) => {
-    t.timeout(180_000);
+    t.timeout(540_000);
     const name = 'shift-storm';
     const filler = (n: number): { role: string; pool: string; scopes: string[] } => ({
       role: `other-${n}`,

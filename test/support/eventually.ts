@@ -1,10 +1,16 @@
-/** Polls until `probe` returns something other than `undefined`; then that. Fails with `what` and the last error. */
+/**
+ * How much longer than a busy laptop needs every wait may last: machines that check changes are slower still, and disks more so. Waiting costs
+ * nothing where the thing happens.
+ */
+export const patience = 3;
+
+/** Polls until `probe` returns something other than `undefined`; then that. Fails with `what` and the last error. `timeoutMs` is what a busy laptop needs. */
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
   options: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
 ): Promise<T> {
-  const until = Date.now() + (options.timeoutMs ?? 20_000);
+  const until = Date.now() + patience * (options.timeoutMs ?? 20_000);
   let last: unknown;
   for (;;) {
     try {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { patience } from './eventually.ts';
 
 export interface OperatorOptions {
   readonly kubeconfig: string;
@@ -107,7 +108,7 @@ export function startOperator(options: OperatorOptions): OperatorProcess {
     ports,
     async ready(timeoutMs = 30_000) {
       const { health } = await ports();
-      const until = Date.now() + timeoutMs;
+      const until = Date.now() + patience * timeoutMs;
       let text = '';
       while (Date.now() < until && !over) {
         const answer = await fetch(`http://127.0.0.1:${health}/readyz`).catch(() => undefined);
