@@ -22,10 +22,20 @@ import {
   write,
 } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { drainedFrom, handled, moved, notRemoved, revoked, without, withoutEmergency } from './transitions.ts';
+import {
+  drainedFrom,
+  handled,
+  moved,
+  notConfirmed,
+  notRemoved,
+  revoked,
+  without,
+  withoutEmergency,
+} from './transitions.ts';
 import {
   drainedStep,
   isOfOtherAlgorithm,
+  isUnprovable,
   mayNotChange,
   mayProve,
   refusedNew,
@@ -100,6 +110,8 @@ function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gen
       return write(s, now, 'Deregistering', notRemoved(record, one.n, now, retirePause));
     case 'Gone':
     case 'Unknowable':
+      if (record.observed.is === 'Unknowable' && isUnprovable(s, record, one, now))
+        return write(s, now, 'Deregistering', notConfirmed(record, one.n));
       return canProve(one)
         ? prove(s, now, 'Deregistering', one, 'Retired')
         : write(s, now, 'Deregistered', emptied(without(record, one.n)));

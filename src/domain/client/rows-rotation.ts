@@ -6,13 +6,30 @@ import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { mayLeaveGap } from './gap.ts';
-import { currentOf, inState, inWork, isForeign, isGone, removedLately, siblings } from './generations.ts';
+import {
+  currentOf,
+  inState,
+  inWork,
+  isForeign,
+  isGone,
+  isManagementLost,
+  removedLately,
+  siblings,
+} from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { clocksDiffer, hasExpired, isDrained, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import {
+  clocksDiffer,
+  mayHaveExpired,
+  isDrained,
+  isRetried,
+  proofPause,
+  propagationOf,
+  refusedPause,
+} from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { countRollback, moved, replaced, rolledBack, without } from './transitions.ts';
+import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';
 
 /** An old credential or client that is still there is taken out again after this long. */
 export const retirePause: Milliseconds = 5 * minute;
@@ -197,6 +214,7 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
   if (nothingToDo) return write(s, now, 'Retired', without(record, one.n));
   const propagation = s.capabilities?.credentialPropagation ?? 0;
   if (one.removedAt !== undefined) {
+    if (isUnprovable(s, record, one, now)) return write(s, now, 'Retired', notConfirmed(record, one.n), lane);
     return removedLately(one, propagation, now) ? undefined : prove(s, now, 'Retired', one, 'Retired', lane);
   }
   const shares = siblings(record, one).some(({ state }) => state !== 'Retiring');
@@ -211,11 +229,21 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
   if (isUnmanageable(s, record, one)) {
     // Nothing can be taken out. Where the client may be gone as a whole, its old credential shows it, unless it is refused for its age anyhow.
     const mayBeGone = isGone(record) || currentOf(record)?.clientId !== one.clientId;
-    return mayBeGone && !hasExpired(one, now) ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
+    return mayBeGone && !mayHaveExpired(one, now) ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
   }
   return shares
     ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n }, lane)
     : act(s, now, 'Retired', { type: 'Deregister', generation: one.n }, lane);
+}
+
+/**
+ * Whether its client is gone nothing can show: the provider refused the token that was to remove it, nobody gave another one, and its last
+ * credential may be refused for its age anyhow.
+ */
+export function isUnprovable(s: ClientSnapshot, record: ClientRecord, one: Generation, now: Instant): boolean {
+  const isLast = siblings(record, one).every(({ state }) => state === 'Retiring');
+  const isRefused = isManagementLost(record, one) && s.managementFallback !== true;
+  return isLast && isRefused && mayHaveExpired(one, now);
 }
 
 const retire: ClientRow = {

@@ -109,9 +109,13 @@ export function isExpiringSoon(one: Generation, now: Instant): boolean {
   return now >= (expiringSoonAt(one) ?? Number.POSITIVE_INFINITY);
 }
 
-/** The provider refuses it for its age. */
-export function hasExpired({ credential }: Generation, now: Instant): boolean {
-  return credential.type !== 'PrivateKeyJwt' && now >= (credential.expiresAt ?? Number.POSITIVE_INFINITY);
+/** A provider's clock may be so far ahead of ours. */
+const providerAhead: Milliseconds = 10 * minute;
+
+/** The provider refuses it for its age, or may, so that a refusal says nothing about its client. */
+export function mayHaveExpired({ credential }: Generation, now: Instant): boolean {
+  if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return false;
+  return plus(now, providerAhead) >= credential.expiresAt;
 }
 
 /** It is refused, or will be soon: what takes its place is better, whatever that is. */

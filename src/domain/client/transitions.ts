@@ -169,9 +169,14 @@ function withOneToken(record: ClientRecord): ClientRecord {
 
 /** The provider still knows what it said it had removed: the call is made again after a pause. */
 export function notRemoved(record: ClientRecord, n: number, now: Instant, pause: Milliseconds): ClientRecord {
+  return replaced(notConfirmed(record, n), n, (one) => ({ ...one, retireAfter: plus(now, pause) }));
+}
+
+/** Whether it was removed nothing shows, so that it counts as there. */
+export function notConfirmed(record: ClientRecord, n: number): ClientRecord {
   return replaced(record, n, (one) => {
     const { removedAt: _, saidGone: _said, ...rest } = one;
-    return { ...rest, retireAfter: plus(now, pause) };
+    return rest;
   });
 }
 

@@ -132,6 +132,7 @@ const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
 const retrying = wanting({ retryRequest: 'r2' });
 const retriedAt = (at: Instant): Pick<ClientRecord, 'retried'> => ({ retried: { id: 'r2', at } });
 const late: Partial<ClientRecord> = { managementLost: true };
+const expired = { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: noon } as const;
 const other = { is: 'Present', at: noon, drift: ['scope'], tag: 'other/owner' } as const;
 
 const theirs = wanting({ existing: { clientId: 'theirs' } });
@@ -677,6 +678,55 @@ const cases: readonly Case[] = [
     s: snapshot({
       ...gone,
       record: withGenerations([g({ state: 'Retiring', removedAt: noon })], {
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    action: { type: 'Prove', settles: 'Retired' },
+  },
+  {
+    row: 'unwanted',
+    title: 'its management token was refused, and its secret has expired: that shows nothing, so it stays known',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Retiring', removedAt: noon, credential: expired })], {
+        ...late,
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring'],
+  },
+  {
+    row: 'unwanted',
+    title: "the provider's clock may be ahead of ours: its secret has expired there, perhaps",
+    s: snapshot({
+      ...gone,
+      record: withGenerations(
+        [g({ state: 'Retiring', removedAt: noon, credential: { ...expired, expiresAt: plus(noon, 5 * minute) } })],
+        { ...late, observed: { is: 'Unknowable', at: noon, drift: [] } },
+      ),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring'],
+  },
+  {
+    row: 'unwanted',
+    title: 'then a person is waited for',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Retiring', credential: expired })], {
+        ...late,
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    reason: 'RegistrationAccessTokenLost',
+  },
+  {
+    row: 'unwanted',
+    title: 'the provider said that it deleted it: that its secret has expired holds nothing up',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Retiring', removedAt: noon, credential: expired })], {
         observed: { is: 'Unknowable', at: noon, drift: [] },
       }),
     }),
@@ -1813,7 +1863,7 @@ const cases: readonly Case[] = [
           g({
             state: 'Retiring',
             clientId: 'before',
-            credential: { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: noon },
+            credential: expired,
           }),
           g({ n: 2 }),
         ],
@@ -1821,6 +1871,40 @@ const cases: readonly Case[] = [
       ),
     }),
     reason: 'RegistrationAccessTokenLost',
+  },
+  {
+    row: 'retire',
+    title: 'nor once the token was refused that was to delete it: it stays known',
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      record: withGenerations(
+        [g({ state: 'Retiring', clientId: 'before', removedAt: noon, credential: expired }), g({ n: 2 })],
+        late,
+      ),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Current'],
+  },
+  {
+    row: 'retire',
+    title: "an administrator's token is refused too: gone, as far as anybody can know",
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      managementFallback: true,
+      record: withGenerations(
+        [g({ state: 'Retiring', clientId: 'before', removedAt: noon, credential: expired }), g({ n: 2 })],
+        late,
+      ),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  {
+    row: 'retire',
+    title: 'an expired secret of a client that mints on: no more than the secret has to go',
+    s: snapshot({
+      record: withGenerations([g({ state: 'Retiring', removedAt: noon, credential: expired }), g({ n: 2 })], late),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
   },
   {
     row: 'abandoned',
