@@ -106,9 +106,9 @@ export class Troubles {
     return [...new Map([...this.#refused, ...unseen])];
   }
 
-  /** Others may be served meanwhile. One of thousands that has to wait for its turn again and again is in no trouble. */
-  #isItsOwn({ attempts, reason, since }: PartyTrouble): boolean {
-    return attempts > 1 && reason !== 'RateLimited' && this.#isOld(since);
+  /** Others may be served meanwhile. One of thousands that has to wait a moment for its turn again and again is in no trouble. */
+  #isItsOwn({ attempts, reason, since, isHeld }: PartyTrouble): boolean {
+    return (isHeld || (attempts > 1 && reason !== 'RateLimited')) && this.#isOld(since);
   }
 
   #issuers(): readonly string[] {

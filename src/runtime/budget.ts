@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
-import { hour, minute, plus } from '../clock.ts';
+import { minute, plus } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
 import { circuitBackoff, halfJitter } from './backoff.ts';
 import { Bucket, type Rate } from './bucket.ts';
-import { Parties, type PartyTrouble } from './parties.ts';
+import { Parties, type PartyTrouble, longestPause } from './parties.ts';
 
 /** A started call: hand it back to {@link Budgets.finish} exactly once. */
 export interface Permit {
@@ -41,9 +41,6 @@ interface Circuit {
   message: string;
   reason: Reason;
 }
-
-/** No pause is longer, whatever the other side asks for: lane 0 must be able to try. */
-const longestPause: Milliseconds = 1 * hour;
 
 /** Nobody has tried for so long although he might have: whoever met the trouble is gone, and so is what is known of it. */
 const forgotten: Milliseconds = 10 * minute;
@@ -120,8 +117,8 @@ export class Budgets {
     const circuit = this.#circuit(permit.resource);
     if (permit.probe && circuit !== undefined) circuit.probing = false;
     if (typeof outcome === 'object' && outcome.whose === 'Issuer') {
-      this.#trip(permit, outcome);
       this.#parties.failed(permit.resource, party, outcome);
+      if (this.heldUntil(permit.resource, party) === undefined) this.#trip(permit, outcome);
     } else if (isAnswer(outcome) && (permit.probe || circuit === undefined)) {
       this.#parties.worked(permit.resource, party);
       this.#circuits.delete(permit.resource);
@@ -131,6 +128,11 @@ export class Budgets {
   /** What one party meets at this resource, as long as nothing made on its behalf gets through. */
   troubleOf(resource: string, party: string): PartyTrouble | undefined {
     return this.#parties.of(resource, party);
+  }
+
+  /** Monotonic: until when nothing may start at this resource for this party alone; `undefined`: it has not to wait. */
+  heldUntil(resource: string, party: string | undefined): Milliseconds | undefined {
+    return this.#parties.heldUntil(resource, party);
   }
 
   /** Its circuit is open, and the call that finds out whether it works again is not due or under way: whatever the budget has, none starts. */

@@ -3,81 +3,13 @@ import type { Work } from '../decision.ts';
 import { type Budgets, type Permit, budgetOf } from './budget.ts';
 import { Heap } from './heap.ts';
 import { ProbeTurns } from './probe-turns.ts';
+import { type Entry, Ring } from './ring.ts';
 
 /** One key that a worker has now: hand it back with {@link Queue.done}. */
 export interface Taken {
   readonly key: string;
   readonly work: Work;
   readonly permit?: Permit;
-}
-
-interface Entry {
-  readonly key: string;
-  readonly work: Work;
-  /** Monotonic; not before. */
-  readonly due: Milliseconds;
-  /** First come, first served among equals; kept when the work of a waiting key is replaced. */
-  readonly seq: number;
-}
-
-interface Group {
-  readonly name: string;
-  readonly entries: Heap<Entry>;
-  queued: boolean;
-}
-
-/** The entries of one lane and one resource. Groups take turns. */
-class Ring {
-  readonly #groups = new Map<string, Group>();
-  #turns: Group[] = [];
-  #head = 0;
-  size = 0;
-
-  add(entry: Entry): void {
-    const name = entry.work.group;
-    let group = this.#groups.get(name);
-    if (group === undefined) {
-      group = { name, entries: new Heap(comesBefore), queued: false };
-      this.#groups.set(name, group);
-    }
-    group.entries.push(entry);
-    this.size += 1;
-    this.#enqueue(group);
-  }
-
-  remove(entry: Entry): void {
-    this.#groups.get(entry.work.group)?.entries.remove(entry);
-    this.size -= 1;
-  }
-
-  *waiting(): Iterable<Entry> {
-    for (const { entries } of this.#groups.values()) yield* entries.items();
-  }
-
-  take(): Entry | undefined {
-    for (;;) {
-      const group = this.#turns[this.#head];
-      if (group === undefined) return undefined;
-      this.#head += 1;
-      if (this.#head > 64 && this.#head * 2 > this.#turns.length) {
-        this.#turns = this.#turns.slice(this.#head);
-        this.#head = 0;
-      }
-      group.queued = false;
-      const entry = group.entries.pop();
-      if (group.entries.size > 0) this.#enqueue(group);
-      else this.#groups.delete(group.name);
-      if (entry === undefined) continue;
-      this.size -= 1;
-      return entry;
-    }
-  }
-
-  #enqueue(group: Group): void {
-    if (group.queued) return;
-    group.queued = true;
-    this.#turns.push(group);
-  }
 }
 
 interface Lane {
@@ -157,8 +89,12 @@ export class Queue {
         if (this.#yields(lane, resource)) continue;
         const permit = resource === '' ? undefined : this.#budgets.start(resource, lane.number);
         if (resource === '' ? this.#isFull(lane) : permit === undefined) continue;
-        if (permit?.probe === true) return this.#given(this.#prober(resource), permit);
-        const entry = ring.take();
+        const entry = permit?.probe === true ? this.#prober(resource) : this.#next(ring);
+        if (entry === undefined) {
+          if (permit !== undefined) this.#budgets.finish(permit, 'Unused');
+          continue;
+        }
+        if (permit?.probe === true) return this.#given(entry, permit);
         lane.rings.delete(resource);
         if (ring.size > 0) lane.rings.set(resource, ring);
         this.#count(lane, resource);
@@ -207,8 +143,7 @@ export class Queue {
     return { lanes, delayed: this.#delayed.size, running: this.#running.size };
   }
 
-  #given(entry: Entry | undefined, permit: Permit | undefined): Taken {
-    if (entry === undefined) throw new Error('a ring lost count of its entries');
+  #given(entry: Entry, permit: Permit | undefined): Taken {
     const taken = { key: entry.key, work: entry.work, ...(permit === undefined ? {} : { permit }) };
     this.#waiting.delete(entry.key);
     this.#running.set(entry.key, taken);
@@ -217,9 +152,30 @@ export class Queue {
 
   #prober(resource: string): Entry | undefined {
     const waiting = this.#lanes.flatMap(({ rings }) => [...(rings.get(resource)?.waiting() ?? [])]);
-    const entry = this.#turns.next(waiting);
+    const held = new Set(waiting.filter((one) => this.#heldUntil(one) !== undefined));
+    for (const one of held) this.#unplace(one);
+    for (const one of held) this.#setAside(one);
+    const entry = this.#turns.next(waiting.filter((one) => !held.has(one)));
     if (entry !== undefined) this.#unplace(entry);
     return entry;
+  }
+
+  /** The next of this ring whose party may be served now. */
+  #next(ring: Ring): Entry | undefined {
+    for (let entry = ring.take(); entry !== undefined; entry = ring.take()) {
+      if (this.#heldUntil(entry) === undefined) return entry;
+      this.#setAside(entry);
+    }
+    return undefined;
+  }
+
+  #heldUntil({ work }: Entry): Milliseconds | undefined {
+    return work.resource === undefined ? undefined : this.#budgets.heldUntil(work.resource, work.party);
+  }
+
+  /** Until its party may be served; its place it keeps. */
+  #setAside(entry: Entry): void {
+    this.#place({ ...entry, due: this.#heldUntil(entry) ?? 0 });
   }
 
   #count({ number }: Lane, resource: string): void {
@@ -293,8 +249,4 @@ export class Queue {
     }
     return ring;
   }
-}
-
-function comesBefore(a: Entry, b: Entry): boolean {
-  return a.work.by < b.work.by || (a.work.by === b.work.by && a.seq < b.seq);
 }

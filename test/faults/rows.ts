@@ -291,6 +291,13 @@ export const workingRows: readonly FaultRow[] = [
     heals: itself,
   },
   {
+    name: 'client-busy',
+    title: '429 with a long Retry-After for one client',
+    whose: 'Tenant',
+    faults: [{ endpoint: 'token', instead: { status: 429, headers: { 'retry-after': '900' } } }],
+    told: [pool('RateLimited', /no tokens since .*asks to wait \(429\)/)],
+  },
+  {
     name: 'client-refused',
     title: '401 for one client',
     whose: 'Tenant',

@@ -87,6 +87,24 @@ test('a pause that the provider asks for is everybody’s, however long ago the 
   t.is(troubles.outage(idp, 'b'), undefined);
 });
 
+test('one that has to wait for long alone says so all the time, also longer than it would be remembered otherwise', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  const busy = { class: 'Transient', reason: 'RateLimited', message: 'wait', whose: 'Issuer' } as const;
+  fail(budgets, `${idp}/tokens`, 'Done', 'b');
+  fail(budgets, `${idp}/tokens`, new OperatorError({ ...busy, retryAt: plus(clock.now(), 15 * minute) }), 'a');
+  t.is(troubles.outage(idp, 'a'), undefined, 'a hiccup is not told');
+  for (const after of [5 * second, 9 * minute, 5 * minute]) {
+    await clock.advance(after);
+    t.deepEqual(
+      ['a', 'b', ''].map((client) => troubles.outage(idp, client)?.message),
+      ['wait', undefined, undefined],
+    );
+  }
+  await clock.advance(minute);
+  fail(budgets, `${idp}/tokens`, 'Done', 'a');
+  t.is(troubles.outage(idp, 'a'), undefined);
+});
+
 test('the trouble of one client does not come and go while others are served, and is news only as it begins and ends', async (t) => {
   const { clock, budgets, troubles } = setUp();
   const told = new Set<string>();

@@ -307,6 +307,37 @@ for (const [what, outcome, up] of [
   });
 }
 
+/** A try each second. `a!`: client a is asked to wait for a quarter of an hour; `a?`: for half a minute; `_`: eleven minutes pass. */
+for (const [what, tries, held, isPaused] of [
+  ['it alone, where another got through lately', 'b a!', ['a'], false],
+  ['also where it got through itself since', 'b a a!', ['a'], false],
+  ['everybody’s, where nobody else has got through', 'a!', [], true],
+  ['and where none but itself has', 'a a!', [], true],
+  ['or that was long ago', 'b _ a!', [], true],
+  ['everybody’s, once a second one is told so', 'b a! c!', ['a'], true],
+  ['of two alone, where another got through between', 'b a! b c!', ['a', 'c'], false],
+  ['everybody’s, where it is short', 'b a?', [], true],
+  ['what ends meanwhile began before and ends it not', 'b a! a', ['a'], false],
+  ['over once the time is', 'b a! _ _', [], false],
+] as const) {
+  test(`whose a pause is: ${what}`, async (t) => {
+    const { clock, budgets } = setUp({ perSecond: 100 });
+    for (const one of tries.split(' ')) {
+      const pauses: Record<string, number> = { '!': 15 * minute, '?': 30_000 };
+      const asked = pauses[one[1] ?? ''];
+      const outcome = asked === undefined ? 'Done' : outage(plus(clock.now(), asked));
+      if (one !== '_') budgets.finish(budgets.start(tokens, 1)!, outcome, one[0]);
+      await clock.advance(one === '_' ? 11 * minute : 1_000);
+    }
+    t.deepEqual(
+      ['a', 'b', 'c'].filter((party) => budgets.heldUntil(tokens, party) !== undefined),
+      [...held],
+    );
+    t.is(budgets.isPaused(tokens), isPaused);
+    t.is(budgets.heldUntil(clients, 'a'), undefined, 'at that resource alone');
+  });
+}
+
 test('whoever met the trouble is gone, so that nobody ever tries again: it counts as over after ten minutes', async (t) => {
   const { clock, budgets } = setUp({ perSecond: 100 });
   budgets.finish(budgets.start(clients, 4)!, outage(plus(clock.now(), 5 * minute)));

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { instant } from '#src/clock.ts';
+import { instant, minute, plus } from '#src/clock.ts';
 import type { Work } from '#src/decision.ts';
 import { OperatorError } from '#src/errors.ts';
 import { lanes, leaves, yieldsTo } from '#src/domain/lanes.ts';
@@ -286,3 +286,45 @@ test('100,000 keys in 1,000 groups with a blocked resource in front go through w
   // CPU time: the machine may be busy with other things.
   t.true(process.cpuUsage(before).user < 2_000_000);
 });
+
+/** Work of this party at the token endpoint. */
+const tokensOf = (party: string, lane: number): Work => ({ ...work(lane, 0, `ns-${party}`, 'idp/tokens'), party });
+
+/** The provider asks this party to wait for ten minutes. */
+function hold({ clock, budgets }: ReturnType<typeof setUp>, party: string): void {
+  budgets.finish(budgets.start('idp/tokens', 0)!, 'Done', 'other');
+  const asked = { class: 'Transient', reason: 'RateLimited', message: 'wait', whose: 'Issuer' } as const;
+  const retryAt = plus(clock.now(), 10 * minute);
+  budgets.finish(budgets.start('idp/tokens', 0)!, new OperatorError({ ...asked, retryAt }), party);
+}
+
+for (const [what, isProbed] of [
+  ['others go on', false],
+  ['nobody finds out with its work whether the resource is back', true],
+] as const)
+  test(`a party that has to wait keeps its place until its time, whatever its lane; ${what}`, async (t) => {
+    const world = setUp();
+    const { clock, queue, budgets } = world;
+    hold(world, 'held');
+    if (isProbed) {
+      budgets.finish(budgets.start('idp/tokens', 0)!, down, 'other');
+      await clock.freeze(750);
+    }
+    const until = budgets.heldUntil('idp/tokens', 'held')!;
+    for (let n = 0; n < 3; n += 1) queue.put(`held-${n}`, tokensOf('held', 1));
+    if (isProbed) {
+      t.is(queue.take(), undefined);
+      t.is(queue.nextAt(), until, 'nothing is tried over and over meanwhile');
+    }
+    queue.put('other', tokensOf('other', 4));
+    const other = queue.take()!;
+    t.is(other.key, 'other');
+    budgets.finish(other.permit!, 'Done', 'other');
+    queue.done('other');
+    queue.put('held-1', tokensOf('held', 1));
+    t.is(queue.take(), undefined);
+    t.is(queue.nextAt(), until);
+    t.is(queue.depth().delayed, 3);
+    await clock.freeze(until - clock.monotonic());
+    t.deepEqual(drain(queue), ['held-0', 'held-1', 'held-2']);
+  });
