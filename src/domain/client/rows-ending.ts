@@ -3,7 +3,7 @@ import type { Instant } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { highestGeneration, inState, inWork, isForeign, managementOf, siblings } from './generations.ts';
+import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent, siblings } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
@@ -103,14 +103,17 @@ function triedAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, one: 
  * so its own credential must be refused.
  */
 function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step {
-  switch (record.observed?.is) {
+  // A look is at the newest client, and says nothing of the one before it.
+  const isLookedAt = newestSent(record)?.clientId === one.clientId;
+  const seen = isLookedAt ? record.observed?.is : 'Unknowable';
+  switch (seen) {
     case undefined:
       return act(s, now, 'Deregistering', { type: 'Observe' });
     case 'Present':
       return write(s, now, 'Deregistering', notRemoved(record, one.n, now, retirePause));
     case 'Gone':
     case 'Unknowable':
-      if (record.observed.is === 'Unknowable' && isUnprovable(s, record, one, now))
+      if (seen === 'Unknowable' && isUnprovable(s, record, one, now))
         return write(s, now, 'Deregistering', notConfirmed(record, one.n));
       return canProve(one)
         ? prove(s, now, 'Deregistering', one, 'Retired')

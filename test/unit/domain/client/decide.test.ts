@@ -734,6 +734,19 @@ const cases: readonly Case[] = [
   },
   {
     row: 'unwanted',
+    title: 'what a look saw is the client after it, which is still there: its own credential shows that it is gone',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([
+        g({ state: 'Retiring', clientId: 'before', removedAt: noon }),
+        g({ n: 2, state: 'Draining', retireAfter: noon }),
+      ]),
+      lastExp: new Map([[2, plus(noon, hour)]]),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  {
+    row: 'unwanted',
     title: 'still there: again after a pause',
     s: snapshot({ ...gone, record: withGenerations([g({ state: 'Retiring', removedAt: noon })]) }),
     action: { type: 'Record' },
