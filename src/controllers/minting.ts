@@ -56,3 +56,9 @@ function eventOf({ s, action }: Minting): 'Minted' | 'Renewed' | 'Narrowed' {
   if (usableToken(s) === undefined) return 'Minted';
   return action.predecessor === 'Forbidden' ? 'Narrowed' : 'Renewed';
 }
+
+/** Refused for what was asked, not for who asked: the next pod will hear the same. */
+export function concernsTheAsk(error: unknown): boolean {
+  const isRefusal = error instanceof OperatorError && error.class === 'Terminal' && error.whose === 'Object';
+  return isRefusal && error.reason !== 'CredentialRefused';
+}

@@ -4,7 +4,7 @@ import { maxTokenLifetime } from '../domain/client/target.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { heldBefore, minted } from '../domain/session/transitions.ts';
-import { type Minted, type Token, checkMinted } from '../domain/token.ts';
+import { type Minted, type RevocationOutcome, type Token, checkMinted } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { IdentityProvider } from '../providers/port.ts';
 import type { RecordStore } from '../kube/records.ts';
@@ -12,7 +12,7 @@ import type { Effects } from '../runtime/effect.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { EffectName } from './effect-names.ts';
 import type { Memory } from './memory.ts';
-import { type Minting, gone, issued, subjectMatter } from './minting.ts';
+import { type Minting, concernsTheAsk, gone, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
 import { recordNameOf } from './session-snapshot.ts';
 import { type SessionAudit, shadowDenied } from './session-audit.ts';
@@ -238,9 +238,9 @@ export class Minter {
     throw error;
   }
 
-  /** A write that was perhaps stored is written again; a token that surely is in no record is revoked, because nobody else knows it. */
+  /** A write that was perhaps stored is written again; a token that is in no record, as far as anybody can see, is revoked, because nobody else knows it. */
   async #store(minting: Minting, next: SessionRecord, answer: Minted, signal: AbortSignal): Promise<void> {
-    const { key, s } = minting;
+    const { s } = minting;
     const until = plus(this.#o.clock.now(), storeFor);
     for (;;) {
       try {
@@ -249,34 +249,47 @@ export class Minter {
         );
         return;
       } catch (error) {
-        const passing = error instanceof OperatorError && error.class === 'Transient';
-        if (!passing && !this.#o.memory.holdsToken(answer.sha256)) {
-          await this.#revoke(minting, answer, signal);
-          this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
+        if (!isPassing(error) || this.#o.clock.now() >= until) {
+          await this.#discard(minting, answer, error, signal);
+          throw error;
         }
-        if (!passing || this.#o.clock.now() >= until) throw error;
         await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), storeEvery), signal);
       }
     }
   }
 
+  /** Should a record of it turn up after all, it is known to be dead, or good where it could not be revoked. */
+  async #discard(minting: Minting, answer: Minted, error: unknown, signal: AbortSignal): Promise<void> {
+    const { key, s } = minting;
+    const { answered } = this.#o.memory;
+    if (this.#o.memory.holdsToken(answer.sha256)) return;
+    const outcome = await this.#revoke(minting, answer, signal);
+    const isDead = outcome === 'Confirmed' || outcome === 'Requested';
+    if (isDead) answered.set(key, new Map([...(answered.get(key) ?? []), [answer.sha256, outcome]]));
+    if (isDead || !isPassing(error)) this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
+  }
+
   /** Revokes a token that goes into no record. It fails silently: the token then lives until it expires, and nobody holds it. */
-  async #revoke({ tokens, client, credential }: Minting, answer: Minted, signal: AbortSignal): Promise<void> {
+  async #revoke(
+    { tokens, client, credential }: Minting,
+    answer: Minted,
+    signal: AbortSignal,
+  ): Promise<RevocationOutcome | undefined> {
     const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
-    await this.#o.effects
+    return this.#o.effects
       .run('session.Mint.revoke', options, (bounded) =>
         tokens.revoke(answer.value, client.current.clientId, credential, bounded),
       )
       .catch((error: unknown) => {
         if (!(error instanceof OperatorError)) throw error;
+        return undefined;
       });
   }
 }
 
-/** Refused for what was asked, not for who asked: the next pod will hear the same. */
-function concernsTheAsk(error: unknown): boolean {
-  const isRefusal = error instanceof OperatorError && error.class === 'Terminal' && error.whose === 'Object';
-  return isRefusal && error.reason !== 'CredentialRefused';
+/** The write was perhaps stored, and is worth another try. */
+function isPassing(error: unknown): boolean {
+  return error instanceof OperatorError && error.class === 'Transient';
 }
 
 function subjectOf(answer: Minted): { readonly subject?: string } {
