@@ -35,7 +35,7 @@ test.before('a cluster with everything that is shipped, and a pool', async () =>
   cluster = await startCluster();
   await kubectl(['apply', '--server-side', '-k', `${manifests}default`]);
   await kubectl(['apply', '--server-side', '-k', `${manifests}protection`]);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
+  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd', '--all']);
   await kubectl(['create', '-f', '-'], JSON.stringify(pool));
   await eventually('the protection is effective', async () => {
     const { stderr } = await cluster.kubectlRun(['delete', '--dry-run=server', ...kept]);
@@ -75,7 +75,10 @@ test.serial('kubectl delete -k of everything else does not delete them, however 
 test.serial('without a pool everything goes, and what protected goes last', async (t) => {
   await kubectl(['patch', 'identitypool/ci-bots', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']);
   await kubectl(['delete', 'identitypool/ci-bots']);
-  await kubectl(['delete', '-k', `${manifests}default`, '--ignore-not-found', '--wait', '--timeout=90s']);
+  await eventually('the API server knows that no pool is left', () =>
+    kubectl(['delete', '--dry-run=server', '--ignore-not-found', ...kept]),
+  );
+  await kubectl(['delete', '-k', `${manifests}default`, '--ignore-not-found', '--wait', '--timeout=270s']);
   t.deepEqual(await lost(), kept);
   await kubectl(['delete', '-k', `${manifests}protection`]);
 });
