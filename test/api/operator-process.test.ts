@@ -3,7 +3,7 @@ import test from 'ava';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually } from '#test/support/eventually.ts';
+import { eventually, patience } from '#test/support/eventually.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
@@ -211,7 +211,7 @@ test.serial(
     const next = await newPod();
     await tokenOf(lab, next, 'publisher');
     const handover = Date.now() - from;
-    t.true(handover < 5_000, `SIGTERM: ${handover} ms until a pod gets its token from the other replica`);
+    t.true(handover < patience * 5_000, `SIGTERM: ${handover} ms until a pod gets its token from the other replica`);
     t.true(auditOf(second).some(({ event, pod: of }) => event === 'Minted' && of?.uid === next.uid));
 
     operator = lab.operator();
@@ -221,7 +221,7 @@ test.serial(
     const last = await newPod();
     await tokenOf(lab, last, 'publisher', undefined, 30_000);
     const takeover = Date.now() - killed;
-    t.true(takeover < 20_000, `SIGKILL: ${takeover} ms until a pod gets its token from the other replica`);
+    t.true(takeover < patience * 20_000, `SIGKILL: ${takeover} ms until a pod gets its token from the other replica`);
     t.true(await leads(operator));
     t.true(isLive(lab.provider, token));
     t.is((await deliveryOf(lab, pod, 'publisher')).files['token'], token, 'no token changed hands with the lease');
@@ -241,7 +241,7 @@ test.serial('a leader that was frozen beyond its lease does nothing when it wake
   process.kill(frozen.pid, 'SIGCONT');
   const ended = await Promise.race([
     frozen.exited,
-    new Promise((resolve) => setTimeout(() => resolve('it lives'), 15_000)),
+    new Promise((resolve) => setTimeout(() => resolve('it lives'), patience * 15_000)),
   ]);
   t.deepEqual(ended, { code: 1, signal: null });
   t.is(auditOf(frozen).length, said);
