@@ -96,7 +96,9 @@ export async function startLabWith<P extends LabProvider>(
     await kubectl(['apply', '--server-side', '-f', '-'], documents.join('\n---\n'));
   };
   await installManifests(kubectl);
-  const agentNamespace = async (name: string): Promise<void> => apply(...agentNamespaceDocuments(name));
+  // The controller manager makes the default service account as well, but a pod that comes before that is refused.
+  const agentNamespace = async (name: string): Promise<void> =>
+    apply(...agentNamespaceDocuments(name), serviceAccountDocument(name, 'default'));
   await apply(namespaceDocument(jenkinsNamespace), serviceAccountDocument(jenkinsNamespace, 'jenkins'));
   await agentNamespace('ci-payments');
   await apply(...issuerDocuments(provider));
@@ -174,7 +176,7 @@ export async function guarded(kubectl: Lab['kubectl']): Promise<void> {
 async function installManifests(kubectl: Lab['kubectl']): Promise<void> {
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
   const plurals = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...plurals]);
+  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', ...plurals]);
   const controller = ['namespace', 'rbac', 'aggregated-roles'].flatMap((name) => [
     '-f',
     join(root, `manifests/controller/${name}.yaml`),
