@@ -84,6 +84,19 @@ export const refusalOf = async (work: Promise<unknown>): Promise<string> =>
     (error: Error) => error.message,
   );
 
+/**
+ * The sentence with which a pod is refused, once it matches: the API server reads identities from a cache of its own, which may be behind what
+ * others have seen. A pod that came before that is there then, without a token.
+ */
+export function refusedPod(lab: Lab, name: string, identity: string, says: RegExp): Promise<string> {
+  let count = 0;
+  return eventually(`a pod of ${identity} is refused`, async () => {
+    const text = await refusalOf(createPod(lab, `${name}-${(count += 1)}`, [identity]));
+    if (says.test(text)) return text;
+    throw new Error(text);
+  });
+}
+
 /** A delivery Secret as a kubelet would mount it, decoded. */
 export interface Delivery {
   readonly type: string;
@@ -210,10 +223,12 @@ export interface AuditEntry {
   readonly [member: string]: unknown;
 }
 
+/** The lines that are written to their end. */
 export function auditOf(operator: { audit(): string }): readonly AuditEntry[] {
   return operator
     .audit()
     .split('\n')
+    .slice(0, -1)
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as AuditEntry);
 }
