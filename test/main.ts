@@ -1,10 +1,12 @@
 /**
  * `npm test`: every suite, one after the other, also after one that failed; with arguments, those suites (`npm test -- test:keycloak`).
- * A suite with clusters that fails is run once more, because they start dozens of real programs on whatever machine this is; that it took two
- * tries is said, and both outputs stay. Pure suites get one try. What a suite takes by chance is drawn here, so that both tries meet the same.
+ * What fails of a suite with clusters is run once more, because they start dozens of real programs on whatever machine this is; that it took two
+ * tries is said, and both outputs stay. Such a suite runs file by file, so that only the file that failed is repeated. Pure suites get one try.
+ * What a suite takes by chance is drawn here, so that both tries meet the same.
  */
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const pure: ReadonlySet<string> = new Set(['test:unit']);
@@ -37,9 +39,26 @@ const counts = /^ *\d+ (tests?|hooks?|known failures?|uncaught exceptions?|unhan
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Runs `npm run SCRIPT ARGS…` with its output on ours; resolves with whether it succeeded. */
-async function run(args: readonly string[], isLastTry: boolean): Promise<boolean> {
-  const child = spawn('npm', ['run', '--silent', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Readonly<Record<string, string>> };
+
+interface Part {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+const script = (...args: readonly string[]): readonly string[] => ['npm', 'run', '--silent', ...args];
+
+/** The suite, or each of its files where its script is one call of AVA that takes them one after the other. */
+function partsOf(suite: string): readonly Part[] {
+  const [, flags = '', globs = ''] = /^ava ((?:--\S+ )+)('[^'&|;]+'(?: '[^'&|;]+')*)$/.exec(scripts[suite] ?? '') ?? [];
+  if (!flags.includes('--serial ')) return [{ name: suite, command: script(suite) }];
+  const files = globSync([...globs.matchAll(/'([^']+)'/g)].flatMap(([, glob = '']) => glob)).toSorted();
+  return files.map((file) => ({ name: `${suite} ${file}`, command: ['npx', 'ava', ...flags.trim().split(' '), file] }));
+}
+
+/** Runs it with its output on ours; resolves with whether it succeeded. */
+async function run([program = '', ...args]: readonly string[], isLastTry: boolean): Promise<boolean> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
   const held: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
@@ -51,24 +70,33 @@ async function run(args: readonly string[], isLastTry: boolean): Promise<boolean
   return code === 0;
 }
 
+/** Each of them, also after one that failed, and once more if it did. */
+async function attemptParts(parts: readonly Part[]): Promise<boolean> {
+  const failed: string[] = [];
+  if (parts.length === 0) failed.push('there is no file');
+  for (const { name, command } of parts) {
+    say(`== ${name}`);
+    if (await run(command, false)) continue;
+    say(`== ${name} failed and is run again`);
+    if (await run(command, true)) say(`== ${name} passed at its second try`);
+    else failed.push(name);
+  }
+  for (const name of failed) say(`== ${name} FAILED twice`);
+  return failed.length === 0;
+}
+
 async function attempt(suite: string): Promise<boolean> {
   const started = Date.now();
   const seed = seeds[suite];
   if (seed !== undefined) say(`== ${suite} with ${seed}=${(process.env[seed] ??= String(randomInt(2 ** 31)))}`);
-  const tries = pure.has(suite) ? 1 : 2;
-  let passed = await run([suite], tries === 1);
-  if (!passed && tries === 2) {
-    say(`== ${suite} failed and is run again`);
-    passed = await run([suite], true);
-    if (passed) say(`== ${suite} passed at its second try`);
-  }
+  const passed = await (pure.has(suite) ? run(script(suite), true) : attemptParts(partsOf(suite)));
   say(`== ${suite} ${passed ? 'passed' : 'FAILED'} after ${Math.round((Date.now() - started) / 1_000)} s`);
   return passed;
 }
 
 const asked = process.argv.slice(2);
 const failed: string[] = [];
-if (await run(['cluster', '--', 'build'], true)) {
+if (await run(script('cluster', '--', 'build'), true)) {
   for (const suite of asked.length > 0 ? asked : everyday) if (!(await attempt(suite))) failed.push(suite);
 } else failed.push('cluster -- build');
 say(failed.length === 0 ? '== every suite passed' : `== failed: ${failed.join(', ')}`);
