@@ -58,6 +58,8 @@ export type Access =
        * the configuration of the operator), so nothing new is given, and what was given is not taken away for it.
        */
       readonly lasting: boolean;
+      /** What the rules give all the same, where nobody decided against it: what was given is cut to that, and nothing new is given. */
+      readonly ask?: Ask;
       readonly denials: readonly Denial[];
       /** Those with a rule for the pool and a role of the identity, in a stable order; absent where no rule was asked. */
       readonly policies?: readonly PolicyRef[];

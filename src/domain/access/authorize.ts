@@ -22,11 +22,15 @@ export interface AuthorizeInput {
 }
 
 /** Nobody decided against the identity: see {@link Access}. */
-const undecided: ReadonlySet<Reason> = new Set<Reason>(['NamespaceLeaving', 'IssuerNotConfigured']);
+const undecided: ReadonlySet<Reason> = new Set<Reason>(['NamespaceLeaving']);
 
 /** What has to be judged; `Refused`: nothing at all is granted, whatever the rules say. */
 export type Asked =
-  | { readonly is: 'Question'; readonly question: Question }
+  | {
+      readonly is: 'Question';
+      readonly question: Question;
+      /** Why nothing new is given, whatever the answer. */ readonly unlisted?: Denial;
+    }
   | { readonly is: 'Refused'; readonly denial: Denial }
   | { readonly is: 'Unknown' };
 
@@ -39,11 +43,11 @@ export function askedOf({ identity, pool, policies, namespace, issuerConfigured 
   const { metadata, spec } = pool.value;
   if (metadata.deletionTimestamp !== undefined) return refuse('PoolMissing', explain.poolLeaving(name));
   if (spec.purpose === 'Interactive') return refuse('PurposeMismatch', explain.wrongPurpose(name));
-  if (!issuerConfigured) {
-    return refuse('IssuerNotConfigured', explain.issuerNotConfigured(name, spec.provider.issuer));
-  }
   const rules = policies.is === 'Seen' ? policies.value : [];
-  return { is: 'Question', question: { identity, pool: pool.value, policies: rules, namespace: namespace.value } };
+  const question = { identity, pool: pool.value, policies: rules, namespace: namespace.value };
+  if (issuerConfigured) return { is: 'Question', question };
+  const message = explain.issuerNotConfigured(name, spec.provider.issuer);
+  return { is: 'Question', question, unlisted: { reason: 'IssuerNotConfigured', message } };
 }
 
 /**
@@ -60,6 +64,7 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
   const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials, policies });
+  if (asked.unlisted !== undefined) return seen({ is: 'Denied', lasting: false, ask, denials: [asked.unlisted] });
   return seen({
     is: 'Granted',
     ask,

@@ -114,9 +114,27 @@ export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   if (token === undefined) return false;
   if (isRevokeRequested(s, now)) return true;
-  if (now >= plus(token.minted, usableLife(token)) && now < token.exp) return true;
-  const access = s.access.is === 'Seen' ? s.access.value : undefined;
-  return access?.is === 'Granted' && !contains(access.ask, token.ask);
+  if (isLifetimeOver(s, now)) return true;
+  const granted = grantedAsk(s);
+  return granted !== undefined && !contains(granted, token.ask);
+}
+
+/** It is not expired, but was allowed a shorter life, when it was minted or by what is granted now. */
+export function isLifetimeOver(s: SessionSnapshot, now: Instant): boolean {
+  const token = usableToken(s);
+  const until = usableUntil(s);
+  return token !== undefined && until !== undefined && now >= until && now < token.exp;
+}
+
+function usableUntil(s: SessionSnapshot): Instant | undefined {
+  const token = usableToken(s);
+  if (token === undefined) return undefined;
+  return plus(token.minted, Math.min(usableLife(token), grantedAsk(s)?.maxLifetime ?? Infinity));
+}
+
+/** What the rules give now, also while nothing new is given. */
+function grantedAsk({ access }: SessionSnapshot): Ask | undefined {
+  return access.is === 'Seen' ? access.value.ask : undefined;
 }
 
 function contains(granted: Ask, held: Ask): boolean {
@@ -269,7 +287,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
   const moments = [
     ...(s.record?.tokens ?? []).map((held) => held.exp),
     renewalOf(s),
-    token && plus(token.minted, usableLife(token)),
+    usableUntil(s),
     token && lastFifthAt(token),
     start && plus(start, s.maxSessionAge),
     supersededGoFrom(s),

@@ -5,7 +5,6 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { usableLife } from '../token.ts';
 import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
   awaitsToken,
@@ -14,6 +13,7 @@ import {
   needsDelivery,
   isDue,
   isLearning,
+  isLifetimeOver,
   isMoved,
   isNarrowed,
   isRevokeRequested,
@@ -152,8 +152,7 @@ function isBusy(s: SessionSnapshot, now: Instant): boolean {
 /** Whoever reads the audit log must be able to tell a leak response from an edit. */
 function narrowingReason(s: SessionSnapshot, now: Instant): Reason {
   if (isRevokeRequested(s, now)) return 'RevokeRequested';
-  const token = usableToken(s);
-  return token !== undefined && now >= plus(token.minted, usableLife(token)) ? 'LifetimeOver' : 'Narrowed';
+  return isLifetimeOver(s, now) ? 'LifetimeOver' : 'Narrowed';
 }
 
 function isSuccessorLate({ successorUntil }: SessionSnapshot, now: Instant): boolean {

@@ -227,6 +227,11 @@ const cases: readonly Case[] = [
     lasting: false,
   },
   {
+    name: 'an issuer that is not configured, and no rule either: that is decided',
+    given: { issuerConfigured: false, policies: seen([]) },
+    denials: ['NoRule'],
+  },
+  {
     name: 'the namespace is gone: nobody decided that',
     given: { namespace: { is: 'Gone' } },
     denials: ['NamespaceLeaving'],
@@ -244,6 +249,11 @@ for (const { name, given, token, denials = [], wouldDeny = [], lasting = true } 
     for (const { message } of access.denials) t.regex(message, /^\S.{20,1800}\.$/);
   });
 }
+
+test('what the rules give is known while the issuer is not configured, so that what was given can be cut to it', (t) => {
+  t.deepEqual(accessOf({ issuerConfigured: false }).ask, accessOf({}).ask);
+  t.is(accessOf({ issuerConfigured: false, policies: seen([]) }).ask, undefined);
+});
 
 for (const unknown of ['pool', 'policies', 'namespace'] as const) {
   test(`nobody is denied while ${unknown} has not been read`, (t) => {

@@ -50,6 +50,19 @@ const unlisted: SessionSnapshot['access'] = {
   is: 'Seen',
   value: { is: 'Denied', lasting: false, denials: [{ reason: 'IssuerNotConfigured', message: 'Not listed.' }] },
 };
+const unlistedFor = (scopes: readonly string[]): SessionSnapshot['access'] =>
+  unlisted.is === 'Seen' && unlisted.value.is === 'Denied'
+    ? { is: 'Seen', value: { ...unlisted.value, ask: { ...buildAsk(), scopes } } }
+    : unlisted;
+/** A token of an hour, and what is granted by now may live a quarter of it. */
+const lifeLowered = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
+  buildLiveSnapshot({
+    record: buildSessionRecord({
+      tokens: [buildToken({ exp: plus(noon, hour), ask: buildAsk({ maxLifetime: hour }) })],
+    }),
+    access: { is: 'Seen', value: buildGranted(buildAsk({ maxLifetime: 15 * minute })) },
+    ...overrides,
+  });
 const stop = suspended;
 const pod = (overrides: Parameters<typeof buildPod>[0]): SessionSnapshot['pod'] => ({
   is: 'Seen',
@@ -1321,6 +1334,45 @@ const cases: readonly Case[] = [
     action: 'Mint',
     predecessor: 'Forbidden',
     reason: 'LifetimeOver',
+  },
+  {
+    row: 'narrowed',
+    title: 'the ceiling or a rule allows a shorter life by now, and that is over',
+    s: lifeLowered(),
+    now: plus(noon, 15 * minute),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+    reason: 'LifetimeOver',
+    lane: lanes.Stop,
+  },
+  {
+    row: 'settled',
+    title:
+      'the ceiling or a rule allows a shorter life by now, which is not over',
+    s: lifeLowered(),
+    now: plus(noon, minute),
+    reason: 'Delivered',
+  },
+  {
+    row: 'withdrawn',
+    title: 'the provider gives no token that lives as short as is allowed by now',
+    s: lifeLowered({ client: client({ refusal: { reason: 'LifetimeTooLong', message: 'They live 1h.' } }) }),
+    now: plus(noon, 15 * minute),
+    action: 'Forbid',
+    reason: 'LifetimeOver',
+  },
+  {
+    row: 'withdrawn',
+    title: 'the issuer is not in the configuration, and a rule took something away',
+    s: buildLiveSnapshot({ access: unlistedFor([]) }),
+    action: 'Forbid',
+    reason: 'Narrowed',
+  },
+  {
+    row: 'waiting',
+    title: 'the issuer is not in the configuration, and the rules give what they gave',
+    s: buildLiveSnapshot({ access: unlistedFor(buildAsk().scopes) }),
+    reason: 'IssuerNotConfigured',
   },
   {
     row: 'narrowed',
