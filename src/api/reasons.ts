@@ -126,6 +126,7 @@ export const reasons = {
   Undelivered: 'The delivery Secret is not known to hold what the record says.',
   WaitingForClient: 'The pool has no working client yet.',
   LimitReached: 'The identity has as many sessions as its limits allow.',
+  TooManyTokens: 'So many tokens that were taken from the session still work that it gets no other one yet.',
   DeliveryRefused: 'The API server refuses the delivery Secret.',
 
   ScopeWider: 'The provider granted more than was asked for; the token was revoked.',

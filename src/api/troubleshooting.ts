@@ -125,6 +125,12 @@ export const remedies = {
     step: 'Wait for a build to end, which is noticed by itself, or raise the limit.',
     by: 'Team',
   },
+  TooManyTokens: {
+    cause:
+      'Policies, stops or requests took several tokens from a running pod, and the provider revokes none or does not answer.',
+    step: 'Wait for the time that `error.json` names, or start the build again: a new pod gets a token at once.',
+    by: 'Team',
+  },
   InjectionMissed: {
     cause: 'The pod was created before the identity, in the same second, or without the label that selects it.',
     step: 'Start the build again. Annotate the pods with `ci-identity.dev/identities` to have them refused instead.',

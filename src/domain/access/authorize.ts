@@ -22,15 +22,15 @@ export interface AuthorizeInput {
 }
 
 /** Nobody decided against the identity: see {@link Access}. */
-const undecided: ReadonlySet<Reason> = new Set<Reason>(['NamespaceLeaving']);
+const undecided: Reason = 'NamespaceLeaving';
 
-/** What has to be judged; `Refused`: nothing at all is granted, whatever the rules say. */
+/**
+ * What has to be judged. `Refused`: nothing is granted, whatever the rules say. `Unlisted`: nothing new is, and nobody decided against it, so
+ * what was granted is judged by the rules.
+ */
 export type Asked =
-  | {
-      readonly is: 'Question';
-      readonly question: Question;
-      /** Why nothing new is given, whatever the answer. */ readonly unlisted?: Denial;
-    }
+  | { readonly is: 'Question'; readonly question: Question }
+  | { readonly is: 'Unlisted'; readonly question: Question; readonly denial: Denial }
   | { readonly is: 'Refused'; readonly denial: Denial }
   | { readonly is: 'Unknown' };
 
@@ -47,7 +47,7 @@ export function askedOf({ identity, pool, policies, namespace, issuerConfigured 
   const question = { identity, pool: pool.value, policies: rules, namespace: namespace.value };
   if (issuerConfigured) return { is: 'Question', question };
   const message = explain.issuerNotConfigured(name, spec.provider.issuer);
-  return { is: 'Question', question, unlisted: { reason: 'IssuerNotConfigured', message } };
+  return { is: 'Unlisted', question, denial: { reason: 'IssuerNotConfigured', message } };
 }
 
 /**
@@ -58,13 +58,13 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   const asked = askedOf(input);
   if (asked.is === 'Unknown') return asked;
   if (asked.is === 'Refused')
-    return seen({ is: 'Denied', lasting: !undecided.has(asked.denial.reason), denials: [asked.denial] });
+    return seen({ is: 'Denied', lasting: asked.denial.reason !== undecided, denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
   const policies = consultedOf(asked.question);
   // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
   const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials, policies });
-  if (asked.unlisted !== undefined) return seen({ is: 'Denied', lasting: false, ask, denials: [asked.unlisted] });
+  if (asked.is === 'Unlisted') return seen({ is: 'Denied', lasting: false, ask, denials: [asked.denial] });
   return seen({
     is: 'Granted',
     ask,

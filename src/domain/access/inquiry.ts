@@ -22,9 +22,7 @@ export interface Answer extends Omit<Verdict, 'outcome'> {
 export function answersTo(input: AuthorizeInput, inquiry: Inquiry): Known<readonly Answer[]> {
   const asked = askedOf(input);
   if (asked.is === 'Unknown') return asked;
-  const refusal = asked.is === 'Refused' ? asked.denial : asked.unlisted;
-  if (refusal !== undefined) return seen([{ ...refusal, ...inquiry, outcome: 'Denied' }]);
-  if (asked.is === 'Refused') return seen([]);
+  if (asked.is !== 'Question') return seen([{ ...asked.denial, ...inquiry, outcome: 'Denied' }]);
   const isAbout = ({ scope, audience }: Verdict): boolean =>
     (inquiry.scope === undefined || scope === inquiry.scope) &&
     (inquiry.audience === undefined || audience === undefined || audience === inquiry.audience);

@@ -1,7 +1,7 @@
 /** What a build reads in `error.json`: subject – what – why – what to do. A pure function of the state, stable while the state is. */
 import { clean } from '../../clean.ts';
 import type { Reason } from '../../api/reasons.ts';
-import { formatDuration } from '../../clock.ts';
+import { earliest, formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Denial } from '../access/access.ts';
 import { sourceInWords } from '../access/stops.ts';
 import { patience } from './facts.ts';
@@ -103,6 +103,20 @@ export function limitError(s: SessionSnapshot): DeliveredError {
     'LimitReached',
     `the pod gets no token now – ${s.limit ?? 'a limit is reached'}`,
     'End sessions that are not needed, or ask the owners of the CiIdentity to raise spec.limits; the token appears by itself when there is room.',
+  );
+}
+
+/** So many tokens that were taken from the session are still alive that there is no room for another one. */
+export function fullError(s: SessionSnapshot): DeliveredError {
+  const tokens = s.record?.tokens ?? [];
+  const first = earliest(...tokens.map(({ exp }) => exp));
+  const open = tokens.some(({ value }) => value !== undefined);
+  const why = open ? 'could not be revoked yet' : 'cannot be revoked at this identity provider';
+  return errorOf(
+    s,
+    'TooManyTokens',
+    `the pod gets no token now – ${tokens.length} earlier ones were taken from it, which ${why} and still work`,
+    `The file token appears by itself when the first of them has expired${first === undefined ? '' : ` (${toRfc3339(first)})`}${open ? ' or is revoked' : ''}; a new pod gets one at once.`,
   );
 }
 

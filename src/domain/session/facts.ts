@@ -7,7 +7,7 @@ import type { Ask } from '../access/access.ts';
 import { gaveWay } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
-import { mostTokens } from './invariants.ts';
+import { hasRoomFor } from './invariants.ts';
 import type { ClientFacts, PodFacts, SessionSnapshot } from './machine.ts';
 import { type SessionRecord, clientOf } from './record.ts';
 
@@ -216,7 +216,7 @@ export function isOut({ client }: SessionSnapshot): boolean {
 }
 
 export function hasRoom(s: SessionSnapshot): boolean {
-  return (s.record?.tokens.length ?? 0) < mostTokens;
+  return hasRoomFor(s.record?.tokens ?? []);
 }
 
 /** The pod has, as far as this process knows, what the record says. */

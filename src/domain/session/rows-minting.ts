@@ -5,7 +5,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { forbiddenError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
+import { forbiddenError, fullError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import {
   awaitsToken,
   endCause,
@@ -89,6 +89,13 @@ const limited: SessionRow = {
   },
 };
 
+/** What was taken from the session is still alive, as often as that may be. The build reads why its file is gone, and that it comes back. */
+const full: SessionRow = {
+  name: 'full',
+  when: (s, now) => awaitsToken(s, now) && !hasRoom(s),
+  then: (s, now) => deliverError(s, now, 'TooManyTokens', fullError(s)),
+};
+
 const first: SessionRow = {
   name: 'first',
   when: (s, now) => awaitsToken(s, now) && hasRoom(s),
@@ -97,7 +104,7 @@ const first: SessionRow = {
 
 /**
  * Narrowed, and no successor can be had in time: the Mint was refused, failed twice, failed once and does not come within 2 s, or does not leave
- * within a second (`successor.ts`), three tokens are held, or nothing mints. Then the token goes first, and *first* mints after that. A row of its
+ * within a second (`successor.ts`), as many are held as may be, or nothing mints. Then the token goes first, and *first* mints after that. A row of its
  * own, because a row that failed is held back and this must not wait. A new process looks first: it waits in *guard* or *waiting*.
  */
 const withdrawn: SessionRow = {
@@ -136,6 +143,7 @@ export const mintingRows: readonly SessionRow[] = [
   waiting,
   undelivered,
   limited,
+  full,
   first,
   withdrawn,
   narrowed,

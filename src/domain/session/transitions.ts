@@ -24,7 +24,7 @@ export interface SessionFacts {
 /**
  * `token` becomes the newest one; the one that was usable until now gets `predecessorEnd`. `Forbidden` is the end of every older one as well:
  * it may carry what was taken away just like the predecessor, and `endedFor` says why. Expired tokens leave.
- * @throws Error when three unexpired tokens are held already: the rows do not mint then.
+ * @throws Error when as many unexpired tokens are held already as may be: the rows do not mint then.
  */
 export function minted(
   record: SessionRecord | undefined,

@@ -4,7 +4,9 @@ import type { Instant } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { decideSession, sessionRows } from '#src/domain/session/decide.ts';
+import { fullError } from '#src/domain/session/explain.ts';
 import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
+import type { SessionRecord } from '#src/domain/session/record.ts';
 import {
   suspended,
   buildAsk,
@@ -86,6 +88,21 @@ const renewed = (overrides: Partial<SessionSnapshot> = {}): SessionSnapshot =>
     ...overrides,
   });
 /** A token was narrowed, and its successor is in use. */
+const threeForbidden = buildSessionRecord({
+  tokens: [
+    buildEndedToken('Forbidden', { sha256: 'a' }),
+    buildEndedToken('Forbidden', { sha256: 'b' }),
+    buildEndedToken('Forbidden', { sha256: 'c' }),
+  ],
+});
+/** So many tokens that the provider does not revoke. */
+const ended = (many: number): SessionRecord => {
+  const tokens = Array.from({ length: many }, (_, n) =>
+    omit(buildEndedToken('Forbidden', { sha256: `old${n}` }), 'value'),
+  );
+  const [first = buildEndedToken('Forbidden'), ...more] = tokens;
+  return buildSessionRecord({ tokens: [first, ...more] });
+};
 const narrowedRecord = buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { sha256: 'old' }), buildToken()] });
 /** Its usable token is of a client that nobody asked anything of. */
 const movedAndRevoked = renewed({
@@ -119,19 +136,7 @@ const mintsLater: readonly (readonly [string, SessionSnapshot])[] = [
   ['its Mint failed', ending({ client: revocationsPaused, ...failed('first') })],
   ['no tokens are to be had either', ending({ client: client({ revocationsPaused: true, outage }) })],
   ['nothing mints', ending({ client: revocationsPaused, guard: { is: 'Missing', objects: ['x'] } })],
-  [
-    'three tokens are held',
-    ending({
-      client: revocationsPaused,
-      record: buildSessionRecord({
-        tokens: [
-          buildEndedToken('Forbidden', { sha256: 'a' }),
-          buildEndedToken('Forbidden', { sha256: 'b' }),
-          buildEndedToken('Forbidden', { sha256: 'c' }),
-        ],
-      }),
-    }),
-  ],
+  ['three tokens are held', ending({ client: revocationsPaused, record: threeForbidden })],
 ];
 
 const cases: readonly Case[] = [
@@ -1272,6 +1277,43 @@ const cases: readonly Case[] = [
     tokens: ['x', 'y', 'a1'],
   },
   {
+    row: 'full',
+    title: 'a build waits, and three tokens are still to be revoked: it reads why and until when',
+    s: ending({
+      record: threeForbidden,
+      delivered: { ...told, error: { reason: 'Suspended', message: 'Stopped.', fix: 'Ask.' } },
+      ...failed('revoke'),
+    }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'TooManyTokens',
+    recheckAt: plus(noon, 15 * minute),
+  },
+  {
+    row: 'full',
+    title: 'and that was told',
+    s: ending({
+      record: threeForbidden,
+      delivered: { ...told, error: fullError(ending({ record: threeForbidden })) },
+      ...failed('revoke'),
+    }),
+    reason: 'TooManyTokens',
+  },
+  {
+    row: 'first',
+    title: 'tokens that only time can end leave room for the next one',
+    s: ending({ record: ended(7) }),
+    action: 'Mint',
+  },
+  {
+    row: 'full',
+    title: 'up to a number of them',
+    s: ending({ record: ended(8) }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'TooManyTokens',
+  },
+  {
     row: 'narrowed',
     title: 'a scope was taken away',
     s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo } }),
@@ -1347,8 +1389,7 @@ const cases: readonly Case[] = [
   },
   {
     row: 'settled',
-    title:
-      'the ceiling or a rule allows a shorter life by now, which is not over',
+    title: 'the ceiling or a rule allows a shorter life by now, which is not over',
     s: lifeLowered(),
     now: plus(noon, minute),
     reason: 'Delivered',
@@ -1503,6 +1544,7 @@ const expectedRows = [
   'waiting',
   'undelivered',
   'limited',
+  'full',
   'first',
   'withdrawn', // narrowed, where no narrower token can be had
   'narrowed',
