@@ -1,4 +1,4 @@
-import { hasEnded } from '../domain/session/facts.ts';
+import { hasEnded } from '../domain/session/end-cause.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { kinds } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';

@@ -1,7 +1,7 @@
 import { labels, recordKey, sessionId } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, parseRfc3339, systemClock, toRfc3339 } from '../clock.ts';
-import { hasEnded } from '../domain/session/facts.ts';
+import { hasEnded } from '../domain/session/end-cause.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import { kinds } from '../kube/resources.ts';

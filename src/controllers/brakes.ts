@@ -1,6 +1,7 @@
 import { type Clock, type Instant, type Milliseconds, instant, minute, plus, second } from '../clock.ts';
 import { type Brake, type BrakedThing, type Ending, brakeOf, isHeldBy } from '../domain/access/brake.ts';
-import { endCause, isVanished, usableToken } from '../domain/session/facts.ts';
+import { endCause, isVanished } from '../domain/session/end-cause.ts';
+import { usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';

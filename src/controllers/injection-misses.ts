@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { apiVersion } from '../api/names.ts';
 import { missedBy, passedOver } from '../domain/access/missed.ts';
-import { hasEnded } from '../domain/session/facts.ts';
+import { hasEnded } from '../domain/session/end-cause.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import type { EventNote, EventRecorder } from '../kube/events.ts';
 import type { Store } from '../runtime/store.ts';

@@ -1,7 +1,8 @@
 /** The upper half of the session table: everything that ends a token comes before anything that makes one. */
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
-import { endCause, deliveryFailed, isEnding, isForbidden, isHeld, isUnknown, mayNotUse, usableToken } from './facts.ts';
+import { endCause } from './end-cause.ts';
+import { deliveryFailed, isEnding, isForbidden, isHeld, isUnknown, mayNotUse, usableToken } from './facts.ts';
 import { forbiddenError, goneError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
 import { answeredTokens, isToldWithMint, recalledTokens, revocable } from './revocation.ts';

@@ -6,9 +6,9 @@ import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { forbiddenError, fullError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
+import { endCause } from './end-cause.ts';
 import {
   awaitsToken,
-  endCause,
   hasRoom,
   needsDelivery,
   isDue,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { hour, plus, toRfc3339 } from '#src/clock.ts';
 import { missedBy, passedOver } from '#src/domain/access/missed.ts';
-import { hasEnded } from '#src/domain/session/facts.ts';
+import { hasEnded } from '#src/domain/session/end-cause.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { buildPod, noon } from '#test/support/builders.ts';
 import { identity } from './objects.ts';

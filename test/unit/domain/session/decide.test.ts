@@ -1287,7 +1287,6 @@ const cases: readonly Case[] = [
     action: 'Deliver',
     content: 'Error',
     error: 'TooManyTokens',
-    recheckAt: plus(noon, 15 * minute),
   },
   {
     row: 'full',
