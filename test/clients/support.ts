@@ -42,8 +42,13 @@ export async function administratorManages(lab: Lab): Promise<void> {
 }
 
 type Stored = Omit<ClientRecord, 'generations'> & {
-  readonly generations: readonly { readonly n: number; readonly state: string; readonly clientId?: string }[];
+  readonly generations: readonly Pick<ClientRecord['generations'][number], 'n' | 'state' | 'since' | 'clientId'>[];
 };
+
+interface StoredSecret {
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+  readonly data: Readonly<Record<string, string>>;
+}
 
 /** The client records of a pool as they are stored, by name. */
 export async function records(
@@ -51,9 +56,7 @@ export async function records(
   pool: string,
 ): Promise<readonly (readonly [name: string, record: Stored])[]> {
   const args = ['get', 'secrets', '-n', system, '-l', 'ci-identity.dev/kind=client', '-o', 'json'];
-  const list = JSON.parse(await lab.kubectl(args)) as {
-    items: { metadata: { name: string }; data: Record<string, string> }[];
-  };
+  const list = JSON.parse(await lab.kubectl(args)) as { items: readonly StoredSecret[] };
   return list.items
     .map(({ metadata, data }) => [metadata.name, JSON.parse(decoded(data['record.json'])) as Stored] as const)
     .filter(([, record]) => record.pool.name === pool);
@@ -92,12 +95,28 @@ export const letPass = (lab: Lab, pool: string, ms: number): Promise<void> =>
     observed === undefined ? {} : { observed: { ...observed, at: plus(observed.at, -ms) } },
   );
 
+/** Its credentials are older by so many milliseconds. */
+export const letCredentialsAge = (lab: Lab, pool: string, ms: number): Promise<void> =>
+  edit(lab, pool, ({ generations }) => ({
+    generations: generations.map((one) => ({ ...one, since: plus(one.since, -ms) })),
+  }));
+
+/** Again and again until the operator did not write the record in between. */
 async function edit(lab: Lab, pool: string, change: (record: Stored) => Partial<Stored>): Promise<void> {
-  for (const [name, record] of await records(lab, pool)) {
-    const text = JSON.stringify({ ...record, ...change(record) });
-    const data = { 'record.json': Buffer.from(text).toString('base64') };
-    await lab.kubectl(['patch', 'secret', '-n', system, name, '--type=merge', '-p', JSON.stringify({ data })]);
-  }
+  for (const [name] of await records(lab, pool))
+    await eventually(`record ${name} is edited`, async () => {
+      const { metadata, data } = JSON.parse(
+        await lab.kubectl(['get', 'secret', '-n', system, name, '-o', 'json']),
+      ) as StoredSecret;
+      const record = JSON.parse(decoded(data['record.json'])) as Stored;
+      const text = JSON.stringify({ ...record, ...change(record) });
+      const patch = {
+        metadata: { resourceVersion: metadata.resourceVersion },
+        data: { 'record.json': Buffer.from(text).toString('base64') },
+      };
+      await lab.kubectl(['patch', 'secret', '-n', system, name, '--type=merge', '-p', JSON.stringify(patch)]);
+      return true;
+    });
 }
 
 function decoded(text: string | undefined): string {
