@@ -15,8 +15,8 @@ export interface RightsOptions {
   readonly withdrawn: (identity: string) => void;
 }
 
-/** So many questions at most in one look; what is left over comes first in the next one. */
-const mostPerLook = 100;
+/** So many questions at most in one turn; what is left over comes first in the next one. A look is one turn, and more in namespaces where a right was withdrawn. */
+const mostPerTurn = 100;
 const atOnce = 4;
 
 /**
@@ -36,34 +36,53 @@ export class Rights {
 
   /** Rejects with what the API server yields; nobody loses anything for that, and whoever had no turn yet comes first in the next look. */
   async look(signal: AbortSignal): Promise<void> {
-    const turn = this.#nextTurn();
-    for (let i = 0; i < turn.length; i += atOnce)
-      await Promise.all(turn.slice(i, i + atOnce).map((right) => this.#ask(right, signal)));
+    const rights = this.#inUse();
+    const turn = this.#nextTurn(rights);
+    const lost = await this.#askAll(turn, signal);
+    const isAsked = new Set(turn);
+    // A right seldom goes alone: those that a RoleBinding took along are looked for at once, until a turn finds none.
+    for (const namespace of new Set(lost.map((right) => right.namespace))) {
+      const others = [...(rights.get(namespace)?.values() ?? [])].filter((right) => !isAsked.has(right));
+      for (let i = 0; i < others.length; i += mostPerTurn) {
+        const more = await this.#askAll(others.slice(i, i + mostPerTurn), signal);
+        if (more.length === 0) break;
+      }
+    }
   }
 
-  async #ask(right: Right, signal: AbortSignal): Promise<void> {
+  /** Those that were withdrawn. */
+  async #askAll(turn: readonly Right[], signal: AbortSignal): Promise<readonly Right[]> {
+    const lost: Right[] = [];
+    const ask = async (right: Right): Promise<void> => {
+      if (!(await this.#ask(right, signal))) lost.push(right);
+    };
+    for (let i = 0; i < turn.length; i += atOnce) await Promise.all(turn.slice(i, i + atOnce).map(ask));
+    return lost;
+  }
+
+  async #ask(right: Right, signal: AbortSignal): Promise<boolean> {
     const { user, namespace, identity } = right;
     this.#asked.set(namespace, keyOf(right));
     this.#lastNamespace = namespace;
     const allowed = await this.#o.reviews.again(user, namespace, identity, signal);
     if (!allowed) this.#o.withdrawn(`${namespace}/${identity}`);
+    return allowed;
   }
 
   /** One of each namespace, then another one of each, and so on. */
-  #nextTurn(): readonly Right[] {
-    const rights = this.#inUse();
+  #nextTurn(rights: ReadonlyMap<string, ReadonlyMap<string, Right>>): readonly Right[] {
     for (const namespace of this.#asked.keys()) if (!rights.has(namespace)) this.#asked.delete(namespace);
     const waiting = after([...rights.keys()], this.#lastNamespace).map((namespace) => {
       const own = rights.get(namespace) ?? new Map<string, Right>();
       return after([...own.keys()], this.#asked.get(namespace)).flatMap((key) => own.get(key) ?? []);
     });
     const turn: Right[] = [];
-    for (let round = 0; turn.length < mostPerLook; round += 1) {
+    for (let round = 0; turn.length < mostPerTurn; round += 1) {
       const next = waiting.flatMap((own) => own[round] ?? []);
       if (next.length === 0) break;
       turn.push(...next);
     }
-    return turn.slice(0, mostPerLook);
+    return turn.slice(0, mostPerTurn);
   }
 
   /** By namespace and key. */

@@ -69,6 +69,15 @@ test('a namespace with 1,000 rights delays no other one: each look asks about ev
   }
 });
 
+test('a RoleBinding that goes takes 1,000 rights along: all of them are found in one look', async (t) => {
+  const all = Array.from({ length: 1_000 }, (_, n) => `a-crowd/id-${String(n).padStart(4, '0')}`);
+  const scene = new Scene({ 'a-crowd': 1_000, 'team-a': 300 }, { refused: all });
+  const asked = await scene.look();
+  t.is(new Set(asked.filter((name) => name.startsWith('a-crowd/'))).size, 1_000);
+  t.is(asked.length, 1_050);
+  t.deepEqual(scene.withdrawn.toSorted(), all);
+});
+
 test('everything has its turn, a namespace by itself from where it was left', async (t) => {
   const scene = new Scene({ 'a-crowd': 250, 'team-a': 1 });
   const asked = [...(await scene.look()), ...(await scene.look()), ...(await scene.look())];
