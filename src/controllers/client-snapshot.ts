@@ -193,23 +193,25 @@ function tokensOf(
   memory: Memory,
   key: string,
   client: ClientRecord | undefined,
-): Pick<ClientSnapshot, 'lastExp' | 'liveTokens' | 'revokedTokens'> {
+): Pick<ClientSnapshot, 'lastExp' | 'liveTokens' | 'revokedTokens' | 'youngest'> {
   const honoured = client === undefined ? 0 : firstHonoured(client);
   const revokeBefore = client?.revokeBefore ?? 0;
   const lastExp = new Map<number, Instant>();
   let liveTokens = 0;
   let revokedTokens = 0;
+  let youngest: Instant | undefined;
   for (const [, { record }] of memory.sessions.byIndex(indexes.client, key)) {
     for (const token of record?.tokens ?? []) {
       if (record === undefined || clientOf(record, token) !== key) continue;
       const { generation, exp, minted } = token;
       liveTokens += 1;
       if (minted < revokeBefore || generation < honoured) revokedTokens += 1;
+      youngest = youngest === undefined || minted > youngest ? minted : youngest;
       const last = lastExp.get(generation);
       if (last === undefined || last < exp) lastExp.set(generation, exp);
     }
   }
-  return { lastExp, liveTokens, revokedTokens };
+  return { lastExp, liveTokens, revokedTokens, ...(youngest === undefined ? {} : { youngest }) };
 }
 
 /** A witness that was not seen yet does not agree: retiring waits, nothing else does. */

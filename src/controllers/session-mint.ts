@@ -1,3 +1,4 @@
+import { mintMoment } from '../domain/clocks.ts';
 import { type Clock, type Instant, plus, second } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
@@ -223,7 +224,8 @@ export class Minter {
     const { generation, clientId } = client.current;
     if (verdict.is === 'Usable') {
       const { sha256, value } = answer;
-      return { sha256, value, ask: action.ask, minted: started, exp: verdict.exp, generation, clientId };
+      const at = mintMoment(started, client.revokeBefore);
+      return { sha256, value, ask: action.ask, minted: at, exp: verdict.exp, generation, clientId };
     }
     const { reason, message } = verdict;
     if (verdict.revoke) await this.#revoke(minting, answer, signal);

@@ -91,6 +91,8 @@ export interface ClientSnapshot {
   readonly liveTokens: number;
   /** How many of them were minted before the record's `revokeBefore`. */
   readonly revokedTokens?: number;
+  /** When the youngest of them was minted, by the clock of whoever led then. */
+  readonly youngest?: Instant;
   readonly capabilities?: ClientCapabilities;
   /** Algorithm of a key that is made now (RFC 7518 §3.1); absent: the provider's metadata is not known yet, or names none. */
   readonly keyAlgorithm?: string;

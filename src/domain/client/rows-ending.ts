@@ -1,6 +1,7 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
 import type { Instant } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
+import { revokeMoment } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent, siblings } from './generations.ts';
@@ -170,10 +171,11 @@ function beginEmergency(
   if (onItsWay === undefined ? variant === undefined : cannotArrive(s, onItsWay)) {
     // Nothing can replace the credential now. What it minted so far is revoked, and the rotation is still owed.
     const half = { kind: 'Revoke', id: request.id } as const;
-    return isHandled(record.handled, half) ? undefined : begin(half, { revokeBefore: now });
+    return isHandled(record.handled, half) ? undefined : begin(half, { revokeBefore: revokeMoment(s.youngest, now) });
   }
   if (onItsWay !== undefined) return begin(request, { emergency: onItsWay.n });
-  if (isFull(record)) return begin(request, { emergency: highestGeneration(record) + 1, revokeBefore: now });
+  if (isFull(record))
+    return begin(request, { emergency: highestGeneration(record) + 1, revokeBefore: revokeMoment(s.youngest, now) });
   return variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 

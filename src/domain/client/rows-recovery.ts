@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
+import { clocksDiffer, revokeMoment } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
@@ -11,7 +12,7 @@ import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
 import { type ClientRequest, openRequests } from './requests.ts';
 import { emergencyStep } from './rows-ending.ts';
-import { clocksDiffer, isStale, provableAt } from './schedule.ts';
+import { isStale, provableAt } from './schedule.ts';
 import { act, desiredOf, isUnmanageable, prove, retains, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, handled, without } from './transitions.ts';
@@ -58,7 +59,7 @@ const revocation: ClientRow = {
     if (record === undefined || asked === undefined) return wait(s, now, 'RevokeRequested');
     // An emergency under way revokes these tokens too, and whether its rotation is still owed is known by its id.
     const revoking = record.emergency === undefined ? undefined : record.revoking;
-    const changes = { revokeBefore: now, revoking: revoking ?? { id: asked.id, since: now } };
+    const changes = { revokeBefore: revokeMoment(s.youngest, now), revoking: revoking ?? { id: asked.id, since: now } };
     return write(s, now, 'RevokeRequested', handled(record, asked, desiredOf(s)?.asked, changes), lanes.Stop);
   },
 };

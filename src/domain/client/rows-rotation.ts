@@ -2,6 +2,7 @@
 import { hour, instant, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
+import { clocksDiffer } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
@@ -18,15 +19,7 @@ import {
 } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import {
-  clocksDiffer,
-  mayHaveExpired,
-  isDrained,
-  isRetried,
-  proofPause,
-  propagationOf,
-  refusedPause,
-} from './schedule.ts';
+import { mayHaveExpired, isDrained, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';

@@ -11,9 +11,6 @@ import type { WindowState } from './window.ts';
 /** Clocks of pods, provider and controller may differ by this much. */
 export const skew: Milliseconds = 30 * second;
 
-/** Two leaders may differ by less. */
-export const clocksDiffer: Milliseconds = 2 * minute;
-
 /** A refusal is asked about again after this long, while the provider may still be taking the credential over. */
 export const proofPause: Milliseconds = 5 * second;
 

@@ -3,6 +3,7 @@ import { minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { earliest } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
+import { clocksDiffer } from '../clocks.ts';
 import { gaveWay } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
@@ -61,9 +62,12 @@ export function isRevokeRequested(s: SessionSnapshot, now: Instant): boolean {
   return isOlder(token, revokeBefore, now) || token.generation < honoured;
 }
 
-/** A moment that is still to come (the clock was set back) is none yet: every token is older, and so would be its successor. */
+/**
+ * A moment further ahead than clocks differ (the clock was set back) is none yet: every token is older, and so would be its successor, which is
+ * minted after any other moment (`mintMoment`).
+ */
 export function isOlder({ minted }: Token, moment: Instant | undefined, now: Instant): boolean {
-  return moment !== undefined && moment <= now && minted < moment;
+  return moment !== undefined && moment <= plus(now, clocksDiffer) && minted < moment;
 }
 
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
@@ -251,7 +255,9 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     learnsUntil(s),
     s.successorUntil,
     awaitsRevocation(s, now) ? plus(now, revocationPause) : undefined,
-    s.client.is === 'Seen' ? s.client.value.revokeBefore : undefined,
+    s.client.is === 'Seen' && s.client.value.revokeBefore !== undefined
+      ? plus(s.client.value.revokeBefore, -clocksDiffer)
+      : undefined,
     s.record === undefined ? patienceEndsAt(s) : undefined,
   ];
   return earliest(...moments.filter((moment) => moment !== undefined && moment > now));

@@ -380,6 +380,13 @@ const cases: readonly Case[] = [
   },
   {
     row: 'revocation',
+    title: 'means what a clock that was a little ahead minted, too',
+    s: snapshot({ ...wanting({ revokeRequest: 'e1' }), youngest: plus(noon, 45 * second) }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: plus(noon, 45 * second + 1) },
+  },
+  {
+    row: 'revocation',
     title: 'nor for a person who has a backup to explain',
     s: snapshot({
       record: record({ observed: { is: 'Present', at: noon, drift: [], generation: 7 } }),

@@ -1352,9 +1352,20 @@ const cases: readonly Case[] = [
   {
     row: 'settled',
     title:
-      'a revokeBefore that is still to come, because the clock was set back, revokes nothing: each successor would be older, too',
-    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, minute) }) }),
+      'a revokeBefore that is long to come, because the clock was set back, revokes nothing: each successor would be older, too',
+    s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 3 * minute) }) }),
     recheckAt: plus(noon, minute),
+  },
+  {
+    row: 'narrowed',
+    title: 'a revokeBefore that is to come by no more than clocks differ revokes what a clock that was ahead minted',
+    s: buildLiveSnapshot({
+      client: client({ revokeBefore: plus(noon, minute + 1) }),
+      record: buildSessionRecord({ tokens: [buildToken({ minted: plus(noon, minute) })] }),
+    }),
+    action: 'Mint',
+    predecessor: 'Forbidden',
+    reason: 'RevokeRequested',
   },
   {
     row: 'narrowed',

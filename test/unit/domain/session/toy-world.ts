@@ -14,6 +14,7 @@ import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import { firstTryUntil, secondTryUntil } from '#src/domain/session/successor.ts';
 import type { RevocationOutcome } from '#src/domain/token.ts';
+import { mintMoment } from '#src/domain/clocks.ts';
 import { concluded, dropped, forbidden, heldBefore, minted } from '#src/domain/session/transitions.ts';
 import {
   suspended,
@@ -208,7 +209,7 @@ export class ToyWorld {
     const token = buildToken({
       sha256: `t${(this.#count += 1)}`,
       ask,
-      minted: this.now,
+      minted: mintMoment(this.now, this.revokeBefore),
       exp: plus(this.now, 15 * minute),
     });
     this.alive.set(token.sha256, token.exp);

@@ -1,0 +1,21 @@
+import { type Instant, type Milliseconds, minute, plus } from '../clock.ts';
+
+/** Two leaders may differ by less, and by less a clock may go back that is corrected under a running process. */
+export const clocksDiffer: Milliseconds = 2 * minute;
+
+/**
+ * The moment before which everything was minted that is there now: `now`, or right after the youngest token, where a clock that was ahead
+ * wrote down when that was minted.
+ */
+export function revokeMoment(youngest: Instant | undefined, now: Instant): Instant {
+  return notLongAfter(now, youngest === undefined ? undefined : plus(youngest, 1));
+}
+
+/** When a token is minted, so that it is younger than what somebody asked to revoke: such a moment may be ahead by what clocks differ. */
+export function mintMoment(now: Instant, revokeBefore: Instant | undefined): Instant {
+  return notLongAfter(now, revokeBefore);
+}
+
+function notLongAfter(now: Instant, moment: Instant | undefined): Instant {
+  return moment !== undefined && moment > now && moment <= plus(now, clocksDiffer) ? moment : now;
+}
