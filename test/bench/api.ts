@@ -128,3 +128,20 @@ export async function apiCallsOf(admin: Api): Promise<number> {
   );
   return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
 }
+
+/** Requests to kinds that the operator writes, by `verb resource`, whoever made them; what does not end by itself, such as a watch, is left out. */
+export async function writesOf(admin: Api): Promise<ReadonlyMap<string, number>> {
+  const text = expectStatus('metrics', await admin.send('GET', '/metrics'), 200);
+  const writes = new Map<string, number>();
+  for (const [, labels = '', count] of text.matchAll(/^apiserver_request_total\{([^}]*)\} (\S+)/gm)) {
+    const label = (name: string): string => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
+    const [verb, resource, subresource] = ['verb', 'resource', 'subresource'].map(label);
+    if (!writing.has(verb!) || !written.test(resource!)) continue;
+    const name = `${verb} ${resource}${subresource === '' ? '' : `/${subresource}`}`;
+    writes.set(name, (writes.get(name) ?? 0) + Number(count));
+  }
+  return writes;
+}
+
+const writing: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE']);
+const written = /^(secrets|events|identitypools|ciidentities|scopepolicies)$/;

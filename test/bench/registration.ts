@@ -1,13 +1,14 @@
 import { pool } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
-import { type Api, expectStatus, openApi } from './api.ts';
+import { type Api, expectStatus, openApi, writesOf } from './api.ts';
 import { type Bench, type BenchOptions, target } from './bench.ts';
 import { tableOf } from './figures.ts';
 import { all, poolsPath, watchPools } from './pools.ts';
 import { type ProviderProcess, startProviderProcess } from './provider.ts';
 import { registerBare } from './registration-floor.ts';
 import { spendingOf, spendingRows } from './spending.ts';
+import { profiling } from './stage.ts';
 
 interface RegistrationFigures {
   readonly pools: number;
@@ -16,8 +17,10 @@ interface RegistrationFigures {
   /** Provider calls per client: registration, proof, revocation of the proof's token. */
   readonly callsPerClient: number;
   readonly tooMany: number;
-  /** Seconds that as many bare registrations take at the same provider, where it has no limit. */
-  readonly bare: number;
+  /** Writes to the API server per client, by verb and resource. */
+  readonly writes: ReadonlyMap<string, number>;
+  /** As many bare registrations at the same provider, where it has no limit: seconds, and rows as in `spent`. */
+  readonly bare?: { readonly seconds: number; readonly spent: readonly (readonly [string, string])[] };
   /** Rows of the table: CPU. */
   readonly spent: readonly (readonly [string, string])[];
 }
@@ -34,35 +37,41 @@ export const registration: Bench = {
   async run(o) {
     const limited = await measured(o, 'Limited');
     const free = await measured(o, 'Free');
+    const bare = free.bare?.seconds ?? Number.NaN;
+    const spentBare = new Map(free.bare?.spent);
+    const kinds = [...new Set([...limited.writes.keys(), ...free.writes.keys()])];
     const least = (limited.pools * limited.callsPerClient) / strict;
     const perSecond = (seconds: number): string => (free.pools / seconds).toFixed(0);
     const row = (name: string, of: (figures: RegistrationFigures) => number, digits: number): readonly string[] => [
       name,
       of(limited).toFixed(digits),
       of(free).toFixed(digits),
+      '',
     ];
     return {
       runs: [limited, free],
       targets: [
         target('time ÷ the least that 50 calls/s allow', limited.seconds / least, 'AtMost', 1.25),
         target('clients per second where everything is allowed', free.pools / free.seconds, 'AtLeast', 100),
-        target('÷ what the bare calls do', free.bare / free.seconds, 'AtLeast', 0.5),
+        target('÷ what the bare calls do', bare / free.seconds, 'AtLeast', 0.5),
       ],
       table: tableOf([
-        [`registration: ${limited.pools} pools`, `${strict} calls/s`, 'no limit'],
-        row('until every client is proven, s', ({ seconds }) => seconds, 1),
-        ['the floor: the least that the limit allows, the bare calls alone, s', least.toFixed(1), free.bare.toFixed(1)],
-        ['clients per second, floor / operator', '–', `${perSecond(free.bare)} / ${perSecond(free.seconds)}`],
+        [`registration: ${limited.pools} pools`, `${strict} calls/s`, 'no limit', 'bare calls, no limit'],
+        ['until every client is proven, s', ...[limited.seconds, free.seconds, bare].map((each) => each.toFixed(1))],
+        ['the least that the limit allows, s', least.toFixed(1), '', ''],
+        ['clients per second', ...[limited.seconds, free.seconds, bare].map(perSecond)],
         row('provider calls per client', ({ callsPerClient }) => callsPerClient, 2),
         row('answers 429', ({ tooMany }) => tooMany, 0),
-        ...limited.spent.map(([name, value], n) => [name, value, free.spent[n]?.[1] ?? '']),
+        row('API writes per client', ({ writes }) => sumOf(writes), 2),
+        ...kinds.map((name) => row(`  ${name}`, ({ writes }) => writes.get(name) ?? 0, 2)),
+        ...limited.spent.map(([name, value], n) => [name, value, free.spent[n]?.[1] ?? '', spentBare.get(name) ?? '']),
       ]),
     };
   },
 };
 
 async function measured(
-  { log, size: pools = 1_000 }: BenchOptions,
+  { log, profile, size: pools = 1_000 }: BenchOptions,
   provider: 'Limited' | 'Free',
 ): Promise<RegistrationFigures> {
   const rateLimit = provider === 'Limited' ? { rateLimit: configured } : {};
@@ -75,7 +84,8 @@ async function measured(
     const seen = watchPools(admin, over.signal);
     if (provider === 'Limited') await lab.provider.limit({ perSecond: strict, delay: 0 });
     const before = await lab.provider.counts();
-    const operator = lab.operator();
+    const writesBefore = await writesOf(admin);
+    const operator = lab.operator(provider === 'Free' ? profiling(profile) : {});
     await eventually(
       'the first call',
       async () => ((await lab.provider.counts()).allCalls > before.allCalls ? true : undefined),
@@ -87,13 +97,17 @@ async function measured(
     const seconds = (performance.now() - started) / 1_000;
     const after = await lab.provider.counts();
     const rows = spendingRows(spent, await spendingOf(lab, operator), pools);
+    const writes = [...(await writesOf(admin))].map(
+      ([name, count]) => [name, (count - (writesBefore.get(name) ?? 0)) / pools] as const,
+    );
     await operator.stop();
     return {
-      bare: provider === 'Limited' ? Number.NaN : await floorOf(lab, admin, pools),
+      ...(provider === 'Limited' ? {} : { bare: await floorOf(lab, admin, pools) }),
       pools,
       seconds,
       callsPerClient: (after.allCalls - before.allCalls) / pools,
       tooMany: after.tooMany - before.tooMany,
+      writes: new Map(writes.filter(([, count]) => count >= 0.005)),
       spent: rows,
     };
   } finally {
@@ -103,11 +117,21 @@ async function measured(
   }
 }
 
+function sumOf(writes: ReadonlyMap<string, number>): number {
+  return [...writes.values()].reduce((sum, count) => sum + count, 0);
+}
+
 /** The operator is gone by then, so nobody else registers these. */
-async function floorOf(lab: Lab<ProviderProcess>, admin: Api, pools: number): Promise<number> {
+async function floorOf(
+  lab: Lab<ProviderProcess>,
+  admin: Api,
+  pools: number,
+): Promise<NonNullable<RegistrationFigures['bare']>> {
   const names = Array.from({ length: pools }, (_, n) => `bare-${n}`);
   await createPools(lab, admin, names);
-  return registerBare(lab, names);
+  const spent = await spendingOf(lab);
+  const seconds = await registerBare(lab, names);
+  return { seconds, spent: spendingRows(spent, await spendingOf(lab), pools) };
 }
 
 async function createPools(lab: Lab<ProviderProcess>, admin: Api, names: readonly string[]): Promise<void> {

@@ -18,11 +18,16 @@ export interface Spent {
   readonly idle: number;
 }
 
-/** The driver is this process. */
-export async function spendingOf(lab: Lab<ProviderProcess>, operator: { readonly pid: number }): Promise<Spending> {
+/** The driver is this process. `operator`: absent where none runs. */
+export async function spendingOf(lab: Lab<ProviderProcess>, operator?: { readonly pid: number }): Promise<Spending> {
   const cluster = (await processesOf(lab.cluster.dir)).map(({ name, pid }) => [name, pid] as const);
-  const ours = [['operator', operator.pid] as const, ['provider', lab.provider.pid] as const];
-  return spendingOfAll([...ours, ...cluster, ['driver', process.pid] as const]);
+  const ours = operator === undefined ? [] : [['operator', operator.pid] as const];
+  return spendingOfAll([
+    ...ours,
+    ['provider', lab.provider.pid] as const,
+    ...cluster,
+    ['driver', process.pid] as const,
+  ]);
 }
 
 /** Of these processes, by name. */
