@@ -44,6 +44,12 @@ const typeOf = {
   limits: secretTypes.limitsRecord,
 } as const;
 
+/**
+ * Ends the bookkeeping of who wrote which field (https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields):
+ * records have one writer, and the API server would do it anew at each write.
+ */
+const unmanaged = [{}] as const;
+
 /** Decodes a record Secret; one that is not what its label says is `invalid`, with a reason that quotes nothing of it. */
 export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {
   const { metadata, type, data } = raw as RecordSecret;
@@ -100,7 +106,9 @@ export class RecordStore<R extends { readonly epoch: number }> {
     this.#mayWrite(name, known);
     if (known?.record !== from) throw changedMeanwhile(name);
     const isThere = known !== undefined && known.deleted !== true;
-    const condition = isThere ? { uid: known.uid, resourceVersion: known.resourceVersion } : {};
+    const condition = isThere
+      ? { uid: known.uid, resourceVersion: known.resourceVersion, managedFields: unmanaged }
+      : {};
     const body = {
       apiVersion: 'v1',
       kind: 'Secret',

@@ -44,6 +44,7 @@ interface Secret {
     readonly resourceVersion: string;
     readonly ownerReferences?: readonly object[];
     readonly labels?: object;
+    readonly managedFields?: readonly object[];
   };
   readonly type: string;
   readonly data?: Readonly<Record<string, string>>;
@@ -98,6 +99,8 @@ test('a record is created, changed and removed, and memory always holds what is 
   const second = await secret(operator, 'session-a');
   t.is(second?.metadata.uid, first?.metadata.uid);
   t.is(second?.metadata.resourceVersion, mine.get('session-a')?.resourceVersion);
+  await write(mine, 'session-a', note('three'));
+  t.is((await secret(operator, 'session-a'))?.metadata.managedFields, undefined, 'nobody keeps account of fields');
 
   const other = replica(3);
   await sync(other.store);
