@@ -53,7 +53,7 @@ const objects = (issuer: string): readonly string[] => [
 ];
 
 test.before(async () => {
-  lab = await startLab({ tokenLifetime: 60, deliveryLag: '2s' });
+  lab = await startLab({ tokenLifetime: 600, deliveryLag: '2s' });
   operator = await lab.running();
   await lab.apply(...objects(lab.provider.issuer));
   for (const name of ['publisher', 'reader']) await identityReady(lab, name);
@@ -293,7 +293,7 @@ test.serial(
       patient,
     );
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
-    await lab.kubectl(['wait', '--for=condition=Established', 'crd/scopepolicies.ci-identity.dev']);
+    await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/scopepolicies.ci-identity.dev']);
     await delay(5_000);
     t.true(isLive(lab.provider, token), 'also while the new kind is still empty');
     await lab.apply(...objects(lab.provider.issuer));
@@ -330,7 +330,7 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   );
   t.log((await page(operator, '/readyz')).text);
   await lab.kubectl(['apply', '--server-side', '-k', crds]);
-  await lab.kubectl(['wait', '--for=condition=Established', 'crd/ciidentities.ci-identity.dev']);
+  await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/ciidentities.ci-identity.dev']);
   await lab.apply(...objects(lab.provider.issuer));
   await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
   // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
@@ -375,7 +375,7 @@ test.serial(
     await lab.kubectl(['wait', '--for=delete', 'crd/identitypools.ci-identity.dev', '--timeout=180s']);
     await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
-    await lab.kubectl(['wait', '--for=condition=Established', 'crd/identitypools.ci-identity.dev']);
+    await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/identitypools.ci-identity.dev']);
     await lab.apply(...objects(lab.provider.issuer));
     await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
     await remove(...pods.map(({ name }) => name));
