@@ -59,7 +59,7 @@ export const reasons = {
   RegistrationCredentialExpiring: 'The credential with which clients are registered expires soon, or has expired.',
   NotNeeded: 'The object does not need this.',
   RegistrationAccessTokenLost: 'The token that manages one client was lost together with an answer; minting goes on.',
-  RecordRestored: 'Somebody deleted or overwrote the record of a client; it was written again as it was.',
+  RecordRestored: 'Somebody deleted or overwrote the record of a client or session; it was written again as it was.',
   RestoredState: 'The provider knows a later generation than our record: the cluster was restored from a backup.',
   ClientDrifted: 'The client at the provider differs from what the pool asks for.',
   ClientForeign: 'The client at the provider carries the tag of another owner; it is left alone.',

@@ -85,8 +85,8 @@ export const remedies = {
   },
   RecordInvalid: {
     cause:
-      'Somebody edited the record Secret of a client in the namespace of the operator, or it came with the backup of another cluster.',
-    step: 'Bring it back from a backup; without one, delete the Secret and the client at the provider: a new one is registered. Of another cluster, delete the Secret only: the client is still used there.',
+      "Somebody edited the record Secret of a client or session in the operator's namespace, or it came with a backup of another one.",
+    step: 'Bring it back from a backup; without one, delete the Secret and the client at the provider: a new one is registered. Of another cluster, delete the Secret only: the client is used there. Of a session too: its pod gets a new token.',
     by: 'Platform',
   },
   NewerFormat: {

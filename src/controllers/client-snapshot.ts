@@ -14,6 +14,7 @@ import { declaredWindow } from '../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../domain/client/target.ts';
 import { clientOf } from '../domain/session/record.ts';
 import type { Capabilities } from '../providers/port.ts';
+import { isDamaged, isUnreadable } from '../kube/records.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
@@ -69,8 +70,8 @@ export function snapshotClient(
     ...(stop === undefined ? {} : { stop }),
     ...(record === undefined ? {} : { record }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
-    ...(stored?.invalid === undefined || record !== undefined ? {} : { invalid: true }),
-    ...(record !== undefined && (stored?.deleted === true || stored?.invalid !== undefined) ? { damaged: true } : {}),
+    ...(isUnreadable(stored) ? { invalid: true } : {}),
+    ...(isDamaged(stored) ? { damaged: true } : {}),
     synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
     issuerConfigured: providers.isConfigured(issuer),
     asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],

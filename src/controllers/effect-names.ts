@@ -46,6 +46,7 @@ export const sessionEffects = {
   Forbid: ['session.Forbid.record'],
   Revoke: ['session.Revoke.call'],
   Conclude: ['session.Conclude.record'],
+  Restore: ['session.Restore.record'],
   Drop: ['session.Drop.record'],
 } as const satisfies Readonly<Record<SessionAction['type'], readonly string[]>>;
 

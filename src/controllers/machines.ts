@@ -183,6 +183,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     causes: parts.causes,
     forget: (key) => void seen.delete(key),
     denied: (key, error, isNew) => reporter.denied(key, error, isNew),
+    restored: (key, reason, message) => reporter.onPod(key, reason, message),
     revokerOf: (client, token) => revokerOf(memory.clients.get(client)?.record, token)?.credential,
     tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });

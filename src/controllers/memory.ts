@@ -9,7 +9,7 @@ import type { ClientRecord } from '../domain/client/record.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
 import { sessionRecordName } from '../domain/client/target.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
+import { type SessionRecord, clientsOf, objectionTo as sessionObjectionTo } from '../domain/session/record.ts';
 import type { RevocationOutcome } from '../domain/token.ts';
 import type { KindLife } from '../kube/definitions.ts';
 import { RecordMemory } from '../kube/record-memory.ts';
@@ -58,7 +58,10 @@ export class Memory {
     worthKeeping: holdsCredential,
     objection: (record, known) => objectionTo(record, known, this.installation),
   });
-  readonly sessions = new Store<StoredRecord<SessionRecord>>('session-records');
+  readonly sessions = new RecordMemory<SessionRecord>('session-records', {
+    worthKeeping: () => this.#leads(),
+    objection: (record, known) => (this.#leads() ? sessionObjectionTo(record, known) : undefined),
+  });
   readonly limits = new Store<StoredRecord<LimitsRecord>>('limits-records');
   readonly pods = new Map<string, Store<PodFacts>>();
 
@@ -72,9 +75,12 @@ export class Memory {
   identityKind: KindLife | undefined;
 
   readonly #namespace: string;
+  readonly #leads: () => boolean;
 
-  constructor(operatorNamespace: string) {
+  /** `leads`: this process alone writes and removes session records. Of what another one does a standby cannot tell who did it. */
+  constructor(operatorNamespace: string, leads: () => boolean = () => true) {
     this.#namespace = operatorNamespace;
+    this.#leads = leads;
     this.pools.addIndex(indexes.existing, ({ spec }) => (spec.client?.existing === undefined ? [] : ['yes']));
     this.pools.addIndex(indexes.claim, ({ spec }) =>
       spec.client?.existing === undefined ? [] : [claimOf(spec.provider.issuer, spec.client.existing.clientId)],

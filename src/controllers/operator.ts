@@ -90,7 +90,7 @@ export class Operator {
     const { connection, namespace, clock, random, logger, metrics, configuration } = options;
     this.#o = options;
     this.#definitions = new Definitions(options);
-    this.#memory = new Memory(namespace);
+    this.#memory = new Memory(namespace, () => this.#leader.held());
     this.#configuration = configuration;
     this.#keys = new ReferencedKeys({
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),

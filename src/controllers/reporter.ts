@@ -4,11 +4,14 @@ import type { Decision } from '../decision.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { Telling } from '../domain/client/story.ts';
+import { unreadable } from '../domain/session/explain.ts';
 import type { EventRecorder, Regarding } from '../kube/events.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { StoredRecord } from '../kube/records.ts';
 import type { Memory } from './memory.ts';
 import { parseSessionKey } from './session-snapshot.ts';
+import { machines } from './wiring.ts';
 
 /** Steps that every new object takes, before it is ready for the first time. */
 const progress: readonly string[] = [
@@ -34,15 +37,21 @@ export class Reporter {
 
   constructor(options: { memory: Memory; events: EventRecorder; logger: Logger; metrics: Metrics }) {
     this.#o = options;
-    options.memory.clients.onChange((name, next, previous) => {
-      if (next?.invalid !== undefined && next.invalid !== previous?.invalid)
-        options.logger.warn('record of a client', { name, problem: next.invalid, kept: next.record !== undefined });
-    });
+    const { clients, sessions } = options.memory;
+    clients.onChange((...change) => this.#problem('record of a client', ...change));
+    sessions.onChange((...change) => this.#problem('record of a session', ...change));
+  }
+
+  #problem(what: string, name: string, next?: StoredRecord<unknown>, previous?: StoredRecord<unknown>): void {
+    if (next?.invalid === undefined || next.invalid === previous?.invalid) return;
+    this.#o.logger.warn(what, { name, problem: next.invalid, kept: next.record !== undefined });
   }
 
   decision(machine: string, key: string, decision: Decision<unknown>, previousRow?: string): void {
     const { row, reason } = decision;
     this.#o.logger.debug('decided', { machine, key, row, reason, previousRow });
+    if (machine === machines.session && reason === 'RecordInvalid' && row !== previousRow)
+      this.onPod(key, reason, `${unreadable.why}. ${unreadable.fix}`);
   }
 
   /** The class decides how loud it is: a conflict is nobody's business, a bug is everybody's. */
@@ -57,7 +66,7 @@ export class Reporter {
     else if (known.class === 'Conflict') logger.debug('conflict', fields);
     else if (known.class === 'Waiting') logger.info('waits', fields);
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
-    if (machine === 'session' && known !== undefined && known.class !== 'Conflict')
+    if (machine === machines.session && known !== undefined && known.class !== 'Conflict')
       this.onPod(key, known.reason, known.message);
   }
 

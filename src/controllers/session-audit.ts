@@ -26,7 +26,7 @@ interface Forbidding {
 }
 
 /** Written before a record that may have to be tried again and again, as while the API server is away. */
-const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expired']);
+const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expired', 'Restored']);
 
 /** Writes audit lines about sessions: who is the same on each of them. Denials of one creator and identity that say
  * the very same are counted instead of repeated. */

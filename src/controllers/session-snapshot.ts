@@ -16,6 +16,7 @@ import type { RevocationOutcome } from '../domain/token.ts';
 import { maxSessionAge, sessionRecordName } from '../domain/client/target.ts';
 import { tokenDigest } from '../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../domain/session/machine.ts';
+import { isDamaged, isUnreadable } from '../kube/records.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
@@ -132,6 +133,8 @@ export function snapshotSession(
     ...(limit === undefined ? {} : { limit }),
     ...(record === undefined ? {} : { record, wantedDigest: tokenDigest(record, lag, jitter) }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
+    ...(isUnreadable(stored) ? { invalid: true } : {}),
+    ...(isDamaged(stored) ? { damaged: true } : {}),
     synced: memory.sessions.synced,
     epoch: sources.epoch(),
     seenSince: sources.seenSince(key),

@@ -1,56 +1,44 @@
 import { deliverySecretName } from '../api/names.ts';
-import { type Clock, type Instant, type Milliseconds, earliest, second } from '../clock.ts';
+import { type Instant, second } from '../clock.ts';
 import type { Decision } from '../decision.ts';
-import type { Credential } from '../domain/client/credential.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/delivery/render.ts';
 import { decideSession } from '../domain/session/decide.ts';
-import { newestOf, usableToken } from '../domain/session/facts.ts';
+import { restoredMessage } from '../domain/session/explain.ts';
+import { usableToken } from '../domain/session/facts.ts';
 import type { SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
-import { type SessionRecord, clientOf } from '../domain/session/record.ts';
+import { type SessionRecord, newestOf } from '../domain/session/record.ts';
 import { concluded, dropped, forbidden } from '../domain/session/transitions.ts';
-import type { RevocationOutcome, Token } from '../domain/token.ts';
+import type { Token } from '../domain/token.ts';
 import { assertNever } from '../errors.ts';
 import type { Deliveries } from '../kube/deliveries.ts';
 import type { RecordStore } from '../kube/records.ts';
-import type { TokenSource } from '../providers/port.ts';
-import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
-import { notConfigured } from './pool-providers.ts';
-import { type SessionAudit, heldToken } from './session-audit.ts';
+import { heldToken } from './session-audit.ts';
 import { type DeliveredState, isNewDenial, lastDelivery } from './session-delivered.ts';
 import type { SessionLimits } from './session-limits.ts';
 import type { Minter } from './session-mint.ts';
+import { Revoker, type RevokerOptions } from './session-revoke.ts';
 import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './session-snapshot.ts';
 import { AwaitedSuccessors } from './session-successors.ts';
 
 type Taken = Decision<SessionAction> & { readonly action: SessionAction };
 
-export interface SessionMachineOptions {
+export interface SessionMachineOptions extends RevokerOptions {
   readonly sources: SessionSources;
   readonly delivered: Map<string, DeliveredState>;
-  /** By session: what providers answered to revocations and no record says yet. */
-  readonly answered: Map<string, ReadonlyMap<string, RevocationOutcome>>;
   readonly minter: Minter;
   readonly limits: SessionLimits;
   readonly records: RecordStore<SessionRecord>;
-  readonly effects: Effects<EffectName>;
-  readonly audit: SessionAudit;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
   readonly deliveries: Deliveries;
   /** How the delivery of a Secret into a namespace ended; `error` absent: it is there. */
   written(namespace: string, error?: unknown): void;
-  readonly causes: Causes;
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
   /** Somebody should hear that a pod got an error instead of a token; `isNew`: it counts. */
   denied(key: string, error: { readonly reason: string; readonly message: string }, isNew: boolean): void;
-  tokensOf(issuer: string): TokenSource | undefined;
-  /** The credential that revokes what the client minted. */
-  revokerOf(client: string, token: Token): Credential | undefined;
+  /** Somebody should hear that the record of a session was damaged, and is written again. */
+  restored(key: string, reason: string, message: string): void;
 }
 
 const callDeadline = 20 * second;
@@ -64,10 +52,12 @@ const deliveryEvents = { Token: 'Delivered', Error: 'Denied', Empty: 'Emptied' }
 export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   readonly name = 'session';
   readonly #o: SessionMachineOptions;
+  readonly #revoker: Revoker;
   readonly #successors: AwaitedSuccessors;
 
   constructor(options: SessionMachineOptions) {
     this.#o = options;
+    this.#revoker = new Revoker(options);
     this.#successors = new AwaitedSuccessors(options.clock);
   }
 
@@ -94,11 +84,13 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       case 'Deliver':
         return this.#deliver(key, s, action, reason, signal);
       case 'Revoke':
-        return this.#revoke(key, s, action.token, reason, signal);
+        return this.#revoker.revoke(key, s, action.token, reason, signal);
       case 'Conclude':
         return this.#conclude(key, s, signal);
       case 'Forbid':
         return this.#forbid(key, s, action.tokens, reason, signal);
+      case 'Restore':
+        return this.#restore(key, s, reason, signal);
       case 'Drop':
         return this.#drop(key, s, action.tokens, reason, signal);
       default:
@@ -211,50 +203,17 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     await this.#write('session.Forbid.record', s, next, signal);
   }
 
-  /** RFC 7009, as the client and generation that minted it. */
-  async #revoke(key: string, s: SessionSnapshot, sha256: string, reason: string, signal: AbortSignal): Promise<void> {
-    const token = s.record?.tokens.find((held) => held.sha256 === sha256);
-    if (s.record === undefined || token === undefined) return;
-    const started = this.#o.clock.monotonic();
-    const outcome = await this.#askForRevocation(s.record, token, signal);
-    this.#measureRevocation(key, s.record.pool.name, token, outcome, this.#o.clock.monotonic() - started);
-    this.#o.audit.record(key, s, {
-      event: 'Revoked',
-      outcome: outcome === 'NotSupported' ? 'Failure' : 'Success',
-      reason: token.endedFor ?? reason,
-      message: outcome,
-      ...heldToken(s.record, token),
-    });
-    this.#o.metrics.count('ci_identity_tokens_revoked_total', { pool: s.record.pool.name, outcome });
-    this.#o.answered.set(key, new Map([...(this.#o.answered.get(key) ?? []), [sha256, outcome]]));
-  }
-
   async #conclude(key: string, s: SessionSnapshot, signal: AbortSignal): Promise<void> {
     if (s.record === undefined || s.answered === undefined) return;
     await this.#write('session.Conclude.record', s, concluded(s.record, s.answered), signal);
     this.#o.answered.delete(key);
   }
 
-  /** A superseded token has no cause to be fast about: only forbidden ones count as lag. */
-  #measureRevocation(key: string, pool: string, token: Token, outcome: string, took: Milliseconds): void {
-    const { metrics, causes, clock } = this.#o;
-    if (outcome !== 'NotSupported')
-      metrics.observe('ci_identity_token_request_seconds', { pool, operation: 'Revoke' }, took / second);
-    if (token.end !== 'Forbidden') return;
-    const since = earliest(causes.seenAt(key), token.endedAt) ?? clock.now();
-    metrics.observe('ci_identity_revoke_lag_seconds', { pool, outcome }, (clock.now() - since) / second);
-  }
-
-  async #askForRevocation(record: SessionRecord, token: Token, signal: AbortSignal): Promise<RevocationOutcome> {
-    const tokens = this.#o.tokensOf(record.issuer);
-    const credential = this.#o.revokerOf(clientOf(record, token), token);
-    const { value } = token;
-    if (value === undefined) return 'NotSupported';
-    // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.
-    if (tokens === undefined || credential === undefined) throw notConfigured(record.issuer);
-    return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal, whose: 'Issuer' }, (bounded) =>
-      tokens.revoke(value, token.clientId, credential, bounded),
-    );
+  async #restore(key: string, s: SessionSnapshot, reason: string, signal: AbortSignal): Promise<void> {
+    const message = restoredMessage(recordNameOf(s) ?? '');
+    this.#o.audit.record(key, s, { event: 'Restored', outcome: 'Failure', reason, message });
+    this.#o.restored(key, reason, message);
+    await this.#write('session.Restore.record', s, s.record, signal);
   }
 
   async #drop(

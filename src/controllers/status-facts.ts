@@ -11,7 +11,7 @@ import type { PolicyFacts } from '../domain/status/policy.ts';
 import type { ClientFailure, ClientView, PoolFacts } from '../domain/status/pool-facts.ts';
 import { usableLife } from '../domain/token.ts';
 import type { Issuer } from '../providers/issuers.ts';
-import type { StoredRecord } from '../kube/records.ts';
+import { type StoredRecord, isUnreadable } from '../kube/records.ts';
 import type { FailureNote } from '../runtime/machine.ts';
 import type { AccessCache } from './access-cache.ts';
 import type { Brakes } from './brakes.ts';
@@ -215,7 +215,7 @@ function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | 
     const why = `client record ${stored.name} was written by a newer version of the operator. Install that version again.`;
     return { reason: 'NewerFormat', message: why, terminal: true };
   }
-  if (stored?.invalid === undefined || stored.record !== undefined) return undefined;
+  if (stored === undefined || !isUnreadable(stored)) return undefined;
   const message = `client record ${stored.name} in the operator's namespace is left alone: ${stored.invalid}. Bring the right one back from a backup, or delete the Secret: a new client is then registered. Delete the old client at the provider only if no other cluster uses it.`;
   return { reason: 'RecordInvalid', message, terminal: true };
 }

@@ -3,6 +3,7 @@ import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
+import { isUnreadable } from '../kube/records.ts';
 import type { Store } from '../runtime/store.ts';
 import { type ClientTargets, refOf } from './client-targets.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
@@ -71,6 +72,8 @@ export class Wiring {
       this.client(name, pool, isStep(next?.record, previous?.record) ? 'Changed' : 'Check');
     });
     sessions.onChange((_name, next, previous) => {
+      // Whose it is, only the pods know.
+      if (isUnreadable(next) || isUnreadable(previous)) this.sessions();
       this.sessionRecord((next ?? previous)?.record);
       // A client that goes waits for the token that is in this record no longer.
       for (const record of [next?.record, previous?.record]) if (record !== undefined) this.#wakeClients(record);

@@ -35,7 +35,8 @@ export class RecordMemory<R> extends Store<StoredRecord<R>> {
     const listed = new Map([...items].map(([key, value]) => [key, this.#readable(key, value)]));
     for (const [key, known] of this.entries()) {
       if (listed.has(key) || !this.#isKept(known)) continue;
-      listed.set(key, { ...known, resourceVersion: resourceVersion ?? known.resourceVersion, deleted: true });
+      // Versions begin anew after a backup was restored: whatever is stored then is newer.
+      listed.set(key, { ...known, resourceVersion: resourceVersion ?? '', deleted: true });
     }
     super.replaceAll(listed, resourceVersion);
   }

@@ -32,6 +32,16 @@ export interface StoredRecord<R> {
   readonly deleted?: true;
 }
 
+/** It is there, and what it said is not known. */
+export function isUnreadable(stored: StoredRecord<unknown> | undefined): boolean {
+  return stored?.invalid !== undefined && stored.record === undefined;
+}
+
+/** What it said is known, and its Secret does not say it any more. */
+export function isDamaged(stored: StoredRecord<unknown> | undefined): boolean {
+  return stored?.record !== undefined && (stored.deleted === true || stored.invalid !== undefined);
+}
+
 interface RecordSecret {
   readonly metadata: ObjectMeta;
   readonly type?: string;

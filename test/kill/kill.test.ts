@@ -67,6 +67,7 @@ function storyOf({ effect, moment }: Point): Omit<Story, 'name'> {
     crashAt: { effect, moment },
     rotates: effect.startsWith('client.Update.'),
     renews: effect === 'session.Mint.introspect',
+    damages: effect === 'session.Restore.record',
     troubles: troublesOf[effect] ?? [],
     lostProbes: losesProbe ? 1 : 0,
     ...settingsFor(effect),
@@ -152,6 +153,11 @@ test.serial('refusals, an outage of revocation and a credential that is refused 
   t.is(await tell({ rotates: true, troubles: refusals }), 0);
   t.is(await tell({ troubles: of('client.Refusal.record', 'session.Drop.record') }), 0);
   t.is(await tell({ renews: true, troubles: of('session.Mint.introspect') }), 0);
+});
+
+test.serial('a record that somebody deletes is written again', async (t) => {
+  t.timeout(360_000);
+  t.is(await tell({ damages: true }), 0);
 });
 
 test.serial(

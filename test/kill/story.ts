@@ -27,6 +27,8 @@ export interface Story {
   readonly rotates?: boolean;
   /** The token of the pod is renewed before the pod ends. */
   readonly renews?: boolean;
+  /** Somebody deletes the record of the pod's session. */
+  readonly damages?: boolean;
   readonly settings?: Partial<OidcProviderSettings>;
   /** Tokens of proofs that the trouble or the crash may lose: they are in no record and live until they expire. */
   readonly lostProbes?: number;
@@ -55,6 +57,8 @@ export const troublesOf: Partial<Record<EffectName, readonly Trouble[]>> = {
     },
   ],
   'session.Mint.introspect': [{ phase: 'pod', tokenLifetime: 20 }],
+  // A process that is killed before it has written the record again leaves a token to its expiry.
+  'session.Restore.record': [{ phase: 'pod', tokenLifetime: 12 }],
   'session.Drop.record': [
     { phase: 'pod', tokenLifetime: 12 },
     { phase: 'podEnd', fault: { endpoint: 'revocation', instead: { status: 503 } } },
@@ -153,6 +157,16 @@ export class Stage extends Programs<OidcProvider> {
     );
   }
 
+  /** Resolves when the deleted record of the pod's session was missed; one that is deleted while nobody leads is not. */
+  async #damaged(pod: Pod): Promise<void> {
+    const records = ['secret', '-n', 'ci-identity-system', '-l', 'ci-identity.dev/kind=session'];
+    await eventually(`the record of ${pod.name} is missed`, async () => {
+      await this.lab.kubectl(['delete', ...records, '--wait=false', '--ignore-not-found']);
+      const lines = auditOf({ audit: () => this.auditText() });
+      return lines.some(({ event, pod: of }) => event === 'Restored' && of?.uid === pod.uid) ? true : undefined;
+    });
+  }
+
   async remove(name: string): Promise<void> {
     const all = ['ciidentity', 'scopepolicy', 'identitypool'].map((kind) => `${kind}/${name}`);
     await this.lab.kubectl(['delete', '--wait=false', '-n', team, ...all]);
@@ -165,6 +179,7 @@ export class Stage extends Programs<OidcProvider> {
     troubles = [],
     rotates = false,
     renews = false,
+    damages = false,
     lostProbes = 0,
     settings = {},
   }: Story): Promise<number> {
@@ -194,6 +209,10 @@ export class Stage extends Programs<OidcProvider> {
       if (renews) {
         await this.#renewed(pod);
         await sound('the renewal');
+      }
+      if (damages) {
+        await this.#damaged(pod);
+        await sound('the damage');
       }
       if (rotates) {
         enter('rotation');

@@ -19,13 +19,14 @@ export type Point =
 
 /**
  * No part of every emergency: a token that is thrown away, the question that only a renewal asks, what is forbidden without a successor or
- * dropped when it expires. `test/kill` is about those.
+ * dropped when it expires, a record that somebody damaged. `test/kill` is about those.
  */
 const elsewhere: ReadonlySet<EffectName> = new Set([
   'session.Mint.revoke',
   'session.Mint.introspect',
   'session.Forbid.record',
   'session.Drop.record',
+  'session.Restore.record',
 ]);
 
 /** What the build's session and the pool's status come by in an emergency; how often depends on the hour. */

@@ -87,6 +87,21 @@ export function goneError(s: SessionSnapshot, reason: Reason): DeliveredError {
       );
 }
 
+/** Why nothing is minted where the record of the session cannot be read, and what to do. */
+export const unreadable = {
+  why: 'the pod gets no token – the record of its session cannot be read any more, and a token may be alive that only the record names',
+  fix: 'Ask the operator of the cluster to delete the Secret that its log names; a new token appears by itself then.',
+} as const;
+
+export function unreadableError(s: SessionSnapshot): DeliveredError {
+  return errorOf(s, 'RecordInvalid', unreadable.why, unreadable.fix);
+}
+
+/** Somebody deleted the Secret of this record or wrote nonsense into it, and it was written again. `name`: of the Secret. */
+export function restoredMessage(name: string): string {
+  return `somebody deleted or changed Secret ${name}, which holds the tokens of the session. It was written again as it was, so nothing is lost; leave it alone. To end the session delete its pod.`;
+}
+
 export function guardError(s: SessionSnapshot): DeliveredError {
   const objects = s.guard.is === 'Missing' ? s.guard.objects.join(', ') : 'not read yet';
   return errorOf(

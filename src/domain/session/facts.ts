@@ -10,17 +10,13 @@ import type { Token } from '../token.ts';
 import { endCause, isTooOld, isVanished } from './end-cause.ts';
 import { hasRoomFor } from './invariants.ts';
 import type { ClientFacts, SessionSnapshot } from './machine.ts';
-import { type SessionRecord, clientOf } from './record.ts';
+import { type SessionRecord, clientOf, newestOf } from './record.ts';
 
 /** Temporary trouble after admission is told to the build after this long. */
 export const patience: Milliseconds = 5 * minute;
 
 /** After a take-over, how long a Mint may take before an old pod is told that it waits too long, and before nothing is waited for. */
 const takeOverPause: Milliseconds = 30 * second;
-
-export function newestOf(record: SessionRecord): Token {
-  return record.tokens.at(-1) ?? record.tokens[0];
-}
 
 /** The token that the pod shall use; absent without a record and while Ending. */
 export function usableToken({ record }: { readonly record?: SessionRecord | undefined }): Token | undefined {
@@ -229,11 +225,16 @@ export function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
 }
 
 /** The pod has waited so long that its build is told. */
-export function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
+function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
   if (s.pod.is !== 'Seen') return undefined;
   const byPod = plus(s.pod.value.created, patience);
   if (gaveWay(s, 'first') || s.seenSince === undefined) return byPod;
   return plus(s.seenSince, Math.max(takeOverPause, byPod - s.seenSince));
+}
+
+export function waitsTooLong(s: SessionSnapshot, now: Instant): boolean {
+  const end = patienceEndsAt(s);
+  return end !== undefined && now >= end;
 }
 
 /** Nobody reports that revocations are paused or go on: a build that waits for one looks again this often. */

@@ -88,6 +88,10 @@ export interface SessionSnapshot {
   /** By SHA-256: what the provider answered when it was asked to revoke. The record may not say so yet. */
   readonly answered?: ReadonlyMap<string, RevocationOutcome>;
   readonly newerFormat?: boolean;
+  /** There is a record Secret, and nobody knows what it said. */
+  readonly invalid?: boolean;
+  /** Somebody deleted or overwrote the Secret of this record. */
+  readonly damaged?: boolean;
   readonly synced: boolean;
   /** `leaseTransitions` of our lease; a record with a higher one belongs to another leader. */
   readonly epoch?: number;
@@ -136,6 +140,8 @@ export type SessionAction =
   | { readonly type: 'Revoke'; readonly token: string }
   /** Record-only: what was answered about these tokens. The record goes with its last token. */
   | { readonly type: 'Conclude'; readonly tokens: readonly string[] }
+  /** Record-only: somebody damaged its Secret, and it is written again as it is. */
+  | { readonly type: 'Restore' }
   /** Record-only: expired tokens leave; the record goes with its last token. */
   | { readonly type: 'Drop'; readonly tokens: readonly string[] };
 

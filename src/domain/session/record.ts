@@ -38,6 +38,10 @@ export interface SessionRecord {
   readonly tokens: readonly [Token, ...Token[]];
 }
 
+export function newestOf({ tokens }: SessionRecord): Token {
+  return tokens.at(-1) ?? tokens[0];
+}
+
 /** The client record that minted this token, and whose credential revokes it. */
 export function clientOf(record: SessionRecord, token: Token): string {
   return token.client ?? record.client;
@@ -46,4 +50,26 @@ export function clientOf(record: SessionRecord, token: Token): string {
 /** Every client record of which the session holds a token. */
 export function clientsOf(record: SessionRecord): readonly string[] {
   return [...new Set(record.tokens.map((token) => clientOf(record, token)))];
+}
+
+/**
+ * Why a record that was found is not the one to go by: it is of another session, or a copy from before. What is stored after a record has its
+ * newest token, or has ended it first; a record of a later epoch is another leader's word.
+ */
+export function objectionTo(record: SessionRecord, known: SessionRecord | undefined): string | undefined {
+  if (known === undefined || record.epoch > known.epoch) return undefined;
+  if (record.pod.uid !== known.pod.uid || record.identity.uid !== known.identity.uid) return 'it is of another session';
+  const isOlder = record.epoch < known.epoch || isTokenFromBefore(record, known);
+  return isOlder ? 'it is older than what was stored last' : undefined;
+}
+
+function isTokenFromBefore(record: SessionRecord, known: SessionRecord): boolean {
+  const [newest, last] = [newestOf(record), newestOf(known)];
+  const same = tokenIn(known, newest);
+  if (same !== undefined) return newest.end === undefined && same.end !== undefined;
+  return tokenIn(record, last) === undefined && newest.minted < last.minted;
+}
+
+function tokenIn({ tokens }: SessionRecord, { sha256 }: Token): Token | undefined {
+  return tokens.find((token) => token.sha256 === sha256);
 }

@@ -2,11 +2,31 @@
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { endCause } from './end-cause.ts';
-import { deliveryFailed, isEnding, isForbidden, isHeld, isUnknown, mayNotUse, usableToken } from './facts.ts';
-import { forbiddenError, goneError } from './explain.ts';
+import {
+  deliveryFailed,
+  isEnding,
+  isForbidden,
+  isHeld,
+  isUnknown,
+  mayNotUse,
+  usableToken,
+  waitsTooLong,
+} from './facts.ts';
+import { forbiddenError, goneError, unreadableError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
 import { answeredTokens, isToldWithMint, recalledTokens, revocable } from './revocation.ts';
-import { conclude, deliver, deliverError, drop, forbid, forbidAll, revoke, wait, waitButRevoke } from './steps.ts';
+import {
+  conclude,
+  deliver,
+  deliverError,
+  drop,
+  forbid,
+  forbidAll,
+  restore,
+  revoke,
+  wait,
+  waitButRevoke,
+} from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';
 import type { Reason } from '../../api/reasons.ts';
@@ -17,10 +37,27 @@ const lostLease: SessionRow = {
   then: (s) => ({ reason: isNewerEpoch(s) ? 'LostLease' : 'NewerFormat' }),
 };
 
+/** The record as last stored is the truth, whatever somebody did to its Secret: nobody else knows of its tokens. */
+const damaged: SessionRow = {
+  name: 'damaged',
+  when: (s, now) => s.damaged === true && holdsLiving(s, now) && !gaveWay(s, 'damaged'),
+  then: restore,
+};
+
 const expired: SessionRow = {
   name: 'expired',
   when: (s, now) => expiredTokens(s, now).length > 0,
   then: (s, now) => drop(s, now, expiredTokens(s, now)),
+};
+
+/** A token may be alive that only this record names: nothing is minted over it. A build that never had one does not wait for ever. */
+const unreadable: SessionRow = {
+  name: 'unreadable',
+  when: (s) => s.invalid === true,
+  then: (s, now) =>
+    s.pod.is === 'Seen' && s.pod.value.phase === 'Pending' && waitsTooLong(s, now)
+      ? deliverError(s, now, 'RecordInvalid', unreadableError(s))
+      : wait(s, now, 'RecordInvalid'),
 };
 
 /** Facts that are missing end nothing; facts that are certain (the pod is gone, somebody stops it) end a live session all the same. */
@@ -101,6 +138,8 @@ const stopped: SessionRow = {
 
 export const endingRows: readonly SessionRow[] = [
   lostLease,
+  damaged,
+  unreadable,
   expired,
   unknown,
   recalled,
@@ -121,6 +160,11 @@ function expiredTokens(s: SessionSnapshot, now: Instant): readonly string[] {
 
 function isDenied(s: SessionSnapshot): boolean {
   return isForbidden(s) || mayNotUse(s);
+}
+
+/** A token that only the record names, and about which the provider was not asked yet. */
+function holdsLiving({ record, answered }: SessionSnapshot, now: Instant): boolean {
+  return record?.tokens.some(({ exp, sha256 }) => exp > now && answered?.has(sha256) !== true) === true;
 }
 
 function mustEnd(s: SessionSnapshot, now: Instant): boolean {

@@ -20,8 +20,8 @@ import {
   mayNotUse,
   mintable,
   missesDelivery,
-  patienceEndsAt,
   usableToken,
+  waitsTooLong,
 } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
 import { deliver, deliverError, forbidAll, mint, renewalLane, saysAlready, wait } from './steps.ts';
@@ -172,11 +172,6 @@ function distrust(s: SessionSnapshot): 'CreatorMayNotUse' | 'ClaimInvalid' | 'Po
   if (s.pod.is !== 'Seen' || s.identity.is !== 'Seen') return 'ClaimInvalid';
   const trust = trustPod(s.pod.value, { name: s.identityName, uid: s.identity.value.uid }, s.guard);
   return trust === 'Valid' ? undefined : trust;
-}
-
-function waitsTooLong(s: SessionSnapshot, now: Instant): boolean {
-  const end = patienceEndsAt(s);
-  return end !== undefined && now >= end;
 }
 
 /** The build is told at once what waiting cannot heal, and everything else when its patience ends. */

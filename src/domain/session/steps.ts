@@ -13,11 +13,11 @@ import {
   mintable,
   missesDelivery,
   needsDelivery,
-  newestOf,
   nextLook,
   usableToken,
 } from './facts.ts';
 import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
+import { newestOf } from './record.ts';
 import { answeredTokens, revocable } from './revocation.ts';
 
 export type SessionRow = Row<SessionSnapshot, SessionAction>;
@@ -120,6 +120,10 @@ export function mint(
   const action: SessionAction = { type: 'Mint', ask: ready.ask, hash: ready.hash, predecessor };
   const of = { ...providerWork(s, now, 'tokens', lane), party: ready.client.name };
   return step(s, now, reason, action, of);
+}
+
+export function restore(s: SessionSnapshot, now: Instant): Step {
+  return step(s, now, 'RecordRestored', { type: 'Restore' }, work(s, now, lanes.Stop));
 }
 
 export function drop(s: SessionSnapshot, now: Instant, tokens: readonly string[]): Step {

@@ -77,7 +77,7 @@ class Scene {
     for (const [key, { record }] of this.memory.sessions.entries()) {
       const isGone = this.memory.identity(record?.pod.namespace ?? '', record?.identity.name ?? '').is === 'Gone';
       const isOver = isGone && !isHeldBy(this.brakes.of('sessions'), key);
-      if (isOver || stopped.includes(record?.pod.namespace ?? '')) this.memory.sessions.remove(key, key);
+      if (isOver || stopped.includes(record?.pod.namespace ?? '')) this.memory.sessions.forget(key, key);
     }
   }
 

@@ -3,8 +3,10 @@ import { Memory, indexes } from '#src/controllers/memory.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { sessionRecordName } from '#src/domain/client/target.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
+import type { SessionRecord } from '#src/domain/session/record.ts';
+import type { StoredRecord } from '#src/kube/records.ts';
 import { Store } from '#src/runtime/store.ts';
-import { buildClientRecord, buildPod, buildSessionRecord, omit } from '#test/support/builders.ts';
+import { buildClientRecord, buildPod, buildSessionRecord, buildToken, omit } from '#test/support/builders.ts';
 
 const kept = (name: string): { name: string; uid: string; resourceVersion: string } => ({
   name,
@@ -63,3 +65,41 @@ test('a pod is there or gone only while its namespace can be read: who may not l
   pods.markUnsynced();
   t.is(memory.pod(namespace, name, uid).is, 'Unknown');
 });
+
+const secret = (record: SessionRecord, resourceVersion = '5'): StoredRecord<SessionRecord> => ({
+  ...kept('session'),
+  resourceVersion,
+  record,
+});
+
+const other = buildSessionRecord({
+  pod: { namespace: 'x', name: 'x', uid: 'x' },
+  tokens: [buildToken({ sha256: 'other' })],
+});
+
+/** What others do to the Secret of a session, and who knows its token then. */
+const damages: readonly (readonly [string, (memory: Memory) => void, readonly ('the leader' | 'a standby')[]])[] = [
+  ['nothing', () => undefined, ['the leader', 'a standby']],
+  ['deletes it', ({ sessions }) => sessions.remove('session', 'session', '6'), ['the leader']],
+  ['deletes it while the watch is broken', ({ sessions }) => sessions.replaceAll([], '6'), ['the leader']],
+  [
+    'writes nonsense into it',
+    ({ sessions }) => sessions.put('session', { ...kept('session'), resourceVersion: '6', invalid: 'no JSON' }),
+    ['the leader'],
+  ],
+  [
+    'puts the record of another session there',
+    ({ sessions }) => sessions.put('session', secret(other, '6')),
+    ['the leader'],
+  ],
+  ['deletes it, and that is we', ({ sessions }) => sessions.forget('session', 'session'), []],
+];
+
+for (const [what, does, knowing] of damages)
+  for (const who of ['the leader', 'a standby'] as const)
+    test(`somebody ${what}: ${who} ${knowing.includes(who) ? 'knows the token' : 'knows no token'}`, (t) => {
+      const memory = new Memory('ci-identity-system', () => who === 'the leader');
+      memory.sessions.replaceAll([['session', secret(buildSessionRecord())]], '5');
+      does(memory);
+      t.is(memory.holdsToken('a1'), knowing.includes(who));
+    });

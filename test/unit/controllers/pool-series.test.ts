@@ -25,7 +25,7 @@ test('what was counted for a pool goes with its last token, a look after it was 
   t.is(await told(), 'goes,stays');
   memory.pools.remove('goes', 'goes');
   for (const _ of [1, 2, 3]) t.is(await told(), 'goes,stays', 'a session is left');
-  memory.sessions.remove('session', 's');
+  memory.sessions.forget('session', 's');
   t.is(await told(), 'goes,stays', 'for the last time');
   t.is(await told(), 'stays');
 });

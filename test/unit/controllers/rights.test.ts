@@ -38,7 +38,7 @@ class Scene {
   }
 
   end(name: string): void {
-    this.memory.sessions.remove(name, name);
+    this.memory.sessions.forget(name, name);
   }
 
   #answer(name: string): Promise<boolean> {

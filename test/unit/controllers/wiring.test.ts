@@ -164,3 +164,18 @@ test('a client that is replaced writes its record: that is no news to it; that a
   memory.sessions.put('session', { ...kept('session'), record });
   t.true(news.includes('client'));
 });
+
+test('a session record that nobody can read goes: its pod looks again, though nobody knew whose it was', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const pods = new Store<PodFacts>('pods');
+  memory.pods.set('ci-payments', pods);
+  pods.put('ci-payments/agent-1', buildPod());
+  const woken: string[] = [];
+  new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (_machine, key) => woken.push(key)).connect();
+  memory.sessions.put('session', { uid: 's', resourceVersion: '1', name: 'session', invalid: 'it is no JSON' });
+  memory.sessions.remove('session', 's', '2');
+  t.deepEqual(
+    woken,
+    Array.from({ length: 2 }, () => 'ci-payments/agent-1/pod-uid/publisher'),
+  );
+});

@@ -34,7 +34,15 @@ const rows: readonly (readonly [
   [
     'it is in no list of a cluster that was restored from a backup',
     (m) => m.replaceAll([]),
-    at('5', { record: 'credential', deleted: true }),
+    at('', { record: 'credential', deleted: true }),
+  ],
+  [
+    'the same, and written again by us under a version that was there before',
+    (m) => {
+      m.replaceAll([]);
+      m.put('a', at('3', { record: 'credential' }, 'u2'));
+    },
+    at('3', { record: 'credential' }, 'u2'),
   ],
   [
     'somebody wrote nonsense',

@@ -21,6 +21,10 @@ const elsewhere: Readonly<
     why: 'what expired',
     shownBy: [killedInStories, ['kill/kill.test.ts', 'refusals, an outage of revocation']],
   },
+  'session.Restore.record': {
+    why: 'a record that somebody damaged',
+    shownBy: [killedInStories, ['kill/kill.test.ts', 'a record that somebody deletes']],
+  },
   'session.Limits.record': { why: 'sessions of an identity that has a limit', shownBy: [killedInStories] },
   'client.Refusal.record': {
     why: 'a session meets a refusal, and nothing is rotating yet',

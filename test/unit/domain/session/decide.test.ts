@@ -154,6 +154,65 @@ const cases: readonly Case[] = [
   },
 
   {
+    row: 'damaged',
+    title: 'somebody deleted or overwrote the record: written again before anything else',
+    s: buildLiveSnapshot({ damaged: true, pod: { is: 'Gone' } }),
+    action: 'Restore',
+    lane: lanes.Stop,
+    reason: 'RecordRestored',
+  },
+  {
+    row: 'damaged',
+    title: 'also one whose token is about to be revoked',
+    s: ending({ damaged: true }),
+    action: 'Restore',
+  },
+  {
+    row: 'lost-lease',
+    title: 'the record of another leader is not written again',
+    s: buildLiveSnapshot({ damaged: true, record: buildSessionRecord({ epoch: 2 }) }),
+    reason: 'LostLease',
+  },
+  {
+    row: 'expired',
+    title: 'a damaged record of a token that has expired is worth nothing',
+    s: buildLiveSnapshot({ damaged: true }),
+    now: plus(noon, 15 * minute),
+    action: 'Drop',
+  },
+  {
+    row: 'revoked',
+    title: 'our own removal of the record took effect, and its answer was lost',
+    s: ending({ damaged: true, answered: new Map([['a1', 'Confirmed']]), pod: { is: 'Gone' } }),
+    action: 'Conclude',
+  },
+  {
+    row: 'over',
+    title: 'it cannot be written again for now: nothing waits for that',
+    s: buildLiveSnapshot({ damaged: true, pod: { is: 'Gone' }, ...failed('damaged') }),
+    action: 'Forbid',
+  },
+  {
+    row: 'unreadable',
+    title: 'nothing is minted over a record that nobody can read',
+    s: buildSessionSnapshot({ invalid: true }),
+    reason: 'RecordInvalid',
+  },
+  {
+    row: 'unreadable',
+    title: 'a pod that waits for its first token is told in the end',
+    s: buildSessionSnapshot({ invalid: true, pod: pod({ created: plus(noon, -6 * minute) }) }),
+    action: 'Deliver',
+    content: 'Error',
+    error: 'RecordInvalid',
+  },
+  {
+    row: 'unreadable',
+    title: 'a running pod keeps its file: the token in there may be alive',
+    s: buildSessionSnapshot({ invalid: true, pod: pod({ phase: 'Running', created: plus(noon, -6 * minute) }) }),
+  },
+
+  {
     row: 'expired',
     title: 'the token has expired',
     s: buildLiveSnapshot(),
@@ -1541,6 +1600,8 @@ for (const c of cases) {
 /** In the order in which they are asked: what ends a token before what makes one. */
 const expectedRows = [
   'lost-lease',
+  'damaged',
+  'unreadable',
   'expired',
   'unknown',
   'recalled', // somebody asked to revoke what the usable token has replaced

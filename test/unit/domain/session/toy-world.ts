@@ -48,6 +48,8 @@ export class ToyWorld {
   paused = false;
   synced = true;
   stored: string | undefined;
+  /** Somebody deleted the Secret of the record, which memory still holds. */
+  damaged = false;
   epoch = 1;
   /** What the provider honours: by sha256. */
   readonly alive = new Map<string, Instant>();
@@ -114,10 +116,18 @@ export class ToyWorld {
 
   takeOver(): void {
     this.epoch += 1;
+    this.#forgetDamaged();
     this.#failure = undefined;
     this.#awaited = undefined;
     this.#delivered = undefined;
     this.#answered = new Map();
+  }
+
+  /** What is deleted while nobody leads is known to nobody. */
+  #forgetDamaged(): void {
+    if (!this.damaged) return;
+    for (const { sha256 } of this.record?.tokens ?? []) this.unrecorded.add(sha256);
+    this.#store(undefined);
   }
 
   advance(by: number): void {
@@ -151,6 +161,7 @@ export class ToyWorld {
       ...revokedBefore,
       epoch: this.epoch,
       ...(this.stopped ? { stop: suspended } : {}),
+      ...(this.damaged ? { damaged: true } : {}),
       ...(record === undefined ? {} : { record, wantedDigest: digestOf(record) }),
       ...(this.#delivered === undefined ? {} : { delivered: this.#delivered }),
       answered: this.#answered,
@@ -195,6 +206,9 @@ export class ToyWorld {
         break;
       case 'Forbid':
         this.#store(this.record && forbidden(this.record, action.tokens, this.now, this.#revocation));
+        break;
+      case 'Restore':
+        this.#store(this.record);
         break;
       case 'Drop':
         this.#store(this.record && dropped(this.record, action.tokens));
@@ -243,6 +257,7 @@ export class ToyWorld {
   }
 
   #store(next: SessionRecord | undefined): void {
+    this.damaged = false;
     this.stored = next === undefined ? undefined : sessionCodec.encode({ ...next, epoch: this.epoch });
   }
 }

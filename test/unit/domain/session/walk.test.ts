@@ -27,6 +27,7 @@ const events = [
   'unsynced',
   'synced',
   'leader',
+  'delete-record',
   'run',
   'succeed',
   'delete',
@@ -153,6 +154,9 @@ function happen(world: ToyWorld, event: Turn['event']): void {
       return;
     case 'leader':
       return world.takeOver();
+    case 'delete-record':
+      world.damaged = world.stored !== undefined;
+      return;
     case 'run':
     case 'succeed':
       if (!isOver) world.pod = event === 'run' ? 'Running' : 'Succeeded';
