@@ -17,13 +17,18 @@ const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | consta
 
 /**
  * Opens a file or pipe for appending, readable by its owner only. What was written survives the process. Where the last process was killed
- * in the middle of a line, ends that line.
+ * in the middle of a line, the first write ends that line: opening needs no room on a full disk.
  */
 export function openAuditFile(path: string): AuditSink {
-  let fd = openAt(path);
+  let fd = openSync(path, flags, 0o600);
+  let insideLine = endsInsideLine(fd);
   return {
     write(bytes) {
       try {
+        if (insideLine) {
+          if (writeSync(fd, '\n') === 0) return 0;
+          insideLine = false;
+        }
         return writeSync(fd, bytes);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
@@ -32,19 +37,14 @@ export function openAuditFile(path: string): AuditSink {
     },
     follow() {
       if (isThere(path, fd)) return false;
-      const next = openAt(path);
+      const next = openSync(path, flags, 0o600);
       closeSync(fd);
       fd = next;
+      insideLine = endsInsideLine(fd);
       return true;
     },
     close: () => closeSync(fd),
   };
-}
-
-function openAt(path: string): number {
-  const fd = openSync(path, flags, 0o600);
-  if (endsInsideLine(fd)) writeSync(fd, '\n');
-  return fd;
 }
 
 function isThere(path: string, fd: number): boolean {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -211,4 +211,22 @@ test('an audit file: appended, private, and a torn end is closed before a new pr
   writeFileSync(path, '');
   append([]);
   t.is(readFileSync(path, 'utf8'), '');
+});
+
+test('an audit file with a torn end needs no room to be opened: the first write ends that line, once', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'audit.jsonl');
+  const text = (): string => readFileSync(path, 'utf8');
+  writeFileSync(path, 'torn');
+  const file = openAuditFile(path);
+  t.is(text(), 'torn');
+  for (const line of ['a\n', 'b\n']) file.write(Buffer.from(line));
+  t.is(text(), 'torn\na\nb\n');
+  renameSync(path, `${path}.1`);
+  writeFileSync(path, 'torn too');
+  t.true(file.follow());
+  file.write(Buffer.from('c\n'));
+  t.is(text(), 'torn too\nc\n');
+  file.close();
 });
