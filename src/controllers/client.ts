@@ -155,7 +155,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       isRemovalBelieved: isRemovalBelieved(work.subject, this.#o.clock.now()),
       isKnownGood: action.hash === '' || work.record.proofs[action.hash]?.outcome === 'Accepted',
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
-      inUse: (sha256) => memory.holdsToken(sha256),
+      inUse: (sha256) => memory.isInUse(sha256),
       now: () => this.#o.clock.now(),
       signal,
     });

@@ -74,6 +74,8 @@ export class Memory {
   /** The kind of the identities, as of the last identity that went. */
   identityKind: KindLife | undefined;
 
+  /** SHA-256 of tokens on their way into a record. */
+  readonly #reserved = new Set<string>();
   readonly #namespace: string;
   readonly #leads: () => boolean;
 
@@ -162,6 +164,23 @@ export class Memory {
   /** Whether some session holds this token: a provider may hand out the same one again. */
   holdsToken(sha256: string): boolean {
     return this.sessions.byIndex(indexes.token, sha256).length > 0;
+  }
+
+  /** Some session holds this token, or is about to. */
+  isInUse(sha256: string): boolean {
+    return this.#reserved.has(sha256) || this.holdsToken(sha256);
+  }
+
+  /** `false`: it is in use. Otherwise it is the caller's, until {@link Memory.release}. */
+  reserve(sha256: string): boolean {
+    if (this.isInUse(sha256)) return false;
+    this.#reserved.add(sha256);
+    return true;
+  }
+
+  /** What was reserved is in a record by now, or goes into none. */
+  release(sha256: string): void {
+    this.#reserved.delete(sha256);
   }
 
   /** `claimed`: the uid in the pod's claim. A record of a newer version says nothing that can be read, and is found by its name. */

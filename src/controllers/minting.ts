@@ -3,10 +3,20 @@ import type { Credential } from '../domain/client/credential.ts';
 import { usableToken } from '../domain/session/facts.ts';
 import type { ClientFacts, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import type { SessionFacts } from '../domain/session/transitions.ts';
-import type { Token } from '../domain/token.ts';
+import type { RevocationOutcome, Token } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { IdentityProvider, TokenSource } from '../providers/port.ts';
 import type { AuditFacts } from '../telemetry/audit.ts';
+
+/** What the provider answered about a token that nobody gets; `Failed`: nothing. */
+export type Fate = RevocationOutcome | 'Failed';
+
+const fates: Readonly<Record<Fate, string>> = {
+  Confirmed: 'the token was revoked',
+  Requested: 'the token was revoked, and some may accept it until it expires',
+  NotSupported: 'the provider does not revoke such tokens: it lives until it expires, and nobody has it',
+  Failed: 'the token could not be revoked: it lives until it expires, and nobody has it',
+};
 
 /** Everything that one Mint works with; gathered before the first call leaves. */
 export interface Minting {
@@ -43,12 +53,29 @@ export function issued(minting: Minting, { exp, sha256 }: Token, reason: string)
   return { event: eventOf(minting), ...what, ...subjectMatter(minting) };
 }
 
-/** The line about a token that did not come, or that nobody gets. */
-export function gone(minting: Minting, event: 'Failed' | 'Discarded', error: unknown, sha256?: string): AuditFacts {
-  const { reason, message } =
-    error instanceof OperatorError ? error : { reason: 'InternalError', message: 'a bug; the log has the details' };
-  const token = sha256 === undefined ? {} : { token_sha256: sha256 };
-  return { event, outcome: 'Failure', reason, message, ...token, ...subjectMatter(minting) };
+/** The line about a token that did not come. */
+export function failed(minting: Minting, error: unknown): AuditFacts {
+  return { event: 'Failed', outcome: 'Failure', ...causeOf(error), ...subjectMatter(minting) };
+}
+
+/** The line about a token that nobody gets. `fate`: what became of it; absent where there was nothing to revoke. */
+export function discarded(minting: Minting, error: unknown, sha256: string, fate?: Fate): AuditFacts {
+  const { reason, message } = causeOf(error);
+  const told = fate === undefined ? message : `${message}; ${fates[fate]}`;
+  return {
+    event: 'Discarded',
+    outcome: 'Failure',
+    reason,
+    message: told,
+    token_sha256: sha256,
+    ...subjectMatter(minting),
+  };
+}
+
+function causeOf(error: unknown): { readonly reason: string; readonly message: string } {
+  if (!(error instanceof OperatorError)) return { reason: 'InternalError', message: 'a bug; the log has the details' };
+  const { reason, message } = error;
+  return { reason, message };
 }
 
 /** What the new token is to its session. */

@@ -1,42 +1,27 @@
 import { mintMoment } from '../domain/clocks.ts';
-import { type Clock, type Instant, plus, second } from '../clock.ts';
+import { type Instant, plus, second } from '../clock.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { maxTokenLifetime } from '../domain/client/target.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
-import type { SessionRecord } from '../domain/session/record.ts';
 import { heldBefore, minted } from '../domain/session/transitions.ts';
-import { type Minted, type RevocationOutcome, type Token, checkMinted } from '../domain/token.ts';
+import { type Minted, type Token, checkMinted } from '../domain/token.ts';
 import { OperatorError } from '../errors.ts';
 import type { IdentityProvider } from '../providers/port.ts';
-import type { RecordStore } from '../kube/records.ts';
-import type { Effects } from '../runtime/effect.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { EffectName } from './effect-names.ts';
-import type { Memory } from './memory.ts';
-import { type Minting, concernsTheAsk, gone, issued, subjectMatter } from './minting.ts';
+import { type Minting, concernsTheAsk, discarded, failed, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
-import { recordNameOf } from './session-snapshot.ts';
-import { type SessionAudit, shadowDenied } from './session-audit.ts';
+import { shadowDenied } from './session-audit.ts';
+import { Storing, type StoringOptions, tokenDeadline } from './session-storing.ts';
 import type { Witness } from './session-witness.ts';
 
-/** A token request may take this long in all, the answer included. */
-const tokenDeadline = 30 * second;
-/** How long a record that could not be stored is tried again. */
-const storeFor = 60 * second;
-const storeEvery = second / 4;
 /** How soon a token is asked for again that could not be audited. */
 const unauditedPause = 2 * second;
 
-export interface MinterOptions {
-  readonly memory: Memory;
+export interface MinterOptions extends StoringOptions {
   readonly reviews: Reviews;
-  readonly records: RecordStore<SessionRecord>;
-  readonly effects: Effects<EffectName>;
-  readonly audit: SessionAudit;
   /** Why audit lines cannot be written now. */
   auditTrouble(): string | undefined;
   readonly metrics: Metrics;
-  readonly clock: Clock;
   readonly witness: Witness;
   readonly epoch: () => number;
   /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
@@ -51,9 +36,11 @@ export interface MinterOptions {
 /** The action Mint: review, token request, check, record. What it may not keep it revokes. */
 export class Minter {
   readonly #o: MinterOptions;
+  readonly #storing: Storing;
 
   constructor(options: MinterOptions) {
     this.#o = options;
+    this.#storing = new Storing(options);
   }
 
   /**
@@ -79,8 +66,23 @@ export class Minter {
     this.#announce(minting, reason);
     const started = this.#o.clock.now();
     const answer = await this.#request(minting, reason, signal);
-    if (this.#o.memory.holdsToken(answer.sha256)) throw this.#sameTokenAgain(minting);
-    const token = await this.#checked(minting, answer, started, signal);
+    if (!this.#o.memory.reserve(answer.sha256)) throw this.#sameTokenAgain(minting);
+    try {
+      const token = await this.#checked(minting, answer, started, signal);
+      await this.#keep(minting, { token, answer, reason }, signal);
+    } finally {
+      this.#o.memory.release(answer.sha256);
+    }
+    return true;
+  }
+
+  /** The token goes into the record of its session, and what is said of that. */
+  async #keep(
+    minting: Minting,
+    { token, answer, reason }: { readonly token: Token; readonly answer: Minted; readonly reason: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { key, s, action, facts } = minting;
     // Before the record: whoever is killed in between leaves a token that the stream names, instead of one that nobody ever heard of.
     this.#o.audit.record(key, s, issued(minting, token, reason));
     const shadow = shadowDenied(s.access, token.sha256);
@@ -100,12 +102,11 @@ export class Minter {
       this.#o.epoch(),
       reason,
     );
-    await this.#store(minting, next, answer, signal);
+    await this.#storing.store(minting, next, answer, signal);
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Success', reason });
     const before = s.record?.tokens.at(-1);
     if (reason === 'RenewalDue' && before !== undefined)
       await this.#o.witness.look(key, s, { ...minting, before, after: token }, signal);
-    return true;
   }
 
   #gather(key: string, s: SessionSnapshot, action: Minting['action']): Minting | undefined {
@@ -189,7 +190,7 @@ export class Minter {
 
   /** Says so, and yields the reason. */
   #failed(minting: Minting, error: unknown): string {
-    const line = gone(minting, 'Failed', error);
+    const line = failed(minting, error);
     this.#o.audit.record(minting.key, minting.s, line);
     return line.reason;
   }
@@ -228,70 +229,17 @@ export class Minter {
       return { sha256, value, ask: action.ask, minted: at, exp: verdict.exp, generation, clientId };
     }
     const { reason, message } = verdict;
-    if (verdict.revoke) await this.#revoke(minting, answer, signal);
+    const fate = verdict.revoke ? await this.#storing.revoke(minting, answer, signal) : undefined;
     const error = new OperatorError({
       class: 'Terminal',
       reason,
       message: `CiIdentity ${facts.pod.namespace}/${facts.identity.name}: ${message}`,
     });
-    this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
+    this.#o.audit.record(key, s, discarded(minting, error, answer.sha256, fate));
     this.#o.metrics.count('ci_identity_tokens_minted_total', { pool: facts.pool.name, outcome: 'Discarded', reason });
     await this.#o.askDoubted(client.name, action.hash, signal);
     throw error;
   }
-
-  /** A write that was perhaps stored is written again; a token that is in no record, as far as anybody can see, is revoked, because nobody else knows it. */
-  async #store(minting: Minting, next: SessionRecord, answer: Minted, signal: AbortSignal): Promise<void> {
-    const { s } = minting;
-    const until = plus(this.#o.clock.now(), storeFor);
-    for (;;) {
-      try {
-        await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
-          this.#o.records.write(recordNameOf(s) ?? '', next, s.record, bounded),
-        );
-        return;
-      } catch (error) {
-        if (!isPassing(error) || this.#o.clock.now() >= until) {
-          await this.#discard(minting, answer, error, signal);
-          throw error;
-        }
-        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), storeEvery), signal);
-      }
-    }
-  }
-
-  /** Should a record of it turn up after all, it is known to be dead, or good where it could not be revoked. */
-  async #discard(minting: Minting, answer: Minted, error: unknown, signal: AbortSignal): Promise<void> {
-    const { key, s } = minting;
-    const { answered } = this.#o.memory;
-    if (this.#o.memory.holdsToken(answer.sha256)) return;
-    const outcome = await this.#revoke(minting, answer, signal);
-    const isDead = outcome === 'Confirmed' || outcome === 'Requested';
-    if (isDead) answered.set(key, new Map([...(answered.get(key) ?? []), [answer.sha256, outcome]]));
-    if (isDead || !isPassing(error)) this.#o.audit.record(key, s, gone(minting, 'Discarded', error, answer.sha256));
-  }
-
-  /** Revokes a token that goes into no record. It fails silently: the token then lives until it expires, and nobody holds it. */
-  async #revoke(
-    { tokens, client, credential }: Minting,
-    answer: Minted,
-    signal: AbortSignal,
-  ): Promise<RevocationOutcome | undefined> {
-    const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
-    return this.#o.effects
-      .run('session.Mint.revoke', options, (bounded) =>
-        tokens.revoke(answer.value, client.current.clientId, credential, bounded),
-      )
-      .catch((error: unknown) => {
-        if (!(error instanceof OperatorError)) throw error;
-        return undefined;
-      });
-  }
-}
-
-/** The write was perhaps stored, and is worth another try. */
-function isPassing(error: unknown): boolean {
-  return error instanceof OperatorError && error.class === 'Transient';
 }
 
 function subjectOf(answer: Minted): { readonly subject?: string } {

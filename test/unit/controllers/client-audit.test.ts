@@ -63,7 +63,7 @@ async function carryOut({
       revoke: async () => 'Confirmed',
     },
   };
-  const memory = { pool: () => ({ is: 'Gone' }), holdsToken: () => false };
+  const memory = { pool: () => ({ is: 'Gone' }), isInUse: () => false };
   const providers = { issuer: () => ({ ready: async () => undefined }), providerAt: () => provider };
   const o = { memory, providers, records, effects, clock };
   const write = (line: string): void => {

@@ -102,6 +102,8 @@ for (const { title, writes, revocation = 'Confirmed', turnsUp, isRevoked, told, 
         identity: () => ({ is: 'Seen', value: { spec: { pool: 'ci-bots', roles: [] } } }),
         pool: () => ({ is: 'Seen', value: { metadata: { name: 'ci-bots', uid: 'u' }, spec: { ceiling: {} } } }),
         holdsToken: () => turnsUp === true && tries > 1,
+        reserve: () => true,
+        release: () => undefined,
       },
       reviews: { allowed: () => Promise.resolve(true) },
       records: {
