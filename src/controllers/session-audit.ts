@@ -3,7 +3,6 @@ import { type Clock, toRfc3339 } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { joinSentences } from '../domain/access/explain.ts';
-import { setOf } from '../domain/access/scopes.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import type { Token } from '../domain/token.ts';
@@ -150,20 +149,22 @@ export function heldToken(record: SessionRecord, token: Token): Partial<AuditFac
 
 /** What the line `ShadowDenied` says of a token that carries scopes only because of enforcement Audit; `undefined` where it carries none. */
 export function shadowDenied(access: Known<Access>, token: string): AuditFacts | undefined {
-  const denials = access.is === 'Seen' && access.value.is === 'Granted' ? access.value.wouldDeny : [];
-  const [first] = denials;
-  if (first === undefined) return undefined;
+  if (access.is !== 'Seen' || access.value.is !== 'Granted') return undefined;
+  const { wouldDeny, audited } = access.value;
+  const [first] = wouldDeny;
+  if (first === undefined || audited === undefined) return undefined;
   return {
     event: 'ShadowDenied',
     outcome: 'Success',
     reason: first.reason,
     message: joinSentences(
-      denials.map(({ message }) => message),
+      wouldDeny.map(({ message }) => message),
       2_000,
       'see status.wouldDeny of the CiIdentity',
+      audited.pairs,
     ),
-    scopes: setOf(denials.flatMap(({ scope }) => scope ?? [])),
-    audiences: setOf(denials.flatMap(({ audience }) => audience ?? [])),
+    scopes: audited.scopes,
+    audiences: audited.audiences,
     by: [],
     token_sha256: token,
   };

@@ -49,6 +49,12 @@ export type Access =
       /** Parts of what was asked that are not granted (status shows them); with `enforcement: Audit`, what would be denied. */
       readonly denials: readonly Denial[];
       readonly wouldDeny: readonly Denial[];
+      /** Of all that would be denied, also of what `wouldDeny` has no room for; absent: nothing would. */
+      readonly audited?: {
+        readonly scopes: readonly string[];
+        readonly audiences: readonly string[];
+        readonly pairs: number;
+      };
       readonly policies?: readonly PolicyRef[];
     }
   | {

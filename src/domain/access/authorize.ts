@@ -8,6 +8,7 @@ import { askHash } from './ask.ts';
 import * as explain from './explain.ts';
 import { judge, type Verdict } from './judge.ts';
 import { consultedOf, type NamespaceFacts, type Question } from './rules.ts';
+import { setOf } from './scopes.ts';
 
 export interface AuthorizeInput {
   readonly identity: CiIdentity;
@@ -62,7 +63,7 @@ export function authorize(input: AuthorizeInput): Known<Access> {
   const { verdicts, ask } = judge(asked.question);
   const policies = consultedOf(asked.question);
   // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
-  const denials = listed(verdicts.filter((verdict) => verdict.outcome === 'Denied').map(denialOf));
+  const denials = listed(verdicts.filter(({ outcome }) => outcome === 'Denied'));
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials, policies });
   if (asked.is === 'Unlisted') return seen({ is: 'Denied', lasting: false, ask, denials: [asked.denial] });
   return seen({
@@ -75,7 +76,7 @@ export function authorize(input: AuthorizeInput): Known<Access> {
         : [],
     ),
     denials,
-    wouldDeny: verdicts.filter((verdict) => verdict.outcome === 'WouldDeny').map(denialOf),
+    ...audited(verdicts.filter(({ outcome }) => outcome === 'WouldDeny')),
     policies,
   });
 }
@@ -91,19 +92,28 @@ function refuse(reason: Reason, message: string): Asked {
 const mostDenials = 64;
 
 /** As many as a status takes; the last place says how many are left. */
-export function listed(denials: readonly Denial[]): readonly Denial[] {
-  if (denials.length <= mostDenials) return denials;
-  const kept = denials.slice(0, mostDenials - 1);
-  const reason = denials[kept.length]?.reason ?? 'NothingGranted';
-  return [...kept, { reason, message: `${denials.length - kept.length} more denials are not listed.` }];
+function listed(verdicts: readonly Verdict[]): readonly Denial[] {
+  if (verdicts.length <= mostDenials) return verdicts.map(denialOf);
+  const kept = verdicts.slice(0, mostDenials - 1).map(denialOf);
+  const reason = verdicts[kept.length]?.reason ?? 'NothingGranted';
+  return [...kept, { reason, message: `${verdicts.length - kept.length} more denials are not listed.` }];
 }
 
-function denialOf({ audience, scope, reason, message, by }: Verdict): Denial {
+/** What is listed, and of the rest what conditions and audit lines say. */
+function audited(verdicts: readonly Verdict[]): Pick<Extract<Access, { is: 'Granted' }>, 'wouldDeny' | 'audited'> {
+  const wouldDeny = listed(verdicts);
+  if (wouldDeny.length === 0) return { wouldDeny };
+  const scopes = setOf(verdicts.flatMap(({ scope }) => scope ?? []));
+  const audiences = setOf(verdicts.flatMap(({ audience }) => audience ?? []));
+  return { wouldDeny, audited: { scopes, audiences, pairs: verdicts.length } };
+}
+
+function denialOf({ audience, scope, reason, say, by }: Verdict): Denial {
   return {
     ...(audience === undefined ? {} : { audience }),
     ...(scope === undefined ? {} : { scope }),
     reason,
-    message,
+    message: say(),
     ...(by === undefined ? {} : { by }),
   };
 }

@@ -106,8 +106,13 @@ export function asClause(sentence: string): string {
   return sentence.replace(/\.$/, '');
 }
 
-/** As many whole sentences as fit into `length` characters; how many are left is said. */
-export function joinSentences(sentences: readonly string[], length: number, rest: string): string {
+/** As many whole sentences as fit into `length` characters; how many of `all` are left is said. */
+export function joinSentences(
+  sentences: readonly string[],
+  length: number,
+  rest: string,
+  all = sentences.length,
+): string {
   let kept = 0;
   for (let taken = -1; kept < sentences.length; kept++) {
     taken += (sentences[kept]?.length ?? 0) + 1;
@@ -115,7 +120,7 @@ export function joinSentences(sentences: readonly string[], length: number, rest
   }
   if (kept === sentences.length) return sentences.join(' ');
   for (; kept > 0; kept--) {
-    const text = `${sentences.slice(0, kept).join(' ')} ${sentences.length - kept} more: ${rest}.`;
+    const text = `${sentences.slice(0, kept).join(' ')} ${all - kept} more: ${rest}.`;
     if (text.length <= length) return text;
   }
   return cut(sentences.join(' '), length);

@@ -11,8 +11,9 @@ export interface Inquiry {
 }
 
 /** `NotAsked`: the identity does not ask for it; the message says what would become of it if it did. */
-export interface Answer extends Omit<Verdict, 'outcome'> {
+export interface Answer extends Omit<Verdict, 'outcome' | 'say'> {
   readonly outcome: Verdict['outcome'] | 'NotAsked';
+  readonly message: string;
 }
 
 /**
@@ -26,8 +27,14 @@ export function answersTo(input: AuthorizeInput, inquiry: Inquiry): Known<readon
   const isAbout = ({ scope, audience }: Verdict): boolean =>
     (inquiry.scope === undefined || scope === inquiry.scope) &&
     (inquiry.audience === undefined || audience === undefined || audience === inquiry.audience);
-  const answers = judge(asked.question).verdicts.filter(isAbout);
+  const answers = judge(asked.question)
+    .verdicts.filter(isAbout)
+    .map((verdict) => answerOf(verdict));
   return seen(answers.length > 0 ? answers : ifAsked(asked.question, inquiry));
+}
+
+function answerOf({ say, ...verdict }: Verdict, outcome: Answer['outcome'] = verdict.outcome): Answer {
+  return { ...verdict, outcome, message: say() };
 }
 
 function ifAsked({ identity, ...rest }: Question, inquiry: Inquiry): readonly Answer[] {
@@ -37,9 +44,7 @@ function ifAsked({ identity, ...rest }: Question, inquiry: Inquiry): readonly An
     ...(inquiry.audience === undefined ? {} : { audiences: [inquiry.audience] }),
   };
   const { verdicts } = judge({ ...rest, identity: { ...identity, spec } });
-  return verdicts
-    .filter(({ outcome }) => outcome !== 'LeftOut')
-    .map((verdict) => ({ ...verdict, outcome: 'NotAsked' }));
+  return verdicts.filter(({ outcome }) => outcome !== 'LeftOut').map((verdict) => answerOf(verdict, 'NotAsked'));
 }
 
 function seen(answers: readonly Answer[]): Known<readonly Answer[]> {

@@ -16,14 +16,15 @@ import {
 } from './rules.ts';
 import { equal, intersection, isAudience, isScope, setOf, union, type TextSet } from './scopes.ts';
 
-/** What becomes of one (audience, scope), with the whole sentence. `LeftOut`: the roles give it and the identity does not ask for it. */
+/** What becomes of one (audience, scope). `LeftOut`: the roles give it and the identity does not ask for it. */
 export interface Verdict {
   readonly audience?: string;
   readonly scope?: string;
   readonly outcome: 'Granted' | 'WouldDeny' | 'Denied' | 'LeftOut';
   readonly reason: Reason;
-  readonly message: string;
   readonly by?: RuleRef;
+  /** The whole sentence; made when it is asked for, because of 64 × 64 few ever are. */
+  readonly say: () => string;
 }
 
 export interface Judgement {
@@ -92,10 +93,14 @@ export function pairVerdicts(c: Case): readonly Verdict[] {
   const empty = audiences.filter((audience) => !verdicts.some((verdict) => verdict.audience === audience));
   const all = [
     ...verdicts,
-    ...empty.map((audience) => denied('NoRule', explain.noRule(question, near, audience, undefined), audience)),
+    ...empty.map((audience) =>
+      verdict('Denied', 'NoRule', { audience }, () => explain.noRule(question, near, audience, undefined)),
+    ),
     ...homeless.map((scope) => scopeVerdict(c, scope)),
   ];
-  return all.length > 0 ? all : [denied('NoRule', explain.noRule(question, near, undefined, undefined))];
+  return all.length > 0
+    ? all
+    : [verdict('Denied', 'NoRule', {}, () => explain.noRule(question, near, undefined, undefined))];
 }
 
 /** The audiences that the identity names, or else those at which its roles give something that it wants. */
@@ -113,45 +118,35 @@ function pairVerdict({ question, givers, unclear, near }: Case, audience: string
   const { ceiling } = pool.spec;
   const inside = ceiling.scopes.includes(scope) && ceiling.audiences.includes(audience);
   const by = givers.get(pairKey({ audience, scope }))?.gift.ref;
-  if (by !== undefined && inside) {
-    return {
-      audience,
-      scope,
-      outcome: 'Granted',
-      reason: 'Authorized',
-      message: explain.granted(audience, scope, by),
-      by,
-    };
-  }
-  if (by !== undefined) {
-    return { ...denied('OutsideCeiling', explain.outsideCeiling(question, audience, scope, by), audience, scope), by };
-  }
+  if (by !== undefined && inside)
+    return verdict('Granted', 'Authorized', { audience, scope, by }, () => explain.granted(audience, scope, by));
+  if (by !== undefined)
+    return verdict('Denied', 'OutsideCeiling', { audience, scope, by }, () =>
+      explain.outsideCeiling(question, audience, scope, by),
+    );
   const vague = unclear.find((gift) => gift.scopes.includes(scope));
-  const refusal =
+  const reason = vague === undefined ? 'NoRule' : 'AudienceUnclear';
+  const why = (): string =>
     vague === undefined
-      ? denied('NoRule', explain.noRule(question, near, audience, scope), audience, scope)
-      : denied('AudienceUnclear', explain.ruleWithoutAudience(question, audience, scope, vague.ref), audience, scope);
+      ? explain.noRule(question, near, audience, scope)
+      : explain.ruleWithoutAudience(question, audience, scope, vague.ref);
   const audited = inside && isScope(scope) && isAudience(audience) && auditsNamed(identity, pool);
   return audited
-    ? { ...refusal, outcome: 'WouldDeny', message: explain.onlyAudited(question, refusal.message) }
-    : refusal;
+    ? verdict('WouldDeny', reason, { audience, scope }, () => explain.onlyAudited(question, why()))
+    : verdict('Denied', reason, { audience, scope }, why);
 }
 
 /** A scope that is wanted, but at no audience. */
 function scopeVerdict({ question, unclear, near }: Case, scope: string): Verdict {
   const { identity, pool } = question;
   const vague = unclear.find((gift) => gift.scopes.includes(scope));
-  if (vague !== undefined) {
-    return denied(
-      'AudienceUnclear',
+  if (vague !== undefined)
+    return verdict('Denied', 'AudienceUnclear', { scope }, () =>
       explain.ruleWithoutAudience(question, undefined, scope, vague.ref),
-      undefined,
-      scope,
     );
-  }
   return auditsNamed(identity, pool) && pool.spec.ceiling.scopes.includes(scope)
-    ? denied('AudienceUnclear', explain.identityWithoutAudience(question, scope), undefined, scope)
-    : denied('NoRule', explain.noRule(question, near, undefined, scope), undefined, scope);
+    ? verdict('Denied', 'AudienceUnclear', { scope }, () => explain.identityWithoutAudience(question, scope))
+    : verdict('Denied', 'NoRule', { scope }, () => explain.noRule(question, near, undefined, scope));
 }
 
 /** Audience → scopes that it grants. An audience that the identity names is in it even if it grants nothing. */
@@ -169,8 +164,8 @@ function grantTable({ identity }: Question, pairs: readonly Verdict[]): Readonly
 /** The same verdicts when no token can carry what is granted. */
 function withoutToken(pairs: readonly Verdict[], table: ReadonlyMap<string, TextSet>): readonly Verdict[] {
   const message = explain.audiencesDiffer(explain.differingAudiences(table));
-  return pairs.map((verdict) =>
-    isGranted(verdict) ? denied('AudiencesDiffer', message, verdict.audience, verdict.scope) : verdict,
+  return pairs.map((pair) =>
+    isGranted(pair) ? verdict('Denied', 'AudiencesDiffer', subjectOf(pair), () => message) : pair,
   );
 }
 
@@ -178,11 +173,16 @@ function leftOut(givers: Case['givers'], pairs: readonly Verdict[]): readonly Ve
   const judged = new Set(pairs.map(pairKey));
   return [...givers]
     .filter(([key]) => !judged.has(key))
-    .map(([, { audience, scope, gift }]): Verdict => {
-      const by = gift.ref;
-      const message = explain.leftOut(audience, scope, by);
-      return { audience, scope, outcome: 'LeftOut', reason: 'NarrowedAway', message, by };
-    });
+    .map(
+      ([
+        ,
+        {
+          audience,
+          scope,
+          gift: { ref: by },
+        },
+      ]) => verdict('LeftOut', 'NarrowedAway', { audience, scope, by }, () => explain.leftOut(audience, scope, by)),
+    );
 }
 
 /** Audit grants beyond the policies only what the identity itself names: without names there is nothing to look beyond. */
@@ -194,14 +194,14 @@ function isGranted(verdict: Verdict): boolean {
   return verdict.outcome === 'Granted' || verdict.outcome === 'WouldDeny';
 }
 
-function denied(reason: Reason, message: string, audience?: string, scope?: string): Verdict {
-  return {
-    ...(audience === undefined ? {} : { audience }),
-    ...(scope === undefined ? {} : { scope }),
-    outcome: 'Denied',
-    reason,
-    message,
-  };
+type Subject = Pick<Verdict, 'audience' | 'scope' | 'by'>;
+
+function verdict(outcome: Verdict['outcome'], reason: Reason, about: Subject, say: () => string): Verdict {
+  return { ...about, outcome, reason, say };
+}
+
+function subjectOf({ audience, scope }: Verdict): Subject {
+  return { ...(audience === undefined ? {} : { audience }), ...(scope === undefined ? {} : { scope }) };
 }
 
 function byPair(a: Verdict, b: Verdict): number {

@@ -2,7 +2,6 @@ import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Access, Denial } from '../access/access.ts';
 import { cut, joinSentences } from '../access/explain.ts';
-import { setOf } from '../access/scopes.ts';
 import { stopSentence } from '../access/stops.ts';
 import { mostProofs } from '../client/invariants.ts';
 import { isTriedAhead } from '../client/proofs.ts';
@@ -37,16 +36,17 @@ function authorized({ access }: IdentityFacts): Draft {
   }
   const { value } = access;
   if (value.is === 'Denied') return draft('Authorized', 'False', deniedReason(value.denials), sentences(value.denials));
-  const what = value.wouldDeny.length === 0 ? `the policies grant ${carried(value)}.` : audited(value);
+  const what = value.audited === undefined ? `the policies grant ${carried(value)}.` : audited(value, value.audited);
   if (value.denials.length > 0) {
     return draft('Authorized', 'True', 'PartlyGranted', `${what} Not granted: ${sentences(value.denials)}`);
   }
-  return draft('Authorized', 'True', value.wouldDeny.length === 0 ? 'Authorized' : 'ShadowDenied', what);
+  return draft('Authorized', 'True', value.audited === undefined ? 'Authorized' : 'ShadowDenied', what);
 }
 
+type Granted = Extract<Access, { is: 'Granted' }>;
+
 /** What Enforce would take away, in one sentence; each pair has its own in status.wouldDeny. */
-function audited(access: Extract<Access, { is: 'Granted' }>): string {
-  const scopes = setOf(access.wouldDeny.flatMap(({ scope }) => (scope === undefined ? [] : [scope])));
+function audited(access: Granted, { scopes }: NonNullable<Granted['audited']>): string {
   const named = `${scopes.length === 1 ? 'scope' : 'scopes'} ${cut(scopes.join(' '), 500)}`;
   return `policies and enforcement Audit of the pool together grant ${carried(access)}; with Enforce, ${named} would be denied, see status.wouldDeny.`;
 }
@@ -162,7 +162,7 @@ function happy({ access }: IdentityFacts): string {
     : '';
 }
 
-function carried({ ask }: Extract<Access, { is: 'Granted' }>): string {
+function carried({ ask }: Granted): string {
   const scopes = `${ask.scopes.length === 1 ? 'scope' : 'scopes'} ${cut(ask.scopes.join(' '), 500)}`;
   const audiences = ask.audiences.length === 0 ? '' : ` for ${cut(ask.audiences.join(', '), 500)}`;
   return `${scopes}${audiences}, living at most ${formatDuration(ask.maxLifetime)}`;

@@ -6,7 +6,6 @@ import type {
 import type { Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import type { Access, Denial } from '../access/access.ts';
-import { listed } from '../access/authorize.ts';
 import { cut } from '../access/explain.ts';
 import { stoppedBy } from '../access/stops.ts';
 import { currentOf } from './clients.ts';
@@ -47,7 +46,7 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
     ...(clientId === undefined ? {} : { clientId: cut(clientId, 256) }),
     ...(grants.length === 0 ? {} : { grants }),
     ...(denials.length === 0 ? {} : { denials }),
-    ...(wouldDeny.length === 0 ? {} : { wouldDeny: listed(wouldDeny).map(shown) }),
+    ...(wouldDeny.length === 0 ? {} : { wouldDeny: wouldDeny.map(shown) }),
     sessions: facts.sessions,
     nextAction: nextAction(facts, drafts),
     ...(stop === undefined ? {} : { stoppedBy: stoppedBy(stop) }),

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Memory } from '#src/controllers/memory.ts';
-import { SessionAudit } from '#src/controllers/session-audit.ts';
+import { SessionAudit, shadowDenied } from '#src/controllers/session-audit.ts';
 import { type AuditFacts, AuditLog } from '#src/telemetry/audit.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
 import { buildAsk, buildLiveSnapshot, buildSessionRecord, issuer, omit } from '#test/support/builders.ts';
@@ -140,3 +140,26 @@ for (const { title, event, reason, s, then } of [
     new SessionAudit(log, new Memory('ci-identity-system'), clock).record('ns/pod/uid/publisher', s, facts);
     t.like({ denials: undefined, policies: undefined, ...(JSON.parse(written[0] ?? '{}') as AuditFacts) }, then);
   });
+
+test('what would be denied is named to its last scope, though not each pair is kept', (t) => {
+  const scopes = ['artifacts:publish', 'artifacts:read'];
+  const audiences = ['https://registry.example.com'];
+  const line = shadowDenied(
+    {
+      is: 'Seen',
+      value: {
+        is: 'Granted',
+        ask: buildAsk(),
+        hash: '',
+        by: [],
+        denials: [],
+        wouldDeny: Array.from({ length: 64 }, () => ({ reason: 'NoRule', message: `${'x'.repeat(99)}.` })),
+        audited: { scopes, audiences, pairs: 4_096 },
+      },
+    },
+    'token',
+  );
+  t.like(line, { scopes, audiences, reason: 'NoRule' });
+  t.regex(line?.message ?? '', / 4077 more: see status\.wouldDeny of the CiIdentity\.$/);
+  t.is(shadowDenied(access('Granted'), 'token'), undefined);
+});

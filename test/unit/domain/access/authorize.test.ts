@@ -402,3 +402,16 @@ function line({ reason, audience, scope }: Denial): string {
     ...(scope === undefined ? [] : [scope]),
   ].join(' ');
 }
+
+test('64 scopes at 64 audiences by enforcement Audit: few are kept for each identity, all are counted', (t) => {
+  const [scopes, audiences] = [many('artifacts:publish:'), many('https://registry.example.com/')];
+  const access = accessOf({
+    identity: identity({ scopes, audiences }),
+    pool: seen(pool({ enforcement: 'Audit', ceiling: { scopes, audiences } })),
+    policies: seen([]),
+  });
+  if (access.is === 'Denied') return t.fail();
+  t.deepEqual(access.audited, { scopes: scopes.toSorted(), audiences: audiences.toSorted(), pairs: 4_096 });
+  t.is(access.wouldDeny.length, 64);
+  t.is(access.wouldDeny.at(-1)?.message, '4033 more denials are not listed.');
+});
