@@ -5,6 +5,7 @@ import { usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
+import type { HeldNamespaces } from './brake-memory.ts';
 import type { ClientTargets } from './client-targets.ts';
 import type { Memory } from './memory.ts';
 import type { Kept, Store } from '../runtime/store.ts';
@@ -37,8 +38,7 @@ interface Count {
 
 /**
  * The brake on mass changes (`domain/access/brake.ts`), for the whole installation: the Namespace of the operator takes the acknowledgement, because it is
- * still there when every object of a kind has vanished. Computed from memory; after a restart what still waits is counted anew, so that of what is
- * left of a mass change then at most ten or a fifth go on.
+ * still there when every object of a kind has vanished. Computed from memory, and from what a process before this one held (`brake-memory.ts`).
  */
 export class Brakes {
   readonly #memory: Memory;
@@ -47,6 +47,7 @@ export class Brakes {
   readonly #clock: Clock;
   readonly #sessions: Count = { brake: undefined, at: undefined, ending: new Map() };
   readonly #clients: Count = { brake: undefined, at: undefined, ending: new Map() };
+  #recalled: { readonly held: HeldNamespaces; readonly until: Instant } | undefined;
 
   constructor(o: { memory: Memory; targets: ClientTargets; namespace: string; clock: Clock }) {
     this.#memory = o.memory;
@@ -88,13 +89,22 @@ export class Brakes {
       : this.#look(what, this.#clients, () => this.#unwanted());
   }
 
+  /** A process before this one held something of these namespaces: what of them is on its way out now is held again, however few it is. */
+  recall(held: HeldNamespaces): void {
+    this.#recalled = { held, until: plus(this.#clock.now(), atOnce) };
+    this.#sessions.at = undefined;
+    this.#clients.at = undefined;
+  }
+
   #look(what: BrakedThing, count: Count, find: () => Sorted): Brake | undefined {
     const now = this.#clock.now();
     const current = count.at !== undefined && (count.ending.size === 0 || now < plus(count.at, countEvery));
     if (current) return count.brake;
     const { ending, staying } = find();
-    for (const [key, end] of ending)
-      count.ending.set(key, { ...(count.ending.get(key) ?? { key, since: now }), ...end });
+    for (const [key, end] of ending) {
+      const held = this.#wasHeld(what, end, now);
+      count.ending.set(key, { ...(count.ending.get(key) ?? { key, since: now, held }), ...end });
+    }
     for (const [key, { since }] of count.ending) {
       const endedLongAgo = !ending.has(key) && now >= plus(since, atOnce);
       if (staying.has(key) || endedLongAgo) count.ending.delete(key);
@@ -113,6 +123,10 @@ export class Brakes {
     count.brake = brake?.acknowledged === true ? undefined : brake;
     for (const [key, one] of count.ending) count.ending.set(key, remembered(one, ending.has(key), brake));
     return count.brake;
+  }
+
+  #wasHeld(what: BrakedThing, { namespace }: End, now: Instant): boolean {
+    return this.#recalled !== undefined && now < this.#recalled.until && this.#recalled.held[what].includes(namespace);
   }
 
   #vanishing(): Sorted {

@@ -5,7 +5,8 @@ import type { ObservedPolicy } from '../domain/access/trust.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { probeAdmission } from '../kube/guard-probe.ts';
-import { SecretGuardStore, readShippedPolicies } from '../kube/guard.ts';
+import { guardRecord, readShippedPolicies } from '../kube/guard.ts';
+import { SmallRecord } from '../kube/small-record.ts';
 import type { AdmissionObject } from '../kube/trim.ts';
 import type { Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -29,7 +30,7 @@ export function startGuard(o: {
     [...o.memory.namespaces.entries()]
       .filter(([, namespace]) => !namespace.terminating && namespace.labels[labels.inject] === 'enabled')
       .map(([name]) => name);
-  const store = new SecretGuardStore(o.connection, o.namespace);
+  const store = new SmallRecord(o.connection, o.namespace, guardRecord);
   return new GuardKeeper({
     shipped: readShippedPolicies(),
     observed: observedPolicies(o.watches),

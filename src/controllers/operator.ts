@@ -212,9 +212,7 @@ export class Operator {
       configuration: () => this.#configuration,
     };
     this.#limits = registerMachines(this.#loop, parts);
-    const raiseEpoch = (atLeast: number, signal: AbortSignal): Promise<void> =>
-      this.#leader.raiseEpoch(atLeast, signal);
-    this.#upkeep = upkeep({ ...parts, raiseEpoch, resync: (signal) => this.#resync(signal) });
+    this.#upkeep = upkeep({ ...parts, leader: this.#leader, resync: (signal) => this.#resync(signal) });
   }
 
   /** Runs until `stop` aborts (`Stopped`, the lease is released) or another process leads (`LostLease`: exit, never come back). */

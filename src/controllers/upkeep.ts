@@ -1,10 +1,14 @@
 import { type Clock, type Milliseconds, minute, second } from '../clock.ts';
+import type { ApiConnection } from '../kube/connection.ts';
 import type { EventRecorder } from '../kube/events.ts';
+import { SmallRecord } from '../kube/small-record.ts';
+import type { Leader } from '../runtime/leader.ts';
 import type { Part } from '../runtime/manager.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Auditors } from './auditors.ts';
+import { BrakeMemory, brakeRecord } from './brake-memory.ts';
 import { BrakeReport } from './brake-report.ts';
 import type { Brakes } from './brakes.ts';
 import { Epochs } from './epochs.ts';
@@ -32,20 +36,23 @@ export interface UpkeepOptions {
   readonly troubles: Troubles;
   readonly handIns: HandIns;
   readonly auditors: Auditors;
+  readonly connection: ApiConnection;
   readonly epoch: () => number;
-  readonly raiseEpoch: (atLeast: number, signal: AbortSignal) => Promise<void>;
+  readonly leader: Pick<Leader, 'held' | 'raiseEpoch'>;
   /** Looks at everything without calling it news, so that failures keep their back-off. */
   readonly resync: (signal: AbortSignal) => Promise<void>;
 }
 
 /** What the leader does now and then, because no watch tells of it. */
 export function upkeep(o: UpkeepOptions): readonly Part[] {
-  const { wiring } = o;
+  const { wiring, leader } = o;
   const brakes = new BrakeReport({ ...o, changed: () => wiring.everything(), counted: () => wiring.pools() });
   const rights = new Rights({ ...o, withdrawn: (identity) => wiring.identityAndSessions(identity) });
   const misses = new InjectionMisses(o);
   const series = new PoolSeries(o);
-  const epochs = new Epochs(o);
+  const epochs = new Epochs({ ...o, raiseEpoch: (atLeast, signal) => leader.raiseEpoch(atLeast, signal) });
+  const store = new SmallRecord(o.connection, o.namespace, brakeRecord);
+  const brakeMemory = new BrakeMemory({ ...o, store, held: () => leader.held() });
   const every = (what: string, period: Milliseconds, work: (signal: AbortSignal) => void | Promise<void>): Part => ({
     name: what,
     run: (signal) => repeat({ ...o, what, period }, signal, () => work(signal)),
@@ -56,7 +63,13 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
     // What people hand in for a client is looked for.
     every('hand-ins', 1 * second, (signal) => o.handIns.refresh(signal)),
     every('audit', 1 * second, () => o.auditors.look()),
-    every('brake', 1 * second, () => brakes.look()),
+    {
+      ...every('brake', 1 * second, async (signal) => {
+        await brakeMemory.look(signal);
+        brakes.look();
+      }),
+      ready: () => brakeMemory.loaded,
+    },
     every('epoch', 1 * second, (signal) => epochs.look(signal)),
     every('rights of creators', 4 * second, (signal) => rights.look(signal)),
     every('pods without their identity', 15 * second, () => misses.look()),

@@ -5,7 +5,8 @@ import type { Known } from '#src/decision.ts';
 import { brokenPolicies, guardSettles, type ObservedPolicy, type ShippedPolicy } from '#src/domain/access/trust.ts';
 import { type ApiConnection, connect } from '#src/kube/connection.ts';
 import { probeAdmission } from '#src/kube/guard-probe.ts';
-import { readShippedPolicies, SecretGuardStore, trimPolicy } from '#src/kube/guard.ts';
+import { guardRecord, readShippedPolicies, trimPolicy } from '#src/kube/guard.ts';
+import { SmallRecord } from '#src/kube/small-record.ts';
 import { kinds, pathOf } from '#src/kube/resources.ts';
 import { admissionKinds } from '#src/kube/watches.ts';
 import { eventually } from '#test/support/eventually.ts';
@@ -48,7 +49,7 @@ class Process {
     this.keeper = new GuardKeeper({
       shipped,
       observed: () => this.#memory,
-      store: new SecretGuardStore(this.#connection, operatorNamespace),
+      store: new SmallRecord(this.#connection, operatorNamespace, guardRecord),
       probe: (s) =>
         probe
           ? probeAdmission(this.#connection, { namespace: operatorNamespace, agentNamespaces: ['ci-payments'] }, s)
@@ -285,7 +286,7 @@ test.serial(
     const keeper = new GuardKeeper({
       shipped,
       observed: () => ({ is: 'Seen', value: observed }),
-      store: new SecretGuardStore(operator, operatorNamespace),
+      store: new SmallRecord(operator, operatorNamespace, guardRecord),
       probe: (s) => probeAdmission(operator, { namespace: operatorNamespace, agentNamespaces: [] }, s),
       now: () => systemClock.now(),
     });

@@ -1,12 +1,14 @@
 /** Who is held back by the brake, and how often it counts and tells, from what memory holds. */
 import test from 'ava';
 import { type Instant, minute, plus, second } from '#src/clock.ts';
+import { BrakeMemory, type BrakeMemoryOptions, type HeldNamespaces } from '#src/controllers/brake-memory.ts';
 import { BrakeReport, type BrakeReportOptions } from '#src/controllers/brake-report.ts';
 import { Brakes } from '#src/controllers/brakes.ts';
 import { ClientTargets } from '#src/controllers/client-targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type BrakedThing, isHeldBy } from '#src/domain/access/brake.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';
+import { LostLeaseError } from '#src/errors.ts';
 import { buildClientRecord, buildSessionRecord, noon } from '#test/support/builders.ts';
 import type { AuditFacts } from '#src/telemetry/audit.ts';
 import { identity, pool } from '../domain/access/objects.ts';
@@ -18,13 +20,18 @@ const kept = (uid: string): { uid: string; resourceVersion: string } => ({
   resourceVersion: `${(version += 1)}`,
 });
 
+/** As a new process has it. */
+function brakesOf({ memory, targets, clock }: Pick<Scene, 'memory' | 'targets' | 'clock'>): Brakes {
+  return new Brakes({ memory, targets, namespace: system, clock });
+}
+
 /** Pools with a client per identity, and `own` with one client for all; each identity has its client. */
 class Scene {
   now: Instant = noon;
   readonly memory = new Memory(system);
   readonly targets = new ClientTargets(this.memory);
   readonly clock = { now: () => this.now } as BrakeReportOptions['clock'];
-  readonly brakes = new Brakes({ memory: this.memory, targets: this.targets, namespace: system, clock: this.clock });
+  brakes = brakesOf(this);
 
   constructor(pools: readonly string[]) {
     for (const name of pools) this.pool(name);
@@ -255,6 +262,82 @@ test('of what is held much ends otherwise, and others come: the rest stays held 
   scene.acknowledge('sessions');
   scene.now = plus(scene.now, second);
   t.is(scene.size('sessions'), 0);
+});
+
+/** The store of a process, as the API server keeps it for the next. */
+function brakeStore(saved: { record?: HeldNamespaces; writes: number }): BrakeMemoryOptions['store'] {
+  return {
+    load: () => Promise.resolve(saved.record),
+    save: (record) => {
+      Object.assign(saved, { record, writes: saved.writes + 1 });
+      return Promise.resolve();
+    },
+  };
+}
+
+for (const [what, isHeld, left] of [
+  ['is held as before', true, 12],
+  ['goes on where somebody acknowledged it', false, 0],
+] as const)
+  test(`what is left of a mass change, too little to be one, after a restart: ${what}`, async (t) => {
+    const scene = crowded({ 'team-a': 12, 'team-b': 12, 'team-c': 3 });
+    const saved = { writes: 0 };
+    const memoryOf = (brakes: Brakes): BrakeMemory =>
+      new BrakeMemory({ brakes, store: brakeStore(saved), held: () => true });
+    const before = memoryOf(scene.brakes);
+    const { signal } = new AbortController();
+    await before.look(signal);
+    t.is(saved.writes, 0, 'nothing is held');
+    removeAll(scene, 'team-a', 'team-b');
+    for (let at = 0; at < 3; at += 1) {
+      scene.now = plus(scene.now, second);
+      await before.look(signal);
+    }
+    t.deepEqual(saved, {
+      record: { clients: ['team-a', 'team-b'], sessions: ['team-a', 'team-b'] },
+      writes: 1,
+    });
+    scene.end('team-a');
+    for (let n = 0; n < 60; n += 1) {
+      scene.add('shared', 'team-d', `id-${n}`);
+      scene.session('shared', 'team-d', `id-${n}`);
+    }
+    if (!isHeld) {
+      scene.acknowledge('sessions');
+      scene.now = plus(scene.now, second);
+      await before.look(signal);
+    }
+    const after = memoryOf((scene.brakes = brakesOf(scene)));
+    await after.look(signal);
+    await after.loaded;
+    t.is(scene.size('sessions'), left);
+    removeAll(scene, 'team-c');
+    scene.now = plus(scene.now, 2 * minute);
+    scene.end();
+    t.is(scene.memory.sessions.size, left + 60, 'what others delete goes on');
+  });
+
+test('a brake record that cannot be written is written again, and none by who does not lead', async (t) => {
+  const scene = crowded({ 'team-a': 12, 'team-b': 4 });
+  let [isLeader, fails, loads] = [true, true, 0];
+  const saved: HeldNamespaces[] = [];
+  const store = {
+    load: () => Promise.resolve(((loads += 1), undefined)),
+    save: (record: HeldNamespaces) =>
+      fails ? Promise.reject(new Error('no answer')) : Promise.resolve(void saved.push(record)),
+  };
+  const memory = new BrakeMemory({ brakes: scene.brakes, store, held: () => isLeader });
+  const { signal } = new AbortController();
+  await memory.look(signal);
+  removeAll(scene, 'team-a', 'team-b');
+  await t.throwsAsync(memory.look(signal), { message: 'no answer' });
+  isLeader = fails = false;
+  await t.throwsAsync(memory.look(signal), { instanceOf: LostLeaseError });
+  isLeader = true;
+  await memory.look(signal);
+  await memory.look(signal);
+  t.is(saved.length, 1);
+  t.is(loads, 2, 'whether the first one arrived was open');
 });
 
 test('an acknowledgement that is withdrawn when all has ended: nothing is told again', (t) => {
