@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { type Instant, earliest, instant, parseHttpDate, second } from '../clock.ts';
+import { type Instant, earliest, instant, minute, parseHttpDate, plus, second } from '../clock.ts';
+import type { ClientAnswer } from './port.ts';
 
 /** What an issuer depends on that can expire. */
 export type Expiring = 'RegistrationToken' | 'ManagementToken' | 'CaBundle' | 'TlsCertificate';
@@ -37,4 +38,20 @@ export function tokenExpiry(token: string | undefined): Instant | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Seconds since the epoch by the provider's clock; 0 is never (RFC 7591 §3.2.1). What is no plausible number of seconds is ignored, and told. A
+ * secret that was given just now and expired long ago was meant otherwise (a duration, perhaps): believed, it would be replaced again and again.
+ */
+export function secretExpiry(
+  said: number | string | undefined,
+  now: Instant,
+  providerNow: Instant,
+): Pick<ClientAnswer, 'secretExpiresAt' | 'secretExpiryIgnored'> {
+  if (said === undefined || said === 0) return {};
+  if (typeof said === 'string') return { secretExpiryIgnored: 'Text' };
+  if (said >= 100_000_000_000) return { secretExpiryIgnored: 'TooLarge' };
+  const at = plus(instant(said * second), now - providerNow);
+  return at > plus(now, minute) ? { secretExpiresAt: at } : { secretExpiryIgnored: 'Past' };
 }

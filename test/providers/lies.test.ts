@@ -6,6 +6,7 @@ import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { authenticating } from '#src/domain/status/authentication.ts';
 import type { OperatorError } from '#src/errors.ts';
 import { type Issuer, Issuers, type IssuerSettings } from '#src/providers/issuers.ts';
+import { withoutUndefined } from '#src/providers/fields.ts';
 import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { Redacted } from '#src/redacted.ts';
 import { Effects } from '#src/runtime/effect.ts';
@@ -506,6 +507,31 @@ test('id and secret are those of the answer, and the end of a secret is seconds 
   t.deepEqual(kind(error), ['Terminal', 'CredentialRefused', 'Object']);
   t.regex(error.message, /cannot be used, because it has no client secret\. Rotate the pool\./);
 });
+
+for (const [what, clockOffset] of [
+  ['ahead', 5 * minute],
+  ['behind', -5 * minute],
+] as const)
+  test(`a clock that is five minutes ${what} is no lie: keys and secrets are honoured from the first call on, and end when they do by our clock`, async (t) => {
+    const life = 2 * minute;
+    const { provider, issuer } = await start(t, { clockOffset, secretTtl: life / second });
+    const { clients, tokens } = issuer.provider({ audienceBy: 'Profile' });
+    for (const authentication of ['PrivateKeyJwt', 'ClientSecretBasic'] as const) {
+      const key = authentication === 'PrivateKeyJwt' ? await issuer.generateKey() : undefined;
+      const before = systemClock.now();
+      const want = { ...desired({ audience }, [scopes[0]], ...(key === undefined ? [] : [key])), authentication };
+      const client = await clients!.register(want, signal());
+      const credential = key ?? { type: 'ClientSecretBasic', ...withoutUndefined({ secret: client.secret }) };
+      const minted = await tokens.mint(ask(audience, scopes[0]), client.clientId, credential, signal());
+      t.true(provider.honours(minted.value.reveal()));
+      t.is(await tokens.revoke(minted.value, client.clientId, credential, signal()), 'Confirmed');
+      if (key !== undefined) continue;
+      const end = client.secretExpiresAt! - before;
+      t.true(end >= life - 2 * second && end < life + minute, `${end} ms`);
+    }
+    t.is(provider.stats.count('token', 200), 2);
+    t.is(provider.stats.count('token'), 2);
+  });
 
 // Metadata that must not be used, and one word of the sentence that says why.
 const metadataRows: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [

@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { ProviderContext } from 'oidc-provider';
 
 interface Entry {
   readonly model: string;
@@ -85,4 +86,17 @@ export class Store {
       revokeByGrantId: async () => undefined,
     });
   }
+}
+
+/** Koa middleware that has the secret of each new client expire, as oidc-provider itself does not. */
+export function expiringSecrets(store: Store, seconds: number) {
+  return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
+    await next();
+    const { client_id: id, client_secret: secret } = (ctx.body ?? {}) as Readonly<Record<string, unknown>>;
+    const entry = ctx.status === 201 && typeof id === 'string' ? store.get('Client', id) : undefined;
+    if (entry === undefined || secret === undefined) return;
+    const client_secret_expires_at = Math.floor(Date.now() / 1_000) + seconds;
+    store.put({ ...entry, payload: { ...entry.payload, client_secret_expires_at } });
+    ctx.body = { ...(ctx.body as object), client_secret_expires_at };
+  };
 }

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import Provider, { errors, type IssuedToken } from 'oidc-provider';
 import { makeServerCertificate, renewServerCertificate } from './certificates.ts';
 import { faultMiddleware, Faults, Stats } from './oidc-provider-faults.ts';
-import { Store } from './oidc-provider-store.ts';
+import { expiringSecrets, Store } from './oidc-provider-store.ts';
+import { inTimeOf } from './own-clock.ts';
 
 export interface OidcProviderOptions {
   readonly port?: number;
@@ -36,6 +37,10 @@ export interface OidcProviderOptions {
   readonly dir?: string;
   /** Sign the server certificate to live this many days; negative: already expired. */
   readonly certificateDays?: number;
+  /** Milliseconds that its clock is ahead of this machine's; absent: it has none of its own, whatever the settings say. */
+  readonly clockOffset?: number;
+  /** Client secrets expire after so many seconds; default never. */
+  readonly secretTtl?: number;
   /** Algorithms of client assertions that it verifies; default those of oidc-provider. */
   readonly keyAlgorithms?: readonly string[];
   /** Everything in the metadata document that shall differ from what oidc-provider says. */
@@ -65,6 +70,7 @@ export interface LiveToken {
 /** What a test may change while the provider runs. */
 export interface OidcProviderSettings {
   tokenTtl: number;
+  clockOffset: number;
   rotateManagementToken: boolean;
   /** The only audience that assertions of clients may have, as where a proxy gives the provider another name; absent: what the library takes. */
   assertionAudience?: string;
@@ -153,8 +159,11 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const faults = new Faults();
   const settings: OidcProviderSettings = {
     tokenTtl: options.tokenTtl ?? 300,
+    clockOffset: options.clockOffset ?? 0,
     rotateManagementToken: options.rotateManagementToken ?? true,
   };
+
+  const inItsTime = <T>(work: () => T): T => (options.clockOffset === undefined ? work() : inTimeOf(settings, work));
 
   const provider = new Provider(issuer, {
     adapter: store.adapter(),
@@ -223,11 +232,18 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const revokedAt: number[] = [];
   provider.on('client_credentials.destroyed', () => void revokedAt.push(Date.now()));
   provider.use(faultMiddleware(faults, stats));
-  server.on('request', provider.callback());
+  if (options.secretTtl !== undefined) provider.use(expiringSecrets(store, options.secretTtl));
+  const handle = provider.callback();
+  server.on('request', (request, response) =>
+    inItsTime(() => {
+      response.setHeader('date', new Date().toUTCString());
+      handle(request, response);
+    }),
+  );
 
   const removedByHand = new Set<string>();
   const initialAccessTokens = (): readonly string[] => store.list('InitialAccessToken').map(({ id }) => id);
-  const newInitialAccessToken = (): Promise<string> => new provider.InitialAccessToken({}).save();
+  const newInitialAccessToken = (): Promise<string> => inItsTime(() => new provider.InitialAccessToken({}).save());
 
   return {
     issuer,
@@ -259,7 +275,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
         kids: ((payload['jwks'] as { keys?: { kid: string }[] } | undefined)?.keys ?? []).map(({ kid }) => kid),
       })),
     liveTokens: () =>
-      store.list('ClientCredentials').map(({ id, payload }) => {
+      inItsTime(() => store.list('ClientCredentials')).map(({ id, payload }) => {
         const token = payload as unknown as IssuedToken;
         return {
           value: id,
@@ -270,7 +286,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
           exp: token.exp ?? 0,
         };
       }),
-    honours: (value) => store.get('ClientCredentials', value) !== undefined,
+    honours: (value) => inItsTime(() => store.get('ClientCredentials', value)) !== undefined,
     revokedTokens: () =>
       store.deleted('ClientCredentials').map(({ id, at }) => ({
         sha256: createHash('sha256').update(id).digest('hex'),

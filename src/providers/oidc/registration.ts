@@ -1,9 +1,10 @@
 /** Dynamic client registration (RFC 7591) and its management (RFC 7592), tolerant of what real servers answer. */
-import { type Clock, instant, type Instant, minute, plus, second } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
+import { secretExpiry } from '../expiry.ts';
 import { parseJsonObject, withoutUndefined } from '../fields.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
@@ -189,7 +190,7 @@ export class Registration implements ClientRegistry {
     }
     return {
       clientId,
-      ...secretExpiry(said.secretExpiresAt, this.#o.clock.now()),
+      ...secretExpiry(said.secretExpiresAt, this.#o.clock.now(), this.#o.http.providerNow()),
       ...withoutUndefined({
         secret: said.secret === undefined ? undefined : new Redacted(said.secret),
         management: this.#management(said, clientId, endpoint),
@@ -282,19 +283,4 @@ function generationIn(name: string | undefined, ours: string): number | undefine
 
 function uriOf(endpoint: string, clientId: string): string {
   return `${endpoint.replace(/\/$/, '')}/${encodeURIComponent(clientId)}`;
-}
-
-/**
- * Seconds since the epoch; 0 is never (RFC 7591 §3.2.1). What is no plausible number of seconds is ignored, and told. A secret that was given
- * just now and expired long ago was meant otherwise (a duration, perhaps): believed, it would be replaced again and again.
- */
-function secretExpiry(
-  said: number | string | undefined,
-  now: Instant,
-): Pick<ClientAnswer, 'secretExpiresAt' | 'secretExpiryIgnored'> {
-  if (said === undefined || said === 0) return {};
-  if (typeof said === 'string') return { secretExpiryIgnored: 'Text' };
-  if (said >= 100_000_000_000) return { secretExpiryIgnored: 'TooLarge' };
-  const at = instant(said * second);
-  return at > plus(now, minute) ? { secretExpiresAt: at } : { secretExpiryIgnored: 'Past' };
 }
