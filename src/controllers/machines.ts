@@ -3,7 +3,7 @@ import type { Configuration } from '../config.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
-import { generation, revokerOf } from '../domain/client/generations.ts';
+import { generation } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { credentialRefused, doubted } from '../domain/client/proofs.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
@@ -184,7 +184,7 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     forget: (key) => void seen.delete(key),
     denied: (key, error, isNew) => reporter.denied(key, error, isNew),
     restored: (key, reason, message) => reporter.onPod(key, reason, message),
-    revokerOf: (client, token) => revokerOf(memory.clients.get(client)?.record, token)?.credential,
+    clientRecord: (name) => memory.clients.get(name),
     tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
   });
 }

@@ -1,8 +1,11 @@
 import { type Clock, type Milliseconds, earliest, second } from '../clock.ts';
-import type { Credential } from '../domain/client/credential.ts';
+import { revokerOf } from '../domain/client/generations.ts';
+import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../domain/session/record.ts';
 import type { RevocationOutcome, Token } from '../domain/token.ts';
+import { OperatorError } from '../errors.ts';
+import type { StoredRecord } from '../kube/records.ts';
 import type { TokenSource } from '../providers/port.ts';
 import type { Effects } from '../runtime/effect.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -10,6 +13,7 @@ import type { Causes } from './causes.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 import { type SessionAudit, heldToken } from './session-audit.ts';
+import { unreadable } from './status-facts.ts';
 
 export interface RevokerOptions {
   /** By session: what providers answered to revocations and no record says yet. */
@@ -20,8 +24,8 @@ export interface RevokerOptions {
   readonly clock: Clock;
   readonly causes: Causes;
   tokensOf(issuer: string): TokenSource | undefined;
-  /** The credential that revokes what the client minted. */
-  revokerOf(client: string, token: Token): Credential | undefined;
+  /** The record of the client that minted, as memory has it. */
+  clientRecord(name: string): StoredRecord<ClientRecord> | undefined;
 }
 
 const callDeadline = 20 * second;
@@ -64,13 +68,33 @@ export class Revoker {
 
   async #ask(record: SessionRecord, token: Token, signal: AbortSignal): Promise<RevocationOutcome> {
     const tokens = this.#o.tokensOf(record.issuer);
-    const credential = this.#o.revokerOf(clientOf(record, token), token);
+    const client = clientOf(record, token);
+    const stored = this.#o.clientRecord(client);
+    const credential = revokerOf(stored?.record, token)?.credential;
     const { value } = token;
     if (value === undefined) return 'NotSupported';
     // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.
-    if (tokens === undefined || credential === undefined) throw notConfigured(record.issuer);
+    if (tokens === undefined) throw notConfigured(record.issuer);
+    if (credential === undefined) throw withoutCredential(client, stored);
     return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal, whose: 'Issuer' }, (bounded) =>
       tokens.revoke(value, token.clientId, credential, bounded),
     );
   }
+}
+
+/** Only the client that minted a token can revoke it, and nobody can act as that client. */
+function withoutCredential(client: string, stored: StoredRecord<ClientRecord> | undefined): OperatorError {
+  const lost =
+    stored === undefined
+      ? `client record ${client} is gone from the operator's namespace`
+      : `client record ${client} holds no credential of the client that minted it any more`;
+  const { reason, message } = unreadable(stored) ?? {
+    reason: 'RecordInvalid' as const,
+    message: `${lost}. Bring it back from a backup, or revoke the token at the provider.`,
+  };
+  return new OperatorError({
+    class: 'Waiting',
+    reason,
+    message: `a token cannot be revoked, and lives until it expires: ${message}`,
+  });
 }

@@ -210,7 +210,7 @@ function failed(note: FailureNote | undefined): ClientFailure | undefined {
 }
 
 /** What is in the record exists nowhere else, so nothing is done until somebody brings it back or gives it up. */
-function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | undefined {
+export function unreadable(stored: StoredRecord<unknown> | undefined): ClientFailure | undefined {
   if (stored?.newerFormat === true) {
     const why = `client record ${stored.name} was written by a newer version of the operator. Install that version again.`;
     return { reason: 'NewerFormat', message: why, terminal: true };
