@@ -157,7 +157,7 @@ export class Operator {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
       if (this.#leader.held()) this.#loop.wake(machine, key, why);
     });
-    const creators = new Creators((namespaces) => this.#wiring.newsFor(namespaces));
+    const creators = new Creators(this.#memory.namespaces, (namespaces) => this.#wiring.newsFor(namespaces));
     this.#watches = new Watches({
       ...options,
       memory: this.#memory,

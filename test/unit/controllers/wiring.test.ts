@@ -54,7 +54,7 @@ test('a pool changes: sessions that hold a token of it look, also where their id
   t.true(woken.includes('session'));
 });
 
-test('a creator is seen in another namespace: identities of all its namespaces say so within a second, once each', (t) => {
+test('a creator is seen in another namespace: identities of all its namespaces say so within a second, once each, until they are gone', (t) => {
   const memory = new Memory('ci-identity-system');
   for (const namespace of ['ci-payments', 'ci-search', 'ci-other']) {
     const one = identity({}, { name: 'reader', namespace, uid: namespace });
@@ -64,7 +64,7 @@ test('a creator is seen in another namespace: identities of all its namespaces s
   const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (_machine, key) =>
     woken.push(key),
   );
-  const creators = new Creators((namespaces) => wiring.newsFor(namespaces));
+  const creators = new Creators(memory.namespaces, (namespaces) => wiring.newsFor(namespaces));
   const pods = new Store<PodFacts>('pods');
   creators.connect(pods);
   const told = (): readonly string[] => {
@@ -82,6 +82,18 @@ test('a creator is seen in another namespace: identities of all its namespaces s
   t.deepEqual(told(), ['ci-payments/reader', 'ci-search/reader']);
   create('ci-search');
   t.deepEqual(told(), []);
+  memory.namespaces.put('ci-search', {
+    uid: 'n',
+    resourceVersion: '1',
+    name: 'ci-search',
+    labels: {},
+    annotations: {},
+    terminating: true,
+  });
+  t.is(creators.sharedIn('ci-payments').length, 1, 'it is still there');
+  memory.namespaces.remove('ci-search', 'n', '2');
+  t.deepEqual(creators.sharedIn('ci-payments'), [], 'what is gone shares nothing');
+  t.deepEqual(told(), ['ci-payments/reader']);
 });
 
 test('a policy changes: a session whose identity is gone looks again, because a brake may keep it', (t) => {
