@@ -83,7 +83,7 @@ export interface IdentityPoolCeiling {
   readonly audiences: readonly string[];
   /** The longest that one token may live, from 1m to 24h; default 15m. Tokens are renewed under the running build, so short is free. A provider whose tokens live longer is dealt with as onExceed says. */
   readonly maxTokenLifetime?: string;
-  /** How long tokens are renewed for one pod, up to 30d; default 24h. After that its last token expires. Not shorter than maxTokenLifetime. */
+  /** How long tokens are renewed for one pod, up to 30d; default 24h. After that the tokens that it holds are revoked, and its build reads why. Not shorter than maxTokenLifetime. */
   readonly maxSessionAge?: string;
   /** What happens to a token that lives longer than maxTokenLifetime. Refuse (default): it is revoked and the build gets a sentence instead. RevokeEarly: it is delivered, replaced in time and revoked when maxTokenLifetime is over. */
   readonly onExceed?: 'Refuse' | 'RevokeEarly';
