@@ -212,13 +212,14 @@ test.serial('an edit that widens is picked up at the next renewal, and takes not
   t.timeout(270_000);
   const name = 'shift-wider';
   const { settings } = lab.provider;
-  settings.tokenTtl = 20;
+  // Renewed after 20 s, when both edits have surely been made; its successor is not renewed while the test looks.
+  settings.tokenTtl = 40;
   const { pod, scene } = await stage(name);
   const before = await tokenOf(lab, pod, name);
+  settings.tokenTtl = 600;
   await patch('identitypool/NAME', { spec: { ceiling: { scopes: [publish, read, remove] } } })(scene);
   await rules(publish, read, remove)(scene);
-  const after = await tokenOf(lab, pod, name, before, 40_000);
-  settings.tokenTtl = 600;
+  const after = await tokenOf(lab, pod, name, before, 60_000);
   const scopes = (token: string): string =>
     JSON.stringify(
       liveOf(name)
