@@ -24,6 +24,7 @@ import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
   type Pod,
+  auditOf,
   createPod,
   deliveryOf,
   dies,
@@ -33,6 +34,7 @@ import {
   page,
   policy,
   pool,
+  sha256,
   team,
   tokenOf,
 } from './operator-lab.ts';
@@ -76,13 +78,28 @@ const blocked = (operator: OperatorProcess, why: RegExp): Promise<true> =>
     return status === 503 && why.test(text) && waits && refuses ? true : undefined;
   });
 
+/** How many tokens were issued, once that has not changed for a second: a call may have been under way when the stream got blocked. */
+async function atRest(): Promise<number> {
+  let last = -1;
+  return eventually(
+    'no call is under way any more',
+    () => {
+      const now = lab.provider.issued();
+      if (now === last) return now;
+      last = now;
+      return undefined;
+    },
+    { everyMs: 1_000 },
+  );
+}
+
 /** While it is blocked: what a pod has is taken back, and no pod gets anything. */
 async function revokesAndMintsNothing(
   t: { is(a: unknown, b: unknown): unknown },
   pod: Pod,
   token: string,
 ): Promise<Pod> {
-  const issued = lab.provider.issued();
+  const issued = await atRest();
   const waiting = await newPod();
   await deletePod(pod);
   await dies(lab.provider, token, 20_000);
@@ -97,25 +114,34 @@ test.serial(
     const path = join(lab.dir, 'rotated.audit');
     const operator = await leading(path);
     await installed();
+    const text = (): string =>
+      [path, `${path}.1`, `${path}.2`]
+        .flatMap((file) => (existsSync(file) ? [readFileSync(file, 'utf8')] : []))
+        .join('');
+    // Resolves when its last line is written.
     const session = async (): Promise<void> => {
       const pod = await newPod();
       const token = await tokenOf(lab, pod, 'publisher');
       await deletePod(pod);
       await dies(lab.provider, token);
+      await eventually('the audit says Revoked', () =>
+        auditOf({ audit: text }).find(
+          ({ event, token_sha256 }) => event === 'Revoked' && token_sha256 === sha256(token),
+        ),
+      );
     };
+    // That the file has another name is noticed a little later: a session that was quicker is in the old file as a whole.
+    const inNewFile = (): Promise<true> =>
+      eventually('the new file is written', async () => {
+        await session();
+        return existsSync(path) && readFileSync(path, 'utf8').includes('Revoked') ? true : undefined;
+      });
     await session();
     renameSync(path, `${path}.1`);
     process.kill(operator.pid, 'SIGHUP');
-    await session();
-    await eventually('the new file is there', () =>
-      readFileSync(path, 'utf8').includes('Revoked') ? true : undefined,
-    );
+    await inNewFile();
     renameSync(path, `${path}.2`);
-    // Its new name is noticed a few times a second only: a session that was quicker is in the old file as a whole.
-    await eventually('without a signal too', async () => {
-      await session();
-      return existsSync(path) && readFileSync(path, 'utf8').includes('Revoked') ? true : undefined;
-    });
+    await inNewFile();
     copyFileSync(path, `${path}.3`);
     truncateSync(path);
     await session();
@@ -187,7 +213,7 @@ disk('a full disk: nothing is minted, revocation goes on, and with room again no
   t.is((await deliveryOf(lab, waiting, 'publisher').catch(() => undefined))?.files['token'], undefined);
   rmSync(ballast);
   for (const one of [...triggers, waiting]) await tokenOf(lab, one, 'publisher', undefined, 60_000);
-  t.is((await page(operator, '/readyz')).status, 200);
+  await operator.ready(60_000);
   await operator.stop();
   const verdict = chainOf(path);
   t.like(verdict, { is: 'Whole', processes: 1 });
