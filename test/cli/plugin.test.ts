@@ -13,7 +13,7 @@ import {
   identityReady,
   policy,
   pool,
-  refusalOf,
+  refusedPod,
   registry,
   sessionGone,
   sha256,
@@ -268,11 +268,8 @@ test.serial(
     await identityReady(lab, 'mapped');
     await identityReady(lab, 'unmapped');
     await condition(lab, 'ciidentity/beyond', 'Authorized', { status: 'False', reason: 'NoRule' }, team);
-    t.regex(
-      await refusalOf(createPod(lab, 'beyond', ['beyond'])),
-      /artifacts:delete.* is denied/,
-      'never outside the ceiling',
-    );
+    // Never outside the ceiling.
+    await refusedPod(lab, 'beyond', 'beyond', /artifacts:delete.* is denied/);
 
     const [mapped, unmapped] = [
       await createPod(lab, 'mapped', ['mapped']),
@@ -311,7 +308,7 @@ test.serial(
     t.is(await scopeOf(), 'artifacts:read', 'narrowed');
     await dies(lab.provider, other, 20_000);
     await sessionGone(lab, unmapped);
-    t.regex(await refusalOf(createPod(lab, 'unmapped-2', ['unmapped'])), /artifacts:publish.* is denied/);
+    await refusedPod(lab, 'unmapped', 'unmapped', /artifacts:publish.* is denied/);
   },
 );
 
