@@ -8,7 +8,7 @@ import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
-import { isDrained, isSeenLately, isStale, planAgainAt } from './schedule.ts';
+import { isDrained, emergencyLateAt, isRetried, isSeenLately, isStale, planAgainAt } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -193,6 +193,12 @@ function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord
   if (record.emergency === undefined) return undefined;
   if (hasRotated(record)) return endOverlap(s, now, record);
   const next = inWork(record);
+  if (next === undefined && s.existing?.is === 'Unknown') return undefined;
+  if (next === undefined ? variantAtAll(s) === undefined : cannotArrive(s, next)) return onlyRevoke(s, now, record);
+  if (isRevokedFirst(s, now, record)) {
+    const changed = { ...record, revokeBefore: revokeMoment(s.youngest, now) };
+    return write(s, now, 'RevokeRequested', changed, lanes.Stop);
+  }
   if (next === undefined) return planAgain(s, now, record);
   return gaveWay(s, 'emergency') ? undefined : bring(s, now, record, next);
 }
@@ -203,11 +209,26 @@ function isRevoked(s: ClientSnapshot, record: ClientRecord): boolean {
   return record.emergency === undefined || (record.generations.length === 1 && hasRotated(record));
 }
 
+/**
+ * The new credential was taken back, is refused for good, or takes too long, and nobody knows when one comes: what the old one has minted so far is
+ * revoked without it. What it mints from then on is revoked when the new one has come.
+ */
+function isRevokedFirst(
+  { failure }: ClientSnapshot,
+  now: Instant,
+  { revoking, revokeBefore, rollbacks }: ClientRecord,
+): boolean {
+  if (revoking === undefined || (revokeBefore !== undefined && revokeBefore >= revoking.since)) return false;
+  const isTakenBack = rollbacks !== undefined && rollbacks.at >= revoking.since;
+  const isRefused = failure?.row === 'emergency' && failure.terminal;
+  return isTakenBack || isRefused || now >= emergencyLateAt(revoking.since);
+}
+
 /** The steps of every rotation, but ahead of all other work and also while stopped. */
 function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Generation): Step {
   if (next.state === 'Planned') {
     if (isOfOtherAlgorithm(next, s.keyAlgorithm)) return write(s, now, 'Planned', without(record, next.n), lanes.Stop);
-    return cannotArrive(s, next) ? onlyRevoke(s, now, record) : create(s, now, record, next, lanes.Stop);
+    return create(s, now, record, next, lanes.Stop);
   }
   return mayProve(s, next, now)
     ? prove(s, now, 'CredentialUnverified', next, 'Verify', lanes.Stop)
@@ -216,12 +237,11 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
 
 /** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. What was given less waits for none. */
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
-  if (s.existing?.is === 'Unknown') return undefined;
   const variant = variantAtAll(s);
-  if (variant === undefined) return onlyRevoke(s, now, record);
   if (isFull(record)) return endOverlap(s, now, record);
   const again = record.rollbacks?.lacked === undefined ? planAgainAt(record) : undefined;
-  return again !== undefined && now < again ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+  const isPaused = again !== undefined && now < again && !isRetried(record, record.rollbacks?.at ?? again, now);
+  return isPaused ? undefined : variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 
 /** Nothing can replace the credential any more: what was minted so far is revoked all the same, and the rotation is owed. */

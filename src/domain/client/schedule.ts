@@ -187,6 +187,11 @@ export function provableAt({ at, takenAt }: Intent, capabilities: ClientSnapshot
   return plus(takenAt ?? at, capabilities?.credentialPropagation ?? 0);
 }
 
+/** When an emergency revokes although its new credential has not come. */
+export function emergencyLateAt(since: Instant): Instant {
+  return plus(since, 5 * minute);
+}
+
 /** The next moment at which time alone may change the decision about `record`. */
 export function nextLook(
   s: ClientSnapshot,
@@ -218,6 +223,7 @@ export function nextLook(
     }
     if (one.removedAt !== undefined) moments.push(plus(one.removedAt, propagation), plus(one.removedAt, hour));
   }
+  if (record.revoking !== undefined) moments.push(emergencyLateAt(record.revoking.since));
   if (record.intent !== undefined) moments.push(provableAt(record.intent, s.capabilities));
   const refused = Object.values(record.proofs).filter((proof) => proof.outcome === 'Refused');
   moments.push(...refused.map((proof) => plus(proof.at, proveAgainAfter)));

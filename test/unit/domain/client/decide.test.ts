@@ -67,6 +67,9 @@ const expiresIn = (life: number): Generation['credential'] => ({
 });
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: suspended };
+const refusedFor = (row: string): Pick<ClientSnapshot, 'failure'> => ({
+  failure: { row, reason: 'RegistrationCredentialRefused', message: 'x', at: noon, terminal: true },
+});
 const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
   failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal: false },
 });
@@ -76,6 +79,9 @@ const rotating = (state: Generation['state'], more: Partial<Generation> = {}): r
   g(),
   g({ n: 2, state, ...more }),
 ];
+/** An emergency that began at noon and brings generation 2. */
+const leaking = (generations: readonly Generation[], rest: Partial<ClientRecord> = {}): ClientRecord =>
+  withGenerations(generations, { emergency: 2, revoking: { id: 'e1', since: noon }, handled: ['e1'], ...rest });
 const inPlace = (rest: Partial<ClientRecord> = {}): Pick<ClientSnapshot, 'wanted' | 'record'> => ({
   ...wanting({ authentication: 'ClientSecretPost' }),
   record: record({
@@ -912,6 +918,43 @@ const cases: readonly Case[] = [
     now: plus(noon, 5 * minute),
     action: { type: 'Plan', generation: 3, handles: [] },
     lane: lanes.Stop,
+  },
+  {
+    row: 'emergency',
+    title: 'somebody asks for it: before the pause is over',
+    s: snapshot({
+      record: withGenerations([g()], {
+        ...{ emergency: 2, highest: 2, rollbacks: { count: 9, at: noon } },
+        ...retriedAt(plus(noon, 1)),
+      }),
+    }),
+    now: plus(noon, 2),
+    action: { type: 'Plan', generation: 3, handles: [] },
+  },
+  ...[
+    {
+      title: 'was refused and taken back',
+      s: snapshot({ record: leaking([g()], { highest: 2, rollbacks: { count: 1, at: noon } }) }),
+    },
+    {
+      title: 'cannot be registered',
+      s: snapshot({ record: leaking(rotating('Planned')), ...refusedFor('emergency') }),
+    },
+    { title: 'takes long to come', s: snapshot({ record: leaking(rotating('Planned')) }), now: plus(noon, 5 * minute) },
+  ].map(({ title, ...rest }): Case => ({
+    row: 'emergency',
+    title: `its new credential ${title}: what the old one minted is revoked without it`,
+    ...rest,
+    action: { type: 'Record' },
+    stored: { revokeBefore: rest.now ?? noon, emergency: 2 },
+    lane: lanes.Stop,
+  })),
+  {
+    row: 'emergency',
+    title: 'what the old credential minted was revoked, and goes on waiting for the new one',
+    s: snapshot({ record: leaking(rotating('Planned'), { revokeBefore: noon }) }),
+    now: plus(noon, 5 * minute),
+    action: { type: 'Update' },
   },
   {
     row: 'emergency',
