@@ -55,7 +55,7 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
       return authenticates ? tookEffect(known, result.generation, now) : hadNoEffect(known, result.generation, now);
     case 'Verify':
       if (!authenticates) return refused(known, result.generation, now, saidIn(result));
-      return subject.state === 'Created' ? switched(known, result, now) : replaced(known, result.generation, unrefused);
+      return subject.state === 'Created' ? switched(known, result, now) : worksAgain(known, result.generation);
     case 'Ask':
       return authenticates
         ? replaced(known, result.generation, unrefused)
@@ -143,7 +143,7 @@ function hadNoEffect(record: ClientRecord, n: number, now: Instant): ClientRecor
 
 /** The credential works: it mints from now on, the old one drains. In an emergency everything minted before this is forbidden. */
 function switched(record: ClientRecord, { generation: n, overlap, lastExp }: ProofResult, now: Instant): ClientRecord {
-  const { rollbacks: _, ...rest } = record;
+  const { rollbacks, ...rest } = record;
   const generations = rest.generations.map((one) => {
     if (one.n === n) {
       return { ...unrefused(one), state: 'Current' as const, since: now };
@@ -151,13 +151,21 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
     if (one.state !== 'Current') return one;
     return { ...one, state: 'Draining' as const, since: now, retireAfter: retireAfter(now, overlap, lastExp) };
   });
-  const replacedAt = generation(record, n)?.replacedAt;
+  const replacedAt = rollbacks?.replacedAt ?? generation(record, n)?.replacedAt;
   return checked({
     ...rest,
     generations,
     ...(record.emergency === n ? { revokeBefore: now } : {}),
     ...(replacedAt === undefined ? {} : { gap: now - replacedAt }),
   });
+}
+
+/** The old credential, whose place another one had taken, works after all: nobody waits for that one any longer. */
+function worksAgain(record: ClientRecord, n: number): ClientRecord {
+  const { rollbacks, ...rest } = replaced(record, n, unrefused);
+  if (rollbacks === undefined) return rest;
+  const { replacedAt: _, ...kept } = rollbacks;
+  return checked({ ...rest, rollbacks: kept });
 }
 
 /** The token endpoint refused this credential (`invalid_client`) when a session minted with it; a refusal that is known stays as it is. */

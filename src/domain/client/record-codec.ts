@@ -70,6 +70,7 @@ function readRecord(root: Place): ClientRecord {
       at: value.at('at').instant(),
       ...value.optional('source', (source) => source.text()),
       ...value.optional('lacked', (lacked) => lacked.text()),
+      ...value.optional('replacedAt', (replaced) => replaced.instant()),
     })),
     ...root.optional('emergency', (value) => value.integer()),
     ...root.optional('revoking', (value) => ({ id: value.at('id').text(), since: value.at('since').instant() })),

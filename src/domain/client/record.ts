@@ -151,6 +151,8 @@ export interface ClientRecord {
     readonly source?: string;
     /** It authenticated: what the old one is given and it was not. */
     readonly lacked?: string;
+    /** With `InPlace`: when the first of them took the place of the old one, so that nothing works since then. */
+    readonly replacedAt?: Instant;
   };
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
   readonly emergency?: number;

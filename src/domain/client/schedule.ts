@@ -2,7 +2,7 @@
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal, remindAt } from './existing.ts';
-import { currentOf, isAsWanted } from './generations.ts';
+import { currentOf, inWork, isAsWanted } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation, Intent, Proof } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -171,13 +171,16 @@ function rotationMoments(
 
 /**
  * How long a new credential may be refused before it is given up: what the profile says, doubled with each one that was given up before,
- * because a provider with replicas may need longer than its profile knows; one that authenticated and was given less says nothing of that. A first credential that we registered gets two minutes: nothing mints
- * meanwhile anyhow, and giving it up would register another client.
+ * because a provider with replicas may need longer than its profile knows; one that authenticated and was given less says nothing of that. A first
+ * credential that we registered gets two minutes: nothing mints meanwhile anyhow, and giving it up would register another client. One that took the
+ * place of the old one gets five: the old one is dead already, and the next one would begin from the start.
  */
 export function propagationOf({ record, capabilities }: Pick<ClientSnapshot, 'record' | 'capabilities'>): Milliseconds {
   const { count, lacked } = record?.rollbacks ?? { count: 0 };
   const refusals = lacked === undefined ? count : 0;
-  const usual = Math.min((capabilities?.credentialPropagation ?? 0) * 2 ** refusals, hour);
+  const tookPlace = record?.variant === 'InPlace' && inWork(record) !== undefined;
+  const once = Math.max(capabilities?.credentialPropagation ?? 0, tookPlace ? 5 * minute : 0);
+  const usual = Math.min(once * 2 ** refusals, hour);
   const isFirst = currentOf(record) === undefined && record?.variant !== 'External';
   return isFirst ? Math.max(usual, 2 * minute) : usual;
 }

@@ -111,10 +111,11 @@ export function drainedFrom(record: ClientRecord, n: number, now: Instant): Clie
 
 /** The created credential never came to work: it is taken out, and the next one waits. */
 export function rolledBack(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  const { source, lacks } = generation(record, n) ?? {};
+  const { source, lacks, replacedAt } = generation(record, n) ?? {};
   return countRollback(moved(record, n, 'Retiring', now), now, {
     ...(source === undefined ? {} : { source }),
     ...(lacks === undefined ? {} : { lacked: lacks }),
+    ...(replacedAt === undefined ? {} : { replacedAt }),
   });
 }
 
@@ -122,11 +123,12 @@ export function rolledBack(record: ClientRecord, n: number, now: Instant): Clien
 export function countRollback(
   record: ClientRecord,
   now: Instant,
-  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'lacked'> = {},
+  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'lacked' | 'replacedAt'> = {},
 ): ClientRecord {
-  const { count = 0, source, lacked } = record.rollbacks ?? {};
+  const { count = 0, source, lacked, replacedAt = why.replacedAt } = record.rollbacks ?? {};
   const goesOn = source === why.source && (lacked === undefined) === (why.lacked === undefined);
-  return checked({ ...record, rollbacks: { count: goesOn ? count + 1 : 1, at: now, ...why } });
+  const first = replacedAt === undefined ? {} : { replacedAt };
+  return checked({ ...record, rollbacks: { count: goesOn ? count + 1 : 1, at: now, ...why, ...first } });
 }
 
 /**

@@ -64,3 +64,37 @@ for (const [counted, n, what] of [
     );
     t.is(world.record?.rollbacks, undefined);
   });
+
+/** In the last the first new secret is given up, and the second one gets twice the time. */
+for (const takes of [15 * second, minute, 4 * minute, 6 * minute])
+  test(`in place, 401 to a new secret for ${takes / second} s: the gap is told as long as it was`, (t) => {
+    const world = new ToyWorld({
+      capabilities: {
+        variants: ['InPlace'],
+        clientIdBy: 'Provider',
+        findByTag: false,
+        credentialPropagation: 10 * second,
+      },
+      rotatesManagement: false,
+      allowSubjectChange: false,
+      authentication: 'ClientSecretBasic',
+    });
+    world.window = 'always';
+    while (world.step('none'));
+    world.takes = takes;
+    world.desired = { ...world.desired, rotateRequest: 'once', asked: [{ kind: 'Rotate', id: 'once' }] };
+    const from = world.now;
+    let down = 0;
+    while (world.now < plus(from, 3 * hour)) {
+      if (world.step('none')) continue;
+      const current = currentOf(world.record);
+      const works = current !== undefined && world.authenticates(current.clientId, current.credential);
+      const next = world.decision.recheckAt ?? plus(world.now, minute);
+      const by = Math.min(second, Math.max(1, next - world.now));
+      world.advance(by);
+      if (!works) down += by;
+    }
+    t.is(world.record?.gap, down);
+    if (takes < 5 * minute) t.true(down <= takes + 5 * second, `${down} ms`);
+    t.is(world.record?.generations.length, 1);
+  });
