@@ -924,7 +924,9 @@ const cases: readonly Case[] = [
     title: 'somebody asks for it: before the pause is over',
     s: snapshot({
       record: withGenerations([g()], {
-        ...{ emergency: 2, highest: 2, rollbacks: { count: 9, at: noon } },
+        emergency: 2,
+        highest: 2,
+        rollbacks: { count: 9, at: noon },
         ...retriedAt(plus(noon, 1)),
       }),
     }),
