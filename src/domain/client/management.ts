@@ -8,14 +8,16 @@ import { checked } from './transitions.ts';
 
 /**
  * The provider refuses the registration access token: what was under way stays open to proof, what needs the token waits. A credential that
- * was to be taken out may be out already, so that is looked at anew.
+ * was to be taken out may be out already, and so may its whole client with all its credentials, so that is looked at anew.
  */
 export function managementRefused(record: ClientRecord, now: Instant): ClientRecord {
   const { intent, observed: seen, ...rest } = record;
   const subject = intent && generation(record, intent.generation);
   const wasRetiring = subject?.state === 'Retiring';
+  const goesWith = (one: Generation): boolean =>
+    intent?.call === 'Deregister' && one.state === 'Retiring' && one.clientId === subject?.clientId;
   const generations = rest.generations.map((one) =>
-    one.n === subject?.n && wasRetiring ? { ...one, removedAt: now } : one,
+    wasRetiring && (one.n === subject.n || goesWith(one)) ? { ...one, removedAt: now } : one,
   );
   const kept = wasRetiring || seen === undefined ? {} : { observed: seen };
   const next = { ...rest, ...kept, generations };

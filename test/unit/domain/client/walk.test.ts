@@ -400,6 +400,21 @@ for (const window of ['none', 'always', 'nightly', 'unusable'] as const)
       }
     });
 
+test('a client with two credentials is deleted and the answer is lost: each of them shows that it is gone, and nobody has to look', (t) => {
+  const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
+  runUntilQuiet(world);
+  happen(world, 'rotate', 'now');
+  runUntilQuiet(world);
+  t.is(world.record?.generations.length, 2);
+  happen(world, 'delete', '');
+  while (world.clients.size > 0) world.step(world.decision.action?.type === 'Deregister' ? 'lost' : 'none');
+  for (let i = 0; i < 10 && world.stored !== undefined; i += 1) {
+    runUntilQuiet(world);
+    world.advance(hour);
+  }
+  t.is(world.stored, undefined, world.decision.reason);
+});
+
 test('somebody else had the id, and our registration after he has left arrives late: what was known of him counts no longer', (t) => {
   const world = whereSomebodyElseHasOurId();
   const { clientId } = world.desired;
