@@ -80,7 +80,7 @@ export const providerRemedies = {
   },
   CredentialRefused: {
     cause: 'The client is disabled, or its keys or secret were changed at the provider.',
-    step: 'Enable it or set it back; it is tried again every five minutes.',
+    step: 'Enable it or set it back; it is tried again every five minutes. Where the client is there and refuses its credential twice within seconds, it is replaced by itself.',
     by: 'Provider',
   },
   ScopeRefused: {

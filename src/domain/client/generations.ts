@@ -92,7 +92,7 @@ export function holdsCredential({ generations, intent }: ClientRecord): boolean 
  */
 export function isGone(record: ClientRecord): boolean {
   const current = currentOf(record);
-  const refusesBoth = current?.refusedAt !== undefined && isManagementLost(record, current);
+  const refusesBoth = current?.refusedAgain === true && isManagementLost(record, current);
   return record.observed?.is === 'Gone' || refusesBoth;
 }
 

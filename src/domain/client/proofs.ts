@@ -8,7 +8,7 @@ import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
-import { isFailing, retireAfter } from './schedule.ts';
+import { isFailing, proofPause, retireAfter } from './schedule.ts';
 import { withOwnManagement } from './answers.ts';
 import { checked, countRollback, notRemoved, replaced, unrefused, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
@@ -180,7 +180,10 @@ function refusedWith(one: Generation, now: Instant, said?: string): Generation {
 }
 
 function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
-  return replaced(record, n, (one) => refusedWith(one, now, said));
+  return replaced(record, n, (one) => {
+    const isAgain = one.refusedAt !== undefined && now >= plus(one.refusedAt, proofPause);
+    return { ...refusedWith(one, now, said), ...(isAgain ? { refusedAgain: true } : {}) };
+  });
 }
 
 function saidIn({ outcome }: ProofResult): string | undefined {

@@ -106,6 +106,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('management', readOwnManagement),
     ...place.optional('unheard', (value) => value.boolean()),
     ...place.optional('refusedAt', (value) => value.instant()),
+    ...place.optional('refusedAgain', (value) => value.boolean()),
     ...place.optional('lacks', (value) => value.text()),
     ...place.optional('lacksAsk', (value) => value.text()),
     ...place.optional('refusedSaying', (value) => value.text()),

@@ -25,6 +25,8 @@ export interface Generation {
   readonly unheard?: boolean;
   /** When the token endpoint last refused this credential (`invalid_client`); absent as soon as it is accepted, or registered. */
   readonly refusedAt?: Instant;
+  /** A proof some seconds after the first refusal was refused, too: one alone may be a mishap on the way, and replaces nothing. */
+  readonly refusedAgain?: boolean;
   /** While Created, in a client of its own: what was given to the client before it and not to this one, in the words of the proof. */
   readonly lacks?: string;
   /** Likewise: hash of the ask that showed it; the same one has to show that it is given now. */

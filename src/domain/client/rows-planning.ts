@@ -100,7 +100,10 @@ const triggers: readonly Trigger[] = [
     waits: 'AnyHour',
     lane: lanes.Renew,
     holds: (current, _desired, { record }) =>
-      current.refusedAt !== undefined && record?.observed?.is === 'Present' && record.observed.at >= current.refusedAt,
+      current.refusedAt !== undefined &&
+      current.refusedAgain === true &&
+      record?.observed?.is === 'Present' &&
+      record.observed.at >= current.refusedAt,
   },
 ];
 

@@ -152,10 +152,12 @@ export function refusedNew(s: ClientSnapshot, now: Instant, record: ClientRecord
     : write(s, now, 'CredentialRefused', rolledBack(record, of.n, now), lane);
 }
 
-/** Is the client still there? Gone: only a new client helps, where that is allowed. There: row *refused* plans. And it is tried again. */
+/** Once may be a mishap on the way, so it is asked again. Is the client still there? Gone: only a new client helps, where that is allowed. There: row *refused* plans. And it is tried again. */
 function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, refusedAt: Instant): Step | undefined {
   const { record } = s;
   if (record === undefined) return undefined;
+  if (current.refusedAgain !== true)
+    return now < plus(refusedAt, proofPause) ? undefined : prove(s, now, 'CredentialRefused', current, 'Verify');
   const { observed } = record;
   const isSeen = observed !== undefined && observed.at >= refusedAt;
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });

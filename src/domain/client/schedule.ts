@@ -115,9 +115,9 @@ export function mayHaveExpired({ credential }: Generation, now: Instant): boolea
   return plus(now, providerAhead) >= credential.expiresAt;
 }
 
-/** It is refused, or will be soon: what takes its place is better, whatever that is. */
+/** It is refused, more than once, or will be soon: what takes its place is better, whatever that is. */
 export function isFailing(one: Generation, now: Instant): boolean {
-  return one.refusedAt !== undefined || isExpiringSoon(one, now);
+  return one.refusedAgain === true || isExpiringSoon(one, now);
 }
 
 /** A secret with an expiry is replaced when a third of its life is left; up to 5 % of it earlier, as in {@link dueAt}. */

@@ -92,7 +92,15 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
 
 /** No refusal of this credential is remembered any longer. */
 export function unrefused(one: Generation): Generation {
-  const { refusedAt: _, refusedSaying: _said, lacks: _less, lacksAsk: _ask, unheard: _call, ...rest } = one;
+  const {
+    refusedAt: _,
+    refusedAgain: _again,
+    refusedSaying: _said,
+    lacks: _less,
+    lacksAsk: _ask,
+    unheard: _call,
+    ...rest
+  } = one;
   return rest;
 }
 

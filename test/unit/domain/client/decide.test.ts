@@ -134,6 +134,8 @@ const nothing = (
     },
     ...rest,
   });
+/** Of a credential that mints: once may be a mishap. */
+const refusedTwice = { refusedAt: noon, refusedAgain: true } as const;
 const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
 const retrying = wanting({ retryRequest: 'r2' });
 const retriedAt = (at: Instant): Pick<ClientRecord, 'retried'> => ({ retried: { id: 'r2', at } });
@@ -1519,7 +1521,7 @@ const cases: readonly Case[] = [
   },
   ...(
     [
-      ['again', 'is refused', { refusedAt: noon }, {}],
+      ['again', 'is refused', { ...refusedTwice }, {}],
       ['expiring-soon', 'runs out', { since: plus(noon, -9 * hour), credential: expiresIn(hour) }, {}],
       ['emergency', 'is in the wrong hands', {}, { emergency: 2 }],
     ] as const
@@ -1543,7 +1545,7 @@ const cases: readonly Case[] = [
   {
     row: 'refused',
     title: 'the client is there and refuses its key',
-    s: snapshot({ record: withGenerations([g({ refusedAt: noon })]) }),
+    s: snapshot({ record: withGenerations([g({ ...refusedTwice })]) }),
     action: { type: 'Plan', generation: 2 },
     lane: lanes.Renew,
   },
@@ -1551,7 +1553,7 @@ const cases: readonly Case[] = [
     row: 'refused',
     title: `nor does it wait for an old one that is ${state} for ever`,
     s: snapshot({
-      record: withGenerations([g({ state, retireAfter: plus(noon, 30 * day) }), g({ n: 2, refusedAt: noon })]),
+      record: withGenerations([g({ state, retireAfter: plus(noon, 30 * day) }), g({ n: 2, ...refusedTwice })]),
     }),
     action: { type: 'Plan' as const, generation: 3 },
   })),
@@ -1560,7 +1562,7 @@ const cases: readonly Case[] = [
     title: 'nor does a request, while Current is refused',
     s: snapshot({
       ...wanting({ rotateRequest: 'r1' }),
-      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, day) }), g({ n: 2, refusedAt: noon })]),
+      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, day) }), g({ n: 2, ...refusedTwice })]),
     }),
     action: { type: 'Plan', generation: 3 },
   },
@@ -1582,7 +1584,7 @@ const cases: readonly Case[] = [
       record: withGenerations([
         g({ state: 'Draining', retireAfter: plus(noon, day) }),
         g({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }),
-        g({ n: 3, refusedAt: noon }),
+        g({ n: 3, ...refusedTwice }),
       ]),
     }),
     now: plus(noon, 5 * minute),
@@ -1593,7 +1595,7 @@ const cases: readonly Case[] = [
     title: `InPlace: a refused secret has left a gap already, so its successor waits for no window; ${window === undefined ? 'none is declared' : 'it is closed'}`,
     s: snapshot({
       ...inPlace({
-        generations: [g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, refusedAt: noon })],
+        generations: [g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, ...refusedTwice })],
       }),
       ...able({ variants: ['InPlace'] }),
       ...(window === undefined ? {} : { window }),
@@ -1652,7 +1654,7 @@ const cases: readonly Case[] = [
     s: snapshot({
       ...inPlace({
         generations: [
-          g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, refusedAt: noon }),
+          g({ credential: { type: 'ClientSecretPost', secret: new Redacted('s') }, ...refusedTwice }),
           g({ n: 2, state: 'Planned', credential: { type: 'ClientSecretPost' } }),
         ],
       }),
@@ -1869,9 +1871,25 @@ const cases: readonly Case[] = [
     now: plus(noon, 2 * hour),
   },
   {
+    row: 'settled',
+    title:
+      'Current: refused once, which may be a mishap on the way: it is asked again a moment later, and replaced by nothing',
+    s: snapshot({ record: withGenerations([g({ refusedAt: noon })]) }),
+    now: plus(noon, second),
+    reason: 'CredentialRefused',
+    recheckAt: plus(noon, 5 * second),
+  },
+  {
+    row: 'not-accepted',
+    title: 'Current: refused once, so it is proven',
+    s: snapshot({ record: withGenerations([g({ refusedAt: noon })]) }),
+    now: plus(noon, 5 * second),
+    action: { type: 'Prove', settles: 'Verify' },
+  },
+  {
     row: 'not-accepted',
     title: 'Current: is the client there?',
-    s: snapshot({ record: withGenerations([g({ refusedAt: plus(noon, 1) })]) }),
+    s: snapshot({ record: withGenerations([g({ refusedAt: plus(noon, 1), refusedAgain: true })]) }),
     now: plus(noon, 1),
     action: { type: 'Observe' },
   },
@@ -1881,7 +1899,7 @@ const cases: readonly Case[] = [
     s: snapshot({
       ...able({ variants: ['NewClient'] }),
       ...wanting({ allowSubjectChange: true }),
-      record: withGenerations([g({ refusedAt: noon })], { observed: { is: 'Gone', at: noon, drift: [] } }),
+      record: withGenerations([g({ ...refusedTwice })], { observed: { is: 'Gone', at: noon, drift: [] } }),
     }),
     action: { type: 'Plan', variant: 'NewClient' },
   },
@@ -1890,7 +1908,7 @@ const cases: readonly Case[] = [
     title: 'Current: gone while the one before drains, at a provider that offers more for clients that are there',
     s: snapshot({
       ...wanting({ allowSubjectChange: true }),
-      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, hour) }), g({ n: 2, refusedAt: noon })], {
+      record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, hour) }), g({ n: 2, ...refusedTwice })], {
         observed: { is: 'Gone', at: noon, drift: [] },
       }),
     }),
@@ -1901,7 +1919,7 @@ const cases: readonly Case[] = [
     title: 'Current and the management token are refused: as good as gone',
     s: snapshot({
       ...wanting({ allowSubjectChange: true }),
-      record: withGenerations([g({ refusedAt: noon })], {
+      record: withGenerations([g({ ...refusedTwice })], {
         ...late,
         observed: { is: 'Unknowable', at: noon, drift: [] },
       }),
@@ -1975,7 +1993,7 @@ const cases: readonly Case[] = [
     row: 'abandoned',
     title: 'planned for a client that is gone: given up',
     s: snapshot({
-      record: withGenerations([g({ refusedAt: noon }), g({ n: 2, state: 'Planned' })], {
+      record: withGenerations([g({ ...refusedTwice }), g({ n: 2, state: 'Planned' })], {
         observed: { is: 'Gone', at: noon, drift: [] },
       }),
     }),
@@ -1986,7 +2004,7 @@ const cases: readonly Case[] = [
     row: 'retire',
     title: 'the client is as good as gone, and so is what was to be taken out: proven',
     s: snapshot({
-      record: withGenerations([g({ state: 'Retiring' }), g({ n: 2, refusedAt: noon })], late),
+      record: withGenerations([g({ state: 'Retiring' }), g({ n: 2, ...refusedTwice })], late),
     }),
     action: { type: 'Prove', generation: 1, settles: 'Retired' },
   },
@@ -1994,7 +2012,7 @@ const cases: readonly Case[] = [
     row: 'not-accepted',
     title: 'Current: gone, tried again every five minutes',
     s: snapshot({
-      record: withGenerations([g({ refusedAt: noon })], { observed: { is: 'Gone', at: noon, drift: [] } }),
+      record: withGenerations([g({ ...refusedTwice })], { observed: { is: 'Gone', at: noon, drift: [] } }),
     }),
     now: plus(noon, 5 * minute),
     action: { type: 'Prove', settles: 'Verify' },
@@ -2014,7 +2032,7 @@ const cases: readonly Case[] = [
     s: snapshot({
       ...stop,
       ...wanting({ allowSubjectChange: true }),
-      record: withGenerations([g({ state: 'Draining' }), g({ n: 2, refusedAt: noon })], {
+      record: withGenerations([g({ state: 'Draining' }), g({ n: 2, ...refusedTwice })], {
         observed: { is: 'Gone', at: noon, drift: [] },
       }),
     }),
@@ -2433,7 +2451,7 @@ const cases: readonly Case[] = [
     title: 'a refused credential is tried at once when somebody asks for it',
     s: snapshot({
       ...retrying,
-      record: withGenerations([g({ refusedAt: noon })], {
+      record: withGenerations([g({ ...refusedTwice })], {
         observed: { is: 'Gone', at: plus(noon, 1), drift: [] },
         ...retriedAt(plus(noon, 1)),
       }),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { hour, minute, plus } from '#src/clock.ts';
+import { hour, minute, plus, second } from '#src/clock.ts';
 import { isAsAnswered, managementOf } from '#src/domain/client/generations.ts';
 import { possibleOrphans } from '#src/domain/client/orphans.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
@@ -114,6 +114,21 @@ test('the answer to the first registration was lost: its management token with i
   t.is(after.managementLost, true);
 });
 
+for (const [what, first, expected] of [
+  ['for the first time', undefined, undefined],
+  ['a moment after the first time, which may be the same mishap', plus(now, -second), undefined],
+  ['some seconds after the first time', plus(now, -5 * second), true],
+] as const)
+  test(`the credential that mints is refused ${what}`, (t) => {
+    const before = record({ generations: [buildGeneration(first === undefined ? {} : { refusedAt: first })] });
+    const outcome = { is: 'CredentialRefused', message: 'invalid_client' } as const;
+    const after = proved(before, { ...of, use: 'Verify', outcome }, now);
+    t.like(after.generations[0], { refusedAt: now, refusedAgain: expected });
+    const healed = proved(after, { ...of, use: 'Verify', outcome: { is: 'Accepted' } }, now);
+    t.is(healed.generations[0]?.refusedAt, undefined);
+    t.is(healed.generations[0]?.refusedAgain, undefined);
+  });
+
 const less = { is: 'AskRefused', reason: 'ScopeNarrower', message: 'without scope a', lasting: true } as const;
 const verify = { ...of, generation: 2, use: 'Verify', outcome: less } as const;
 const anew = (proofs: ClientRecord['proofs'], more: Partial<ClientRecord> = {}): ClientRecord =>
@@ -151,7 +166,10 @@ for (const [what, before] of [
   ],
   [
     'the client before it cannot get any more',
-    anew({ a: accepted }, { generations: [buildGeneration({ refusedAt: noon }), ...rotating.slice(1)] }),
+    anew(
+      { a: accepted },
+      { generations: [buildGeneration({ refusedAt: noon, refusedAgain: true }), ...rotating.slice(1)] },
+    ),
   ],
   [
     'the client before it gets for a tenth of its life at most',
