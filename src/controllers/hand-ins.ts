@@ -1,6 +1,6 @@
 import { annotations, group, managementTokensSecret } from '../api/names.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
-import { type Clock, type Instant, type Milliseconds, instant, parseRfc3339, plus, second } from '../clock.ts';
+import { type Clock, type Milliseconds, instant, parseRfc3339, second } from '../clock.ts';
 import type { KeyRef } from '../config.ts';
 import { sha256 } from '../digest.ts';
 import { type Claim, holderOf } from '../domain/client/claims.ts';
@@ -31,7 +31,8 @@ const againAfter: Milliseconds = 10 * second;
 const lostAgainAfter: Milliseconds = 5 * second;
 
 interface Kept {
-  readonly at: Instant;
+  /** By the monotonic clock: whoever sets the other one back would have nothing read for as long. */
+  readonly at: Milliseconds;
   readonly digest: string;
   readonly secret: Redacted<SecretContent> | undefined;
 }
@@ -96,8 +97,8 @@ export class HandIns {
   /** Whether the Secret is another one than before. */
   async #again(name: string, after: Milliseconds, signal: AbortSignal): Promise<boolean> {
     const known = this.#secrets.get(name);
-    const at = this.#o.clock.now();
-    if (known !== undefined && at < plus(known.at, after)) return false;
+    const at = this.#o.clock.monotonic();
+    if (known !== undefined && at < known.at + after) return false;
     const secret = await this.#o.readSecret(name, signal);
     const digest = sha256(JSON.stringify([secret?.data, secret?.annotations[annotations.expires]]));
     this.#secrets.set(name, { at, digest, secret: secret && new Redacted(secret) });

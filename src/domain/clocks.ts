@@ -1,4 +1,4 @@
-import { type Instant, type Milliseconds, minute, plus } from '../clock.ts';
+import { instant, type Instant, type Milliseconds, minute, plus } from '../clock.ts';
 
 /** Two leaders may differ by less, and by less a clock may go back that is corrected under a running process. */
 export const clocksDiffer: Milliseconds = 2 * minute;
@@ -14,6 +14,11 @@ export function revokeMoment(youngest: Instant | undefined, now: Instant): Insta
 /** When a token is minted, so that it is younger than what somebody asked to revoke: such a moment may be ahead by what clocks differ. */
 export function mintMoment(now: Instant, revokeBefore: Instant | undefined): Instant {
   return notLongAfter(now, revokeBefore);
+}
+
+/** A moment that is further ahead than clocks differ was written down by a clock that went ahead: it is as good as never. */
+export function asPast(moment: Instant, now: Instant): Instant {
+  return moment > plus(now, clocksDiffer) ? instant(0) : moment;
 }
 
 function notLongAfter(now: Instant, moment: Instant | undefined): Instant {

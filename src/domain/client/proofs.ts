@@ -3,6 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
+import { asPast } from '../clocks.ts';
 import { currentOf, generation, isManagementLost } from './generations.ts';
 import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
@@ -181,7 +182,7 @@ function refusedWith(one: Generation, now: Instant, said?: string): Generation {
 
 function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
   return replaced(record, n, (one) => {
-    const isAgain = one.refusedAt !== undefined && now >= plus(one.refusedAt, proofPause);
+    const isAgain = one.refusedAt !== undefined && now >= plus(asPast(one.refusedAt, now), proofPause);
     return { ...refusedWith(one, now, said), ...(isAgain ? { refusedAgain: true } : {}) };
   });
 }

@@ -8,7 +8,7 @@ import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
-import { isDrained, emergencyLateAt, isRetried, isSeenLately, isStale, planAgainAt } from './schedule.ts';
+import { isDrained, emergencyLateAt, isSeenLately, isStale, pausesPlanning } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -239,8 +239,7 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
   const variant = variantAtAll(s);
   if (isFull(record)) return endOverlap(s, now, record);
-  const again = record.rollbacks?.lacked === undefined ? planAgainAt(record) : undefined;
-  const isPaused = again !== undefined && now < again && !isRetried(record, record.rollbacks?.at ?? again, now);
+  const isPaused = record.rollbacks?.lacked === undefined && pausesPlanning(record, now);
   return isPaused ? undefined : variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 

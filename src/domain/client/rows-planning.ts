@@ -9,7 +9,7 @@ import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation } from './record.ts';
 import { openRequests } from './requests.ts';
-import { dueAt, expiringAt, isExpiringSoon, isFailing, isRetried, planAgainAt, turnAt } from './schedule.ts';
+import { dueAt, expiringAt, isExpiringSoon, isFailing, pausesPlanning, turnAt } from './schedule.ts';
 import { desiredOf, isAtRest, plan, variantAtAll, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
@@ -132,7 +132,7 @@ function isPaused(s: ClientSnapshot, now: Instant): boolean {
   const current = currentOf(record);
   const isUrgent = record?.rollbacks?.lacked !== undefined && current !== undefined && isFailing(current, now);
   if (record?.rollbacks === undefined || isUrgent || isAnotherTry(s)) return false;
-  return now < (planAgainAt(record) ?? now) && !isRetried(record, record.rollbacks.at, now);
+  return pausesPlanning(record, now);
 }
 
 export const planningRows: readonly ClientRow[] = [first, ...triggers.map(rotation)];

@@ -1,8 +1,8 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
-import { hour, instant, minute, plus } from '../../clock.ts';
+import { hour, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
-import { clocksDiffer } from '../clocks.ts';
+import { asPast } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { isExternal } from './existing.ts';
@@ -112,7 +112,8 @@ export function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boole
 
 /** One that was made in the future was made before our clock was set back, and would be asked about for as long as that was ahead. */
 function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
-  return of.since > plus(now, clocksDiffer) ? instant(0) : plus(of.since, propagationOf(s));
+  const since = asPast(of.since, now);
+  return since === of.since ? plus(since, propagationOf(s)) : since;
 }
 
 const notAccepted: ClientRow = {
@@ -157,13 +158,15 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   const { record } = s;
   if (record === undefined) return undefined;
   if (current.refusedAgain !== true)
-    return now < plus(refusedAt, proofPause) ? undefined : prove(s, now, 'CredentialRefused', current, 'Verify');
+    return now < plus(asPast(refusedAt, now), proofPause)
+      ? undefined
+      : prove(s, now, 'CredentialRefused', current, 'Verify');
   const { observed } = record;
   const isSeen = observed !== undefined && observed.at >= refusedAt;
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const gone = isGone(record) && !isExternal(current);
   if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient', lanes.Renew);
-  if (now < plus(refusedAt, refusedPause) && !isRetried(record, refusedAt, now)) return undefined;
+  if (now < plus(asPast(refusedAt, now), refusedPause) && !isRetried(record, refusedAt, now)) return undefined;
   return prove(s, now, gone ? 'ClientGone' : 'CredentialRefused', current, 'Verify');
 }
 

@@ -1,6 +1,7 @@
 /** When something is due. Instants only: who acts on them is the table's business. */
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { asPast } from '../clocks.ts';
 import { isExternal, remindAt } from './existing.ts';
 import { currentOf, inWork, isAsWanted } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
@@ -22,12 +23,12 @@ const proveAgainAfter: Milliseconds = 5 * minute;
 
 /** Somebody asked since then to try again what was refused. What is still to come (the clock was set back) has not been asked. */
 export function isRetried({ retried }: ClientRecord, refusedAt: Instant, now: Instant): boolean {
-  return retried !== undefined && retried.at > refusedAt && retried.at <= now;
+  return retried !== undefined && retried.at > asPast(refusedAt, now) && retried.at <= now;
 }
 
 /** A refusal of an ask some minutes ago, or one after which somebody asked for another try. */
 export function isWorthAnotherTry(record: ClientRecord, { at }: Pick<Proof, 'at'>, now: Instant): boolean {
-  return now >= plus(at, proveAgainAfter) || isRetried(record, at, now);
+  return now >= plus(asPast(at, now), proveAgainAfter) || isRetried(record, at, now);
 }
 
 /** The daily drift check. */
@@ -40,7 +41,7 @@ const lookAgainIfGone: Milliseconds = 5 * minute;
 const lookBefore: Milliseconds = minute;
 
 export function isSeenLately({ observed }: ClientRecord, now: Instant): boolean {
-  return observed !== undefined && now < plus(observed.at, lookBefore);
+  return observed !== undefined && now < plus(asPast(observed.at, now), lookBefore);
 }
 
 /** When the Current credential reaches its age: up to 5 % early, so that pools made together do not rotate together; never late. */
@@ -147,12 +148,20 @@ export function staleAt(record: ClientRecord, jitter: number): Instant | undefin
 
 /** The provider was never asked, or not for a day. */
 export function isStale(record: ClientRecord, jitter: number, now: Instant): boolean {
-  return now >= (staleAt(record, jitter) ?? now);
+  const isAhead = record.observed !== undefined && asPast(record.observed.at, now) !== record.observed.at;
+  return isAhead || now >= (staleAt(record, jitter) ?? now);
 }
 
 /** After new credentials that never worked: 5 minutes, doubling, a day at most. */
 export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Instant | undefined {
   return rollbacks && plus(rollbacks.at, Math.min(5 * minute * 2 ** (rollbacks.count - 1), day));
+}
+
+/** The pause after new credentials that never worked is not over, and nobody has asked for the next one since. */
+export function pausesPlanning(record: ClientRecord, now: Instant): boolean {
+  const { rollbacks } = record;
+  if (rollbacks === undefined || isRetried(record, rollbacks.at, now)) return false;
+  return now < (planAgainAt({ rollbacks: { ...rollbacks, at: asPast(rollbacks.at, now) } }) ?? now);
 }
 
 /** A window that opens counts only for what is due: it would wake every client each night. */

@@ -134,6 +134,13 @@ const nothing = (
     },
     ...rest,
   });
+const sound = {
+  is: 'Present',
+  at: noon,
+  drift: [],
+  tag: 'cluster/ci-identity-system/pool-uid',
+  generation: 1,
+} as const;
 /** Of a credential that mints: once may be a mishap. */
 const refusedTwice = { refusedAt: noon, refusedAgain: true } as const;
 const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
@@ -2445,6 +2452,42 @@ const cases: readonly Case[] = [
     }),
     now: plus(noon, 1),
     reason: 'CredentialCurrent',
+  },
+  {
+    row: 'stale',
+    title:
+      'the clock was set back by a day: a look that is still to come shows nothing, so there is another one before an Update',
+    s: snapshot({ record: record({ observed: { ...sound, drift: ['scope'], at: plus(noon, day) } }) }),
+    action: { type: 'Observe' },
+  },
+  {
+    row: 'unwanted',
+    title: 'nor does it before a removal',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Retiring' })], { observed: { ...sound, at: plus(noon, day) } }),
+    }),
+    action: { type: 'Observe' },
+  },
+  {
+    row: 'proof',
+    title: 'and what will be refused in a day is tried again',
+    s: snapshot({ asks, record: record({ proofs: { h1: { ...refusedAtNoon, at: plus(noon, day) } } }) }),
+    action: { type: 'Prove', hash: 'h1' },
+  },
+  {
+    row: 'again',
+    title: 'and no pause begins in a day',
+    s: snapshot({ record: withGenerations([g()], { highest: 2, rollbacks: { count: 2, at: plus(noon, day) } }) }),
+    action: { type: 'Plan', generation: 3 },
+  },
+  {
+    row: 'not-accepted',
+    title: 'and what will be refused once more in a day is tried again',
+    s: snapshot({
+      record: withGenerations([g({ refusedAt: plus(noon, day) })]),
+    }),
+    action: { type: 'Prove', settles: 'Verify' },
   },
   {
     row: 'not-accepted',
