@@ -116,6 +116,7 @@ test.serial(
     await lab.kubectl([
       'delete',
       'configmap',
+      '--ignore-not-found',
       '-n',
       'default',
       ...Array.from({ length: fillers - 1 }, (_, n) => `filler-${n + 1}`),
