@@ -106,6 +106,7 @@ export async function visit(options: GuestOptions): Promise<Guest> {
       await Promise.allSettled(underWay);
       await removeIdentities(always, () => operator.runs());
       await operator.stop();
+      await removeEvents(always);
       const wait = ['--ignore-not-found', '--wait=true', '--timeout=120s'];
       await always(['delete', '-f', '-', ...wait], listOf(documents.toReversed()));
       const left = (await always(['get', '-f', '-', '--ignore-not-found', '-o', 'name'], text)).trim();
@@ -198,6 +199,14 @@ async function clusterOf(kubectl: Kubectl): Promise<{ readonly server: string; r
   return cluster;
 }
 
+/** Those about cluster-scoped objects are in namespace default; an operator that runs may still write some. */
+async function removeEvents(kubectl: Kubectl): Promise<void> {
+  for (const kind of ['IdentityPool', 'ScopePolicy'])
+    await kubectl(['delete', 'events', '-n', 'default', `--field-selector=involvedObject.kind=${kind}`]).catch(
+      () => '',
+    );
+}
+
 /** Pods and identities first, so that the operator revokes and deregisters; a pool that nobody can finish any more loses its finalizer. */
 async function removeIdentities(kubectl: Kubectl, operatorRuns: () => boolean): Promise<void> {
   const quietly = async (...args: readonly string[]): Promise<string> =>
@@ -215,8 +224,5 @@ async function removeIdentities(kubectl: Kubectl, operatorRuns: () => boolean): 
   await quietly('delete', 'ciidentities', '--all', '-n', teamNamespace, '--ignore-not-found', '--timeout=30s');
   await quietly('delete', 'scopepolicies', 'publishers', '--ignore-not-found', '--timeout=30s');
   await quietly('delete', 'identitypools', 'ci-bots', '--ignore-not-found', `--timeout=${operatorRuns() ? 30 : 1}s`);
-  // Events about cluster-scoped objects are in namespace default.
-  for (const kind of ['IdentityPool', 'ScopePolicy'])
-    await quietly('delete', 'events', '-n', 'default', `--field-selector=involvedObject.kind=${kind}`);
   await quietly('patch', 'identitypools', 'ci-bots', '--type=merge', '-p', '{"metadata":{"finalizers":null}}');
 }
