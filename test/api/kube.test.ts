@@ -105,11 +105,12 @@ test('a watch opens with a token that was rotated, too', async (t) => {
   writeFileSync(tokenFile, 'expired');
   const mine = await connect({ kubeconfig, clock: systemClock });
   writeFileSync(tokenFile, token);
-  const seen: string[] = [];
-  for await (const event of namespaces(mine).watch({ resourceVersion: '0', timeoutSeconds: 1 }, signal)) {
-    if (event.type === 'Put') seen.push(event.key);
+  let isSeen = false;
+  for await (const event of namespaces(mine).watch({ resourceVersion: '0', timeoutSeconds: 60 }, signal)) {
+    isSeen = event.type === 'Put' && event.key === agents;
+    if (isSeen) break;
   }
-  t.true(seen.includes(agents));
+  t.true(isSeen);
   await mine.close();
 });
 
@@ -151,7 +152,7 @@ test('a server with another certificate authority is not talked to', async (t) =
 test("the API server's clock is witnessed", async (t) => {
   await api.request('GET', nodesPath, { signal });
   const witness = api.serverTime();
-  t.true(witness !== undefined && Math.abs(witness.offset) <= 2 * second && systemClock.now() - witness.at < minute);
+  t.true(witness !== undefined && Math.abs(witness.offset) <= 10 * second && systemClock.now() - witness.at < minute);
 });
 
 test('the operator may list every kind that it watches, and gets trimmed facts', async (t) => {
