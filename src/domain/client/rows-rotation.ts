@@ -5,7 +5,7 @@ import { gaveWay } from '../failure.ts';
 import { asPast } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { isExternal } from './existing.ts';
+import { existingChange, isExternal } from './existing.ts';
 import { mayLeaveGap } from './gap.ts';
 import {
   currentOf,
@@ -180,11 +180,24 @@ function mayReplaceGone(s: ClientSnapshot, record: ClientRecord): boolean {
 
 /** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
 export function drainedStep(s: ClientSnapshot, now: Instant): Step | undefined {
-  if (s.record === undefined || !s.clockAgrees) return undefined;
+  if (s.record === undefined) return undefined;
+  const spare = spareOf(s, s.record);
+  if (spare !== undefined) return write(s, now, 'Draining', moved(s.record, spare.n, 'Retiring', now));
+  if (!s.clockAgrees) return undefined;
   const drained = inState(s.record, 'Draining').find(
     (one) => one.retireAfter !== undefined && now >= one.retireAfter && isDrained(s, one, now),
   );
   return drained && write(s, now, 'Draining', moved(s.record, drained.n, 'Retiring', now));
+}
+
+/**
+ * An administrator has stored the next credential of his client while two old ones drain, more than which no record holds. Nothing is taken out at the
+ * provider for their sake, and a newer one of the same client revokes their tokens, so the older one goes without waiting.
+ */
+function spareOf(s: ClientSnapshot, record: ClientRecord): Generation | undefined {
+  const [oldest, second] = inState(record, 'Draining').filter(isExternal);
+  if (oldest === undefined || second === undefined || record.emergency !== undefined) return undefined;
+  return existingChange(s) !== undefined && siblings(record, oldest).length > 0 ? oldest : undefined;
 }
 
 const drained: ClientRow = {

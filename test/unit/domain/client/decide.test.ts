@@ -1584,6 +1584,23 @@ const cases: readonly Case[] = [
     next: ['Current', 'Retiring'],
   },
   {
+    row: 'drained',
+    title:
+      'an administrator replaces his credential for the third time within the overlap: the oldest one waits for nothing',
+    s: snapshot({
+      ...theirs,
+      record: external([
+        theirOne({ state: 'Draining', retireAfter: plus(noon, day) }),
+        { ...theirOne({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }), source: 'two' },
+        { ...theirOne({ n: 3, ...refusedTwice }), source: 'three' },
+      ]),
+      existing: handed('four'),
+      clockAgrees: false,
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Draining', 'Current'],
+  },
+  {
     row: 'not-accepted',
     title: 'two old ones are the most',
     s: snapshot({
