@@ -5,7 +5,7 @@ import { Redacted } from '../../redacted.ts';
 import type { Credential } from './credential.ts';
 import { currentOf } from './generations.ts';
 import type { ClientSnapshot, ExistingCredential } from './machine.ts';
-import type { Generation } from './record.ts';
+import type { ClientRecord, Generation } from './record.ts';
 
 /** Whoever replaces the credential by hand hears of it so long before its age or expiry, but no earlier than in its last tenth. */
 const longestNotice: Milliseconds = 14 * day;
@@ -23,9 +23,20 @@ export function existingChange(s: ClientSnapshot): Extract<ExistingCredential, {
   return current?.source === s.existing.source && current.clientId === clientId ? undefined : s.existing;
 }
 
-/** The Secret holds another content than the one that the provider refused last. */
-export function isAnotherTry({ existing, record }: ClientSnapshot): boolean {
-  return existing?.is === 'Usable' && record?.rollbacks?.source !== existing.source;
+/** The Secret holds another content than the one that the provider refused last, or the pool names another client for it. */
+export function isAnotherTry({ existing, record, wanted }: ClientSnapshot): boolean {
+  const clientId = wanted.is === 'Seen' ? wanted.value.existing?.clientId : undefined;
+  return existing?.is === 'Usable' && !wasRefused(record?.rollbacks, existing.source, clientId);
+}
+
+/** The credential with this content was refused for this client. */
+export function wasRefused(
+  rollbacks: ClientRecord['rollbacks'],
+  source: string,
+  clientId: string | undefined,
+): boolean {
+  const isSameClient = rollbacks?.clientId === undefined || rollbacks.clientId === clientId;
+  return rollbacks?.source === source && isSameClient;
 }
 
 /** From when a person is reminded to replace the credential. */

@@ -69,6 +69,7 @@ function readRecord(root: Place): ClientRecord {
       count: value.at('count').integer(),
       at: value.at('at').instant(),
       ...value.optional('source', (source) => source.text()),
+      ...value.optional('clientId', (clientId) => clientId.text()),
       ...value.optional('lacked', (lacked) => lacked.text()),
       ...value.optional('replacedAt', (replaced) => replaced.instant()),
     })),

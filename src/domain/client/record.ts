@@ -151,6 +151,8 @@ export interface ClientRecord {
     readonly at: Instant;
     /** Of an administrator's credential: the content that was refused, so that another one is tried at once. */
     readonly source?: string;
+    /** The client that it was refused for; absent in records from before it was kept. */
+    readonly clientId?: string;
     /** It authenticated: what the old one is given and it was not. */
     readonly lacked?: string;
     /** With `InPlace`: when the first of them took the place of the old one, so that nothing works since then. */

@@ -119,9 +119,9 @@ export function drainedFrom(record: ClientRecord, n: number, now: Instant): Clie
 
 /** The created credential never came to work: it is taken out, and the next one waits. */
 export function rolledBack(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  const { source, lacks, replacedAt } = generation(record, n) ?? {};
+  const { source, clientId, lacks, replacedAt } = generation(record, n) ?? {};
   return countRollback(moved(record, n, 'Retiring', now), now, {
-    ...(source === undefined ? {} : { source }),
+    ...(source === undefined ? {} : { source, ...(clientId === undefined ? {} : { clientId }) }),
     ...(lacks === undefined ? {} : { lacked: lacks }),
     ...(replacedAt === undefined ? {} : { replacedAt }),
   });
@@ -131,10 +131,13 @@ export function rolledBack(record: ClientRecord, n: number, now: Instant): Clien
 export function countRollback(
   record: ClientRecord,
   now: Instant,
-  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'lacked' | 'replacedAt'> = {},
+  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'clientId' | 'lacked' | 'replacedAt'> = {},
 ): ClientRecord {
-  const { count = 0, source, lacked, replacedAt = why.replacedAt } = record.rollbacks ?? {};
-  const goesOn = source === why.source && (lacked === undefined) === (why.lacked === undefined);
+  const { count = 0, source, clientId, lacked, replacedAt = why.replacedAt } = record.rollbacks ?? {};
+  const goesOn =
+    source === why.source &&
+    (clientId === undefined || clientId === why.clientId) &&
+    (lacked === undefined) === (why.lacked === undefined);
   const first = replacedAt === undefined ? {} : { replacedAt };
   return checked({ ...record, rollbacks: { count: goesOn ? count + 1 : 1, at: now, ...why, ...first } });
 }

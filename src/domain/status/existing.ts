@@ -1,6 +1,6 @@
 /** What the pool says of a client that an administrator registered by hand. */
 import { formatDuration, type Instant, toRfc3339 } from '../../clock.ts';
-import { isExternal, remindAt } from '../client/existing.ts';
+import { isExternal, remindAt, wasRefused } from '../client/existing.ts';
 import type { Generation } from '../client/record.ts';
 import { draft, type Draft } from './conditions.ts';
 import { currentOf, say } from './clients.ts';
@@ -23,8 +23,9 @@ export function existingCredential(facts: PoolFacts, now: Instant): Draft | unde
   if (facts.existing === undefined) return undefined;
   const [client] = facts.clients.filter(({ wanted }) => wanted);
   const current = client === undefined ? undefined : currentOf(client);
-  const others = client?.record?.rollbacks;
-  const refused = facts.existing.is === 'Usable' && others?.source === facts.existing.source;
+  const { existing, pool } = facts;
+  const clientId = pool.spec.client?.existing?.clientId;
+  const refused = existing.is === 'Usable' && wasRefused(client?.record?.rollbacks, existing.source, clientId);
   return current === undefined || !isExternal(current)
     ? waitingFor(facts, current, refused)
     : minting(facts, current, refused, now);

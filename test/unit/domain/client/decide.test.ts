@@ -1388,6 +1388,26 @@ const cases: readonly Case[] = [
     action: { type: 'Plan', generation: 1, variant: 'External' },
   },
   {
+    row: 'first',
+    title: 'an existing client: another one is named for a credential that was refused, which waits for no pause',
+    s: snapshot({
+      ...theirs,
+      existing: handed('one'),
+      record: external([], { rollbacks: { count: 9, at: noon, source: 'one', clientId: 'mistyped' } }),
+    }),
+    action: { type: 'Plan', variant: 'External' },
+  },
+  {
+    row: 'first',
+    title: 'an existing client: the same one that refused it',
+    s: snapshot({
+      ...theirs,
+      existing: handed('one'),
+      record: external([], { rollbacks: { count: 9, at: noon, source: 'one', clientId: 'theirs' } }),
+    }),
+    reason: 'CredentialRefused',
+  },
+  {
     row: 'settled',
     title: 'an existing client whose Secret was not read yet',
     s: { ...none, ...theirs, existing: { is: 'Unknown' } },

@@ -5,6 +5,7 @@ import { possibleOrphans } from '#src/domain/client/orphans.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
 import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
+import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
 import { rolledBack, without } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -246,3 +247,11 @@ for (const [what, after, isRepaired] of [
     t.false(isAsAnswered(nextDay), 'what comes later is by somebody else');
     t.is(nextDay.ownDrift, seen.ownDrift);
   });
+
+test('what an administrator stored is refused for the client that the pool names: both are remembered, also across a restart', (t) => {
+  const tried = buildGeneration({ n: 2, state: 'Created', clientId: 'mistyped', source: 'one' });
+  const after = rolledBack(record({ variant: 'External', generations: [tried] }), 2, now);
+  t.deepEqual(after.rollbacks, { count: 1, at: now, source: 'one', clientId: 'mistyped' });
+  const decoded = clientCodec.decode(clientCodec.encode(after));
+  t.deepEqual(decoded.is === 'Record' ? decoded.record.rollbacks : decoded, after.rollbacks);
+});
