@@ -8,7 +8,7 @@ import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
-import { isDrained, emergencyLateAt, isSeenLately, isStale, pausesPlanning } from './schedule.ts';
+import { isDrained, emergencyLateAt, isSeenLately, isStale, mayHaveExpired, pausesPlanning } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -104,6 +104,9 @@ function triedAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, one: 
  * so its own credential must be refused.
  */
 function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step {
+  // What is refused for its age shows nothing: that is left to the other credential of the same client.
+  const spent = siblings(record, one).find((each) => each.removedAt !== undefined && mayHaveExpired(each, now));
+  if (spent !== undefined && !mayHaveExpired(one, now)) return write(s, now, 'Deregistering', without(record, spent.n));
   // A look is at the newest client, and says nothing of the one before it.
   const isLookedAt = newestSent(record)?.clientId === one.clientId;
   const seen = isLookedAt ? record.observed?.is : 'Unknowable';

@@ -733,6 +733,22 @@ const cases: readonly Case[] = [
   },
   {
     row: 'unwanted',
+    title: 'of two credentials the one that has expired shows nothing, and goes before the other is asked',
+    s: snapshot({
+      ...gone,
+      record: withGenerations(
+        [
+          g({ state: 'Retiring', removedAt: noon, credential: expired }),
+          g({ n: 2, state: 'Retiring', removedAt: noon, credential: { ...expired, expiresAt: plus(noon, day) } }),
+        ],
+        { ...late, observed: { is: 'Unknowable', at: noon, drift: [] } },
+      ),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring'],
+  },
+  {
+    row: 'unwanted',
     title: 'then a person is waited for',
     s: snapshot({
       ...gone,
