@@ -41,6 +41,15 @@ export interface ClientChangesOptions {
   readonly clock: Clock;
 }
 
+/** What {@link ClientChanges.change} needs to know of its caller. */
+export interface Change {
+  /** The record with the credential that the call is about, stored already or not. */
+  readonly planned: () => Promise<ClientRecord | undefined>;
+  /** Says what is stored next, which is this record with the note of the call. */
+  readonly noting: Tell;
+  readonly changed: Tell;
+}
+
 /** Says what a call did, given the record as it is stored next. Before it is: a process that is killed in between says it twice, never not at all. */
 export type Tell = (next: ClientRecord) => void;
 
@@ -60,17 +69,18 @@ export class ClientChanges {
     key: string,
     s: ClientSnapshot,
     action: Action<'Register'> | Action<'Update'>,
-    tell: Tell,
+    { planned, noting, changed }: Change,
     signal: AbortSignal,
   ): Promise<void> {
     if (s.wanted.is !== 'Seen') return;
     const desired = s.wanted.value;
     const call = action.type;
-    const found = await this.#open(key, s, `client.${call}.metadata`, action.generation, signal);
+    const found = await this.#open(key, s, `client.${call}.metadata`, action.generation, signal, planned);
     if (found === undefined) return;
     const intent: Intent = { call, generation: action.generation, at: this.#o.clock.now() };
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
-    const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), found.record, intent, signal);
+    noting(found.record);
+    const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), s.record, intent, signal);
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, found.subject, without);
     const answer = await this.#call(`client.${call}.call`, key, { intent, ...found }, signal, (bounded) =>
@@ -79,7 +89,7 @@ export class ClientChanges {
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
     );
     const next = (record: ClientRecord): ClientRecord => answered(record, answer, desired, this.#o.clock.now());
-    tell(next(noted));
+    changed(next(noted));
     await this.#persist(`client.${call}.answer`, key, intent, signal, next);
   }
 
@@ -123,8 +133,7 @@ export class ClientChanges {
   }
 
   /** The provider as the record's pool uses it; throws where its issuer is not configured any more. */
-  workOn(s: ClientSnapshot, n: number): ClientWork | undefined {
-    const { record } = s;
+  workOn(record: ClientRecord | undefined, n: number): ClientWork | undefined {
     const subject = record === undefined ? undefined : generation(record, n);
     if (record === undefined || subject === undefined) return undefined;
     const pool = this.#o.memory.pool(record.pool.name);
@@ -141,7 +150,7 @@ export class ClientChanges {
   async #note(
     key: string,
     next: ClientRecord,
-    from: ClientRecord,
+    from: ClientRecord | undefined,
     intent: Intent,
     signal: AbortSignal,
   ): Promise<ClientRecord> {
@@ -186,13 +195,15 @@ export class ClientChanges {
     effect: EffectName,
     n: number,
     signal: AbortSignal,
+    planned: () => Promise<ClientRecord | undefined> = async () => s.record,
   ): Promise<(ClientWork & { readonly registry: ClientRegistry }) | undefined> {
-    const issuer = this.#o.providers.issuer(s.record?.issuer ?? '');
-    if (issuer === undefined) throw notConfigured(s.record?.issuer ?? key);
+    const url = s.record?.issuer ?? (s.wanted.is === 'Seen' ? s.wanted.value.issuer : undefined);
+    const issuer = this.#o.providers.issuer(url ?? '');
+    if (issuer === undefined) throw notConfigured(url ?? key);
     await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, (bounded) =>
       issuer.ready(bounded),
     );
-    const work = this.workOn(s, n);
+    const work = this.workOn(await planned(), n);
     if (work === undefined) return undefined;
     const registry = work.provider.clients;
     if (registry !== undefined) return { ...work, registry };

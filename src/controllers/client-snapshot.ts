@@ -98,7 +98,10 @@ export function snapshotClient(
 }
 
 /** Not another one that took its name since. */
-function isPoolOf(target: ClientTarget, pool: Known<IdentityPool>): pool is { is: 'Seen'; value: IdentityPool } {
+export function isPoolOf(
+  target: Pick<ClientTarget, 'pool'>,
+  pool: Known<IdentityPool>,
+): pool is { is: 'Seen'; value: IdentityPool } {
   return pool.is === 'Seen' && pool.value.metadata.uid === target.pool.uid;
 }
 

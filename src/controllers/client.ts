@@ -14,9 +14,9 @@ import type { Effects } from '../runtime/effect.ts';
 import type { FailureNote, Machine } from '../runtime/machine.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../telemetry/audit.ts';
 import { Once } from '../telemetry/once.ts';
-import type { ClientChanges } from './client-changes.ts';
+import type { Change, ClientChanges } from './client-changes.ts';
 import { prove } from './client-prove.ts';
-import { type ClientSources, snapshotClient } from './client-snapshot.ts';
+import { type ClientSources, isPoolOf, snapshotClient } from './client-snapshot.ts';
 import type { EffectName } from './effect-names.ts';
 import { notConfigured } from './pool-providers.ts';
 
@@ -76,13 +76,11 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return this.#plan(key, s, action, signal);
       case 'Register':
       case 'Update':
-        return changes
-          .change(key, s, action, (next) => this.#changed(s, next, action, reason), signal)
-          .catch((error: unknown) => this.#refused(s, action, error));
+        return this.#change(key, s, action, reason, signal);
       case 'Deregister':
         return changes
           .deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal)
-          .catch((error: unknown) => this.#refused(s, action, error));
+          .catch((error: unknown) => this.#refused(s.record, action, error));
       case 'Prove':
         return this.#prove(key, s, action, reason, signal);
       case 'Observe':
@@ -108,15 +106,54 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
 
   /** Key first: the credential exists in our record before anybody else hears of it. */
   async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, signal: AbortSignal): Promise<void> {
-    if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return;
-    const desired = s.wanted.value;
-    const { generation: n, variant, handles } = action;
-    const made = await this.#newCredential(s, desired, variant);
-    if (made === undefined) return;
-    const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
-    const next = planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
+    const next = await this.#withPlan(s, action.generation, action);
+    if (next === undefined) return;
     this.#tell(s.record, next);
     await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
+  }
+
+  async #change(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Register' | 'Update'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const plan = action.type === 'Register' ? action.plan : undefined;
+    let record = s.record;
+    const change: Change = {
+      planned: async () => {
+        if (plan === undefined) return record;
+        // Until something is stored a pool that is deleted waits for nobody, and reading metadata may have taken long.
+        record = this.#isThere(s) ? await this.#withPlan(s, action.generation, plan) : undefined;
+        return record;
+      },
+      noting: (next) => this.#tell(s.record, next),
+      changed: (next) => this.#changed(s, next, action, reason),
+    };
+    await this.#o.changes
+      .change(key, s, action, change, signal)
+      .catch((error: unknown) => this.#refused(record, action, error));
+  }
+
+  #isThere({ wanted }: ClientSnapshot): boolean {
+    if (wanted.is !== 'Seen') return false;
+    const pool = this.#o.sources.memory.pool(wanted.value.pool.name);
+    return isPoolOf(wanted.value, pool) && pool.value.metadata.deletionTimestamp === undefined;
+  }
+
+  /** The record with a new credential. */
+  async #withPlan(
+    s: ClientSnapshot,
+    n: number,
+    { variant, handles }: Pick<Action<'Plan'>, 'variant' | 'handles'>,
+  ): Promise<ClientRecord | undefined> {
+    if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return undefined;
+    const desired = s.wanted.value;
+    const made = await this.#newCredential(s, desired, variant);
+    if (made === undefined) return undefined;
+    const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
+    return planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
   }
 
   async #newCredential(
@@ -139,7 +176,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     reason: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const work = this.#o.changes.workOn(s, action.generation);
+    const work = this.#o.changes.workOn(s.record, action.generation);
     const tokens = work?.provider.tokens;
     if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
     const { memory } = this.#o.sources;
@@ -203,7 +240,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     this.#record(record, n, { event: past[type], outcome: 'Success', ...why });
   }
 
-  #refused({ record }: ClientSnapshot, { type, generation: n }: Action<Intent['call']>, error: unknown): never {
+  #refused(record: ClientRecord | undefined, { type, generation: n }: Action<Intent['call']>, error: unknown): never {
     if (record !== undefined && error instanceof OperatorError && refusals.has(error.reason)) {
       const { reason, message } = error;
       this.#o.refused(this.#line(record, n, { event: past[type], outcome: 'Failure', reason, message }));

@@ -65,7 +65,8 @@ function storyOf({ effect, moment }: Point): Omit<Story, 'name'> {
     `${effect}:${moment}` === 'client.Prove.call:after' || `${effect}:${moment}` === 'client.Prove.revoke:before';
   return {
     crashAt: { effect, moment },
-    rotates: effect.startsWith('client.Update.'),
+    // What registers a client plans its credential too; a plan alone is made for a rotation.
+    rotates: effect.startsWith('client.Update.') || effect === 'client.Plan.record',
     renews: effect === 'session.Mint.introspect',
     damages: effect === 'session.Restore.record',
     troubles: troublesOf[effect] ?? [],

@@ -136,7 +136,13 @@ export type ClientAction =
       readonly variant: Variant;
       readonly handles: readonly string[];
     }
-  | { readonly type: 'Register'; readonly generation: number; readonly orphanPossible?: boolean }
+  /** `plan`: the credential is made first, and stored by the write that notes the call. */
+  | {
+      readonly type: 'Register';
+      readonly generation: number;
+      readonly orphanPossible?: boolean;
+      readonly plan?: { readonly variant: Variant; readonly handles: readonly string[] };
+    }
   | { readonly type: 'Update'; readonly generation: number; readonly without?: number }
   | { readonly type: 'Deregister'; readonly generation: number }
   /** A real token request with this generation's credential alone; the outcome goes to the record by `settles`. `hash` is empty for an ask of nobody. */

@@ -7,25 +7,34 @@ import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
 import { currentOf } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
-import type { Generation } from './record.ts';
+import type { Generation, Variant } from './record.ts';
 import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, isExpiringSoon, isFailing, pausesPlanning, turnAt } from './schedule.ts';
 import { desiredOf, isAtRest, plan, variantAtAll, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
 
+/** Waits, or copies an administrator's credential. A client of our own begins with row *create*. */
 const first: ClientRow = {
   name: 'first',
-  when: (s) => (s.record?.generations.length ?? 0) === 0 && s.unasked !== true && variantOfFirst(s) !== 'None',
+  when: (s, now) => isToBegin(s) && variantToRegister(s, now) === undefined,
   then: (s, now) => {
     if (s.piledUp === true) return wait(s, now, 'BrakeHolds');
-    return isPaused(s, now)
-      ? wait(s, now, 'CredentialRefused')
-      : plan(s, now, 'Planned', variantOfFirst(s), lanes.NewPod);
+    return isPaused(s, now) ? wait(s, now, 'CredentialRefused') : plan(s, now, 'Planned', 'External', lanes.NewPod);
   },
 };
 
-function variantOfFirst(s: ClientSnapshot): ReturnType<typeof firstVariant> {
+function isToBegin(s: ClientSnapshot): boolean {
+  return (s.record?.generations.length ?? 0) === 0 && s.unasked !== true && variantOfFirst(s) !== 'None';
+}
+
+/** How a client of our own will be rotated that is to be registered now; `undefined`: none is. */
+export function variantToRegister(s: ClientSnapshot, now: Instant): Variant | undefined {
+  const variant = variantOfFirst(s);
+  return isToBegin(s) && variant !== 'External' && s.piledUp !== true && !isPaused(s, now) ? variant : undefined;
+}
+
+function variantOfFirst(s: ClientSnapshot): Variant {
   const desired = desiredOf(s);
   if (desired?.existing !== undefined) return existingChange(s) === undefined ? 'None' : 'External';
   return s.capabilities === undefined || desired === undefined ? 'None' : firstVariant(s.capabilities, desired);

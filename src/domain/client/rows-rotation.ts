@@ -18,9 +18,10 @@ import {
   siblings,
 } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
+import { variantToRegister } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { mayHaveExpired, isDrained, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
-import { act, create, desiredOf, isUnmanageable, plan, prove, wait, write } from './steps.ts';
+import { act, create, desiredOf, isUnmanageable, plan, planAndRegister, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';
 
@@ -60,10 +61,14 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
 
 const createRow: ClientRow = {
   name: 'create',
-  when: (s, now) =>
-    inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s, now) && !gaveWay(s, 'create'),
+  when: (s, now) => {
+    const isPlanned = inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s, now);
+    return (isPlanned || variantToRegister(s, now) !== undefined) && !gaveWay(s, 'create');
+  },
   then: (s, now) => {
     const of = inWork(s.record);
+    const variant = variantToRegister(s, now);
+    if (variant !== undefined) return planAndRegister(s, now, variant);
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
   },

@@ -97,6 +97,13 @@ export function plan(
   return act(s, now, reason, { type: 'Plan', generation: highestGeneration(s.record) + 1, variant, handles }, lane);
 }
 
+/** Of a client that does not exist yet: credential and call are noted together, right before the call leaves. */
+export function planAndRegister(s: ClientSnapshot, now: Instant, variant: Variant): Step {
+  const plan = { variant, handles: carriedOutBy(s).map(requestMark) };
+  const action: ClientAction = { type: 'Register', generation: highestGeneration(s.record) + 1, plan };
+  return act(s, now, 'Registering', action, lanes.NewPod);
+}
+
 /** A client that is made now is all that anybody asked for so far: it is new, and no token of it is there yet. */
 function carriedOutBy(s: ClientSnapshot): readonly ClientRequest[] {
   const desired = desiredOf(s);

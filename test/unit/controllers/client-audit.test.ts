@@ -14,6 +14,7 @@ import {
   buildClientRecord,
   buildClientSnapshot,
   buildGeneration,
+  buildKey,
   noon,
   omit,
 } from '#test/support/builders.ts';
@@ -34,10 +35,13 @@ async function carryOut({
   refused,
   wanted,
   refusal,
-}: Required<Omit<Row, 'title' | 'order' | 'refusal'>> & Pick<Row, 'refusal'>): Promise<readonly string[]> {
+  deleted = false,
+}: Required<Omit<Row, 'title' | 'order' | 'refusal' | 'deleted'>> & Pick<Row, 'refusal' | 'deleted'>): Promise<
+  readonly string[]
+> {
   const order: string[] = [];
   const clock = new VirtualClock();
-  let stored = record;
+  let stored: ClientRecord | undefined = record;
   const effects = new Effects<EffectName>({
     clock,
     held: () => true,
@@ -63,8 +67,10 @@ async function carryOut({
       revoke: async () => 'Confirmed',
     },
   };
-  const memory = { pool: () => ({ is: 'Gone' }), isInUse: () => false };
-  const providers = { issuer: () => ({ ready: async () => undefined }), providerAt: () => provider };
+  const pool = { metadata: { uid: deleted ? 'another' : 'pool-uid' }, spec: { provider: {}, ceiling: {} } };
+  const memory = { pool: () => ({ is: 'Seen', value: pool }), isInUse: () => false };
+  const issuer = { ready: async () => undefined, generateKey: async () => buildKey() };
+  const providers = { issuer: () => issuer, providerAt: () => provider };
   const o = { memory, providers, records, effects, clock };
   const write = (line: string): void => {
     const { event, generation, client_id: clientId } = JSON.parse(line) as Readonly<Record<string, string>>;
@@ -81,7 +87,10 @@ async function carryOut({
     told: () => undefined,
   } as unknown as ConstructorParameters<typeof ClientMachine>[0]);
   const taken = { row: 'row', action, reason: 'InProgress' } as const;
-  const snapshot = buildClientSnapshot({ record, ...(wanted ? {} : { wanted: { is: 'Gone' } }) });
+  const snapshot = {
+    ...omit(buildClientSnapshot(wanted ? {} : { wanted: { is: 'Gone' } }), 'record'),
+    ...(record === undefined ? {} : { record }),
+  };
   const carriedOut = machine.apply('client-1', snapshot, taken, new AbortController().signal);
   await carriedOut.catch((error: unknown) => {
     if (error !== refusal) throw error;
@@ -116,10 +125,13 @@ const prove = (n: number, settles: ProofUse = 'OpenIntent'): ClientAction => ({
 
 interface Row {
   readonly title: string;
-  readonly record: ClientRecord;
+  /** `undefined`: there is none yet. */
+  readonly record: ClientRecord | undefined;
   readonly action: ClientAction;
   readonly refused?: boolean;
   readonly wanted?: boolean;
+  /** The pool goes between the decision and the moment when the credential is made. */
+  readonly deleted?: boolean;
   /** What the provider says to the call. */
   readonly refusal?: OperatorError;
   readonly order: readonly string[];
@@ -132,7 +144,22 @@ const change = (call: Intent['call'], line: string): readonly string[] => [
   `client.${call}.answer`,
 ];
 
+const register: ClientAction = { type: 'Register', generation: 1, plan: { variant: 'TwoKeys', handles: [] } };
+
 const rows: readonly Row[] = [
+  {
+    title: 'Register, with the credential',
+    record: undefined,
+    action: register,
+    order: ['Planned 1 of ci-1', ...change('Register', 'Registered 1 of ci-1')],
+  },
+  {
+    title: 'Register for a pool that is gone meanwhile: nothing is stored, so nothing is left',
+    record: undefined,
+    action: register,
+    deleted: true,
+    order: [],
+  },
   {
     title: 'Register',
     record: planned,
@@ -214,9 +241,9 @@ const rows: readonly Row[] = [
   },
 ];
 
-for (const { title, record, action, refused = false, wanted = true, order } of rows)
+for (const { title, record, action, refused = false, wanted = true, deleted = false, order } of rows)
   test(`audit lines come before the record: ${title}`, async (t) => {
-    t.deepEqual(await carryOut({ record, action, refused, wanted }), order);
+    t.deepEqual(await carryOut({ record, action, refused, wanted, deleted }), order);
   });
 
 const refusedAs = (reason: Reason): OperatorError =>
@@ -236,3 +263,14 @@ for (const [call, record, generationOf, reason, line] of [
       line === undefined ? [] : [line],
     );
   });
+
+test('a registration is refused whose credential was made for it: two lines', async (t) => {
+  const refusal = refusedAs('RegistrationRefused');
+  const order = await carryOut({ record: undefined, action: register, refused: false, wanted: true, refusal });
+  t.deepEqual(order, [
+    'Planned 1 of ci-1',
+    'client.Register.intent',
+    'client.Register.refusal',
+    'Registered 1 Failure RegistrationRefused: no',
+  ]);
+});

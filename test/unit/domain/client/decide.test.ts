@@ -1165,11 +1165,17 @@ const cases: readonly Case[] = [
   },
 
   {
-    row: 'first',
-    title: 'nothing there: key first',
+    row: 'create',
+    title: 'nothing there: the key is stored with the note of the call',
     s: none,
-    action: { type: 'Plan', generation: 1, variant: 'TwoKeys', handles: [] },
+    action: { type: 'Register', generation: 1, plan: { variant: 'TwoKeys', handles: [] } },
+    reason: 'Registering',
     lane: lanes.NewPod,
+  },
+  {
+    row: 'settled',
+    title: 'nothing there, and registering failed: not at once again',
+    s: { ...none, ...failed('create') },
   },
   {
     row: 'settled',
@@ -1183,19 +1189,19 @@ const cases: readonly Case[] = [
     reason: 'BrakeHolds',
   },
   {
-    row: 'first',
+    row: 'create',
     title: 'requests that are there already count as done, however many of a kind',
     s: { ...none, ...wanting({ rotateRequest: 'r1', revokeRequest: 'v1', asked: askedAtFirst }) },
-    action: { type: 'Plan', handles: ['Rotate r1', 'Rotate r2', 'Revoke v1'] },
+    action: { type: 'Register', plan: { variant: 'TwoKeys', handles: ['Rotate r1', 'Rotate r2', 'Revoke v1'] } },
   },
   {
-    row: 'first',
+    row: 'create',
     title: 'what the record says is done is not done again with another first credential',
     s: snapshot({
       ...wanting({ rotateRequest: 'r2', asked: askedAtFirst }),
       record: withGenerations([], { handled: ['Rotate r1', 'v1'] }),
     }),
-    action: { type: 'Plan', handles: ['Rotate r2'] },
+    action: { type: 'Register', plan: { variant: 'TwoKeys', handles: ['Rotate r2'] } },
   },
   {
     row: 'first',

@@ -404,23 +404,8 @@ export class ToyWorld {
     switch (action.type) {
       case 'Record':
         return this.#store(action.next);
-      case 'Plan': {
-        const { generation: n, variant, handles } = action;
-        const method = nextMethod(variant, this.desired, currentOf(record)?.credential.type);
-        const isKey = method === 'PrivateKeyJwt';
-        const fresh: Credential = isKey ? buildKey(`k${(this.#count += 1)}`) : { type: method };
-        const theirOwn = variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
-        const made = theirOwn ?? { credential: fresh };
-        const { clientIdBy } = this.#o.capabilities;
-        return this.#store(
-          planned(
-            record,
-            { desired: this.desired, generation: n, variant, handles, ...made, clientIdBy },
-            this.ours,
-            this.epoch,
-          ),
-        );
-      }
+      case 'Plan':
+        return this.#store(this.#planned(action.generation, action));
       case 'Prove':
         return this.#prove(action, mishap);
       case 'Observe':
@@ -431,6 +416,17 @@ export class ToyWorld {
       case 'Deregister':
         return this.#call(action, mishap);
     }
+  }
+
+  #planned(n: number, plan: Pick<Extract<ClientAction, { type: 'Plan' }>, 'variant' | 'handles'>): ClientRecord {
+    const { record, desired } = this;
+    const method = nextMethod(plan.variant, desired, currentOf(record)?.credential.type);
+    const isKey = method === 'PrivateKeyJwt';
+    const fresh: Credential = isKey ? buildKey(`k${(this.#count += 1)}`) : { type: method };
+    const theirOwn = plan.variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
+    const made = theirOwn ?? { credential: fresh };
+    const { clientIdBy } = this.#o.capabilities;
+    return planned(record, { desired, generation: n, ...plan, ...made, clientIdBy }, this.ours, this.epoch);
   }
 
   #prove(action: Extract<ClientAction, { type: 'Prove' }>, mishap: Mishap): void {
@@ -461,7 +457,8 @@ export class ToyWorld {
   }
 
   #call(action: Call, mishap: Mishap): void {
-    const { record } = this;
+    const plan = action.type === 'Register' ? action.plan : undefined;
+    const record = plan === undefined ? this.record : this.#planned(action.generation, plan);
     // As in the controller: what nobody wants any more is neither registered nor changed.
     if (record === undefined || (this.deleted && action.type !== 'Deregister')) return;
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;

@@ -242,7 +242,6 @@ for (const { name, options } of worlds) {
       'unwanted',
       'stopped',
       'emergency',
-      'first',
       'asked',
       'create',
       'verify',
@@ -302,7 +301,6 @@ test('a lost secret, and a refusal of its second registration: the client that i
   });
   const turn = { event: 'nothing', mishap: 'none', steps: 1, sweeps: false } as const;
   walk(world, [
-    turn,
     { ...turn, mishap: 'crash-answer' },
     { ...turn, mishap: 'refused' },
     { ...turn, event: 'method', steps: 2 },
@@ -329,8 +327,8 @@ function whereSomebodyElseHasOurId(): ToyWorld {
 test('somebody else has the id that we chose: that is known after one proof, and told instead of tried in circles', (t) => {
   const world = whereSomebodyElseHasOurId();
   const { clientId } = world.desired;
-  for (let i = 0; i < 5; i += 1) world.step('none');
-  t.deepEqual(world.trail, ['first Plan', 'create Register', 'open-intent Prove', 'settled', 'create Register']);
+  for (let i = 0; i < 4; i += 1) world.step('none');
+  t.deepEqual(world.trail, ['create Register', 'open-intent Prove', 'settled', 'create Register']);
   t.is(world.record?.intent, undefined);
   world.clients.delete(clientId);
   settle(world);
@@ -339,11 +337,9 @@ test('somebody else has the id that we chose: that is known after one proof, and
 
 test('a registration that arrives after a proof was refused is ours all the same: no orphan, and nobody is told of somebody else', (t) => {
   const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
-  world.step('none');
   world.step('late');
   for (let i = 0; i < 5; i += 1) world.step('none');
   t.deepEqual(world.trail, [
-    'first Plan',
     'create Register (late)',
     'open-intent Prove',
     'settled',
@@ -358,10 +354,9 @@ test('a registration that arrives after a proof was refused is ours all the same
 test('a registration whose answer was lost, at a provider slower than its profile says: asked again later it is ours', (t) => {
   const world = new ToyWorld({ capabilities, rotatesManagement: true, allowSubjectChange: false });
   world.takes = hour;
-  world.step('none');
   world.step('lost');
   for (let i = 0; i < 6; i += 1) world.step('none');
-  t.deepEqual(world.trail.slice(2), [
+  t.deepEqual(world.trail.slice(1), [
     'open-intent Prove',
     'settled',
     'create Register',
@@ -418,7 +413,7 @@ test('a client with two credentials is deleted and the answer is lost: each of t
 test('somebody else had the id, and our registration after he has left arrives late: what was known of him counts no longer', (t) => {
   const world = whereSomebodyElseHasOurId();
   const { clientId } = world.desired;
-  for (let i = 0; i < 5; i += 1) world.step('none');
+  for (let i = 0; i < 4; i += 1) world.step('none');
   world.clients.delete(clientId);
   world.advance(hour);
   world.step('late');
