@@ -1,6 +1,6 @@
 /**
  * The floor of `registration`: the calls that a registered and proven client cannot do without, and nothing else. Made by the driver itself.
- * For each pool the record with the new key, the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
+ * For each pool the record with the new key and the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
  * proof, and on the pool its finalizer and one status.
  */
 import { generateKeyPairSync } from 'node:crypto';
@@ -42,8 +42,7 @@ async function registerOne(
 ): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const record = { pool: name, issuer, generations: [{ n: 1, key: privateKey.export({ format: 'jwk' }) }] };
-  await writeRecord(api, 'POST', name, record);
-  await writeRecord(api, 'PUT', name, { ...record, intent: { call: 'Register', generation: 1 } });
+  await writeRecord(api, 'POST', name, { ...record, intent: { call: 'Register', generation: 1 } });
   const metadata = bareMetadata(name, labScopes, [{ ...publicKey.export({ format: 'jwk' }), kid: name }]);
   const client = await askedBare(provider, 'POST', '/reg', json(metadata, initialAccessToken));
   const clientId = String(client['client_id']);
