@@ -26,9 +26,6 @@ import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, type LabProvider, startLabWith } from '#test/support/lab.ts';
 import { type Glewlwyd, startGlewlwyd } from './glewlwyd.ts';
 
-/** The load of a quarter of a minute: one hitch of the machine is more than the usual hundredth of it. */
-const shortly = 0.05;
-
 const patient = { timeoutMs: 150_000, everyMs: 500 };
 
 let lab: Lab<LabProvider>;
@@ -67,9 +64,6 @@ async function underLoad(name: keyof typeof pools): Promise<Rotations> {
   });
   return rotations;
 }
-
-/** So long that builds begin with either credential. */
-const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6_000));
 
 test.before(async (t) => {
   t.timeout(720_000);
@@ -155,7 +149,7 @@ test.serial(
       every: 1_500,
       life: 6_000,
     });
-    await aWhile();
+    await builds.enough();
     await running.ask(false);
     // The old secret is dead by then; nothing but the overlap is left.
     await eventually(
@@ -166,10 +160,10 @@ test.serial(
       },
       patient,
     );
-    await aWhile();
+    await builds.enough();
     const built = await builds.stop();
     const report = await running.stop();
-    assertUnharmed(t, 'Glewlwyd, a secret', report, shortly);
+    assertUnharmed(t, 'Glewlwyd, a secret', report);
     assertServed(t, 'Glewlwyd, a secret', built, [1, 2]);
     t.is(await clientOf('secret-bots'), clientId);
     t.not((await glewlwyd.client(clientId))['client_secret'], before);

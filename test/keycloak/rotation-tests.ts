@@ -14,9 +14,6 @@ const accountOf = (realm: Realm): ProviderAccount => ({
   honours: (token) => realm.isLive(token),
 });
 
-/** So long that builds begin with either credential. */
-const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 8_000));
-
 /** `started` is asked when the first test begins. */
 export function testRotation(started: () => Stage): void {
   const all: Rotations[] = [];
@@ -53,7 +50,7 @@ export function testRotation(started: () => Stage): void {
           rotation: { overlap: '1m', allowSubjectChange: true },
         }),
       ] as const;
-      await aWhile();
+      await Promise.all(pools.map(({ builds }) => builds.enough()));
       const ids = await Promise.all(pools.map(({ rotations }) => rotations.ask(false)));
       await Promise.all(pools.map(({ rotations }, n) => rotations.settled(1, ids[n], { everyMs: 500 })));
       const after = await Promise.all(pools.map(({ callerOf }) => callerOf()));

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { auditOf, team } from '#test/api/operator-lab.ts';
 import { type Api, expectStatus, openApi } from '#test/bench/api.ts';
 import type { Programs } from '#test/kill/program.ts';
+import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import type { ProviderAccount } from './provider-view.ts';
 
@@ -57,6 +58,19 @@ export class Builds {
     this.#o = options;
     this.#jenkins = openApi(options.programs.lab.jenkinsKubeconfig, { connections: 2 });
     this.#work = [this.#create(), this.#look()];
+  }
+
+  /** Resolves when so many more builds have a token that {@link assertServed} is content with the credential that mints now. */
+  async enough(): Promise<void> {
+    const before = this.#all.length;
+    await eventually(
+      `${leastOfEach} more builds of ${this.#o.name} have a token`,
+      () => {
+        const served = this.#all.slice(before).filter(({ firstAt }) => firstAt !== undefined);
+        return served.length >= leastOfEach ? true : undefined;
+      },
+      { timeoutMs: 60_000 },
+    );
   }
 
   /** No more pods; resolves when every build that began had its token, or is told as one without. */

@@ -66,7 +66,7 @@ async function unharmed(
   if (report !== undefined) assertServed(t, name, report, generations);
 }
 
-/** So long that builds began with the credential that is about to be replaced, or with the new one. */
+/** So long that the load asked with the credential that is about to be replaced, or with the new one. */
 const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6_000));
 
 const asked = { every: '2d', overlap: '1m' };
@@ -82,7 +82,7 @@ test.serial(
         rotation: { ...asked, allowSubjectChange: true },
       }),
     ]);
-    await aWhile();
+    for (const { builds } of pools) await builds?.enough();
     const ids = await Promise.all(pools.map(({ rotations }) => rotations.ask(false)));
     const words = new Set<string>();
     for (const name of ['keys', 'secrets'])
@@ -123,23 +123,26 @@ test.serial(
       steps.filter((line) => /Planned|Activated|Drained|Retired/.test(line)),
       ['Planned 1', 'Activated 1', 'Planned 2', 'Activated 2', 'Drained 1', 'Retired 1'],
     );
-    const events = await lab
-      .kubectl([
-        'get',
-        'events',
-        '-n',
-        'default',
-        '--field-selector',
-        'regarding.name=keys',
-        '-o',
-        'custom-columns=R:.reason,N:.note',
-        '--no-headers',
-      ])
-      .catch(() =>
-        lab.kubectl(['get', 'events', '-n', 'default', '-o', 'custom-columns=R:.reason,N:.message', '--no-headers']),
-      );
+    const events = (): Promise<string> =>
+      lab
+        .kubectl([
+          'get',
+          'events',
+          '-n',
+          'default',
+          '--field-selector',
+          'regarding.name=keys',
+          '-o',
+          'custom-columns=R:.reason,N:.note',
+          '--no-headers',
+        ])
+        .catch(() =>
+          lab.kubectl(['get', 'events', '-n', 'default', '-o', 'custom-columns=R:.reason,N:.message', '--no-headers']),
+        );
     for (const reason of ['Planned', 'CredentialCurrent', 'Draining', 'Retired'])
-      t.regex(events, new RegExp(`^${reason} .*IdentityPool keys: `, 'm'));
+      await eventually(`an event ${reason}`, async () =>
+        new RegExp(`^${reason} .*IdentityPool keys: `, 'm').test(await events()) ? true : undefined,
+      );
   },
 );
 

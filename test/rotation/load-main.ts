@@ -77,7 +77,7 @@ async function run(options: LoadOptions): Promise<void> {
       return;
     }
     const refused = instant(Date.now());
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     if (began || replacing) inGap += 1;
     else if (meaningOf(by.n, refused, known) === 'Overtaken') overtaken += 1;
     else failed.push(`generation ${by.n}: ${problem}`.slice(0, 300));
