@@ -28,25 +28,37 @@ export function windowState(window: IdentityPoolRotationWindow, now: Instant): W
   const from = minutesOf(window.from);
   const length = (((minutesOf(window.to) - from + minutesPerDay - 1) % minutesPerDay) + 1) * minute;
   const on = (which: Day): boolean => window.days === undefined || window.days.includes(which);
-  const local = localTime(now, format);
-  const intoIt = ((local.minutes - from + minutesPerDay) % minutesPerDay) * minute;
-  const began = local.minutes >= from ? local.day : dayBefore(local.day);
-  if (intoIt < length && on(began)) return { is: 'Open', since: plus(startOfMinute(now), -intoIt), length };
-  return { is: 'Closed', opensAt: nextOpening(format, from, on, now), length };
+  const openSince = (at: Instant): Instant | undefined => {
+    const local = localTime(at, format);
+    const intoIt = ((local.minutes - from + minutesPerDay) % minutesPerDay) * minute;
+    const began = local.minutes >= from ? local.day : dayBefore(local.day);
+    return intoIt < length && on(began) ? plus(startOfMinute(at), -intoIt) : undefined;
+  };
+  const since = openSince(now);
+  if (since !== undefined) return { is: 'Open', since, length };
+  return { is: 'Closed', opensAt: nextOpening(format, from, (at) => openSince(at) !== undefined, now), length };
 }
 
-/** At most a week and a day ahead: days are never empty. Where summer time skips the opening, it is the moment after the gap. */
-function nextOpening(format: Intl.DateTimeFormat, from: number, on: (which: Day) => boolean, now: Instant): Instant {
+/**
+ * At most a fortnight ahead: days are never empty. Where summer time skips the opening, it is the moment after the gap, if the window is longer
+ * than that; else the window of that day is skipped as a whole.
+ */
+function nextOpening(
+  format: Intl.DateTimeFormat,
+  from: number,
+  isOpen: (at: Instant) => boolean,
+  now: Instant,
+): Instant {
   const untilFrom = (from - localTime(now, format).minutes + minutesPerDay) % minutesPerDay;
   const first = plus(startOfMinute(now), untilFrom * minute);
-  for (let ahead = 0; ahead <= days.length; ahead += 1) {
+  for (let ahead = 0; ahead <= 2 * days.length; ahead += 1) {
     const guess = plus(first, ahead * day);
     const seen = localTime(guess, format).minutes;
     const off = ((seen - from + minutesPerDay + minutesPerDay / 2) % minutesPerDay) - minutesPerDay / 2;
     const moved = plus(guess, -off * minute);
     // Going back over the hour that does not exist would end before it, where the window is not open yet.
     const opening = localTime(moved, format).minutes < from ? guess : moved;
-    if (opening > now && on(localTime(opening, format).day)) return opening;
+    if (opening > now && isOpen(opening)) return opening;
   }
   return plus(now, days.length * day);
 }

@@ -91,3 +91,18 @@ test('window: every minute of four weeks, open or closed follow from each other'
     }
   }
 });
+
+for (const timeZone of ['UTC', 'America/New_York', 'Europe/Berlin', 'Australia/Lord_Howe', 'Africa/Casablanca'])
+  for (const [from, to, only] of [
+    ['02:00', '03:00', ['Sun']],
+    ['02:15', '02:45', undefined],
+    ['23:30', '00:30', ['Sat', 'Sun']],
+  ] as const)
+    test(`for a year it is open whenever it says that it opens: ${only?.join() ?? 'daily'} ${from} to ${to}, ${timeZone}`, (t) => {
+      const window: Window = { from, to, timeZone, ...(only === undefined ? {} : { days: [...only] }) };
+      const start = parseRfc3339('2027-01-01T00:00:00Z') ?? instant(0);
+      for (let now = start; now < plus(start, 365 * day); now = plus(now, 7 * hour)) {
+        const state = windowState(window, now);
+        if (state.is === 'Closed') t.is(windowState(window, state.opensAt).is, 'Open', toRfc3339(now));
+      }
+    });
