@@ -87,7 +87,8 @@ function plannedClientId(record: ClientRecord | undefined, plan: Plan): string |
   if (current !== undefined && !isOwnClient(plan.variant)) return current.clientId;
   if (plan.clientIdBy === 'Provider') return undefined;
   const { clientId } = plan.desired;
-  return plan.generation > 1 ? `${clientId}-${plan.generation}` : clientId;
+  // No name of an object has an underscore, so this is no other pool's client.
+  return plan.generation > 1 ? `${clientId}_${plan.generation}` : clientId;
 }
 
 /** No refusal of this credential is remembered any longer. */
