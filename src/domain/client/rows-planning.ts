@@ -122,7 +122,7 @@ function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
-      if (s.leaving === true) return false;
+      if (s.leaving === true && !mayRotateLeaving(name, s, now)) return false;
       if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
       if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s, now) === undefined) return false;
@@ -133,6 +133,11 @@ function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
       return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
     },
   };
+}
+
+/** A client that another one takes the place of is rotated only so that it works until then, and never by a third one. */
+function mayRotateLeaving(trigger: string, s: ClientSnapshot, now: Instant): boolean {
+  return ['expiring-soon', 'expiring', 'refused'].includes(trigger) && variantNow(s, now) !== 'NewClient';
 }
 
 /** What the last new credential was not given keeps nobody from the next one once the old one fails: then everything would be lost. */

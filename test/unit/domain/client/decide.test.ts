@@ -1591,6 +1591,17 @@ const cases: readonly Case[] = [
     s: snapshot({ record: withGenerations([g()], { variant: 'NewClient', highest: 2, rollbacks: givenLess }) }),
     now: plus(noon, minute),
   },
+  ...(['TwoSecrets', 'InPlace', 'NewClient'] as const).map((variant) => ({
+    row: variant === 'NewClient' ? 'settled' : 'expiring-soon',
+    title: `of a client that leaves, until another one has its place: ${variant}`,
+    s: snapshot({
+      ...able({ variants: [variant] }),
+      ...wanting({ authentication: 'ClientSecretBasic', allowSubjectChange: true }),
+      leaving: true,
+      record: withGenerations([g({ since: plus(noon, -90 * day), credential: expired })], { variant }),
+    }),
+    ...(variant === 'NewClient' ? {} : { action: { type: 'Plan' as const, generation: 2 } }),
+  })),
   {
     row: 'refused',
     title: 'the client is there and refuses its key',
