@@ -12,6 +12,8 @@ export class Program {
   #deaths = 0;
   #surprise: Error | undefined;
   #over = false;
+  /** What is done about its last end. */
+  #ending: Promise<void> = Promise.resolve();
 
   constructor(lab: Lab<LabProvider>, all: OperatorProcess[], more: Partial<OperatorOptions>) {
     this.#lab = lab;
@@ -45,6 +47,7 @@ export class Program {
   /** In good order; throws when it takes longer than it may. */
   async stop(): Promise<void> {
     this.#over = true;
+    await this.#ending;
     const late = new Promise<'late'>((resolve) => void setTimeout(resolve, 25_000, 'late').unref());
     if ((await Promise.race([this.#now.stop(), late])) !== 'late') return;
     await this.#now.stop('SIGKILL');
@@ -54,7 +57,9 @@ export class Program {
   #start(crashAt?: string): OperatorProcess {
     const started = this.#lab.operator({ ...this.#more, ...(crashAt === undefined ? {} : { crashAt }) });
     this.#all.push(started);
-    void started.exited.then((end) => (this.#over ? undefined : this.#ended(end)));
+    void started.exited.then((end) => {
+      if (!this.#over) this.#ending = this.#ended(end);
+    });
     return started;
   }
 

@@ -225,6 +225,8 @@ export class Stage extends Programs<OidcProvider> {
       enter('poolEnd');
       await this.remove(name);
       await sound('the end of the pool');
+      // All may be well before the effect at which it dies has come back to it.
+      if (crashAt !== undefined) await eventually('it died', () => (program.died > 0 ? true : undefined));
       const left = auditor.clientsOf(owner);
       if (left > auditor.admittedOrphans(owner)) throw new Error(`${left} clients are left at the provider`);
       if (lostProbes > 0) await auditor.pardonProbes();
