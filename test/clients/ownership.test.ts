@@ -222,7 +222,7 @@ test.serial(
     t.is(there(before), undefined);
     const next = await tokenOf(lab, pod, 'method', token);
     t.true(isLive(lab.provider, next));
-    t.true(looks.length > 20 && !looks.includes(false), 'at no look was the delivered token dead');
+    t.true(looks.length > 10 && !looks.includes(false), 'at no look was the delivered token dead');
     await lab.kubectl(['delete', 'pod', '-A', '-l', 'jenkins/label', '--wait=false']);
     await remove('method');
   },
