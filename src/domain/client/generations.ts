@@ -81,6 +81,11 @@ export function liveAfter(
   );
 }
 
+/** A secret that came with an answer that was lost is not there to be used. */
+export function canAuthenticate({ credential }: Generation): boolean {
+  return credential.type === 'PrivateKeyJwt' || credential.secret !== undefined;
+}
+
 /** The provider knows a credential in it, or may, that is not on its way out: without the record nobody could use or remove it. */
 export function holdsCredential({ generations, intent }: ClientRecord): boolean {
   return intent !== undefined || generations.some(({ state }) => state !== 'Planned' && state !== 'Retiring');

@@ -159,6 +159,7 @@ export type ClientAction =
 
 /**
  * What a proof decides: `OpenIntent` – whether a lost register answer took effect; `Verify` – whether a created credential works;
- * `Ask` – whether the provider really gives an ask (the outcome goes into `proofs`); `Retired` – whether an old credential is refused.
+ * `Ask` – whether the provider really gives an ask (the outcome goes into `proofs`); `WantedAgain` – whether a credential whose removal had begun still
+ * works; `Retired` – whether an old credential is refused.
  */
-export type ProofUse = 'OpenIntent' | 'Verify' | 'Ask' | 'Retired';
+export type ProofUse = 'OpenIntent' | 'Verify' | 'Ask' | 'WantedAgain' | 'Retired';

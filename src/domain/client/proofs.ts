@@ -61,6 +61,10 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
       return authenticates
         ? replaced(known, result.generation, unrefused)
         : refused(known, result.generation, now, saidIn(result));
+    case 'WantedAgain':
+      return authenticates
+        ? mintsAgain(known, result.generation, now)
+        : refused(known, result.generation, now, saidIn(result));
     case 'Retired':
       return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
     default:
@@ -158,6 +162,14 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
     generations,
     ...(record.emergency === n ? { revokeBefore: now } : {}),
     ...(replacedAt === undefined ? {} : { gap: now - replacedAt }),
+  });
+}
+
+/** Nothing of the removal that had begun is left to do. */
+function mintsAgain(record: ClientRecord, n: number, now: Instant): ClientRecord {
+  return replaced(record, n, (one) => {
+    const { retireAfter: _, ...rest } = unrefused(one);
+    return { ...rest, state: 'Current' as const, since: now };
   });
 }
 

@@ -4,7 +4,16 @@ import { gaveWay } from '../failure.ts';
 import { revokeMoment } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
-import { highestGeneration, inState, inWork, isForeign, managementOf, newestSent, siblings } from './generations.ts';
+import {
+  canAuthenticate,
+  highestGeneration,
+  inState,
+  inWork,
+  isForeign,
+  managementOf,
+  newestSent,
+  siblings,
+} from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
@@ -119,14 +128,10 @@ function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gen
     case 'Unknowable':
       if (seen === 'Unknowable' && isUnprovable(s, record, one, now))
         return write(s, now, 'Deregistering', notConfirmed(record, one.n));
-      return canProve(one)
+      return canAuthenticate(one)
         ? prove(s, now, 'Deregistering', one, 'Retired')
         : write(s, now, 'Deregistered', emptied(without(record, one.n)));
   }
-}
-
-function canProve({ credential }: Generation): boolean {
-  return credential.type === 'PrivateKeyJwt' || credential.secret !== undefined;
 }
 
 function emptied(record: ClientRecord): ClientRecord | undefined {

@@ -5,12 +5,12 @@ import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
-import { currentOf } from './generations.ts';
+import { canAuthenticate, currentOf, inWork, isForeign } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { Generation, Variant } from './record.ts';
 import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, isExpiringSoon, isFailing, pausesPlanning, turnAt } from './schedule.ts';
-import { desiredOf, isAtRest, plan, variantAtAll, variantNow, wait } from './steps.ts';
+import { desiredOf, isAtRest, plan, prove, variantAtAll, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
 
@@ -38,6 +38,34 @@ function variantOfFirst(s: ClientSnapshot): Variant {
   const desired = desiredOf(s);
   if (desired?.existing !== undefined) return existingChange(s) === undefined ? 'None' : 'External';
   return s.capabilities === undefined || desired === undefined ? 'None' : firstVariant(s.capabilities, desired);
+}
+
+/**
+ * Its removal has begun, and somebody wants the client again (a GitOps tool pruned too much): its newest credential is proven, and accepted it mints
+ * again, so the client keeps its id and its subject. Refused, or taken out already, it goes on its way, and the next client is a new one.
+ */
+const wantedAgain: ClientRow = {
+  name: 'wanted-again',
+  when: (s) => onItsWayOut(s) !== undefined && !gaveWay(s, 'wanted-again'),
+  then: (s, now) => {
+    const one = onItsWayOut(s);
+    return one === undefined
+      ? wait(s, now, 'InProgress')
+      : prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
+  },
+};
+
+function onItsWayOut(s: ClientSnapshot): Generation | undefined {
+  const { record } = s;
+  const desired = desiredOf(s);
+  const isNeeded = desired !== undefined && s.leaving !== true && s.unasked !== true;
+  if (!isNeeded || record === undefined || currentOf(record) !== undefined || inWork(record) !== undefined)
+    return undefined;
+  const newest = record.generations.at(-1);
+  if (newest === undefined || isExternal(newest) !== (desired.existing !== undefined)) return undefined;
+  const isThere = newest.refusedAt === undefined && newest.removedAt === undefined && newest.clientId !== undefined;
+  if (!isThere || !canAuthenticate(newest) || isForeign(record, newest)) return undefined;
+  return newest.credential.type === desired.authentication ? newest : undefined;
 }
 
 interface Trigger {
@@ -149,4 +177,4 @@ function isPaused(s: ClientSnapshot, now: Instant): boolean {
   return pausesPlanning(record, now);
 }
 
-export const planningRows: readonly ClientRow[] = [first, ...triggers.map(rotation)];
+export const planningRows: readonly ClientRow[] = [first, wantedAgain, ...triggers.map(rotation)];

@@ -1591,6 +1591,24 @@ const cases: readonly Case[] = [
     s: snapshot({ record: withGenerations([g()], { variant: 'NewClient', highest: 2, rollbacks: givenLess }) }),
     now: plus(noon, minute),
   },
+  ...(['Draining', 'Retiring'] as const).map((state) => ({
+    row: 'wanted-again',
+    title: `its removal has begun (${state}), and somebody wants it again: the client that is there is proven, and mints again`,
+    s: snapshot({ record: withGenerations([g({ state, retireAfter: plus(noon, hour) })]) }),
+    action: { type: 'Prove' as const, settles: 'WantedAgain' as const, generation: 1 },
+  })),
+  ...(
+    [
+      ['its credential is refused', { refusedAt: noon }, 'Deregister'],
+      ['the provider said that it is gone', { removedAt: plus(noon, -minute) }, 'Prove'],
+      ['it is of another method', { credential: { type: 'ClientSecretPost' } }, 'Deregister'],
+    ] as const
+  ).map(([title, more, type]): Case => ({
+    row: 'retire',
+    title: `wanted again, but ${title}: it goes, and the next client is a new one`,
+    s: snapshot({ record: withGenerations([g({ state: 'Retiring', ...more })]) }),
+    action: { type },
+  })),
   ...(['TwoSecrets', 'InPlace', 'NewClient'] as const).map((variant) => ({
     row: variant === 'NewClient' ? 'settled' : 'expiring-soon',
     title: `of a client that leaves, until another one has its place: ${variant}`,
@@ -2165,7 +2183,9 @@ const cases: readonly Case[] = [
   {
     row: 'retire',
     title: 'a rolled back first client: Deregister',
-    s: snapshot({ record: withGenerations([g({ state: 'Retiring' })]) }),
+    s: snapshot({
+      record: withGenerations([g({ state: 'Retiring', refusedAt: noon })], { rollbacks: { count: 1, at: noon } }),
+    }),
     action: { type: 'Deregister' },
   },
   {
@@ -2821,6 +2841,7 @@ const expectedRows = [
   'emergency',
   'stopped',
   'first',
+  'wanted-again',
   'replaced',
   'asked',
   'expiring-soon', // before those that wait for a window or a turn

@@ -255,3 +255,14 @@ test('what an administrator stored is refused for the client that the pool names
   const decoded = clientCodec.decode(clientCodec.encode(after));
   t.deepEqual(decoded.is === 'Record' ? decoded.record.rollbacks : decoded, after.rollbacks);
 });
+
+for (const [what, outcome, state] of [
+  ['accepted', { is: 'Accepted' }, 'Current'],
+  ['refused', { is: 'CredentialRefused', message: 'invalid_client' }, 'Retiring'],
+] as const)
+  test(`the credential of a client that is wanted again is ${what}`, (t) => {
+    const one = buildGeneration({ state: 'Retiring', retireAfter: plus(noon, hour) });
+    const [after] = proved(record({ generations: [one] }), { ...of, use: 'WantedAgain', outcome }, now).generations;
+    t.is(after?.state, state);
+    t.is(after?.retireAfter, state === 'Current' ? undefined : one.retireAfter);
+  });
