@@ -97,6 +97,11 @@ export class Http {
     this.#offset = providerTime + 500 - this.#options.clock.now();
   }
 
+  /** What it said of its clock may not be true any more. */
+  forgetTime(): void {
+    this.#offset = undefined;
+  }
+
   async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     const { issuer, clock, deadline = defaultDeadline } = this.#options;
     try {

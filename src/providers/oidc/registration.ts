@@ -6,6 +6,7 @@ import { Redacted } from '../../redacted.ts';
 import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { secretExpiry } from '../expiry.ts';
 import { parseJsonObject, withoutUndefined } from '../fields.ts';
+import { date, jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
 import type { Discovery } from './discovery.ts';
@@ -40,7 +41,7 @@ export class Registration implements ClientRegistry {
     const { clientId, ...unnamed } = desired;
     const named = this.#o.profile.clientIdBy === 'Us' && clientId !== undefined ? desired : unnamed;
     const answer = await this.#send('POST', endpoint, token, this.#body(named), signal);
-    if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Register', named, endpoint);
+    if (answer.status === 200 || answer.status === 201) return this.#made(answer, 'Register', named, endpoint);
     if (token === undefined && (answer.status === 401 || answer.status === 403)) {
       throw this.#terminal(
         'RegistrationCredentialMissing',
@@ -89,7 +90,7 @@ export class Registration implements ClientRegistry {
     if (answer.status === 204) {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
     }
-    if (answer.status === 200 || answer.status === 201) return this.#read(answer, 'Manage', named, endpoint);
+    if (answer.status === 200 || answer.status === 201) return this.#made(answer, 'Manage', named, endpoint);
     throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref), desired));
   }
 
@@ -172,6 +173,15 @@ export class Registration implements ClientRegistry {
       { method, url, headers, maxBytes: largeAnswer, ...(body === undefined ? {} : { body }) },
       signal,
     );
+  }
+
+  /** The management token in it was signed just now, so where nothing else tells the provider's clock it does. */
+  #made(answer: HttpAnswer, operation: Operation, desired: DesiredClient, endpoint: string): ClientAnswer {
+    const made = this.#read(answer, operation, desired, endpoint);
+    const signed = answer.providerTime === undefined ? made.management?.token.reveal() : undefined;
+    const issuedAt = signed === undefined ? undefined : date(jwtClaims(signed)?.['iat']);
+    if (issuedAt !== undefined) this.#o.http.sawTime(issuedAt);
+    return made;
   }
 
   #read(answer: HttpAnswer, operation: Operation, desired: DesiredClient, endpoint: string): ClientAnswer {

@@ -77,7 +77,7 @@ function jwtFacts(
 }
 
 /** `NumericDate` of RFC 7519 §2. */
-function date(value: unknown): Instant | undefined {
+export function date(value: unknown): Instant | undefined {
   return typeof value === 'number' && value > 0 && value < 100_000_000_000 ? instant(value * second) : undefined;
 }
 

@@ -121,6 +121,26 @@ export class Tokens implements TokenSource {
     by: Credential,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
+    const { http } = this.#o;
+    const send = (): Promise<HttpAnswer> =>
+      this.#send(metadata, endpoint, new URLSearchParams(form), clientId, by, signal);
+    const answer = await send();
+    const isDated = by.type === 'PrivateKeyJwt' && http.clockOffset !== undefined;
+    if (!isDated || answer.providerTime !== undefined || readProviderError(answer, []).code !== 'invalid_client')
+      return answer;
+    // Its clock, or ours, may have been set since it last told the time, and only an assertion of another time can show that.
+    http.forgetTime();
+    return send();
+  }
+
+  async #send(
+    metadata: Metadata,
+    endpoint: string,
+    form: URLSearchParams,
+    clientId: string,
+    by: Credential,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
     const audience = this.#o.assertionAudience() ?? profile.assertionAudience;
     const authenticated = await authenticate(by, audience, metadata, endpoint, http.providerNow());
