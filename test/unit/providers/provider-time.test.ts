@@ -32,7 +32,7 @@ class Dateless extends Http {
     this.requests += 1;
     const now = plus(this.#clock.now(), this.ahead);
     if (url !== metadata.tokenEndpoint)
-      return Promise.resolve(json(201, { ...client, registration_access_token: signed(now) }));
+      return Promise.resolve(json(201, { ...client, registrationAccessToken: signed(now) }));
     const { iat = 0, exp = 0 } = jwtClaims(new URLSearchParams(body).get('client_assertion') ?? '') as Record<
       string,
       number
@@ -46,7 +46,7 @@ class Dateless extends Http {
   }
 }
 
-const client = { client_id: 'ci-1', registration_client_uri: `${issuer}/clients-registrations/default/ci-1` };
+const client = { clientId: 'ci-1' };
 const json = (status: number, body: object): HttpAnswer => ({ status, headers: {}, body: JSON.stringify(body) });
 const signed = (now: Instant): string =>
   `${part({ alg: 'RS256' })}.${part({ iss: issuer, iat: Math.floor(now / second), exp: Math.floor(now / second) + 300 })}.c2ln`;
