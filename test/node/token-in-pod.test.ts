@@ -22,7 +22,7 @@ test.before('a cluster with a node, a provider and the operator', async () => {
   await lab.guarded();
   const identities = readFileSync(new URL('../quickstart/identities.yaml', import.meta.url), 'utf8');
   await lab.apply(identities.replaceAll('ISSUER', lab.provider.issuer).replace('80s', '15m'));
-  await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=90s', '-n', namespace, 'ciidentity/publisher']);
+  await lab.kubectl(['wait', '--for=condition=Ready', '--timeout=270s', '-n', namespace, 'ciidentity/publisher']);
 });
 
 test.after.always('everything ends', async () => {
@@ -115,14 +115,9 @@ test.serial(
     });
     t.log(`${Date.now() - from} ms from the missing Secret to the running pod`);
     t.is(token, Buffer.from(delivered, 'base64').toString('utf8'), 'the same token, long before its renewal');
-    const events = await lab.kubectl([
-      'get',
-      'events',
-      '-n',
-      namespace,
-      '--field-selector',
-      `involvedObject.name=${late}`,
-    ]);
-    t.regex(events, /FailedMount.*ci-identity-publisher.*not found/);
+    const events = ['get', 'events', '-n', namespace, '--field-selector', `involvedObject.name=${late}`];
+    await eventually('an event says that the kubelet could not mount it', async () =>
+      /FailedMount.*ci-identity-publisher.*not found/.test(await lab.kubectl(events)) ? true : undefined,
+    );
   },
 );
