@@ -69,7 +69,7 @@ export const providerRemedies = {
   ClientIdTaken: {
     cause:
       'A pool of the same name was deleted with `deletionPolicy: Retain`, or the answer to its registration was lost.',
-    step: 'Delete the client that the message names at the provider, or create the pool under another name.',
+    step: 'Create the pool under another name. Delete the client that the message names at the provider only where nothing uses it, which may be another pool.',
     by: 'Provider',
   },
   OrphanPossible: {

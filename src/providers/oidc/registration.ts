@@ -53,7 +53,7 @@ export class Registration implements ClientRegistry {
     if (this.#o.profile.isIdTaken?.(readProviderError(answer, where.secrets ?? [])) === true) {
       throw this.#terminal(
         'ClientIdTaken',
-        `a client ${clientId ?? ''} is there already: deletionPolicy Retain left it, or a registration whose answer was lost, or it is somebody else's. It is adopted if our credential works for it; otherwise delete it at the provider, or create the pool under another name.`,
+        `a client ${clientId ?? ''} is there already: deletionPolicy Retain left it, or a registration whose answer was lost, or it is somebody else's. It is adopted if our credential works for it. Otherwise create the pool under another name; delete it at the provider only where nothing uses it, which may be another pool.`,
       );
     }
     throw refused(answer, 'Register', where);
