@@ -5,7 +5,7 @@ import { idTaken, refusedCall, withIntent } from '../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../domain/client/machine.ts';
 import { managementRefused, withOwn } from '../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../domain/client/record.ts';
-import { answered, deregistered, observed } from '../domain/client/answers.ts';
+import { answered, deregistered, lookedAt, observed } from '../domain/client/answers.ts';
 import { OperatorError } from '../errors.ts';
 import type { RecordStore } from '../kube/records.ts';
 import { surelyWithoutEffect } from '../providers/no-effect.ts';
@@ -112,10 +112,10 @@ export class ClientChanges {
     await this.#persist('client.Deregister.answer', key, intent, signal, next);
   }
 
-  async observe(key: string, s: ClientSnapshot, tell: Tell, signal: AbortSignal): Promise<void> {
-    const newest = s.record && newestSent(s.record);
-    if (newest === undefined) return;
-    const found = await this.#open(key, s, 'client.Observe.metadata', newest.n, signal);
+  async observe(key: string, s: ClientSnapshot, n: number | undefined, tell: Tell, signal: AbortSignal): Promise<void> {
+    const of = n ?? (s.record && newestSent(s.record))?.n;
+    if (of === undefined) return;
+    const found = await this.#open(key, s, 'client.Observe.metadata', of, signal);
     if (found === undefined) return;
     const { record, subject, registry } = found;
     const wanted =
@@ -126,8 +126,10 @@ export class ClientChanges {
     const { management, ...observation } = await this.#o.effects.run('client.Observe.call', options, (bounded) =>
       registry.observe(clientRef(record, subject), wanted, bounded),
     );
-    const next = (stored: ClientRecord): ClientRecord =>
-      observed(management === undefined ? stored : withManagement(stored, subject, management), observation);
+    const next = (stored: ClientRecord): ClientRecord => {
+      const base = management === undefined ? stored : withManagement(stored, subject, management);
+      return n === undefined ? observed(base, observation) : lookedAt(base, n, observation);
+    };
     tell(next(record));
     await this.#persist('client.Observe.record', key, record.intent, signal, next);
   }

@@ -87,6 +87,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return changes.observe(
           key,
           s,
+          action.generation,
           // Of a client that goes nothing is desired, and everything differs from that.
           (next) => (s.wanted.is === 'Seen' ? this.#tellDrift(s.record, next) : undefined),
           signal,

@@ -12,6 +12,7 @@ import {
   metadataDigest,
   newestSent,
   ownManagementOf,
+  tagText,
 } from './generations.ts';
 import { begunAt } from './intents.ts';
 import type { Desired } from './machine.ts';
@@ -125,6 +126,16 @@ export function deregistered(record: ClientRecord, said: 'Deleted' | 'Gone', now
     one.state === 'Retiring' && one.clientId === subject.clientId ? { ...one, removedAt: now, ...saidGone } : one,
   );
   return checked({ ...rest, generations });
+}
+
+/** Whose client it is that is about to be deleted. */
+export function lookedAt(record: ClientRecord, n: number, { at, tag }: ClientObservation): ClientRecord {
+  const clientId = generation(record, n)?.clientId;
+  const foreign = tag !== undefined && tag !== tagText(record.tag) ? { foreign: true } : {};
+  const generations = record.generations.map((one) =>
+    one.clientId === clientId && one.state === 'Retiring' ? { ...one, lookedAt: at, ...foreign } : one,
+  );
+  return checked({ ...record, generations });
 }
 
 /**

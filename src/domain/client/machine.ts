@@ -153,7 +153,8 @@ export type ClientAction =
       readonly ask: Ask;
       readonly settles: ProofUse;
     }
-  | { readonly type: 'Observe' }
+  /** `generation`: looks at its client only to see whose it is, before that is deleted. Otherwise at the newest client, and at all of it. */
+  | { readonly type: 'Observe'; readonly generation?: number }
   /** Record-only change: what to write; `undefined` deletes the record. */
   | { readonly type: 'Record'; readonly next: ClientRecord | undefined };
 

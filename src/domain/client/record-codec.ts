@@ -115,6 +115,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('removedAt', (value) => value.instant()),
     ...place.optional('saidGone', (value) => value.boolean()),
     ...place.optional('foreign', (value) => value.boolean()),
+    ...place.optional('lookedAt', (value) => value.instant()),
     ...place.optional('source', (value) => value.text()),
     ...place.optional('expiresAt', (value) => value.instant()),
   };

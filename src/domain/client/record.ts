@@ -44,8 +44,10 @@ export interface Generation {
    * never changed and never deleted.
    */
   readonly source?: string;
-  /** Somebody else took the client of this credential over, and another one has taken its place here. */
+  /** Somebody else took the client of this credential over; another one has taken its place here, or it is on its way out. */
   readonly foreign?: boolean;
+  /** While Retiring: when it was last looked at whose its client is, of one that is not the newest. */
+  readonly lookedAt?: Instant;
   /** When an administrator's credential expires, where he says so. */
   readonly expiresAt?: Instant;
 }

@@ -17,7 +17,7 @@ import {
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
-import { isDrained, emergencyLateAt, isSeenLately, isStale, mayHaveExpired, pausesPlanning } from './schedule.ts';
+import { isDrained, emergencyLateAt, isOwnerKnown, isStale, mayHaveExpired, pausesPlanning } from './schedule.ts';
 import {
   act,
   actOnLook,
@@ -98,7 +98,10 @@ function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gene
   if (s.brake === true) return undefined;
   if (isUnmanageable(s, record, one)) return triedAgain(s, now, record, one);
   // A foreign client is never deleted, and who that is may have changed since the last look.
-  if (!isSeenLately(record, now)) return act(s, now, 'Deregistering', { type: 'Observe' });
+  if (!isOwnerKnown(record, one, now)) {
+    const isNewest = newestSent(record)?.clientId === one.clientId;
+    return act(s, now, 'Deregistering', { type: 'Observe', ...(isNewest ? {} : { generation: one.n }) });
+  }
   return actOnLook(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
 }
 

@@ -20,8 +20,27 @@ import {
 import type { ClientSnapshot } from './machine.ts';
 import { variantToRegister } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { mayHaveExpired, isDrained, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
-import { act, create, desiredOf, isUnmanageable, plan, planAndRegister, prove, wait, write } from './steps.ts';
+import {
+  mayHaveExpired,
+  isDrained,
+  isOwnerKnown,
+  isRetried,
+  proofPause,
+  propagationOf,
+  refusedPause,
+} from './schedule.ts';
+import {
+  act,
+  actOnLook,
+  create,
+  desiredOf,
+  isUnmanageable,
+  plan,
+  planAndRegister,
+  prove,
+  wait,
+  write,
+} from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';
 
@@ -247,9 +266,11 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
     const mayBeGone = isGone(record) || currentOf(record)?.clientId !== one.clientId;
     return mayBeGone && !mayHaveExpired(one, now) ? prove(s, now, 'Retired', one, 'Retired', lane) : undefined;
   }
-  return shares
-    ? act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n }, lane)
-    : act(s, now, 'Retired', { type: 'Deregister', generation: one.n }, lane);
+  if (shares) return act(s, now, 'Retired', { type: 'Update', generation: one.n, without: one.n }, lane);
+  // A foreign client is never deleted, and who that is may have changed since the last look.
+  return isOwnerKnown(record, one, now)
+    ? actOnLook(s, now, 'Retired', { type: 'Deregister', generation: one.n })
+    : act(s, now, 'Retired', { type: 'Observe', generation: one.n }, lane);
 }
 
 /**

@@ -3,7 +3,7 @@ import { day, earliest, hour, instant, minute, plus, second } from '../../clock.
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asPast } from '../clocks.ts';
 import { isExternal, remindAt } from './existing.ts';
-import { currentOf, inWork, isAsWanted } from './generations.ts';
+import { currentOf, inWork, isAsWanted, newestSent } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation, Intent, Proof } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -41,7 +41,17 @@ const lookAgainIfGone: Milliseconds = 5 * minute;
 const lookBefore: Milliseconds = minute;
 
 export function isSeenLately({ observed }: ClientRecord, now: Instant): boolean {
-  return observed !== undefined && now < plus(asPast(observed.at, now), lookBefore);
+  return isLately(observed?.at, now);
+}
+
+/** The same of the client of this generation. A look at the record's is at the newest one, and says nothing of the one before it. */
+export function isOwnerKnown(record: ClientRecord, of: Generation, now: Instant): boolean {
+  const isNewest = newestSent(record)?.clientId === of.clientId;
+  return isLately(of.lookedAt, now) || (isNewest && isSeenLately(record, now));
+}
+
+function isLately(at: Instant | undefined, now: Instant): boolean {
+  return at !== undefined && now < plus(asPast(at, now), lookBefore);
 }
 
 /** When the Current credential reaches its age: up to 5 % early, so that pools made together do not rotate together; never late. */

@@ -169,9 +169,7 @@ function activated(n: number, after: ClientRecord | undefined): Telling {
 function dropped(one: Generation, after: ClientRecord): Telling {
   const { n, state } = one;
   if (state === 'Retiring') {
-    const message = isExternal(one)
-      ? `credential generation ${n} is used no longer; whether the provider still knows it is its administrator's business.`
-      : `credential generation ${n} is gone at the provider and is refused there.`;
+    const message = leftAlone(one) ?? `credential generation ${n} is gone at the provider and is refused there.`;
     return { step: 'Retired', generation: n, reason: 'Retired', good: true, message };
   }
   const current = currentOf(after);
@@ -182,6 +180,14 @@ function dropped(one: Generation, after: ClientRecord): Telling {
       : ' The answer to a registration was lost, so a client that nobody uses may be left at the provider; status.clients.possibleOrphans counts it.';
   const message = `credential generation ${n} was given up before it came to work.${orphan}${stays}`;
   return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
+}
+
+function leftAlone(one: Generation): string | undefined {
+  const what = `credential generation ${one.n} is used no longer;`;
+  if (isExternal(one)) return `${what} whether the provider still knows it is its administrator's business.`;
+  return one.foreign === true
+    ? `${what} its client ${one.clientId ?? ''} is somebody else's by now (software_id), so it was left as it is.`
+    : undefined;
 }
 
 function dealtWith(before: ClientRecord): Telling {

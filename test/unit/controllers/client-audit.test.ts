@@ -185,6 +185,15 @@ const rows: readonly Row[] = [
     order: ['client.Observe.call', 'Drifted 1 of ci-1', 'client.Observe.record'],
   },
   {
+    title: 'Observe of an old client, which shows whose it is and nothing of the one that mints',
+    record: buildClientRecord({
+      variant: 'NewClient',
+      generations: [buildGeneration({ state: 'Retiring', clientId: 'old' }), buildGeneration({ n: 2 })],
+    }),
+    action: { type: 'Observe', generation: 1 },
+    order: ['client.Observe.call', 'client.Observe.record'],
+  },
+  {
     title: 'a proof that a registration whose answer was lost took effect',
     record: lost(planned, 'Register', 1),
     action: prove(1),

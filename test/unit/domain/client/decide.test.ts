@@ -2,6 +2,7 @@ import test from 'ava';
 import { day, hour, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
+import { lookedAt } from '#src/domain/client/answers.ts';
 import { clientRows, decideClient } from '#src/domain/client/decide.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts';
@@ -103,6 +104,8 @@ const withSecret = (rest: { readonly [K in keyof ClientRecord]?: ClientRecord[K]
 /** Seen after the last change. */
 const drifted = { is: 'Present', at: plus(noon, 1), drift: ['name'], tag: tagText(record().tag) } as const;
 const drainingAndCurrent = [g({ state: 'Draining' }), g({ n: 2 })];
+const oldAndNew = (more: Partial<Generation> = {}): ClientRecord =>
+  withGenerations([g({ state: 'Retiring', clientId: 'old', ...more }), g({ n: 2 })], { variant: 'NewClient' });
 const retiringAndCurrent = [g({ state: 'Retiring' }), g({ n: 2 })];
 const registering = (rest: Partial<ClientRecord> = {}): ClientRecord =>
   omit(
@@ -2174,11 +2177,44 @@ const cases: readonly Case[] = [
   },
   {
     row: 'retire',
+    title: 'NewClient: a look at whose the old client is, which a look at the new one does not tell',
+    s: snapshot({ record: oldAndNew() }),
+    action: { type: 'Observe', generation: 1 },
+    lane: lanes.CleanUp,
+  },
+  {
+    row: 'retire',
     title: 'NewClient: Deregister',
-    s: snapshot({
-      record: withGenerations([g({ state: 'Retiring' }), g({ n: 2, clientId: 'ci-1-2' })], { variant: 'NewClient' }),
-    }),
+    s: snapshot({ record: oldAndNew({ lookedAt: plus(noon, -30 * second) }) }),
     action: { type: 'Deregister', generation: 1 },
+    lane: lanes.Renew,
+  },
+  {
+    row: 'retire',
+    title: 'NewClient: that look was a minute ago',
+    s: snapshot({ record: oldAndNew({ lookedAt: plus(noon, -minute) }) }),
+    action: { type: 'Observe', generation: 1 },
+  },
+  {
+    row: 'retire',
+    title: "NewClient: somebody else's client stays",
+    s: snapshot({ record: lookedAt(oldAndNew(), 1, { is: 'Present', at: noon, drift: [], tag: 'other/one' }) }),
+    action: { type: 'Record' },
+    next: ['Current'],
+  },
+  {
+    row: 'unwanted',
+    title: 'of two clients each is looked at before it is deleted',
+    s: snapshot({
+      wanted: { is: 'Gone' },
+      record: withGenerations(
+        [g({ state: 'Retiring', clientId: 'old' }), g({ n: 2, state: 'Retiring', retireAfter: plus(noon, hour) })],
+        {
+          variant: 'NewClient',
+        },
+      ),
+    }),
+    action: { type: 'Observe', generation: 1 },
   },
   {
     row: 'retire',

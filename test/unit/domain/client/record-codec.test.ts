@@ -45,6 +45,8 @@ const generations = fc
         lacksAsk: fc.string(),
         unheard: fc.boolean(),
         saidGone: fc.boolean(),
+        foreign: fc.boolean(),
+        lookedAt: at,
         state: fc.constantFrom('Draining' as const, 'Retiring' as const),
       },
       { requiredKeys: ['credential', 'since', 'state'] },

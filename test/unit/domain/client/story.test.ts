@@ -46,6 +46,13 @@ const rows: readonly (readonly [
     /^credential generation 1 is used no longer/,
   ],
   [
+    "an old client that became somebody else's",
+    of([g({ state: 'Retiring', clientId: 'old', foreign: true }), g({ n: 2 })]),
+    of([g({ n: 2 })]),
+    'Retired',
+    /^credential generation 1 is used no longer; its client old is somebody else's by now \(software_id\)/,
+  ],
+  [
     'a second key',
     of([one]),
     of([one, g({ n: 2, state: 'Planned' })]),

@@ -16,7 +16,7 @@ import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts'
 import { managementRefused } from '#src/domain/client/management.ts';
 import type { ClientObservation, ClientRecord, Generation } from '#src/domain/client/record.ts';
 import { firstHonoured } from '#src/domain/client/requests.ts';
-import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
+import { answered, deregistered, lookedAt, observed } from '#src/domain/client/answers.ts';
 import { planned } from '#src/domain/client/transitions.ts';
 import { nextMethod } from '#src/domain/client/variants.ts';
 import { windowState } from '#src/domain/client/window.ts';
@@ -410,7 +410,7 @@ export class ToyWorld {
         return this.#prove(action, mishap);
       case 'Observe':
         if (this.outage) throw new Trouble('None');
-        return record === undefined ? undefined : this.#store(observed(record, this.#observation(record)));
+        return record === undefined ? undefined : this.#store(this.#looked(record, action.generation));
       case 'Register':
       case 'Update':
       case 'Deregister':
@@ -588,8 +588,13 @@ export class ToyWorld {
     return secretsLive === undefined ? {} : { secretExpiresAt: plus(this.now, secretsLive) };
   }
 
-  #observation(record: ClientRecord): ClientObservation {
-    const of = newestSent(record);
+  #looked(record: ClientRecord, n: number | undefined): ClientRecord {
+    return n === undefined
+      ? observed(record, this.#observation(record, newestSent(record)))
+      : lookedAt(record, n, this.#observation(record, generation(record, n)));
+  }
+
+  #observation(record: ClientRecord, of: Generation | undefined): ClientObservation {
     const client = of === undefined ? undefined : this.clients.get(of.clientId ?? '');
     const token = of === undefined ? undefined : managementOf(record, of)?.token.reveal();
     if (of !== undefined && client !== undefined && (this.fallback || token === client.management))
