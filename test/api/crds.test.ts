@@ -1,3 +1,4 @@
+import { established } from '#test/support/established.ts';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import anyTest, { type TestFn } from 'ava';
@@ -31,13 +32,8 @@ test.before(async (t) => {
   );
   t.context = { cluster, api, first: { IdentityPool, ScopePolicy, CiIdentity } as Context['first'] };
   await kubectl(t.context, 'apply', '--server-side', '-k', crds);
-  await kubectl(
-    t.context,
-    'wait',
-    '--for=condition=Established',
-    '--timeout=90s',
-    ...kinds.map((kind) => `crd/${plurals[kind]}.ci-identity.dev`),
-  );
+  const definitions = kinds.map((kind) => `crd/${plurals[kind]}.ci-identity.dev`);
+  await established((args) => kubectl(t.context, ...args), ...definitions);
   await kubectl(t.context, 'create', 'namespace', 'ci-payments');
 });
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import { operatorNamespace, poolFinalizer } from '#src/api/names.ts';
 import { readShippedDefinitions } from '#src/kube/definitions.ts';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
+import { established } from '#test/support/established.ts';
 import { eventually } from '#test/support/eventually.ts';
 
 const manifests = fileURLToPath(new URL('../../manifests/', import.meta.url));
@@ -35,7 +36,7 @@ test.before('a cluster with everything that is shipped, and a pool', async () =>
   cluster = await startCluster();
   await kubectl(['apply', '--server-side', '-k', `${manifests}default`]);
   await kubectl(['apply', '--server-side', '-k', `${manifests}protection`]);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd', '--all']);
+  await established(kubectl, 'crd', '--all');
   await kubectl(['create', '-f', '-'], JSON.stringify(pool));
   await eventually('the protection is effective', async () => {
     const { stderr } = await cluster.kubectlRun(['delete', '--dry-run=server', ...kept]);

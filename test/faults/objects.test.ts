@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { established } from '#test/support/established.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod, nextPodName } from '#test/support/jenkins-pod.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
@@ -293,7 +294,7 @@ test.serial(
       patient,
     );
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
-    await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/scopepolicies.ci-identity.dev']);
+    await established((args) => lab.kubectl(args), 'crd/scopepolicies.ci-identity.dev');
     await delay(5_000);
     t.true(isLive(lab.provider, token), 'also while the new kind is still empty');
     await lab.apply(...objects(lab.provider.issuer));
@@ -330,7 +331,7 @@ test.serial('the kind is deleted under many sessions, and everything is made ane
   );
   t.log((await page(operator, '/readyz')).text);
   await lab.kubectl(['apply', '--server-side', '-k', crds]);
-  await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/ciidentities.ci-identity.dev']);
+  await established((args) => lab.kubectl(args), 'crd/ciidentities.ci-identity.dev');
   await lab.apply(...objects(lab.provider.issuer));
   await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
   // The API server takes a while to know the identities of a kind that was just made; until then it injects nothing.
@@ -375,7 +376,7 @@ test.serial(
     await lab.kubectl(['wait', '--for=delete', 'crd/identitypools.ci-identity.dev', '--timeout=180s']);
     await lab.kubectl(['annotate', 'namespace', system, 'ci-identity.dev/acknowledge-']);
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
-    await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/identitypools.ci-identity.dev']);
+    await established((args) => lab.kubectl(args), 'crd/identitypools.ci-identity.dev');
     await lab.apply(...objects(lab.provider.issuer));
     await eventually('the identity is ready', () => identityReady(lab, 'publisher'), patient);
     await remove(...pods.map(({ name }) => name));

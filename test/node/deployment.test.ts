@@ -8,6 +8,7 @@ import test from 'ava';
 import { plugin } from '#test/cli/plugin.ts';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { established } from '#test/support/established.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { writeOperatorImage } from './operator-image.ts';
@@ -51,7 +52,7 @@ test.after.always('everything ends', async () => {
 test.serial('kubectl apply of crds and manifests/default: two replicas run as the Deployment says', async (t) => {
   t.timeout(540_000);
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd', '--all']);
+  await established(kubectl, 'crd', '--all');
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/default')]);
   await kubectl(['apply', '--server-side', '-k', join(root, 'manifests/protection')]);
   await kubectl(['rollout', 'status', '--timeout=450s', '-n', system, 'deployment/ci-identity-controller']);

@@ -1,3 +1,4 @@
+import { established } from '#test/support/established.ts';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,7 +85,7 @@ export async function visit(options: GuestOptions): Promise<Guest> {
       const create = (some: readonly Document[]): Promise<string> => kubectl(['create', '-f', '-'], listOf(some));
       await create(documents.filter(isDefinition));
       const plurals = documents.filter(isDefinition).map(({ metadata }) => `crd/${metadata.name}`);
-      await kubectl(['wait', '--for=condition=Established', '--timeout=60s', ...plurals]);
+      await established(kubectl, ...plurals);
       await create(documents.filter((one) => !isDefinition(one)));
     },
     async kubeconfigFor(namespace, name) {

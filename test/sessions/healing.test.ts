@@ -1,4 +1,5 @@
 /** What heals by itself, what is found and told, and what the brake holds back, on a real API server with a real provider. */
+import { established } from '#test/support/established.ts';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Condition } from '#src/api/meta.ts';
@@ -255,7 +256,7 @@ test.serial(
       auditOf(operator).find(({ event, message }) => event === 'Held' && message === note),
     );
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
-    await lab.kubectl(['wait', '--for=condition=Established', '--timeout=90s', 'crd/ciidentities.ci-identity.dev']);
+    await established((args) => lab.kubectl(args), 'crd/ciidentities.ci-identity.dev');
     await pause(3_000);
     t.deepEqual(living(), [4, 4, 4]);
     await metric(operator, /^ci_identity_brake_held_keys\{machine="sessions"\} (1\d)$/m);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Cluster, startCluster } from '#test/cluster/cluster.ts';
 import { type OidcProvider, startOidcProvider } from '#test/providers/oidc-provider.ts';
+import { established } from './established.ts';
 import { eventually } from './eventually.ts';
 import { type OperatorOptions, type OperatorProcess, startOperator } from './operator-process.ts';
 
@@ -86,7 +87,24 @@ export async function startLabWith<P extends LabProvider>(
     ...(options.etcdFlags === undefined ? {} : { etcdFlags: options.etcdFlags }),
     ...(options.log === undefined ? {} : { log: options.log }),
   });
-  const provider = await startProvider();
+  const started: { stop(): Promise<void> }[] = [cluster];
+  try {
+    const provider = await startProvider();
+    started.unshift(provider);
+    return await labOf(dir, cluster, provider, options);
+  } catch (error) {
+    // Whatever still runs would keep the test process from ending.
+    for (const one of started) await one.stop();
+    throw error;
+  }
+}
+
+async function labOf<P extends LabProvider>(
+  dir: string,
+  cluster: Cluster,
+  provider: P,
+  options: LabOptions,
+): Promise<Lab<P>> {
   const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
     const { stdout, stderr, code } = await cluster.kubectlRun(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
@@ -176,7 +194,7 @@ export async function guarded(kubectl: Lab['kubectl']): Promise<void> {
 async function installManifests(kubectl: Lab['kubectl']): Promise<void> {
   await kubectl(['apply', '--server-side', '-k', join(root, 'crds')]);
   const plurals = ['identitypools', 'scopepolicies', 'ciidentities'].map((plural) => `crd/${plural}.ci-identity.dev`);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=90s', ...plurals]);
+  await established(kubectl, ...plurals);
   const controller = ['namespace', 'rbac', 'aggregated-roles'].flatMap((name) => [
     '-f',
     join(root, `manifests/controller/${name}.yaml`),

@@ -1,5 +1,6 @@
 /** Steps that take longer than a moment: what many objects depend on goes and is made anew, and nobody reads the audit streams. */
 import { fileURLToPath } from 'node:url';
+import { established } from '#test/support/established.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentNamespaceDocuments } from '#test/support/lab.ts';
 import type { Random } from '#test/support/random.ts';
@@ -52,7 +53,7 @@ export async function goAndComeBack(walk: Walk, random: Random): Promise<void> {
     { timeoutMs: 120_000, everyMs: 500 },
   );
   await walk.lab.kubectl(['apply', '--server-side', '-k', crds]);
-  await walk.lab.kubectl(['wait', '--for=condition=Established', '--timeout=60s', `crd/${crd}`]);
+  await established((args) => walk.lab.kubectl(args), `crd/${crd}`);
   const objects = beginning(walk.lab.provider.issuer, random).filter((text) => text.includes(`"kind":"${kind}"`));
   await eventually(
     `the kind ${kind} is served`,
