@@ -422,6 +422,30 @@ test('somebody else had the id, and our registration after he has left arrives l
   t.deepEqual([...world.clients.keys()], [clientId]);
 });
 
+const anotherOwner = 'another-cluster/uid';
+
+for (const [whose, tag] of [
+  ['ours: it is deleted', undefined],
+  ["somebody else's by now: it is left alone", anotherOwner],
+] as const)
+  test(`a new client mints, and the old one is ${whose}`, (t) => {
+    const variants = ['NewClient'] as const;
+    const world = new ToyWorld({
+      capabilities: { ...capabilities, variants },
+      rotatesManagement: true,
+      allowSubjectChange: true,
+    });
+    settle(world);
+    const [[id, client] = []] = world.clients;
+    if (tag !== undefined && id !== undefined && client !== undefined) world.clients.set(id, { ...client, tag });
+    world.desired = { ...world.desired, rotateRequest: 'r1' };
+    settle(world);
+    t.is(world.record?.generations.length, 1);
+    t.is(world.clients.has(id ?? ''), tag !== undefined);
+    t.is(world.clients.has(currentOf(world.record)?.clientId ?? ''), true);
+    t.is(world.trail.includes('retire Deregister'), tag === undefined);
+  });
+
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
   for (const [index, { event, mishap, steps, sweeps }] of turns.entries()) {
     happen(world, event, `request-${index}`);
@@ -581,7 +605,7 @@ function checkOrphans(world: ToyWorld): void {
   const { record } = world;
   if (record === undefined) return;
   const held = new Set(record.generations.map(({ clientId }) => clientId));
-  const unheld = [...world.clients.keys()].filter((id) => !held.has(id)).length;
+  const unheld = [...world.clients].filter(([id, { tag }]) => !held.has(id) && tag !== anotherOwner).length;
   const counted = (record.possibleOrphans ?? 0) + (record.intent?.call === 'Register' ? 1 : 0);
   if (unheld > counted + world.strays) throw new Error(`${unheld} clients that nobody holds, counted are ${counted}`);
 }
