@@ -69,7 +69,7 @@ export function startLoad(options: LoadOptions): Load {
 }
 
 /** Little: a machine that is busy with other things may hold the load itself up now and then, and a load may last no longer than ten seconds. */
-const mostUnwatched = 0.1;
+const mostUnwatched = 0.03;
 
 /** What a rotation must not change; and that the load was dense enough to see a gap of 200 ms. */
 export function assertUnharmed(
