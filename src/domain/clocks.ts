@@ -16,11 +16,16 @@ export function mintMoment(now: Instant, revokeBefore: Instant | undefined): Ins
   return notLongAfter(now, revokeBefore);
 }
 
-/** A moment that is further ahead than clocks differ was written down by a clock that went ahead: it is as good as never. */
+/** The moment is further ahead than clocks differ, so a clock that went ahead wrote it down. */
+export function isFarAhead(moment: Instant, now: Instant): boolean {
+  return moment > plus(now, clocksDiffer);
+}
+
+/** Such a moment is as good as never. */
 export function asPast(moment: Instant, now: Instant): Instant {
-  return moment > plus(now, clocksDiffer) ? instant(0) : moment;
+  return isFarAhead(moment, now) ? instant(0) : moment;
 }
 
 function notLongAfter(now: Instant, moment: Instant | undefined): Instant {
-  return moment !== undefined && moment > now && moment <= plus(now, clocksDiffer) ? moment : now;
+  return moment !== undefined && moment > now && !isFarAhead(moment, now) ? moment : now;
 }

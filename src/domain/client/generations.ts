@@ -125,6 +125,11 @@ export function newestSent({ generations }: ClientRecord): Generation | undefine
   return known.findLast(({ state }) => state !== 'Planned') ?? known.at(-1) ?? generations.at(-1);
 }
 
+/** Its client is the newest, which is the one that looks are at. */
+export function isNewestClient(record: ClientRecord, { clientId }: Generation): boolean {
+  return newestSent(record)?.clientId === clientId;
+}
+
 /** Other generations of the same client at the provider. */
 export function siblings(record: ClientRecord, of: Generation): readonly Generation[] {
   return record.generations.filter(

@@ -10,12 +10,12 @@ import {
   inState,
   inWork,
   isForeign,
+  isNewestClient,
   managementOf,
-  newestSent,
   siblings,
 } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
-import type { ClientRecord, Generation } from './record.ts';
+import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
 import { isDrained, emergencyLateAt, isOwnerKnown, isStale, mayHaveExpired, pausesPlanning } from './schedule.ts';
 import {
@@ -99,8 +99,8 @@ function remove(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gene
   if (isUnmanageable(s, record, one)) return triedAgain(s, now, record, one);
   // A foreign client is never deleted, and who that is may have changed since the last look.
   if (!isOwnerKnown(record, one, now)) {
-    const isNewest = newestSent(record)?.clientId === one.clientId;
-    return act(s, now, 'Deregistering', { type: 'Observe', ...(isNewest ? {} : { generation: one.n }) });
+    const which = isNewestClient(record, one) ? {} : { generation: one.n };
+    return act(s, now, 'Deregistering', { type: 'Observe', ...which });
   }
   return actOnLook(s, now, 'Deregistering', { type: 'Deregister', generation: one.n });
 }
@@ -120,8 +120,7 @@ function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gen
   const spent = siblings(record, one).find((each) => each.removedAt !== undefined && mayHaveExpired(each, now));
   if (spent !== undefined && !mayHaveExpired(one, now)) return write(s, now, 'Deregistering', without(record, spent.n));
   // A look is at the newest client, and says nothing of the one before it.
-  const isLookedAt = newestSent(record)?.clientId === one.clientId;
-  const seen = isLookedAt ? record.observed?.is : 'Unknowable';
+  const seen = isNewestClient(record, one) ? record.observed?.is : 'Unknowable';
   switch (seen) {
     case undefined:
       return act(s, now, 'Deregistering', { type: 'Observe' });
@@ -205,12 +204,13 @@ function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord
   if (hasRotated(record)) return endOverlap(s, now, record);
   const next = inWork(record);
   if (next === undefined && s.existing?.is === 'Unknown') return undefined;
-  if (next === undefined ? variantAtAll(s) === undefined : cannotArrive(s, next)) return onlyRevoke(s, now, record);
+  const variant = variantAtAll(s);
+  if (next === undefined ? variant === undefined : cannotArrive(s, next)) return onlyRevoke(s, now, record);
   if (isRevokedFirst(s, now, record)) {
     const changed = { ...record, revokeBefore: revokeMoment(s.youngest, now) };
     return write(s, now, 'RevokeRequested', changed, lanes.Stop);
   }
-  if (next === undefined) return planAgain(s, now, record);
+  if (next === undefined) return variant && planAgain(s, now, record, variant);
   return gaveWay(s, 'emergency') ? undefined : bring(s, now, record, next);
 }
 
@@ -247,11 +247,10 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
 }
 
 /** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. What was given less waits for none. */
-function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
-  const variant = variantAtAll(s);
+function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, variant: Variant): Step | undefined {
   if (isFull(record)) return endOverlap(s, now, record);
   const isPaused = record.rollbacks?.lacked === undefined && pausesPlanning(record, now);
-  return isPaused ? undefined : variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
+  return isPaused ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
 
 /** Nothing can replace the credential any more: what was minted so far is revoked all the same, and the rotation is owed. */

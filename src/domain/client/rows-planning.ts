@@ -75,6 +75,8 @@ interface Trigger {
   readonly lane?: Lane;
   /** `AtOnce`: neither the window nor the pause after a failed rotation holds it back. `AnyHour`: the window does not. */
   readonly waits: 'AtOnce' | 'AnyHour' | 'ForWindow';
+  /** Also of a client that another one takes the place of, so that it works until then; never by a third one. */
+  readonly whileLeaving?: true;
   readonly holds: (current: Generation, desired: Desired, s: ClientSnapshot, now: Instant) => boolean;
 }
 
@@ -97,6 +99,7 @@ const triggers: readonly Trigger[] = [
     name: 'expiring-soon',
     reason: 'RotationDue',
     waits: 'AnyHour',
+    whileLeaving: true,
     lane: lanes.Renew,
     holds: (current, _desired, _s, now) => isExpiringSoon(current, now),
   },
@@ -113,6 +116,7 @@ const triggers: readonly Trigger[] = [
     name: 'expiring',
     reason: 'RotationDue',
     waits: 'ForWindow',
+    whileLeaving: true,
     holds: (current, _desired, s, now) => {
       const expiring = expiringAt(current, s.jitter ?? 0);
       return expiring !== undefined && now >= expiring && turnAt(expiring, s, now) === now;
@@ -135,6 +139,7 @@ const triggers: readonly Trigger[] = [
     name: 'refused',
     reason: 'CredentialRefused',
     waits: 'AnyHour',
+    whileLeaving: true,
     lane: lanes.Renew,
     holds: (current, _desired, { record }) =>
       current.refusedAt !== undefined &&
@@ -144,16 +149,18 @@ const triggers: readonly Trigger[] = [
   },
 ];
 
-function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
+function rotation({ name, reason, waits, whileLeaving, holds, lane }: Trigger): ClientRow {
   return {
     name,
     when: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
-      if (s.leaving === true && !mayRotateLeaving(name, s, now)) return false;
+      if (s.leaving === true && whileLeaving !== true) return false;
       if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return false;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
-      if ((waits !== 'AtOnce' && isPaused(s, now)) || variantNow(s, now) === undefined) return false;
+      const variant = variantNow(s, now);
+      if (variant === undefined || (s.leaving === true && variant === 'NewClient')) return false;
+      if (waits !== 'AtOnce' && isPaused(s, now)) return false;
       return holds(current, desired, s, now);
     },
     then: (s, now) => {
@@ -161,11 +168,6 @@ function rotation({ name, reason, waits, holds, lane }: Trigger): ClientRow {
       return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
     },
   };
-}
-
-/** A client that another one takes the place of is rotated only so that it works until then, and never by a third one. */
-function mayRotateLeaving(trigger: string, s: ClientSnapshot, now: Instant): boolean {
-  return ['expiring-soon', 'expiring', 'refused'].includes(trigger) && variantNow(s, now) !== 'NewClient';
 }
 
 /** What the last new credential was not given keeps nobody from the next one once the old one fails: then everything would be lost. */

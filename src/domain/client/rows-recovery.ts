@@ -1,8 +1,7 @@
 /** Rows that come first: may we act at all, and what became of a call whose answer was lost. */
 import type { Reason } from '../../api/reasons.ts';
-import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
-import { clocksDiffer, revokeMoment } from '../clocks.ts';
+import { isFarAhead, revokeMoment } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
@@ -42,7 +41,7 @@ const damaged: ClientRow = {
  */
 const clockSetBack: ClientRow = {
   name: 'clock-set-back',
-  when: ({ record }, now) => (record?.revokeBefore ?? now) > plus(now, clocksDiffer),
+  when: ({ record }, now) => isFarAhead(record?.revokeBefore ?? now, now),
   then: (s, now) => {
     if (s.record === undefined) return wait(s, now, 'RevokeRequested');
     return write(s, now, 'RevokeRequested', { ...s.record, revokeBefore: now }, lanes.Stop);

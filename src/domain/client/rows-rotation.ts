@@ -1,8 +1,8 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
-import { hour, minute, plus } from '../../clock.ts';
+import { hour, instant, minute, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
-import { asPast } from '../clocks.ts';
+import { asPast, isFarAhead } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isExternal } from './existing.ts';
@@ -136,8 +136,7 @@ export function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boole
 
 /** One that was made in the future was made before our clock was set back, and would be asked about for as long as that was ahead. */
 function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
-  const since = asPast(of.since, now);
-  return since === of.since ? plus(since, propagationOf(s)) : since;
+  return isFarAhead(of.since, now) ? instant(0) : plus(of.since, propagationOf(s));
 }
 
 const notAccepted: ClientRow = {

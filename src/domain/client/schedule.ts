@@ -1,9 +1,9 @@
 /** When something is due. Instants only: who acts on them is the table's business. */
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
-import { asPast } from '../clocks.ts';
+import { asPast, isFarAhead } from '../clocks.ts';
 import { isExternal, remindAt } from './existing.ts';
-import { currentOf, inWork, isAsWanted, newestSent } from './generations.ts';
+import { currentOf, inWork, isAsWanted, isNewestClient } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation, Intent, Proof } from './record.ts';
 import { spreadOver } from './window.ts';
@@ -46,8 +46,7 @@ export function isSeenLately({ observed }: ClientRecord, now: Instant): boolean 
 
 /** The same of the client of this generation. A look at the record's is at the newest one, and says nothing of the one before it. */
 export function isOwnerKnown(record: ClientRecord, of: Generation, now: Instant): boolean {
-  const isNewest = newestSent(record)?.clientId === of.clientId;
-  return isLately(of.lookedAt, now) || (isNewest && isSeenLately(record, now));
+  return isLately(of.lookedAt, now) || (isNewestClient(record, of) && isSeenLately(record, now));
 }
 
 function isLately(at: Instant | undefined, now: Instant): boolean {
@@ -158,7 +157,7 @@ export function staleAt(record: ClientRecord, jitter: number): Instant | undefin
 
 /** The provider was never asked, or not for a day. */
 export function isStale(record: ClientRecord, jitter: number, now: Instant): boolean {
-  const isAhead = record.observed !== undefined && asPast(record.observed.at, now) !== record.observed.at;
+  const isAhead = record.observed !== undefined && isFarAhead(record.observed.at, now);
   return isAhead || now >= (staleAt(record, jitter) ?? now);
 }
 

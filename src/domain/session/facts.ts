@@ -3,7 +3,7 @@ import { minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { earliest } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
-import { clocksDiffer } from '../clocks.ts';
+import { clocksDiffer, isFarAhead } from '../clocks.ts';
 import { gaveWay } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
@@ -63,7 +63,7 @@ export function isRevokeRequested(s: SessionSnapshot, now: Instant): boolean {
  * minted after any other moment (`mintMoment`).
  */
 export function isOlder({ minted }: Token, moment: Instant | undefined, now: Instant): boolean {
-  return moment !== undefined && moment <= plus(now, clocksDiffer) && minted < moment;
+  return moment !== undefined && !isFarAhead(moment, now) && minted < moment;
 }
 
 export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {

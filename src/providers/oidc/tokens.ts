@@ -36,6 +36,15 @@ export interface Introspection {
   readonly audiences?: readonly string[];
 }
 
+/** A request that the client authenticates, with its own parameters only. */
+interface Authenticated {
+  readonly metadata: Metadata;
+  readonly endpoint: string;
+  readonly form: URLSearchParams;
+  readonly clientId: string;
+  readonly by: Credential;
+}
+
 export class Tokens implements TokenSource {
   readonly #o: TokensOptions;
 
@@ -47,7 +56,7 @@ export class Tokens implements TokenSource {
     const metadata = await this.#o.discovery.get(signal);
     const form = askParameters(ask, this.#o.audience, this.#o.profile, this.#o.issuer);
     form.set('grant_type', 'client_credentials');
-    const answer = await this.#post(metadata, metadata.tokenEndpoint, form, clientId, by, signal);
+    const answer = await this.#post({ metadata, endpoint: metadata.tokenEndpoint, form, clientId, by }, signal);
     const where = this.#where(by);
     if (answer.status !== 200) {
       const scopes = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '');
@@ -71,7 +80,7 @@ export class Tokens implements TokenSource {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.revocationEndpoint === undefined) return 'NotSupported';
     const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
-    const answer = await this.#post(metadata, metadata.revocationEndpoint, form, clientId, by, signal);
+    const answer = await this.#post({ metadata, endpoint: metadata.revocationEndpoint, form, clientId, by }, signal);
     const isJwt = jwtClaims(token.reveal()) !== undefined;
     const code = answer.status === 400 ? readProviderError(answer, []).code : undefined;
     if (code === 'unsupported_token_type') {
@@ -93,7 +102,7 @@ export class Tokens implements TokenSource {
     const metadata = await this.#o.discovery.get(signal);
     if (metadata.introspectionEndpoint === undefined) return undefined;
     const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
-    const answer = await this.#post(metadata, metadata.introspectionEndpoint, form, clientId, by, signal);
+    const answer = await this.#post({ metadata, endpoint: metadata.introspectionEndpoint, form, clientId, by }, signal);
     if (answer.status === 400 && readProviderError(answer, []).code === 'unsupported_token_type') return undefined;
     const where = this.#where(by, token);
     if (answer.status !== 200) throw this.#refused(answer, 'Introspect', where);
@@ -113,40 +122,25 @@ export class Tokens implements TokenSource {
    * One authenticated request. Only the authentication is openid-client's: its calls lose the status, `Retry-After` and `Date` of what came,
    * and their errors quote tokens.
    */
-  async #post(
-    metadata: Metadata,
-    endpoint: string,
-    form: URLSearchParams,
-    clientId: string,
-    by: Credential,
-    signal: AbortSignal,
-  ): Promise<HttpAnswer> {
+  async #post(request: Authenticated, signal: AbortSignal): Promise<HttpAnswer> {
     const { http } = this.#o;
-    const send = (): Promise<HttpAnswer> =>
-      this.#send(metadata, endpoint, new URLSearchParams(form), clientId, by, signal);
-    const answer = await send();
-    const isDated = by.type === 'PrivateKeyJwt' && http.clockOffset !== undefined;
+    const answer = await this.#send(request, signal);
+    const isDated = request.by.type === 'PrivateKeyJwt' && http.clockOffset !== undefined;
     if (!isDated || answer.providerTime !== undefined || readProviderError(answer, []).code !== 'invalid_client')
       return answer;
     // Its clock, or ours, may have been set since it last told the time, and only an assertion of another time can show that.
     http.forgetTime();
-    return send();
+    return this.#send(request, signal);
   }
 
-  async #send(
-    metadata: Metadata,
-    endpoint: string,
-    form: URLSearchParams,
-    clientId: string,
-    by: Credential,
-    signal: AbortSignal,
-  ): Promise<HttpAnswer> {
+  async #send({ metadata, endpoint, form, clientId, by }: Authenticated, signal: AbortSignal): Promise<HttpAnswer> {
     const { http, profile, issuer } = this.#o;
     const audience = this.#o.assertionAudience() ?? profile.assertionAudience;
     const authenticated = await authenticate(by, audience, metadata, endpoint, http.providerNow());
     const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' });
-    await authenticated({ issuer }, { client_id: clientId }, form, headers);
-    const request = { url: endpoint, headers: Object.fromEntries(headers), body: form.toString() };
+    const body = new URLSearchParams(form);
+    await authenticated({ issuer }, { client_id: clientId }, body, headers);
+    const request = { url: endpoint, headers: Object.fromEntries(headers), body: body.toString() };
     return http.send({ method: 'POST', ...request, maxBytes: smallAnswer }, signal);
   }
 

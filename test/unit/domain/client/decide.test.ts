@@ -68,11 +68,8 @@ const expiresIn = (life: number): Generation['credential'] => ({
 });
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: suspended };
-const refusedFor = (row: string): Pick<ClientSnapshot, 'failure'> => ({
-  failure: { row, reason: 'RegistrationCredentialRefused', message: 'x', at: noon, terminal: true },
-});
-const failed = (row: string): Pick<ClientSnapshot, 'failure'> => ({
-  failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal: false },
+const failed = (row: string, terminal = false): Pick<ClientSnapshot, 'failure'> => ({
+  failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal },
 });
 const withGenerations = (generations: readonly Generation[], rest: Partial<ClientRecord> = {}): ClientRecord =>
   record({ generations, ...rest });
@@ -968,7 +965,7 @@ const cases: readonly Case[] = [
     },
     {
       title: 'cannot be registered',
-      s: snapshot({ record: leaking(rotating('Planned')), ...refusedFor('emergency') }),
+      s: snapshot({ record: leaking(rotating('Planned')), ...failed('emergency', true) }),
     },
     { title: 'takes long to come', s: snapshot({ record: leaking(rotating('Planned')) }), now: plus(noon, 5 * minute) },
   ].map(({ title, ...rest }): Case => ({
