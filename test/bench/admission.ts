@@ -152,7 +152,7 @@ async function measured(
   };
 }
 
-/** What the policies cost when they were first proven (`npm run bench -- admission` of that version, two cores): CPU of one pod with one identity. */
+/** Runs are compared with the one without policies beside them. */
 function judge(runs: readonly AdmissionFigures[]): readonly Target[] {
   const of = (situation: string): readonly AdmissionFigures[] => runs.filter((run) => run.situation === situation);
   const bare = of('no policies');

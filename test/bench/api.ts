@@ -44,7 +44,7 @@ export interface PoolOptions {
   readonly connections: number;
 }
 
-/** HTTP/1.1: in this client faster than HTTP/2, see README.md. */
+/** HTTP/1.1, as the operator speaks it. */
 export function openApi(kubeconfig: string, { connections }: PoolOptions): Api {
   const { clusters, users } = parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig;
   const { server, 'certificate-authority-data': authority } = clusters[0].cluster;
