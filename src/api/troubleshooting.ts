@@ -4,7 +4,7 @@ import type { Remedy } from './remedy.ts';
 
 /**
  * What to do about a reason, for the page that people search by the word that they read. The message beside a reason is always more exact:
- * it names the object, the provider\'s own words and the value to write.
+ * it names the object, the provider's own words and the value to write.
  */
 export const remedies = {
   IssuerNotConfigured: {

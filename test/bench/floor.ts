@@ -1,8 +1,9 @@
 /**
  * The floor: the calls that a delivered token cannot do without, and nothing else. A process of its own, as the operator is: a bare watch of
  * the namespace's pods, and for each new pod with a claim one token request (`private_key_jwt`), the record Secret, the delivery Secret.
- * Told `narrow`, it takes the last scope from every session: a new token, record, delivery, the old token revoked, record. No policy is judged, nothing is audited, checked, retried, renewed or revoked. Forked by `stage.ts`, which sends {@link FloorOptions};
- * it says `ready` once it watches and goes with its parent.
+ * Told `narrow`, it takes the last scope from every session: a new token, record, delivery, the old token revoked, record. No policy is judged,
+ * nothing is audited, checked, retried or renewed. Forked by `stage.ts`, which sends {@link FloorOptions}; it says `ready` once it watches and
+ * goes with its parent.
  */
 import { createHash, createPrivateKey, type JsonWebKey, randomUUID } from 'node:crypto';
 import { Pool } from 'undici';
