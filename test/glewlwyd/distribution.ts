@@ -33,7 +33,7 @@ async function whyGlewlwydCannotRun(): Promise<string | undefined> {
   return whyPackagesAreMissing(wanted(), 'Glewlwyd');
 }
 
-/** From the cache, else Debian's packages into the cache: 20 MB, once. Several callers at once get them once. */
+/** From the cache, else Debian's packages into the cache, once. Several callers at once get them once. */
 export async function ensureGlewlwyd(log: (line: string) => void): Promise<Distribution> {
   const obstacle = await whyGlewlwydCannotRun();
   if (obstacle !== undefined) throw new Error(obstacle);
