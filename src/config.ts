@@ -21,7 +21,7 @@ export interface IssuerConfiguration {
   /** `iss` of its JWT access tokens, where that is not `url`. */
   readonly tokenIssuer?: string;
   /** `aud` of our signed assertions, where the product wants another than its profile says. */
-  readonly assertionAudience?: 'Issuer' | 'TokenEndpoint';
+  readonly assertionAudience?: 'Issuer' | 'TokenEndpoint' | 'CalledEndpoint';
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -100,7 +100,10 @@ const configurationSchema = {
             description: 'what its JWT access tokens have as iss: at most 512 characters without spaces',
             pattern: '^[!-~]{1,512}$',
           },
-          assertionAudience: { description: 'Issuer or TokenEndpoint', enum: ['Issuer', 'TokenEndpoint'] },
+          assertionAudience: {
+            description: 'Issuer, TokenEndpoint or CalledEndpoint',
+            enum: ['Issuer', 'TokenEndpoint', 'CalledEndpoint'],
+          },
           rateLimit: {
             type: 'object',
             description: 'an object with perSecond and perhaps burst',

@@ -220,7 +220,9 @@ function refusedByTokenEndpoint(
       'CredentialRefused',
       'Object',
       'refuses the credential of the client',
-      'See whether the client still exists there and is enabled.',
+      operation !== 'Token' && /\baud(ience)?\b/i.test(error.text ?? '')
+        ? 'If it gives tokens and wants signed assertions to name the URL that is called, as Okta does, set assertionAudience: CalledEndpoint of this issuer.'
+        : 'See whether the client still exists there and is enabled.',
     );
   }
   if (error.status === 404 || error.status === 405) {

@@ -95,7 +95,7 @@ const bad: readonly Row[] = [
   [
     'an audience of its own',
     issuer('assertionAudience: "https://a.example"'),
-    ['issuers[0].assertionAudience must be Issuer or TokenEndpoint'],
+    ['issuers[0].assertionAudience must be Issuer, TokenEndpoint or CalledEndpoint'],
   ],
   [
     'a token instead of a reference',
@@ -176,6 +176,7 @@ test('the whole configuration', (t) => {
   caBundleRef: {name: ca, key: ca.crt}
   allowPrivateNetwork: true
   proxyUrl: http://[fd00::1]:3128
+  assertionAudience: CalledEndpoint
   rateLimit: {perSecond: 0.5, burst: 3}
 - url: https://idp.example.com/realms/ci`)}limits: {deliveryLag: 3m}\nlog: {level: debug}\naudit: {path: /a}\n`;
   t.deepEqual<unknown, unknown>(parseConfiguration(text), {
@@ -190,6 +191,7 @@ test('the whole configuration', (t) => {
           caBundleRef: { name: 'ca', key: 'ca.crt' },
           allowPrivateNetwork: true,
           proxyUrl: 'http://[fd00::1]:3128',
+          assertionAudience: 'CalledEndpoint',
           rateLimit: { perSecond: 0.5, burst: 3 },
         },
         { url: 'https://idp.example.com/realms/ci', profile: 'Generic', allowPrivateNetwork: false },

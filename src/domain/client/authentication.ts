@@ -95,7 +95,7 @@ const rows: readonly DiagnosisRow[] = [
     then: () => ({
       reason: 'AssertionAudienceWrong',
       why: 'it does not accept the audience of our signed assertion',
-      todo: 'Compare the issuer URL in the configuration with what the provider calls itself. A product that wants the URL of its token endpoint needs assertionAudience: TokenEndpoint there',
+      todo: 'Compare the issuer URL in the configuration with what the provider calls itself. A product that wants the URL of its token endpoint needs assertionAudience: TokenEndpoint there, one that wants the URL that is called (Okta) CalledEndpoint',
     }),
   },
   {

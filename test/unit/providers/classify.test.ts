@@ -102,6 +102,13 @@ test('a profile says what its administrator has to do', (t) => {
   t.true(error.message.endsWith('Click here.'));
 });
 
+test('who may get tokens and revoke none for the audience of assertions is told so', (t) => {
+  const okta = answer(401, { error: 'invalid_client', error_description: 'The audience claim must be the endpoint' });
+  t.regex(refused(okta, 'Revoke', where).message, /CalledEndpoint of this issuer\.$/);
+  t.regex(refused(okta, 'Token', where).message, /still exists there and is enabled\.$/);
+  t.regex(refused(answer(401), 'Revoke', where).message, /still exists there and is enabled\.$/);
+});
+
 test('the page of a firewall blocks one request, so it sets no time before which nobody may ask', (t) => {
   t.is(refused(answer(403, waf), 'Token', where).retryAt, undefined);
 });

@@ -45,6 +45,12 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
   ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
   ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],
   [
+    'the audience of the assertion, as Okta says it',
+    { said: 'The audience claim for client_assertion must be the endpoint invoked for the request.' },
+    'AssertionAudienceWrong',
+    /\(Okta\) CalledEndpoint\.$/,
+  ],
+  [
     'the audience of the assertion of a new credential',
     { said: 'unexpected "aud" claim', generation: { ...key, state: 'Created' } },
     'AssertionAudienceWrong',
