@@ -25,7 +25,7 @@ export interface ClientWork {
   readonly provider: IdentityProvider;
 }
 
-const providerDeadline: Milliseconds = 30 * second;
+const providerDeadline: Milliseconds = 45 * second; // longer than the port itself waits for any answer
 const apiDeadline: Milliseconds = 15 * second;
 /** An answer that could not be stored is stored again and again for so long: what is in it exists nowhere else. */
 const persistFor: Milliseconds = 60 * second;

@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly body?: string;
   /** Most bytes of an answer's body. */
   readonly maxBytes: number;
+  /** Default {@link HttpOptions.deadline}. */
+  readonly deadline?: Milliseconds;
 }
 
 export interface HttpOptions {
@@ -103,10 +105,10 @@ export class Http {
   }
 
   async send(what: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    const { issuer, clock, deadline = defaultDeadline } = this.#options;
+    const { issuer, clock, deadline: usual = defaultDeadline } = this.#options;
     try {
       checkUrl(what.url, this.#options.allowPrivateNetwork());
-      return await withDeadline(deadline, signal, (bounded) => this.#exchange(what, bounded));
+      return await withDeadline(what.deadline ?? usual, signal, (bounded) => this.#exchange(what, bounded));
     } catch (error) {
       if (error instanceof LostLeaseError) throw error;
       throw unreachable(error, { issuer, now: clock.now() }, signal);

@@ -6,6 +6,7 @@ import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
 import { withoutIntent } from './intents.ts';
 import { isUnmanaged, managementHandedIn } from './management.ts';
+import { openOrphans } from './orphans.ts';
 import { generation, inState, isLive, isManagementLost, isRestored, siblings } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
@@ -151,6 +152,12 @@ function reopenUpdate(s: ClientSnapshot, now: Instant, record: ClientRecord, of:
   return act(s, now, 'InProgress', { type: 'Update', generation: of.n, ...without });
 }
 
+/**
+ * Each registration that nobody hears of may leave a client that nobody knows. After so many of which nobody said that they are dealt with, the
+ * next one waits as long as after a credential that never came to work.
+ */
+const mostUnheard = 3;
+
 function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, intent: Intent): Step {
   const isKey = of.credential.type === 'PrivateKeyJwt';
   if (isKey && of.clientId !== undefined) return proveWhenTaken(s, now, of, intent);
@@ -162,9 +169,10 @@ function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, o
   }
   if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record, true));
   if (s.capabilities?.clientIdBy === 'Us') return registerAgain(s, now, record, of);
-  return isKey
+  if (!isKey) return waitForPerson(s, now, record);
+  return openOrphans(record) + 1 < mostUnheard
     ? act(s, now, 'Registering', { type: 'Register', generation: of.n, orphanPossible: true })
-    : waitForPerson(s, now, record);
+    : write(s, now, 'OrphanPossible', countRollback(without(withoutIntent(record, true), of.n), now));
 }
 
 /**

@@ -109,10 +109,13 @@ export function failed(type: Draft['type'], facts: PoolFacts, client: ClientView
 }
 
 /** What is wrong and what to do, and when that is noticed: who has just done it wants to know. */
-export function withNextTry({ pool }: PoolFacts, { message, changeHelps }: ClientFailure): string {
+export function withNextTry(facts: PoolFacts, { message, changeHelps }: ClientFailure): string {
   if (changeHelps !== true) return message;
-  const annotate = `kubectl annotate --overwrite identitypool ${pool.metadata.name} ${annotations.retry}="$(date +%s)"`;
-  return `${asClause(message)}. It is tried again within 10 min, and at once after ${annotate}.`;
+  return `${asClause(message)}. It is tried again within 10 min, and at once after ${retryCommand(facts)}.`;
+}
+
+export function retryCommand({ pool }: PoolFacts): string {
+  return `kubectl annotate --overwrite identitypool ${pool.metadata.name} ${annotations.retry}="$(date +%s)"`;
 }
 
 /** ` of CiIdentity ci-payments/publisher`, where a pool has more than one client. */

@@ -13,8 +13,10 @@ import {
 import { isUnmanaged, unmanagedOne } from '../client/management.ts';
 import { openOrphans, orphansId } from '../client/orphans.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
+import { toRfc3339 } from '../../clock.ts';
+import { planAgainAt } from '../client/schedule.ts';
 import { cut } from '../access/explain.ts';
-import { failed, issuerOf, mayReplace, ownerOf, say } from './clients.ts';
+import { failed, issuerOf, mayReplace, ownerOf, retryCommand, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { whenItOpens } from './rotation.ts';
@@ -49,6 +51,9 @@ function missing(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   if (absent.length === 0) return undefined;
   const stuck = absent.find(({ failure }) => failure !== undefined);
   if (stuck?.failure !== undefined) return failed('Registered', facts, stuck, stuck.failure);
+  const unheard = absent.find(({ record }) => record !== undefined && isGivenUp(record));
+  if (unheard?.record !== undefined)
+    return draft('Registered', 'False', 'OrphanPossible', notHeard(facts, unheard, unheard.record));
   const gone = absent.find(({ record }) => record !== undefined && isGone(record));
   if (gone === undefined) {
     const why = `${clients(absent)} being registered at ${issuerOf(facts)}.`;
@@ -63,6 +68,23 @@ function missing(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
 
 function isRegistered({ record }: ClientView): boolean {
   return record !== undefined && !isGone(record) && record.generations.some(({ state }) => state !== 'Planned');
+}
+
+/** It was registered again and again, and nobody heard what became of that. */
+function isGivenUp({ generations, rollbacks, possibleOrphans = 0 }: ClientRecord): boolean {
+  return generations.length === 0 && rollbacks !== undefined && possibleOrphans > 0;
+}
+
+function notHeard(facts: PoolFacts, client: ClientView, record: ClientRecord): string {
+  const count = openOrphans(record);
+  const left =
+    count === 0
+      ? ''
+      : ` Up to ${count} clients that nobody uses are left there: delete those with software_id ${tagText(record.tag)} or the name ci-identity ${facts.pool.metadata.name}.`;
+  const again = planAgainAt(record);
+  const at = again === undefined ? '' : ` not before ${toRfc3339(again)}, and`;
+  const why = `several registrations of the client${ownerOf(client)} were not answered within 30 s, or with nothing usable; see at ${issuerOf(facts)} why.${left} The next one is sent${at} at once after ${retryCommand(facts)}.`;
+  return say(facts, why);
 }
 
 function clients(missing: readonly ClientView[]): string {

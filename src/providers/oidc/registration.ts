@@ -1,5 +1,5 @@
 /** Dynamic client registration (RFC 7591) and its management (RFC 7592), tolerant of what real servers answer. */
-import type { Clock } from '../../clock.ts';
+import { type Clock, second } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
@@ -27,6 +27,9 @@ export interface RegistrationOptions {
   /** Scopes that carry these audiences at this provider. */
   readonly carriers: (audiences: readonly string[]) => readonly string[];
 }
+
+/** A registration that is not waited for may leave a client that nobody knows; other calls can be made again. */
+const registrationDeadline = 30 * second;
 
 export class Registration implements ClientRegistry {
   readonly #o: RegistrationOptions;
@@ -165,12 +168,13 @@ export class Registration implements ClientRegistry {
   ): Promise<HttpAnswer> {
     const bearer = token?.reveal().trim();
     if (bearer !== undefined && !/^[!-~]+$/.test(bearer)) throw this.#noToken(method);
+    const deadline = method === 'POST' ? registrationDeadline : undefined;
     const headers = {
       ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
     return this.#o.http.send(
-      { method, url, headers, maxBytes: largeAnswer, ...(body === undefined ? {} : { body }) },
+      { method, url, headers, maxBytes: largeAnswer, ...withoutUndefined({ body, deadline }) },
       signal,
     );
   }

@@ -113,6 +113,12 @@ const registering = (rest: Partial<ClientRecord> = {}): ClientRecord =>
     'sent',
   ) as ClientRecord;
 const anonymous = [omit(g({ state: 'Planned' }), 'clientId') as Generation];
+const givenUp = (rest: Partial<ClientRecord> = {}): ClientRecord =>
+  omit(
+    withGenerations([], { highest: 1, possibleOrphans: 3, rollbacks: { count: 1, at: noon }, ...rest }),
+    'management',
+    'observed',
+  ) as ClientRecord;
 const secretPlanned = [
   omit(g({ state: 'Planned', credential: { type: 'ClientSecretBasic' } }), 'clientId') as Generation,
 ];
@@ -333,6 +339,43 @@ const cases: readonly Case[] = [
     title: 'Register, id unknown, key: again, an orphan is possible',
     s: snapshot({ record: registering({ generations: anonymous }), ...able({ clientIdBy: 'Provider' }) }),
     action: { type: 'Register', generation: 1, orphanPossible: true },
+  },
+  {
+    row: 'open-intent',
+    title: 'the third of which nobody heard is given up, and the next one waits',
+    s: snapshot({
+      record: registering({ generations: anonymous, possibleOrphans: 2 }),
+      ...able({ clientIdBy: 'Provider' }),
+    }),
+    action: { type: 'Record' },
+    next: [],
+    stored: { intent: undefined, possibleOrphans: 3, rollbacks: { count: 1, at: noon } },
+    reason: 'OrphanPossible',
+  },
+  {
+    row: 'open-intent',
+    title: 'what somebody has dealt with does not count',
+    s: snapshot({
+      record: registering({ generations: anonymous, possibleOrphans: 3, acknowledgedOrphans: 3 }),
+      ...able({ clientIdBy: 'Provider' }),
+    }),
+    action: { type: 'Register', generation: 1, orphanPossible: true },
+  },
+  {
+    row: 'first',
+    title: 'after registrations of which nobody heard',
+    s: snapshot({ record: givenUp(), ...able({ clientIdBy: 'Provider' }) }),
+    recheckAt: plus(noon, 5 * minute),
+  },
+  {
+    row: 'create',
+    title: 'somebody has mended it, and asks for another try',
+    s: snapshot({
+      record: givenUp({ retried: { id: 't1', at: plus(noon, second) } }),
+      ...able({ clientIdBy: 'Provider' }),
+    }),
+    now: plus(noon, 2 * second),
+    action: { type: 'Register', generation: 2 },
   },
   {
     row: 'open-intent',

@@ -922,6 +922,18 @@ test('pool: what lost registrations may have left is told until somebody acknowl
   t.not(/orphans-\w+/.exec(more.message)?.[0], /orphans-\w+/.exec(one.message)?.[0]);
 });
 
+test('pool: registrations of which nobody heard wait, and it is said what they may have left and how the next one comes at once', (t) => {
+  const rollbacks = { count: 1, at: now };
+  const given = record({ generations: [], possibleOrphans: 3, rollbacks });
+  const status = poolStatus(poolFacts({ clients: [client({ name: 'client-a', record: given })] }), now);
+  const told = status.conditions?.find(({ type }) => type === 'Ready');
+  t.like(told, { status: 'False', reason: 'OrphanPossible' });
+  t.regex(
+    told?.message ?? '',
+    /^IdentityPool ci-bots: several registrations of the client were not answered within 30 s, or with nothing usable; see at https:\S+ why\. Up to 3 clients that nobody uses are left there: delete those with software_id i\/pool-uid or the name ci-identity ci-bots\. The next one is sent not before 2026-11-24T12:05:00Z, and at once after kubectl annotate --overwrite identitypool ci-bots ci-identity\.dev\/retry="\$\(date \+%s\)"\.$/,
+  );
+});
+
 for (const [what, changeHelps, ends] of [
   ['by the client', true, true],
   ['by the issuer, which is asked again soon', undefined, false],

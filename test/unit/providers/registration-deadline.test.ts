@@ -1,0 +1,50 @@
+/** What a registration made is in its answer and nowhere else, so it is waited for longer than for anything else. */
+import test from 'ava';
+import { minute, second } from '#src/clock.ts';
+import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
+import { profiles } from '#src/providers/oidc/profiles.ts';
+import { Registration } from '#src/providers/oidc/registration.ts';
+import { noon } from '#test/support/builders.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
+
+const issuer = 'https://idp.example.com/realms/ci';
+
+class Seen extends Http {
+  readonly requests: HttpRequest[] = [];
+
+  override send(what: HttpRequest): Promise<HttpAnswer> {
+    this.requests.push(what);
+    return Promise.resolve({ status: 201, headers: {}, body: '{"client_id":"ci-1"}' });
+  }
+}
+
+test('a registration is waited for 30 s, and a change of a client as long as any call', async (t) => {
+  const clock = new VirtualClock(noon);
+  const http = new Seen({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
+  const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
+  const registration = new Registration({
+    issuer,
+    http,
+    clock,
+    discovery: { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never,
+    profile: profiles['Generic']!,
+    registrationToken: () => undefined,
+    managementToken: () => undefined,
+    carriers: () => [],
+  });
+  const desired = {
+    clientId: 'ci-1',
+    scopes: [],
+    audiences: [],
+    maxTokenLifetime: minute,
+    tag: 't',
+    keys: [],
+  } as never;
+  const { signal } = new AbortController();
+  const { clientId } = await registration.register(desired, signal);
+  await t.throwsAsync(registration.update({ clientId }, desired, signal), { message: /no token that manages/ });
+  t.deepEqual(
+    http.requests.map(({ method, deadline }) => [method, deadline]),
+    [['POST', 30 * second]],
+  );
+});
