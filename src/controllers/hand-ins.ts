@@ -9,7 +9,9 @@ import type { ClientSnapshot, ExistingCredential } from '../domain/client/machin
 import type { SecretContent } from '../kube/keys.ts';
 import type { Issuer } from '../providers/issuers.ts';
 import type { ReadKey } from '../providers/oidc/private-key.ts';
+import { OperatorError } from '../errors.ts';
 import { Redacted } from '../redacted.ts';
+import { eachByItself } from '../runtime/each.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 
 export interface HandInsOptions {
@@ -23,8 +25,10 @@ export interface HandInsOptions {
   /** The operator's configuration names this key as a credential of its own. */
   isConfigured(ref: KeyRef): boolean;
   /** What this pool or this client record waits for is another one than before. */
-  changed(what: { readonly pool: string } | { readonly client: string }): void;
+  changed(what: Waiting): void;
 }
+
+type Waiting = { readonly pool: string } | { readonly client: string };
 
 /** A Secret that somebody may have replaced is read again after so long; one that people wait for sooner. */
 const againAfter: Milliseconds = 10 * second;
@@ -46,6 +50,8 @@ type Handed = NonNullable<ClientSnapshot['handedIn']>;
 export class HandIns {
   readonly #o: HandInsOptions;
   readonly #secrets = new Map<string, Kept>();
+  /** Why the last reading failed. */
+  readonly #unread = new Map<string, string>();
   /** The last reading of each pool's credential; reading a key costs more than a look. */
   readonly #states = new Map<string, { readonly of: string; readonly state: ExistingCredential }>();
 
@@ -53,25 +59,24 @@ export class HandIns {
     this.#o = options;
   }
 
-  /** Reads whatever is wanted and was not read lately, and forgets what nobody wants any more. To be called about once a second. */
+  /**
+   * Reads whatever is wanted and was not read lately, each Secret by itself, and forgets what nobody wants any more. Rejects at the end where
+   * one could not be read. To be called about once a second.
+   */
   async refresh(signal: AbortSignal): Promise<void> {
     const { memory } = this.#o;
-    const pools = new Map<string, string[]>();
-    for (const [name, pool] of memory.pools.byIndex(indexes.existing, 'yes')) {
-      const secret = pool.spec.client?.existing?.credentialRef.name ?? '';
-      pools.set(secret, [...(pools.get(secret) ?? []), name]);
-    }
-    const unmanaged = memory.clients.byIndex(indexes.unmanaged, 'yes').map(([name]) => name);
-    if (unmanaged.length > 0 && (await this.#again(managementTokensSecret, lostAgainAfter, signal))) {
-      for (const client of unmanaged) this.#o.changed({ client });
-    }
-    for (const [secret, names] of pools) {
-      if (await this.#again(secret, againAfter, signal)) for (const pool of names) this.#o.changed({ pool });
-    }
-    const wanted = new Set([...pools.keys(), ...(unmanaged.length > 0 ? [managementTokensSecret] : [])]);
-    for (const secret of this.#secrets.keys()) if (!wanted.has(secret)) this.#secrets.delete(secret);
-    const users = new Set([...pools.values()].flat());
-    for (const pool of this.#states.keys()) if (!users.has(pool)) this.#states.delete(pool);
+    const wanted = new Map<string, Waiting[]>();
+    const wants = (secret: string, who: Waiting): void => {
+      wanted.set(secret, [...(wanted.get(secret) ?? []), who]);
+    };
+    for (const [client] of memory.clients.byIndex(indexes.unmanaged, 'yes')) wants(managementTokensSecret, { client });
+    const users = memory.pools.byIndex(indexes.existing, 'yes');
+    for (const [name, pool] of users) wants(pool.spec.client?.existing?.credentialRef.name ?? '', { pool: name });
+    forgetAllBut(wanted, this.#secrets, this.#unread);
+    forgetAllBut(new Map(users), this.#states);
+    await eachByItself(wanted, async ([secret, waiting]) => {
+      await this.#again(secret, signal, () => waiting.forEach((who) => this.#o.changed(who)));
+    });
   }
 
   /** What the pool's Secret holds; `undefined` without `client.existing`. */
@@ -85,7 +90,7 @@ export class HandIns {
     }
     const kept = this.#secrets.get(existing.credentialRef.name);
     if (this.#isOwn(existing.credentialRef, kept)) return this.#refuseOwn(existing.credentialRef);
-    return kept === undefined ? { is: 'Unknown' } : this.#state(pool, kept);
+    return kept === undefined ? this.#notRead(existing.credentialRef) : this.#state(pool, kept);
   }
 
   /** What a person put in place of the lost management token of this record. */
@@ -94,15 +99,28 @@ export class HandIns {
     return text === undefined || text === '' ? undefined : { token: new Redacted(text), digest: sha256(text) };
   }
 
-  /** Whether the Secret is another one than before. */
-  async #again(name: string, after: Milliseconds, signal: AbortSignal): Promise<boolean> {
+  async #again(name: string, signal: AbortSignal, changed: () => void): Promise<void> {
     const known = this.#secrets.get(name);
     const at = this.#o.clock.monotonic();
-    if (known !== undefined && at < known.at + after) return false;
-    const secret = await this.#o.readSecret(name, signal);
+    if (known !== undefined && at < known.at + (name === managementTokensSecret ? lostAgainAfter : againAfter)) return;
+    const secret = await this.#o.readSecret(name, signal).catch((error: unknown) => {
+      const why = error instanceof OperatorError ? error.message : 'API server: no answer';
+      const isNews = this.#unread.get(name) !== why;
+      this.#unread.set(name, why);
+      if (isNews) changed();
+      throw error;
+    });
     const digest = sha256(JSON.stringify([secret?.data, secret?.annotations[annotations.expires]]));
     this.#secrets.set(name, { at, digest, secret: secret && new Redacted(secret) });
-    return known?.digest !== digest;
+    this.#unread.delete(name);
+    if (known?.digest !== digest) changed();
+  }
+
+  #notRead({ name }: KeyRef): ExistingCredential {
+    const why = this.#unread.get(name);
+    if (why === undefined) return { is: 'Unknown' };
+    const message = `Secret ${this.#o.namespace}/${name} cannot be read (${why}). Let the operator read it; it is tried again.`;
+    return { is: 'Unknown', message };
   }
 
   #state(pool: IdentityPool, kept: Kept): ExistingCredential {
@@ -180,4 +198,8 @@ export class HandIns {
 
 function unusable(reason: 'CredentialMissing' | 'CredentialMalformed', why: string): ExistingCredential {
   return { is: 'Unusable', reason, message: `${why}.` };
+}
+
+function forgetAllBut(wanted: ReadonlyMap<string, unknown>, ...kept: readonly Map<string, unknown>[]): void {
+  for (const map of kept) for (const key of map.keys()) if (!wanted.has(key)) map.delete(key);
 }

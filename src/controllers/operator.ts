@@ -95,6 +95,7 @@ export class Operator {
     this.#keys = new ReferencedKeys({
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
+      changed: () => this.#useConfiguration(),
     });
     const leave = (issuer: string, signal: AbortSignal): Promise<void> =>
       this.#budgets.leave(`${issuer}/tokens`, signal);
@@ -227,7 +228,7 @@ export class Operator {
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#watches.ready(signal) },
       {
         name: 'keys',
-        run: (signal) => repeat(keys, signal, () => this.#refreshKeys(signal)),
+        run: (signal) => repeat(keys, signal, () => this.#keys.refresh(this.#configuration, signal)),
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
@@ -272,9 +273,7 @@ export class Operator {
     try {
       await this.#keys.refresh(configuration, AbortSignal.timeout(15 * second));
     } finally {
-      this.#providers.configure(configuration);
-      this.#access.configurationChanged();
-      this.#wiring.everything();
+      this.#useConfiguration();
     }
   }
 
@@ -286,13 +285,14 @@ export class Operator {
     await this.#loop.run(signal);
   }
 
-  async #refreshKeys(signal: AbortSignal): Promise<void> {
-    if (!(await this.#keys.refresh(this.#configuration, signal))) return;
+  #useConfiguration(): void {
     this.#providers.configure(this.#configuration);
+    this.#access.configurationChanged();
     this.#wiring.everything();
   }
 
   async #firstKeys(signal: AbortSignal): Promise<void> {
-    await this.#refreshKeys(signal).catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
+    const refreshed = this.#keys.refresh(this.#configuration, signal);
+    await refreshed.catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
   }
 }

@@ -196,7 +196,7 @@ function noAuthority(issuer: string): OperatorError {
     reason: 'TlsInvalid',
     whose: 'Issuer',
     message:
-      `issuer ${issuer}: not called, because what caBundleRef of this issuer names does not exist or holds no certificate. ` +
+      `issuer ${issuer}: not called, because what caBundleRef of this issuer names does not exist or holds no certificate, or cannot be read (then the operator's log says why). ` +
       `Put the certificate authority in PEM (BEGIN CERTIFICATE) under that key of a ConfigMap or Secret in the operator's namespace, or correct the name.`,
   });
 }

@@ -42,7 +42,7 @@ export interface Desired {
   readonly retryRequest?: string;
 }
 
-/** What the Secret with the credential of an existing client holds now. `Unknown`: not read yet. */
+/** What the Secret with the credential of an existing client holds now. `Unknown`: not read yet; `message`: why it cannot be. */
 export type ExistingCredential =
   | {
       readonly is: 'Usable';
@@ -56,7 +56,7 @@ export type ExistingCredential =
       readonly reason: 'CredentialMissing' | 'CredentialMalformed' | 'ClientClaimed';
       readonly message: string;
     }
-  | { readonly is: 'Unknown' };
+  | { readonly is: 'Unknown'; readonly message?: string };
 
 /** What decisions need of a provider's capabilities. */
 export interface ClientCapabilities {

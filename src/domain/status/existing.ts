@@ -37,6 +37,8 @@ function waitingFor(facts: PoolFacts, before: Generation | undefined, refused: b
   const status = before === undefined ? 'False' : 'True';
   if (existing?.is === 'Unusable')
     return draft('CredentialCurrent', status, existing.reason, say(facts, existing.message));
+  if (existing?.is === 'Unknown' && existing.message !== undefined && before === undefined)
+    return draft('CredentialCurrent', status, 'CredentialUnverified', say(facts, existing.message));
   if (!refused) return undefined;
   const why = `the provider refuses the credential in ${placeOf(facts)}. Store the one that the provider knows for this client`;
   return draft('CredentialCurrent', status, 'CredentialRefused', say(facts, `${why}.`));

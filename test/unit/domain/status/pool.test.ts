@@ -323,6 +323,14 @@ test('a new client for each rotation has no stable subject; orphans are counted'
   t.is(status.clients?.possibleOrphans, 2);
 });
 
+test('why the Secret of an existing client cannot be read is said until it was', (t) => {
+  const existing = { is: 'Unknown', message: 'Secret x cannot be read.' } as const;
+  const says = (clients: readonly ClientView[]): string =>
+    messageOf(poolStatus(poolFacts({ ...theirs, existing, clients }), now), 'CredentialCurrent');
+  t.regex(says([unregistered]), /Secret x cannot be read/);
+  t.notRegex(says([theirClient()]), /cannot be read/);
+});
+
 test('who stops it is listed, and said in the sentence', (t) => {
   const status = poolStatus(
     poolFacts({
