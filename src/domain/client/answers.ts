@@ -8,6 +8,7 @@ import {
   generation,
   isForeign,
   isManagementLost,
+  isOthersTag,
   managementOf,
   metadataDigest,
   newestSent,
@@ -17,7 +18,7 @@ import {
 import { begunAt } from './intents.ts';
 import type { Desired } from './machine.ts';
 import { unlost, withLost, withOwn } from './management.ts';
-import type { ClientObservation, ClientRecord, Generation, Intent, Variant } from './record.ts';
+import type { ClientObservation, ClientRecord, Generation, Intent } from './record.ts';
 import { checked, unrefused } from './transitions.ts';
 
 /** What an answer to Register or Update says: the provider port's `ClientAnswer`. */
@@ -43,7 +44,7 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
     own !== undefined ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
     const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
-    if (one.n === subject.n) return reached(known, { intent, answer, variant: record.variant }, now);
+    if (one.n === subject.n) return reached(known, { record, intent, answer }, now);
     return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
   });
   const repairs = intent.call === 'Update' && (record.observed?.drift.length ?? 0) > 0;
@@ -66,13 +67,15 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
 /** The generation that the call was about: the provider knows it now, or knows it no longer. */
 function reached(
   one: Generation,
-  o: { readonly intent: Intent; readonly answer: AnswerFacts; readonly variant: Variant },
+  o: { readonly record: ClientRecord; readonly intent: Intent; readonly answer: AnswerFacts },
   now: Instant,
 ): Generation {
-  const { intent, answer, variant } = o;
+  const { record, intent, answer } = o;
   if (one.state === 'Planned') {
-    const replaced = variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: begunAt(intent) } : {};
-    return { ...unrefused(one), ...replaced, state: 'Created', since: now, clientId: answer.clientId };
+    const replaced = record.variant === 'InPlace' && intent.call === 'Update' ? { replacedAt: begunAt(intent) } : {};
+    const { tag } = answer.observed;
+    const own = intent.call === 'Register' && tag !== undefined && tag !== tagText(record.tag) ? { tag } : {};
+    return { ...unrefused(one), ...replaced, ...own, state: 'Created', since: now, clientId: answer.clientId };
   }
   return {
     ...one,
@@ -130,8 +133,9 @@ export function deregistered(record: ClientRecord, said: 'Deleted' | 'Gone', now
 
 /** Whose client it is that is about to be deleted. */
 export function lookedAt(record: ClientRecord, n: number, { at, tag }: ClientObservation): ClientRecord {
-  const clientId = generation(record, n)?.clientId;
-  const foreign = tag !== undefined && tag !== tagText(record.tag) ? { foreign: true } : {};
+  const of = generation(record, n);
+  const clientId = of?.clientId;
+  const foreign = isOthersTag(record, of, tag) ? { foreign: true } : {};
   const generations = record.generations.map((one) =>
     one.clientId === clientId && one.state === 'Retiring' ? { ...one, lookedAt: at, ...foreign } : one,
   );

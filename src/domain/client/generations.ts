@@ -146,7 +146,12 @@ export function tagText(tag: ClientRecord['tag']): string {
 export function isForeign(record: ClientRecord, of?: Generation): boolean {
   const { observed } = record;
   if (of?.foreign === true) return true;
-  return observed?.is === 'Present' && observed.tag !== undefined && observed.tag !== tagText(record.tag);
+  return observed?.is === 'Present' && isOthersTag(record, newestSent(record), observed.tag);
+}
+
+/** A provider may shorten or replace what it is told (RFC 7591 §3.2.1): what it answered to our own registration is ours as well. */
+export function isOthersTag(record: ClientRecord, of: Generation | undefined, tag: string | undefined): boolean {
+  return tag !== undefined && tag !== tagText(record.tag) && tag !== of?.tag;
 }
 
 /**

@@ -102,6 +102,7 @@ function readGeneration(place: Place): Generation {
     state: place.at('state').oneOf('Planned', 'Created', 'Current', 'Draining', 'Retiring'),
     since: place.at('since').instant(),
     ...place.optional('clientId', (value) => value.text()),
+    ...place.optional('tag', (value) => value.text()),
     credential: readCredential(place.at('credential')),
     ...place.optional('retireAfter', (value) => value.instant()),
     ...place.optional('management', readOwnManagement),

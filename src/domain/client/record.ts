@@ -17,6 +17,8 @@ export interface Generation {
   readonly since: Instant;
   /** At the provider; known from the plan where we choose it. */
   readonly clientId?: string;
+  /** What the provider made of our tag, where the answer to the registration of this client showed another one. */
+  readonly tag?: string;
   readonly credential: Credential;
   readonly retireAfter?: Instant;
   /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */

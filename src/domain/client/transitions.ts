@@ -40,12 +40,14 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
   const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
   const begins = asked !== undefined && handles.includes(asked) && record !== undefined;
   const goesOn = record?.emergency !== undefined && !hasRotated(record);
+  const current = currentOf(record);
   const made: Generation = {
     n,
     state: 'Planned',
     since: now,
     credential,
     ...(clientId === undefined ? {} : { clientId }),
+    ...(clientId === current?.clientId && current?.tag !== undefined ? { tag: current.tag } : {}),
     ...(source === undefined ? {} : { source }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };

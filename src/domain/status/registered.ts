@@ -8,6 +8,7 @@ import {
   isGone,
   isManagementLost,
   isRestored,
+  newestSent,
   tagText,
 } from '../client/generations.ts';
 import { isUnmanaged, unmanagedOne } from '../client/management.ts';
@@ -100,7 +101,7 @@ function foreign(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   const client = wanted.find(({ record }) => record !== undefined && isForeign(record));
   if (client?.record === undefined) return undefined;
   const tag = client.record.observed?.tag ?? '';
-  const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id; at Keycloak attribute ci-identity.owner) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
+  const why = `the client${ownerOf(client)} carries the tag ${tag} (software_id; at Keycloak attribute ci-identity.owner) of another owner at the provider, so it is neither changed nor deleted; tokens are issued while its credential works. Set the tag back to ${newestSent(client.record)?.tag ?? tagText(client.record.tag)} if it is ours, or create another IdentityPool`;
   return draft('Registered', 'False', 'ClientForeign', say(facts, `${why}.`));
 }
 

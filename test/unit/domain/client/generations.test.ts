@@ -1,7 +1,10 @@
 import test from 'ava';
-import { metadataDigest, newestSent, objectionTo } from '#src/domain/client/generations.ts';
+import { answered, lookedAt } from '#src/domain/client/answers.ts';
+import { isForeign, metadataDigest, newestSent, objectionTo, tagText } from '#src/domain/client/generations.ts';
+import { withIntent } from '#src/domain/client/intents.ts';
+import { moved, planned, replaced } from '#src/domain/client/transitions.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
-import { buildClientRecord, buildDesired, buildGeneration as g, omit } from '#test/support/builders.ts';
+import { buildClientRecord, buildDesired, buildGeneration as g, buildKey, noon, omit } from '#test/support/builders.ts';
 
 const rows: readonly {
   readonly title: string;
@@ -59,5 +62,43 @@ for (const [what, record, known, installation, objection] of found) {
     const said = objectionTo(record, known, installation);
     if (objection === undefined) t.is(said, undefined);
     else t.regex(said ?? '', objection);
+  });
+}
+
+const ours = tagText(buildClientRecord().tag);
+const tags: readonly (readonly [
+  what: string,
+  answer: string | undefined,
+  later: string | undefined,
+  isOthers: boolean,
+])[] = [
+  ['kept', ours, ours, false],
+  ['kept, and edited by somebody', ours, 'other/one', true],
+  ['shortened by the provider', ours.slice(0, 8), ours.slice(0, 8), false],
+  ['replaced by the provider', 'dcr', 'dcr', false],
+  ['replaced by the provider, which shows ours later', 'dcr', ours, false],
+  ['replaced by the provider, and edited by somebody', 'dcr', 'other/one', true],
+  ['dropped by the provider', undefined, undefined, false],
+  ['dropped by the provider, and set by somebody', undefined, 'other/one', true],
+];
+
+for (const [what, answer, later, isOthers] of tags) {
+  test(`the tag of a client of ours: ${what}`, (t) => {
+    const seen = (tag: string | undefined) =>
+      ({ is: 'Present', at: noon, drift: [], ...(tag === undefined ? {} : { tag }) }) as const;
+    const plan = { desired: buildDesired(), variant: 'TwoKeys', clientIdBy: 'Provider', handles: [] } as const;
+    const first = planned(undefined, { ...plan, generation: 1, credential: buildKey() }, noon, 1);
+    const asked = withIntent(first, { call: 'Register', generation: 1, at: noon });
+    const made = answered(asked, { clientId: 'c1', observed: seen(answer) }, plan.desired, noon);
+    t.false(isForeign(made), 'as it was answered');
+    t.is(isForeign({ ...made, observed: seen(later) }), isOthers);
+    const leaving = lookedAt(moved(made, 1, 'Retiring', noon), 1, seen(later));
+    t.is(isForeign({ ...leaving, observed: seen(answer) }, leaving.generations[0]), isOthers, 'before it is deleted');
+
+    const current = replaced(made, 1, (one) => ({ ...one, state: 'Current' }));
+    const next = planned(current, { ...plan, generation: 2, credential: buildKey('k2') }, noon, 1);
+    const sent = withIntent(next, { call: 'Update', generation: 2, at: noon });
+    const rotated = answered(sent, { clientId: 'c1', observed: seen(later) }, plan.desired, noon);
+    t.is(isForeign(rotated), isOthers, 'after a rotation');
   });
 }
