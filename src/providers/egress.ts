@@ -121,10 +121,31 @@ function checkAddress(address: string, allowPrivateNetwork: boolean, lasting: bo
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 export type Lookup = (host: string, options: LookupOptions, callback: LookupCallback) => void;
 
+/**
+ * Whoever asks for a name that is being asked for gets that answer; nothing is kept beyond it. The system's resolver holds one of few threads
+ * for as long as nobody answers, so a name that is never answered must hold one, however many calls wait for it.
+ */
+export function sharedLookup(lookup: Lookup): Lookup {
+  const asked = new Map<string, LookupCallback[]>();
+  return (host, options, callback) => {
+    const question = JSON.stringify([host, options]);
+    const others = asked.get(question);
+    if (others !== undefined) return void others.push(callback);
+    const waiting = [callback];
+    asked.set(question, waiting);
+    return lookup(host, options, (...answer) => {
+      asked.delete(question);
+      for (const told of waiting) told(...answer);
+    });
+  };
+}
+
+const systemNames = sharedLookup(systemLookup as Lookup);
+
 const mostAddresses = 32;
 
 /** A resolver that refuses a name as soon as *one* of its addresses may not be called; asked at each connect, so rebinding does not help. */
-export function guardedLookup(allowPrivateNetwork: () => boolean, lookup: Lookup = systemLookup as Lookup): Lookup {
+export function guardedLookup(allowPrivateNetwork: () => boolean, lookup: Lookup = systemNames): Lookup {
   return (host, options, callback) => {
     lookup(host, { ...options, all: true }, (error, found) => {
       if (error !== null) return callback(error, []);

@@ -7,6 +7,7 @@ import {
   EgressRefused,
   guardedLookup,
   type Lookup,
+  sharedLookup,
 } from '#src/providers/egress.ts';
 
 const addresses: Readonly<Record<AddressKind, readonly string[]>> = {
@@ -248,6 +249,31 @@ test('a name that turns to a private address later is refused then', async (t) =
   const guarded = guardedLookup(() => false, resolver(['8.8.8.8'], ['127.0.0.1']));
   t.is(await resolve(guarded, false), '8.8.8.8');
   await t.throwsAsync(resolve(guarded, false), { instanceOf: EgressRefused });
+});
+
+test('a name is asked for once at a time, whoever waits for it, and anew by whoever comes later', async (t) => {
+  const asked: string[] = [];
+  const answers: (() => void)[] = [];
+  const shared = sharedLookup((host, { family }, callback) => {
+    asked.push(`${host} ${family ?? 'any'}`);
+    const address = `8.8.8.${asked.length}`;
+    answers.push(() => callback(null, [{ address, family: 4 }]));
+  });
+  const guarded = guardedLookup(() => false, shared);
+  const ask = (host: string, family?: number): Promise<unknown> =>
+    new Promise((done, fail) => {
+      const options = family === undefined ? {} : { family };
+      guarded(host, options, (error, address) => (error === null ? done(address) : fail(error)));
+    });
+  const dead = Array.from({ length: 16 }, () => ask('dead.example.com'));
+  const others = [ask('idp.example.com'), ask('idp.example.com', 4)];
+  t.deepEqual(asked, ['dead.example.com any', 'idp.example.com any', 'idp.example.com 4']);
+  for (const answer of answers.splice(0)) answer();
+  t.deepEqual(new Set(await Promise.all(dead)), new Set(['8.8.8.1']));
+  t.deepEqual(await Promise.all(others), ['8.8.8.2', '8.8.8.3']);
+  const later = ask('dead.example.com');
+  answers[0]!();
+  t.is(await later, '8.8.8.4');
 });
 
 test('a thousand addresses are cut to a few', async (t) => {
