@@ -26,8 +26,8 @@ export const providerRemedies = {
   },
   ProviderMisbehaves: {
     cause:
-      'Something else answers in its place: a login page, a firewall, a proxy that redirects; or the profile does not fit the product.',
-    step: "Call the metadata URL from the operator's namespace and look at what comes; compare `profile` of the issuer with the product.",
+      'Something else answers in its place: a login page, a firewall, a proxy that redirects; or the profile does not fit the product. Or it says that it deleted a client, and has not.',
+    step: "Call the metadata URL from the operator's namespace and look at what comes; compare `profile` of the issuer with the product. Delete such a client there by hand.",
     by: 'Platform',
   },
   RateLimited: {

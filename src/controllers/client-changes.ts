@@ -108,7 +108,7 @@ export class ClientChanges {
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
     const next = (record: ClientRecord): ClientRecord => deregistered(record, said, this.#o.clock.now());
-    tell(next(noted));
+    if (found.subject.stillThere === undefined) tell(next(noted)); // else a proof has to show it first
     await this.#persist('client.Deregister.answer', key, intent, signal, next);
   }
 

@@ -1,6 +1,6 @@
 /** What a real token request showed, written into the client record. */
 import type { Reason } from '../../api/reasons.ts';
-import { hour, minute, plus } from '../../clock.ts';
+import { hour, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
 import { asPast } from '../clocks.ts';
@@ -41,9 +41,6 @@ export interface ProofResult {
   readonly lastExp: Instant | undefined;
 }
 
-/** An old credential that still authenticates is taken out again after this long. */
-const retirePause: Milliseconds = 5 * minute;
-
 export function proved(record: ClientRecord, result: ProofResult, now: Instant): ClientRecord {
   const subject = generation(record, result.generation);
   if (subject === undefined) return record;
@@ -66,7 +63,7 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
         ? mintsAgain(known, result.generation, now)
         : refused(known, result.generation, now, saidIn(result));
     case 'Retired':
-      return authenticates ? notRemoved(known, result.generation, now, retirePause) : without(known, result.generation);
+      return authenticates ? notRemoved(known, result.generation, now) : without(known, result.generation);
     default:
       return assertNever(result.use);
   }
@@ -168,7 +165,7 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
 /** Nothing of the removal that had begun is left to do. */
 function mintsAgain(record: ClientRecord, n: number, now: Instant): ClientRecord {
   return replaced(record, n, (one) => {
-    const { retireAfter: _, ...rest } = unrefused(one);
+    const { retireAfter: _, stillThere: _kept, ...rest } = unrefused(one);
     return { ...rest, state: 'Current' as const, since: now };
   });
 }

@@ -115,6 +115,7 @@ function readGeneration(place: Place): Generation {
     ...place.optional('replacedAt', (value) => value.instant()),
     ...place.optional('removedAt', (value) => value.instant()),
     ...place.optional('saidGone', (value) => value.boolean()),
+    ...place.optional('stillThere', (value) => value.integer()),
     ...place.optional('foreign', (value) => value.boolean()),
     ...place.optional('lookedAt', (value) => value.instant()),
     ...place.optional('source', (value) => value.text()),

@@ -41,6 +41,8 @@ export interface Generation {
   readonly removedAt?: Instant;
   /** With `removedAt`: it only answered that there is no such client, which something that stands before it may have done. */
   readonly saidGone?: boolean;
+  /** While Retiring: how often the provider said that it was removed, and it was there or accepted afterwards. */
+  readonly stillThere?: number;
   /**
    * Of a client that an administrator registered by hand: digest of the Secret's content that this credential is a copy of. Such a client is
    * never changed and never deleted.

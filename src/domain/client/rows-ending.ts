@@ -50,7 +50,6 @@ import {
   mayProve,
   refusedNew,
   retirable,
-  retirePause,
 } from './rows-rotation.ts';
 
 /** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
@@ -125,7 +124,7 @@ function confirm(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Gen
     case undefined:
       return act(s, now, 'Deregistering', { type: 'Observe' });
     case 'Present':
-      return write(s, now, 'Deregistering', notRemoved(record, one.n, now, retirePause));
+      return write(s, now, 'Deregistering', notRemoved(record, one.n, now));
     case 'Gone':
     case 'Unknowable':
       if (seen === 'Unknowable' && isUnprovable(s, record, one, now))

@@ -1,5 +1,5 @@
 /** A generation on its way: create, verify, and in the end drain and retire. */
-import { hour, instant, minute, plus } from '../../clock.ts';
+import { hour, instant, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
 import { asPast, isFarAhead } from '../clocks.ts';
@@ -43,9 +43,6 @@ import {
 } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';
-
-/** An old credential or client that is still there is taken out again after this long. */
-export const retirePause: Milliseconds = 5 * minute;
 
 /**
  * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone; with a key that

@@ -166,6 +166,11 @@ export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Ins
   return rollbacks && plus(rollbacks.at, Math.min(5 * minute * 2 ** (rollbacks.count - 1), day));
 }
 
+/** What the provider said that it had removed, and has not, so many times: 5 minutes, doubling, an hour at most. */
+export function removeAgainAfter(times: number): Milliseconds {
+  return Math.min(5 * minute * 2 ** (times - 1), hour);
+}
+
 /** The pause after new credentials that never worked is not over, and nobody has asked for the next one since. */
 export function pausesPlanning(record: ClientRecord, now: Instant): boolean {
   const { rollbacks } = record;

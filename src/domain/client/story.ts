@@ -4,7 +4,7 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isManagementLost, tagText } from './generations.ts';
+import { currentOf, generation, isManagementLost, siblings, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import { openOrphans, possibleOrphans } from './orphans.ts';
 import type { ProofOutcome } from './proofs.ts';
@@ -15,7 +15,7 @@ export interface Telling {
   /**
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
    * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
-   * `Acknowledged`: what may be left at the provider is dealt with; `Deregistered`: the record goes, and something may be left there;
+   * `Acknowledged`: what may be left at the provider is dealt with; `Deregistered`: the record goes, and something may be left there, or the provider only said that it deleted the client;
    * `Updated`: a change of the client cost it its secret.
    */
   readonly step:
@@ -66,9 +66,11 @@ export function foundOut(
     return { call: record.intent?.call ?? 'Update', message };
   }
   const one = generation(record, n);
-  const isUnheard = one?.removedAt !== undefined && isManagementLost(record, one);
-  if (use !== 'Retired' || authenticates || !isUnheard) return undefined;
+  if (use !== 'Retired' || authenticates || one?.removedAt === undefined) return undefined;
   const call = isWanted && !isOwnClient(record.variant) ? 'Update' : 'Deregister';
+  if (one.stillThere !== undefined && call === 'Deregister')
+    return { call, message: 'the provider had said so before, and it was still there' };
+  if (!isManagementLost(record, one)) return undefined;
   return { call, message: 'its answer was lost or refused; a token request shows that the credential is out' };
 }
 
@@ -83,6 +85,7 @@ export function tell(
     const old = before === undefined ? undefined : generation(before, one.n);
     if (old === undefined) tellings.push(planned(one, before, after));
     else if (old.state !== one.state) tellings.push(...moved(old, one, before, after));
+    else if (old.stillThere === undefined && one.stillThere !== undefined) tellings.push(...stillThere(one, after));
   }
   for (const old of before?.generations ?? []) {
     if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
@@ -154,6 +157,14 @@ function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
   return refusedAt === undefined
     ? `credential generation ${n} was given up before anything proved it`
     : `the provider refused credential generation ${n} when it was proven`;
+}
+
+/** The first time; the pool says it for as long as it lasts. */
+function stillThere(one: Generation, record: ClientRecord | undefined): readonly Telling[] {
+  const isWhole = record !== undefined && siblings(record, one).every(({ state }) => state === 'Retiring');
+  if (!isWhole) return [];
+  const message = `the provider said that it deleted client ${one.clientId ?? ''}, and the client is still there.`;
+  return [{ step: 'Deregistered', generation: one.n, reason: 'ProviderMisbehaves', good: false, message }];
 }
 
 function activated(n: number, after: ClientRecord | undefined): Telling {

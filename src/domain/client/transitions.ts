@@ -3,7 +3,7 @@
  * (`proofs.ts`). Pure: the old record stays as it is, the new one is frozen. The record store writes its own epoch into whatever it stores.
  */
 import { plus } from '../../clock.ts';
-import type { Instant, Milliseconds } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import type { Credential } from './credential.ts';
 import { isExternal } from './existing.ts';
 import { currentOf, generation } from './generations.ts';
@@ -11,6 +11,7 @@ import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, hasRotated, marksOf, requestMark } from './requests.ts';
+import { removeAgainAfter } from './schedule.ts';
 import { isOwnClient } from './variants.ts';
 
 /**
@@ -184,8 +185,11 @@ function withOneToken(record: ClientRecord): ClientRecord {
 }
 
 /** The provider still knows what it said it had removed: the call is made again after a pause. */
-export function notRemoved(record: ClientRecord, n: number, now: Instant, pause: Milliseconds): ClientRecord {
-  return replaced(notConfirmed(record, n), n, (one) => ({ ...one, retireAfter: plus(now, pause) }));
+export function notRemoved(record: ClientRecord, n: number, now: Instant): ClientRecord {
+  return replaced(notConfirmed(record, n), n, (one) => {
+    const stillThere = (one.stillThere ?? 0) + 1;
+    return { ...one, stillThere, retireAfter: plus(now, removeAgainAfter(stillThere)) };
+  });
 }
 
 /** Whether it was removed nothing shows, so that it counts as there. */

@@ -105,8 +105,7 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     return [...marked(blocked.ready, blocked.going), ...parts.map((part) => waiting(part, blocked.ready))];
   if (pool.metadata.deletionTimestamp !== undefined) {
     const failure = facts.clients.find((client) => isLeft(client) && client.failure !== undefined)?.failure;
-    const left =
-      failure ?? parts.find(({ reason }) => reason === 'RegistrationAccessTokenLost' || reason === 'RestoredState');
+    const left = failure ?? parts.find(({ reason }) => keepsLeaving.includes(reason));
     const why =
       (failure === undefined ? left?.message : withNextTry(facts, failure)) ??
       facts.brake ??
@@ -143,6 +142,9 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
     );
   return [...marked(ready, terminal ? 'Stalled' : 'Reconciling'), ...parts];
 }
+
+/** What keeps a pool that is deleted from going, besides failures. */
+const keepsLeaving: readonly Reason[] = ['RegistrationAccessTokenLost', 'RestoredState', 'ProviderMisbehaves'];
 
 /** Told here once, and not by each of its identities. Live tokens stay good, which is what a reader wants to know first. */
 function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {

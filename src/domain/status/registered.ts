@@ -33,6 +33,7 @@ export function registered(facts: PoolFacts): Draft {
     foreign(facts, wanted) ??
     restored(facts, wanted) ??
     unmanaged(facts, wanted) ??
+    stillThere(facts) ??
     held(facts) ??
     changeWaiting(facts, wanted) ??
     drifted(facts, wanted) ??
@@ -135,6 +136,18 @@ function whyUnmanaged(record: ClientRecord, of: Generation | undefined): string 
   return managementLost === true || (of !== undefined && isManagementLost(record, of))
     ? 'was lost together with an answer'
     : 'did not arrive with the answer of the provider';
+}
+
+/** Of clients that are not wanted any longer: of others the rotation tells it. */
+function stillThere(facts: PoolFacts): Draft | undefined {
+  for (const client of facts.clients.filter(({ wanted }) => !wanted)) {
+    const one = client.record?.generations.find((each) => each.state === 'Retiring' && each.stillThere !== undefined);
+    if (one === undefined) continue;
+    const next = one.retireAfter === undefined ? '' : ` It is asked again at ${toRfc3339(one.retireAfter)}.`;
+    const why = `${issuerOf(facts)} says that it deleted client ${cut(one.clientId ?? '', 64)}${ownerOf(client)}, and the client is still there. Delete it there by hand, or set deletionPolicy: Retain, which leaves it.${next}`;
+    return draft('Registered', 'True', 'ProviderMisbehaves', say(facts, why));
+  }
+  return undefined;
 }
 
 function held(facts: PoolFacts): Draft | undefined {

@@ -179,6 +179,29 @@ const rows: readonly Row[] = [
     order: change('Deregister', 'Deregistered 1 of ci-1'),
   },
   {
+    title: 'Deregister, of which the provider said before that it was done: a proof has to show it',
+    record: buildClientRecord({ generations: [buildGeneration({ state: 'Retiring', stillThere: 1 })] }),
+    action: { type: 'Deregister', generation: 1 },
+    order: ['client.Deregister.intent', 'client.Deregister.call', 'client.Deregister.answer'],
+  },
+  {
+    title: 'the proof that the provider had only said so',
+    record: buildClientRecord({ generations: [buildGeneration({ state: 'Retiring', removedAt: noon })] }),
+    action: prove(1, 'Retired'),
+    wanted: false,
+    order: ['client.Prove.call', 'Proved 1 of ci-1', 'Deregistered 1 of ci-1', 'client.Prove.record'],
+  },
+  {
+    title: 'the proof that it did so in the end',
+    record: buildClientRecord({
+      generations: [buildGeneration({ state: 'Retiring', removedAt: noon, stillThere: 1 })],
+    }),
+    action: prove(1, 'Retired'),
+    wanted: false,
+    refused: true,
+    order: ['Proved 1', 'Deregistered 1 of ci-1', 'Retired 1', 'client.Prove.record'],
+  },
+  {
     title: 'Observe that finds drift',
     record: buildClientRecord(),
     action: { type: 'Observe' },

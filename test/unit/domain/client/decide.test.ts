@@ -831,7 +831,14 @@ const cases: readonly Case[] = [
     title: 'still there: again after a pause',
     s: snapshot({ ...gone, record: withGenerations([g({ state: 'Retiring', removedAt: noon })]) }),
     action: { type: 'Record' },
-    next: ['Retiring'],
+    stored: { generations: [g({ state: 'Retiring', stillThere: 1, retireAfter: plus(noon, 5 * minute) })] },
+  },
+  {
+    row: 'unwanted',
+    title: 'still there after many times: after an hour',
+    s: snapshot({ ...gone, record: withGenerations([g({ state: 'Retiring', removedAt: noon, stillThere: 9 })]) }),
+    action: { type: 'Record' },
+    stored: { generations: [g({ state: 'Retiring', stillThere: 10, retireAfter: plus(noon, hour) })] },
   },
 
   {

@@ -46,6 +46,7 @@ const generations = fc
         lacksAsk: fc.string(),
         unheard: fc.boolean(),
         saidGone: fc.boolean(),
+        stillThere: fc.nat(),
         foreign: fc.boolean(),
         lookedAt: at,
         state: fc.constantFrom('Draining' as const, 'Retiring' as const),

@@ -144,6 +144,13 @@ const rows: readonly (readonly [
     /^the answers to 2 registrations were lost, so 2 clients that nobody uses may be left at the provider as client id ci-\S+: look there for software_id \S+\/\S+, and delete it\.$/,
   ],
   [
+    'the provider said that it deleted the client, and has not',
+    of([g({ state: 'Retiring', removedAt: noon })]),
+    of([g({ state: 'Retiring', stillThere: 1 })]),
+    'Deregistered',
+    /^the provider said that it deleted client ci-1, and the client is still there\.$/,
+  ],
+  [
     'a person has dealt with what may be left',
     of([one], { possibleOrphans: 1 }),
     of([one], { possibleOrphans: 1, acknowledgedOrphans: 1 }),

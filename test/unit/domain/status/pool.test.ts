@@ -930,6 +930,20 @@ test('pool: what lost registrations may have left is told until somebody acknowl
   t.not(/orphans-\w+/.exec(more.message)?.[0], /orphans-\w+/.exec(one.message)?.[0]);
 });
 
+test('pool: a client that the provider only said it deleted keeps the pool, and that is said with what to do', (t) => {
+  const kept = { ...generation(1, 'Retiring'), stillThere: 2, retireAfter: plus(now, minute) };
+  const facts = poolFacts({
+    pool: pool({}, { finalizers, generation: 4, deletionTimestamp: '2026-11-24T11:00:00Z' }),
+    clients: [client({ wanted: false, record: record({ generations: [kept] }) })],
+  });
+  const told = poolStatus(facts, now).conditions?.find(({ type }) => type === 'Ready');
+  t.like(told, { status: 'False', reason: 'ProviderMisbehaves' });
+  t.regex(
+    told?.message ?? '',
+    /^IdentityPool ci-bots: https:\S+ says that it deleted client ci-1234-ci-bots, and the client is still there\. Delete it there by hand, or set deletionPolicy: Retain, which leaves it\. It is asked again at 2026-11-24T12:01:00Z\.$/,
+  );
+});
+
 test('pool: registrations of which nobody heard wait, and it is said what they may have left and how the next one comes at once', (t) => {
   const rollbacks = { count: 1, at: now };
   const given = record({ generations: [], possibleOrphans: 3, rollbacks });
