@@ -100,20 +100,29 @@ export function withOwnManagement(record: ClientRecord, clientId: string | undef
 }
 
 /** The provider gave another secret to the credential that mints: between the call and its answer nobody knew one that works. */
-function isReplaced({ state, credential }: Generation, { secret }: AnswerFacts): boolean {
-  if (state !== 'Current' || credential.type === 'PrivateKeyJwt' || secret === undefined) return false;
-  return secret.reveal() !== credential.secret?.reveal();
+function isReplaced({ state, credential }: Generation, answer: AnswerFacts): boolean {
+  if (state !== 'Current' || credential.type === 'PrivateKeyJwt') return false;
+  const secret = secretIn(answer, credential.secret);
+  return secret !== undefined && secret.reveal() !== credential.secret?.reveal();
+}
+
+/** Some repeat a secret that was given before with stars in its place: what works is not overwritten by that. */
+function secretIn({ secret }: AnswerFacts, known: Redacted<string> | undefined): Redacted<string> | undefined {
+  const isMasked = secret !== undefined && /^[*•x]+$|[*•]{3}/i.test(secret.reveal());
+  return isMasked && known !== undefined ? undefined : secret;
 }
 
 /** Where an answer repeats the secret that we have, the expiry that we know stays: the port leaves out one that is past or about to come. */
 function withSecret(credential: Credential, answer: AnswerFacts): Credential {
-  if (credential.type === 'PrivateKeyJwt' || answer.secret === undefined) return credential;
-  const isKnown = credential.secret?.reveal() === answer.secret.reveal();
+  if (credential.type === 'PrivateKeyJwt') return credential;
+  const secret = secretIn(answer, credential.secret);
+  if (secret === undefined) return credential;
+  const isKnown = credential.secret?.reveal() === secret.reveal();
   const expiresAt = answer.secretExpiresAt ?? (isKnown ? credential.expiresAt : undefined);
   const expiryIgnored = isKnown ? credential.expiryIgnored : answer.secretExpiryIgnored;
   return {
     type: credential.type,
-    secret: answer.secret,
+    secret,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(expiryIgnored === undefined ? {} : { expiryIgnored }),
   };

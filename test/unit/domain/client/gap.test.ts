@@ -53,12 +53,17 @@ test('in place: the answer was lost, so the gap lasts from the first of two call
 for (const [what, secret, gap] of [
   ['costs the client its secret: the gap lasts until the new one is known', 'new', 300],
   ['leaves the secret as it was', 'old', undefined],
+  ['is answered with stars in place of the secret', '********', undefined],
+  ['is answered with dots in place of the secret', '••••••••', undefined],
+  ['is answered with crosses in place of the secret', 'XXXXXXXX', undefined],
+  ['is answered with a part of the secret', '****old', undefined],
 ] as const)
   test(`a change ${what}`, (t) => {
     const before = buildClientRecord({ generations: [buildGeneration({ credential: secretOf('old') })] });
     const told = withIntent(before, { call: 'Update', generation: 1, at: noon });
     const after = answered(told, answerWith(secret), buildDesired({ scopes: ['a'] }), plus(noon, 300));
     t.is(after.gap, gap);
+    t.deepEqual(after.generations[0]?.credential, secretOf(gap === undefined ? 'old' : secret));
     t.deepEqual(after.sentScopes, ['a']);
     const telling = secretReplaced(told, after);
     if (gap === undefined) t.is(telling, undefined);
