@@ -22,6 +22,8 @@ export interface Description {
   readonly examples: readonly (readonly [string, string])[];
   readonly options: readonly Option[];
   readonly exit: string;
+  /** What to say to names on the command line, where the verb takes none. */
+  readonly refusesNames?: string;
 }
 
 export interface Arguments {
@@ -45,6 +47,11 @@ export const clusterOptions: readonly Option[] = [
   { name: 'namespace', short: 'n', placeholder: 'NAME', help: 'Default: the namespace of the context.' },
   { name: 'operator-namespace', placeholder: 'NAME', help: 'Where the operator runs; default: ci-identity-system.' },
 ];
+
+/** The same for what has no namespace. */
+export const clusterWideOptions: readonly Option[] = clusterOptions.filter(({ name }) => name !== 'namespace');
+
+export const noNames = 'no names are expected; see --help';
 
 export const outputOption: Option = {
   name: 'output',
@@ -80,6 +87,7 @@ export function parseArguments(verb: Description, argv: readonly string[]): Pars
     if (problem !== undefined) problems.push(problem);
     given.set(token.name, [...(given.get(token.name) ?? []), token.value ?? 'true']);
   }
+  if (positionals.length > 0 && verb.refusesNames !== undefined) problems.push(verb.refusesNames);
   return problems.length > 0 ? { is: 'Problems', problems, given } : { is: 'Arguments', positionals, given };
 }
 

@@ -43,6 +43,7 @@ const description: Description = {
     { name: 'enforce', help: 'Every pool counts as having enforcement Enforce.' },
     outputOption,
   ],
+  refusesNames: 'files are given with -f; see --help',
   exit: '0 nobody loses anything, 2 somebody does, 1 it could not be answered.',
 };
 
@@ -58,7 +59,6 @@ export const runDiff = clusterVerb(description, async (cluster, args, surface) =
   const files = args.given.get('filename') ?? [];
   const [prune, enforce] = [args.given.has('prune'), args.given.has('enforce')];
   if (files.length === 0 && !enforce) throw new CommandError('-f FILE is needed (or --enforce); see --help');
-  if (args.positionals.length > 0) throw new CommandError('files are given with -f; see --help');
   const only = args.given.get('namespace')?.[0];
   const proposed = await readManifests(files, surface);
   const ours = proposed.filter(isOurs);

@@ -1,14 +1,14 @@
 import { clean } from '../clean.ts';
 import { asClause } from '../domain/access/explain.ts';
 import { printAnswer } from './answer.ts';
-import { type Description, clusterOptions, outputOption } from './arguments.ts';
+import { type Description, clusterWideOptions, noNames, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
 import { conditionChecks } from './doctor-conditions.ts';
 import { type Facts, gatherFacts } from './doctor-facts.ts';
 import { nameChecks } from './doctor-names.ts';
 import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
-import { CommandError, exitCodes } from './surface.ts';
+import { exitCodes } from './surface.ts';
 import { counted } from './words.ts';
 
 const description: Description = {
@@ -20,12 +20,12 @@ const description: Description = {
     ['After installing, and when something is odd', 'doctor'],
     ['In a pipeline', 'doctor -o json'],
   ],
-  options: [...clusterOptions.filter(({ name }) => name !== 'namespace'), outputOption],
+  options: [...clusterWideOptions, outputOption],
+  refusesNames: noNames,
   exit: '0 no problem was found (there may be warnings, and things that you may not see), 2 there is one, 1 nothing could be looked at.',
 };
 
 export const runDoctor = clusterVerb(description, async (cluster, args, surface) => {
-  if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const findings = diagnose(await gatherFacts(cluster));
   printAnswer(args, surface, { json: { findings }, text: findingsText(findings) });
   return findings.some(({ level }) => level === 'Problem') ? exitCodes.no : exitCodes.done;

@@ -3,7 +3,7 @@ import { annotations } from '../api/names.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../api/v1alpha1/identity-pool.ts';
 import { type Milliseconds, minute, parseDuration, plus, second, systemClock, toRfc3339 } from '../clock.ts';
 import { kinds, pathOf } from '../kube/resources.ts';
-import { type Arguments, type Option, clusterOptions, isJson, outputOption, valueOf } from './arguments.ts';
+import { type Arguments, type Option, clusterWideOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
 import { renderJson } from './table.ts';
@@ -12,7 +12,7 @@ export type RequestKind = IdentityPoolStatusRequest['kind'];
 
 /** Flags of the verbs that ask the operator for something. */
 export const requestOptions: readonly Option[] = [
-  ...clusterOptions,
+  ...clusterWideOptions,
   {
     name: 'id',
     placeholder: 'TEXT',

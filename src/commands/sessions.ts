@@ -6,7 +6,7 @@ import type { PodFacts } from '../domain/session/machine.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import { kinds } from '../kube/resources.ts';
 import { printAnswer } from './answer.ts';
-import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
+import { type Description, clusterOptions, noNames, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
 import { claimingPods } from './live-pods.ts';
 import { clusterVerb } from './run.ts';
@@ -30,6 +30,7 @@ const description: Description = {
     { name: 'records', help: 'Read the session records too; needs the right to read Secrets of the operator.' },
     outputOption,
   ],
+  refusesNames: noNames,
   exit: '0 also where there is none, 1 it could not be answered.',
 };
 
@@ -67,7 +68,6 @@ export interface TokenView {
 }
 
 export const runSessions = clusterVerb(description, async (cluster, args, surface) => {
-  if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const namespace = args.given.has('all-namespaces') ? undefined : cluster.namespace;
   const pool = valueOf(args, 'pool');
   // Records outlive the namespace of their pod.

@@ -40,6 +40,7 @@ const description: Description = {
     },
     outputOption,
   ],
+  refusesNames: 'a pod is given with -f; see --help',
   exit: '0 admitted and every identity gets a token, 2 not so, 1 it could not be answered.',
 };
 

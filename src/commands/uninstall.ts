@@ -2,7 +2,7 @@ import { leaseName } from '../api/names.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Milliseconds, plus, second, systemClock } from '../clock.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
-import { type Description, clusterOptions, isJson, outputOption } from './arguments.ts';
+import { type Description, clusterWideOptions, isJson, outputOption } from './arguments.ts';
 import { clean } from '../clean.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { leaderless } from './doctor-checks.ts';
@@ -23,7 +23,7 @@ const description: Description = {
     ['Do it', 'uninstall --yes'],
   ],
   options: [
-    ...clusterOptions,
+    ...clusterWideOptions,
     { name: 'yes', help: 'Do it.' },
     {
       name: 'timeout',
@@ -32,6 +32,8 @@ const description: Description = {
     },
     outputOption,
   ],
+  refusesNames:
+    'it takes out every pool, policy and identity of the cluster, so no names are expected; to delete one pool: kubectl delete identitypool NAME',
   exit: '0 done (without --yes: told), 1 refused, failed or not finished in time; a deletion that was begun goes on by itself.',
 };
 

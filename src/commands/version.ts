@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { apiVersion } from '../api/names.ts';
 import { printAnswer } from './answer.ts';
-import { type Description, outputOption, program } from './arguments.ts';
+import { type Description, noNames, outputOption, program } from './arguments.ts';
 import { verb } from './run.ts';
-import { CommandError, exitCodes } from './surface.ts';
+import { exitCodes } from './surface.ts';
 
 const description: Description = {
   name: 'version',
@@ -15,11 +15,11 @@ const description: Description = {
     ['Does the cluster fit?', 'doctor'],
   ],
   options: [outputOption],
+  refusesNames: noNames,
   exit: '0 told, 1 the command line cannot be used.',
 };
 
 export const runVersion = verb(description, async (args, surface) => {
-  if (args.positionals.length > 0) throw new CommandError('no names are expected; see --help');
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     readonly version: string;
   };

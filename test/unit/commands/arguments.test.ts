@@ -156,6 +156,30 @@ for (const [line, told] of [
   }
 }
 
+const nameless: readonly (readonly [string, RegExp])[] = [
+  ['uninstall ci-bots --yes', /: it takes out every pool, .*; to delete one pool: kubectl delete identitypool NAME$/],
+  ['uninstall -n ci-payments --yes', /: -n is not a flag of uninstall/],
+  ['revoke ci-bots -n ci-payments', /: -n is not a flag of revoke/],
+  ['rotate ci-bots -n ci-payments', /: -n is not a flag of rotate/],
+  ['doctor -n ci-payments', /: -n is not a flag of doctor/],
+  ['doctor ci-bots', /: no names are expected/],
+  ['sessions publisher', /: no names are expected/],
+  ['version 1', /: no names are expected/],
+  ['diff policies/', /: files are given with -f/],
+  ['simulate pod.yaml', /: a pod is given with -f/],
+];
+
+for (const [line, told] of nameless) {
+  test(`${line}: what would be ignored is refused, before any cluster is looked for`, async (t) => {
+    const [name, ...argv] = line.split(' ');
+    const run = await pluginVerbs.find((verb) => verb.name === name)?.load();
+    const said = surface({ environment: { KUBECONFIG: '/nonexistent' } });
+    t.is(await run?.(argv, said.surface), 1);
+    t.regex(said.complained().split('\n')[0] ?? '', told);
+    t.false(said.complained().includes('kubeconfig'));
+  });
+}
+
 test('version: of the package, and of the objects that it knows', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
   const [text, json] = [surface(), surface()];
