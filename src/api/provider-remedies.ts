@@ -26,7 +26,7 @@ export const providerRemedies = {
   },
   ProviderMisbehaves: {
     cause:
-      'Something else answers in its place: a login page, a firewall, a proxy that redirects; or the profile does not fit the product. Or it says that it deleted a client, and has not.',
+      'Something else answers in its place: a login page, a firewall, a gateway, a proxy that redirects; or the profile does not fit the product. Or it says that it deleted a client, and has not.',
     step: "Call the metadata URL from the operator's namespace and look at what comes; compare `profile` of the issuer with the product. Delete such a client there by hand.",
     by: 'Platform',
   },

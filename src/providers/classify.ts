@@ -1,11 +1,11 @@
-/** Failures of identity providers → `OperatorError`. Foreign text is cleaned and cut; secrets never get here or are scrubbed. */
+/** Answers of identity providers that are failures → `OperatorError`. Foreign text is cleaned and cut; secrets never get here or are scrubbed. */
 import type { Reason } from '../api/reasons.ts';
 import { clean } from '../clean.ts';
 import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
-import { EgressRefused } from './egress.ts';
 import { type ProviderError, readProviderError } from './provider-error.ts';
 import type { HttpAnswer } from './http.ts';
+import { refusalBy, type SilentRefusals } from './whose-word.ts';
 
 export type Operation = 'Discovery' | 'Register' | 'Manage' | 'Token' | 'Revoke' | 'Introspect';
 
@@ -18,6 +18,7 @@ export interface Where {
   readonly registrationHint?: (error: ProviderError) => string | undefined;
   /** What was asked for, where a refusal may be about it. */
   readonly asked?: { readonly scopes: readonly string[]; readonly audiences: readonly string[] };
+  readonly silentRefusals?: SilentRefusals;
   /** Whether a token endpoint of this product that fails so may be in trouble with the one client only. */
   readonly mayConcernClient?: (error: ProviderError) => boolean;
 }
@@ -30,104 +31,6 @@ const endpoints: Readonly<Record<Operation, string>> = {
   Revoke: 'revocation endpoint',
   Introspect: 'introspection endpoint',
 };
-
-/** No complete answer: what `undici`, TLS, DNS, our guard or a deadline threw. `signal` is the caller's. */
-export function unreachable(error: unknown, where: Where, signal?: AbortSignal): OperatorError {
-  if (error instanceof OperatorError) return error;
-  const subject = `issuer ${where.issuer}`;
-  const make = (reason: Reason, terminal: boolean, message: string): OperatorError =>
-    new OperatorError({
-      class: terminal ? 'Terminal' : 'Transient',
-      reason,
-      whose: 'Issuer',
-      message: `${subject}: ${message}`,
-      cause: error,
-    });
-
-  const refused = causes(error).find((cause) => cause instanceof EgressRefused);
-  if (refused instanceof EgressRefused)
-    return make('AddressNotAllowed', refused.lasting, `not called, because ${refused.message}.`);
-  if (named(error, 'UnusableAnswer'))
-    return make(
-      'ProviderMisbehaves',
-      false,
-      `${(error as Error).message}. Is something else answering in place of the provider? ${again}`,
-    );
-  if (signal?.aborted === true && !named(signal.reason, 'TimeoutError')) {
-    const message = `${subject}: the call was cancelled.`;
-    return new OperatorError({ class: 'Transient', reason: 'ProviderUnavailable', message, cause: error });
-  }
-  const code =
-    causes(error)
-      .map(codeOf)
-      .find((found) => found !== undefined) ?? '';
-  const tls = tlsProblem(code);
-  if (tls !== undefined) return make('TlsInvalid', false, `its certificate is not accepted (${code}): ${tls}`);
-  return make(
-    'ProviderUnavailable',
-    false,
-    `cannot be reached: ${networkProblem(code, named(error, 'TimeoutError'))}. See whether it is up, and whether the operator's namespace may reach it. ${again}`,
-  );
-}
-
-const again = 'It is tried again.';
-
-function causes(error: unknown): readonly Error[] {
-  const found: Error[] = [];
-  for (let next = error; next instanceof Error && found.length < 8; next = next.cause) {
-    found.push(next);
-    if (next instanceof AggregateError) for (const inner of next.errors) if (inner instanceof Error) found.push(inner);
-  }
-  return found;
-}
-
-function named(error: unknown, name: string): boolean {
-  return causes(error).some((cause) => cause.name === name);
-}
-
-function codeOf(error: Error): string | undefined {
-  const code: unknown = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? code : undefined;
-}
-
-function tlsProblem(code: string): string | undefined {
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
-    return 'renew it at the provider, and compare the clocks.';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'it is for another host name; use the name that it is made for.';
-  if (
-    /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_\w+|CERT_\w+|CRL_\w+|INVALID_CA)$/.test(code)
-  ) {
-    return 'give the certificate authority in caBundleRef of this issuer.';
-  }
-  if (/^(ERR_SSL_|EPROTO|ERR_TLS_|ERR_OSSL_)/.test(code))
-    return 'the server does not speak TLS 1.2 or newer there, or the CA bundle is not PEM.';
-  return undefined;
-}
-
-const networkProblems: Readonly<Record<string, string>> = {
-  PROXY_UNREACHABLE: 'the proxy of this issuer (proxyUrl) does not answer',
-  PROXY_REFUSED: 'the proxy of this issuer (proxyUrl) does not let the call through; allow the address there',
-  PROXY_WITHOUT_ADDRESS:
-    'its name does not resolve here, and the proxy of this issuer (proxyUrl) is asked for addresses only; let the name resolve where the operator runs',
-  ENOTFOUND: 'its name does not resolve',
-  EAI_AGAIN: 'its name cannot be resolved now',
-  ECONNREFUSED: 'the connection is refused',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
-  UND_ERR_SOCKET: 'the connection was cut',
-  EHOSTUNREACH: 'no route to it',
-  ENETUNREACH: 'no route to it',
-  ETIMEDOUT: 'no answer in time',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  UND_ERR_BODY_TIMEOUT: 'no answer in time',
-  UND_ERR_HEADERS_OVERFLOW: 'the answer has too many headers',
-};
-
-function networkProblem(code: string, timedOut: boolean): string {
-  if (timedOut) return 'no answer in time';
-  return networkProblems[code] ?? (/^[A-Z0-9_]{1,40}$/.test(code) ? code : 'the call failed');
-}
 
 /** An answer that is not the success of `operation`. Never a bug: every status and body has a class. */
 export function refused(answer: HttpAnswer, operation: Operation, where: Where): OperatorError {
@@ -172,6 +75,11 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
     const todo = 'A proxy or firewall seems to stand before the provider: let the operator through.';
     return temporary('ProviderMisbehaves', 'answers with a page instead of JSON', todo);
   }
+  if (refusalBy(answer, operation, where.silentRefusals) === 'Anybody') {
+    const todo =
+      'A gateway or firewall seems to refuse the call: let the operator through. If it is the provider itself, see whether the client still exists there.';
+    return temporary('ProviderMisbehaves', 'answers without an error code of OAuth', todo);
+  }
   switch (operation) {
     case 'Token':
     case 'Revoke':
@@ -198,7 +106,7 @@ const temporaryCodes = new Set(['temporarily_unavailable', 'server_error', 'slow
 const credentialCodes = new Set(['invalid_client', 'unauthorized_client', 'invalid_grant', 'invalid_token']);
 const scopeCodes = new Set(['invalid_scope', 'scope_invalid', 'invalid_target', 'insufficient_scope', 'access_denied']);
 
-/** A 401 without a code, and the empty 403 of some products, are their `invalid_client`. */
+/** A silent refusal of a product is its `invalid_client`. */
 function refusedByTokenEndpoint(
   error: ProviderError,
   operation: Operation,

@@ -5,9 +5,9 @@ import { Agent, buildConnector, request } from 'undici';
 import { type Clock, type Instant, type Milliseconds, parseHttpDate, plus, second } from '../clock.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
 import { withDeadline } from '../runtime/abort.ts';
-import { unreachable } from './classify.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
 import { tunnelConnector } from './tunnel.ts';
+import { unreachable } from './unreachable.ts';
 
 export interface HttpAnswer {
   readonly status: number;

@@ -117,8 +117,18 @@ const tokenRows: readonly (readonly [string, Partial<Fault>, readonly string[]])
     },
     ['Terminal', 'CredentialRefused', 'Object'],
   ],
-  ['401 without a body', { instead: { status: 401 } }, ['Terminal', 'CredentialRefused', 'Object']],
-  ['an empty 403', { instead: { status: 403 } }, ['Terminal', 'CredentialRefused', 'Object']],
+  ['401 without a body', { instead: { status: 401 } }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
+  ['an empty 403', { instead: { status: 403 } }, ['Transient', 'ProviderMisbehaves', 'Issuer']],
+  [
+    'a 403 of a service mesh',
+    { instead: { status: 403, headers: { 'content-type': 'text/plain' }, body: 'RBAC: access denied' } },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
+  [
+    'a 403 of an API gateway',
+    { instead: json(403, { message: 'Forbidden' }) },
+    ['Transient', 'ProviderMisbehaves', 'Issuer'],
+  ],
   [
     'a 403 page of a firewall',
     { instead: { status: 403, body: '<!doctype html><p>blocked' } },
@@ -343,7 +353,9 @@ test('deleting: 200 and 204 are deleted, 404 and 410 are gone, the rest says why
   const page = { status: 404, headers: { 'content-type': 'text/html' }, body: '<html>default backend - 404</html>' };
   const blocked = { ...page, status: 403 };
   const login = { ...page, status: 401 };
-  for (const instead of [backend, page, blocked, login]) {
+  const mesh = { ...backend, status: 403, body: 'RBAC: access denied' };
+  const key = json(401, { message: 'Unauthorized' });
+  for (const instead of [backend, page, blocked, login, mesh, key, { status: 403 }, { status: 401 }]) {
     for (const endpoint of ['delete', 'read', 'update'] as const) provider.faults.add({ endpoint, times: 1, instead });
     const calls = [
       clients.deregister(ref(client), signal()),

@@ -1,7 +1,8 @@
 /** Provider metadata: RFC 8414 and OpenID Connect Discovery 1.0. */
 import { type Clock, hour, type Instant, type Milliseconds, minute, plus } from '../../clock.ts';
 import { OperatorError } from '../../errors.ts';
-import { misbehaves, refused, unreachable } from '../classify.ts';
+import { misbehaves, refused } from '../classify.ts';
+import { unreachable } from '../unreachable.ts';
 import { checkUrl, EgressRefused } from '../egress.ts';
 import { parseJsonObject, withoutUndefined } from '../fields.ts';
 import { type Http, type HttpAnswer, largeAnswer } from '../http.ts';

@@ -4,6 +4,7 @@ import type { AuthenticationMethod } from '../../domain/client/credential.ts';
 import type { Variant } from '../../domain/client/record.ts';
 import type { DesiredClient } from '../port.ts';
 import type { ProviderError } from '../provider-error.ts';
+import type { SilentRefusals } from '../whose-word.ts';
 import type { Metadata } from './discovery.ts';
 
 /** How an audience is asked for; `Profile` leaves it to the product. */
@@ -66,6 +67,7 @@ export interface Profile {
   registrationHint(error: ProviderError, issuer: string, wanted: WantedScopes): string | undefined;
   /** Where we choose the id: whether a refused registration says that a client with this id is there already. */
   isIdTaken?(error: ProviderError): boolean;
+  readonly silentRefusals?: SilentRefusals;
   /** Whether a token endpoint that answers so may only have met a client that was deleted or disabled, instead of being in trouble itself. */
   failsOnUnusableClient?(error: ProviderError): boolean;
 }

@@ -1,11 +1,11 @@
 /** Dynamic client registration (RFC 7591) and its management (RFC 7592), tolerant of what real servers answer. */
 import { type Clock, second } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
-import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { secretExpiry } from '../expiry.ts';
 import { parseJsonObject, withoutUndefined } from '../fields.ts';
+import { refusalBy } from '../whose-word.ts';
 import { date, jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
@@ -13,6 +13,7 @@ import type { Discovery } from './discovery.ts';
 import { driftOf } from './drift.ts';
 import { readProviderError } from '../provider-error.ts';
 import type { ClientMetadata, Profile } from './profile.ts';
+import { lostToken, noToken, terminal } from './registration-failures.ts';
 
 export interface RegistrationOptions {
   readonly issuer: string;
@@ -46,7 +47,8 @@ export class Registration implements ClientRegistry {
     const answer = await this.#send('POST', endpoint, token, this.#body(named), signal);
     if (answer.status === 200 || answer.status === 201) return this.#made(answer, 'Register', named, endpoint);
     if (token === undefined && (answer.status === 401 || answer.status === 403)) {
-      throw this.#terminal(
+      throw terminal(
+        this.#o.issuer,
         'RegistrationCredentialMissing',
         'registration needs a credential and none is configured. Put an initial access token into a Secret and name it in registrationTokenRef of this issuer.',
         'Issuer',
@@ -54,7 +56,8 @@ export class Registration implements ClientRegistry {
     }
     const where = this.#where([token], desired);
     if (this.#o.profile.isIdTaken?.(readProviderError(answer, where.secrets ?? [])) === true) {
-      throw this.#terminal(
+      throw terminal(
+        this.#o.issuer,
         'ClientIdTaken',
         `a client ${clientId ?? ''} is there already: deletionPolicy Retain left it, or a registration whose answer was lost, or it is somebody else's. It is adopted if our credential works for it. Otherwise create the pool under another name; delete it at the provider only where nothing uses it, which may be another pool.`,
       );
@@ -71,9 +74,8 @@ export class Registration implements ClientRegistry {
     const endpoint = await this.#endpoint(signal);
     const answer = await this.#manage('GET', ref, endpoint, undefined, signal);
     if (answer === undefined) return { is: 'Unknowable', at, drift: [] };
-    const { status, page } = readProviderError(answer, []);
-    // The page of a firewall or a login says nothing about the token.
-    if ((status === 401 || status === 403) && !page) return { is: 'Unknowable', at, drift: [] };
+    const { silentRefusals } = this.#o.profile;
+    if (refusalBy(answer, 'Manage', silentRefusals) === 'Provider') return { is: 'Unknowable', at, drift: [] };
     if (await this.#saysGone(answer, signal)) return { is: 'Gone', at, drift: [] };
     if (answer.status !== 200) throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
     const { observed, management } = this.#read(answer, 'Manage', { ...desired, clientId: ref.clientId }, endpoint);
@@ -86,9 +88,9 @@ export class Registration implements ClientRegistry {
     const endpoint = await this.#endpoint(signal);
     const named = { ...desired, clientId: ref.clientId };
     const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
-    if (answer === undefined) throw this.#lost();
+    if (answer === undefined) throw lostToken(this.#o.issuer);
     if (await this.#saysGone(answer, signal)) {
-      throw this.#terminal('ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
+      throw terminal(this.#o.issuer, 'ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
     }
     if (answer.status === 204) {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
@@ -100,7 +102,7 @@ export class Registration implements ClientRegistry {
   async deregister(ref: ClientRef, signal: AbortSignal): Promise<'Deleted' | 'Gone'> {
     const endpoint = await this.#endpoint(signal);
     const answer = await this.#manage('DELETE', ref, endpoint, undefined, signal);
-    if (answer === undefined) throw this.#lost();
+    if (answer === undefined) throw lostToken(this.#o.issuer);
     if (answer.status >= 200 && answer.status < 300) return 'Deleted';
     if (await this.#saysGone(answer, signal)) return 'Gone';
     throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref)));
@@ -109,7 +111,8 @@ export class Registration implements ClientRegistry {
   async #endpoint(signal: AbortSignal): Promise<string> {
     const endpoint = this.#o.profile.registrationEndpoint(await this.#o.discovery.get(signal));
     if (endpoint !== undefined) return endpoint;
-    throw this.#terminal(
+    throw terminal(
+      this.#o.issuer,
       'RegistrationRefused',
       'the provider offers no dynamic client registration. Switch it on there, or name an existing client in the pool.',
       'Issuer',
@@ -167,7 +170,7 @@ export class Registration implements ClientRegistry {
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const bearer = token?.reveal().trim();
-    if (bearer !== undefined && !/^[!-~]+$/.test(bearer)) throw this.#noToken(method);
+    if (bearer !== undefined && !/^[!-~]+$/.test(bearer)) throw noToken(this.#o.issuer, method);
     const deadline = method === 'POST' ? registrationDeadline : undefined;
     const headers = {
       ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
@@ -240,38 +243,6 @@ export class Registration implements ClientRegistry {
     return url.href === uri && url.origin === new URL(this.#o.issuer).origin ? uri : undefined;
   }
 
-  /** No header can carry it. A command line may have printed more than the token. */
-  #noToken(method: HttpRequest['method']): OperatorError {
-    const why = 'holds more than a token (several lines, JSON?). Put the bare token there.';
-    return method === 'POST'
-      ? this.#terminal('RegistrationCredentialRefused', `the Secret of registrationTokenRef ${why}`, 'Issuer')
-      : this.#terminal(
-          'RegistrationAccessTokenLost',
-          `the Secret of managementTokenRef, or what was handed in, ${why} Minting goes on.`,
-        );
-  }
-
-  #lost(): OperatorError {
-    return this.#terminal(
-      'RegistrationAccessTokenLost',
-      'there is no token that manages this client. Give managementTokenRef of this issuer, or hand in a new registration access token; minting goes on.',
-    );
-  }
-
-  #terminal(
-    reason:
-      | 'RegistrationCredentialMissing'
-      | 'RegistrationCredentialRefused'
-      | 'RegistrationRefused'
-      | 'RegistrationAccessTokenLost'
-      | 'ClientGone'
-      | 'ClientIdTaken',
-    what: string,
-    whose: 'Object' | 'Issuer' = 'Object',
-  ): OperatorError {
-    return new OperatorError({ class: 'Terminal', reason, whose, message: `issuer ${this.#o.issuer}: ${what}` });
-  }
-
   #where(tokens: readonly (Redacted<string> | undefined)[] = [], desired?: DesiredClient): Where {
     const { issuer, clock, profile } = this.#o;
     const wanted =
@@ -281,6 +252,7 @@ export class Registration implements ClientRegistry {
     return {
       issuer,
       now: clock.now(),
+      ...withoutUndefined({ silentRefusals: profile.silentRefusals }),
       secrets: tokens.flatMap((token) => (token === undefined ? [] : [token.reveal().trim()])),
       ...(desired === undefined ? {} : { asked: { scopes: wanted.scopes, audiences: [] } }),
       registrationHint: (error) => profile.registrationHint(error, issuer, wanted),

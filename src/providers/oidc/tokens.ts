@@ -157,6 +157,7 @@ export class Tokens implements TokenSource {
       issuer,
       now: clock.now(),
       secrets,
+      ...withoutUndefined({ silentRefusals: profile.silentRefusals }),
       mayConcernClient: (error) => profile.failsOnUnusableClient?.(error) === true,
     };
   }

@@ -2,8 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { instant, minute, parseRfc3339, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
-import { type Operation, refused, retryAfter, unreachable } from '#src/providers/classify.ts';
+import { type Operation, refused, retryAfter } from '#src/providers/classify.ts';
 import type { HttpAnswer } from '#src/providers/http.ts';
+import { unreachable } from '#src/providers/unreachable.ts';
 
 const now = parseRfc3339('2026-11-24T12:00:00Z')!;
 const where = { issuer: 'https://idp.example.com', now };
@@ -23,7 +24,7 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
     answer(401, '', { 'www-authenticate': 'Basic realm="x", error="invalid_client"' }),
     'Terminal CredentialRefused Object',
   ],
-  ['Token', answer(403), 'Terminal CredentialRefused Object'],
+  ['Token', answer(401, { error: 'access_denied' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(400, { error: 'invalid_grant' }), 'Terminal CredentialRefused Object'],
   ['Token', answer(400, { error: 'invalid_scope' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(400, { error: 'invalid_target' }), 'Terminal ScopeRefused Object'],
@@ -42,8 +43,14 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Register', answer(409, { errorCode: 'E0000001', errorSummary: 'exists' }), 'Terminal RegistrationRefused Object'],
   ['Register', answer(403, waf), 'Transient ProviderMisbehaves Issuer'],
   ['Register', answer(429), 'Transient RateLimited Issuer'],
-  ['Manage', answer(401), 'Terminal RegistrationAccessTokenLost Object'],
-  ['Manage', answer(403), 'Terminal RegistrationAccessTokenLost Object'],
+  ['Manage', answer(401, { error: 'invalid_token' }), 'Terminal RegistrationAccessTokenLost Object'],
+  ['Manage', answer(401, '', { 'www-authenticate': 'Bearer' }), 'Terminal RegistrationAccessTokenLost Object'],
+  ['Manage', answer(401, waf, { 'www-authenticate': 'Bearer' }), 'Transient ProviderMisbehaves Issuer'],
+  [
+    'Manage',
+    answer(401, { error: { code: 401, status: 'Unauthorized' } }),
+    'Terminal RegistrationAccessTokenLost Object',
+  ],
   ['Manage', answer(403, { error: 'insufficient_scope' }), 'Terminal RegistrationRefused Object'],
   ['Manage', answer(400, { error: { code: 400, reason: 'no' } }), 'Terminal RegistrationRefused Object'],
   ['Revoke', answer(400, { error: 'invalid_client' }), 'Terminal CredentialRefused Object'],
@@ -51,6 +58,33 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Discovery', answer(404), 'Transient ProviderMetadataInvalid Issuer'],
   ['Discovery', answer(200, waf), 'Transient ProviderMisbehaves Issuer'],
 ];
+
+// Envoy and Istio; an API gateway of AWS; Kong; Spring; Envoy before a token endpoint; nothing at all.
+const gateways: readonly HttpAnswer[] = [
+  answer(403, 'RBAC: access denied'),
+  answer(403, { message: 'Forbidden' }),
+  answer(401, { message: 'Unauthorized' }),
+  answer(401, { status: 401, error: 'Unauthorized', path: '/' }),
+  answer(401, 'Jwt is missing', { 'www-authenticate': 'Bearer realm="https://idp.example.com"' }),
+  answer(401, '', { 'www-authenticate': 'Basic realm="x"' }),
+  answer(401),
+  answer(403),
+];
+
+test('a refusal that anybody may have sent is no word about a client, but where the product is known for it', (t) => {
+  for (const given of gateways)
+    for (const operation of ['Token', 'Revoke', 'Introspect'] as const)
+      t.is(kind(refused(given, operation, where)), 'Transient ProviderMisbehaves Issuer', `${operation} ${given.body}`);
+  const silent = { ...where, silentRefusals: { Token: 403, Manage: 401 } };
+  const rowsOfOne: readonly (readonly [Operation, HttpAnswer, string])[] = [
+    ['Token', answer(403), 'Terminal CredentialRefused Object'],
+    ['Manage', answer(401), 'Terminal RegistrationAccessTokenLost Object'],
+    ['Token', answer(401), 'Transient ProviderMisbehaves Issuer'],
+    ['Manage', answer(403), 'Transient ProviderMisbehaves Issuer'],
+    ['Token', answer(403, 'RBAC: access denied'), 'Transient ProviderMisbehaves Issuer'],
+  ];
+  for (const [operation, given, expected] of rowsOfOne) t.is(kind(refused(given, operation, silent)), expected);
+});
 
 test('a token endpoint that fails at an unknown client: the trouble of that client, not of everybody', (t) => {
   const glewlwyd = { ...where, mayConcernClient: ({ status }: { status: number }) => status === 500 };
@@ -106,7 +140,8 @@ test('who may get tokens and revoke none for the audience of assertions is told 
   const okta = answer(401, { error: 'invalid_client', error_description: 'The audience claim must be the endpoint' });
   t.regex(refused(okta, 'Revoke', where).message, /CalledEndpoint of this issuer\.$/);
   t.regex(refused(okta, 'Token', where).message, /still exists there and is enabled\.$/);
-  t.regex(refused(answer(401), 'Revoke', where).message, /still exists there and is enabled\.$/);
+  const unknown = answer(401, { error: 'invalid_client' });
+  t.regex(refused(unknown, 'Revoke', where).message, /still exists there and is enabled\.$/);
 });
 
 test('the page of a firewall blocks one request, so it sets no time before which nobody may ask', (t) => {

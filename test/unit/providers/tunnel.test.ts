@@ -1,6 +1,6 @@
 import test from 'ava';
 import { instant } from '#src/clock.ts';
-import { unreachable } from '#src/providers/classify.ts';
+import { unreachable } from '#src/providers/unreachable.ts';
 import { EgressRefused } from '#src/providers/egress.ts';
 import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { tunnelConnector } from '#src/providers/tunnel.ts';

@@ -25,6 +25,8 @@ export const glewlwyd: Profile = {
   assertionAudience: 'CalledEndpoint',
   scopeOfEmptyAsk: 'openid',
   variants: (authentication) => [...generic.variants(authentication), 'InPlace'],
+  // One gateway says the same to all: nobody but the product says 401 to a deletion and 403 to a token request.
+  silentRefusals: { Token: 403, Revoke: 401, Introspect: 401, Manage: 401 },
   failsOnUnusableClient: (error) => error.status === 500,
   registrationHint(error, issuer, { scopes }) {
     if (error.status !== 400) return undefined;

@@ -1,0 +1,35 @@
+/** Whether a refusal is the word of the provider, or may be that of anything before it. */
+import type { Operation } from './classify.ts';
+import type { HttpAnswer } from './http.ts';
+import { readProviderError } from './provider-error.ts';
+
+/** With which status, and nothing else, a product refuses a credential, against RFC 6749 §5.2 and RFC 6750 §3. */
+export type SilentRefusals = Readonly<Partial<Record<Operation, number>>>;
+
+/** Codes of OAuth are words that are joined by `_`; `Forbidden` and `403` come from anybody. */
+const ownCode = /^[a-z]+(_[a-z]+)+$/;
+
+/**
+ * Who says a 401 or 403. Gateways (Envoy, Kong, those of clouds) say it too, in text or JSON of their own or with no body at all. That a client
+ * is gone is believed at the word of the token endpoint, so there a code of OAuth is needed; who manages clients also speaks as the product does.
+ */
+export function refusalBy(
+  answer: HttpAnswer,
+  operation: Operation,
+  silent: SilentRefusals = {},
+): 'Provider' | 'Anybody' | undefined {
+  const { status, body, headers } = answer;
+  if (status !== 401 && status !== 403) return undefined;
+  if (body.trim() === '' && silent[operation] === status) return 'Provider';
+  const { code, page } = readProviderError(answer, []);
+  const asksForToken = status === 401 && !page && /^bearer\b/i.test(headers['www-authenticate'] ?? '');
+  const isOwn: Readonly<Record<Operation, boolean>> = {
+    Token: ownCode.test(code ?? ''),
+    Revoke: ownCode.test(code ?? ''),
+    Introspect: ownCode.test(code ?? ''),
+    Manage: code !== undefined || asksForToken,
+    Register: !page,
+    Discovery: !page,
+  };
+  return isOwn[operation] ? 'Provider' : 'Anybody';
+}
