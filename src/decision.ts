@@ -11,8 +11,10 @@ export interface Work {
   readonly lane: number;
   /** Order inside a lane: earlier first. */
   readonly by: Instant;
-  /** Fair share inside a lane goes round-robin over groups (the namespace). */
+  /** Fair share inside a lane goes round-robin over groups (the namespace; of a client its pool). */
   readonly group: string;
+  /** Inside a group likewise over its members (of a client of a namespace or identity: the namespace). */
+  readonly member?: string;
   /** The budget that the work spends, such as `<issuer URL>/tokens` or `<issuer URL>/clients`; absent: the API server only. */
   readonly resource?: string;
   /** On whose behalf it spends that budget; a failure may be the trouble of this party alone, while others get through. */

@@ -31,8 +31,8 @@ export interface QueueOptions {
 const mostInARow = 4;
 
 /**
- * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `yieldsTo`; inside a lane resources and groups take turns;
- * inside a group the earliest `by`. What its resource cannot serve now keeps its place while others go on. Who finds out whether it works again
+ * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `yieldsTo`; inside a lane resources and groups take turns, and
+ * inside a group its members; of a member the earliest `by`. What its resource cannot serve now keeps its place while others go on. Who finds out whether it works again
  * is chosen across lanes ({@link ProbeTurns}); nothing else here is O(number of keys). Lanes and resources are few.
  */
 export class Queue {
@@ -151,7 +151,7 @@ export class Queue {
   }
 
   #prober(resource: string): Entry | undefined {
-    const waiting = this.#lanes.flatMap(({ rings }) => [...(rings.get(resource)?.waiting() ?? [])]);
+    const waiting = this.#lanes.flatMap(({ rings }) => [...(rings.get(resource)?.items() ?? [])]);
     const held = new Set(waiting.filter((one) => this.#heldUntil(one) !== undefined));
     for (const one of held) this.#unplace(one);
     for (const one of held) this.#setAside(one);
@@ -162,7 +162,7 @@ export class Queue {
 
   /** The next of this ring whose party may be served now. */
   #next(ring: Ring): Entry | undefined {
-    for (let entry = ring.take(); entry !== undefined; entry = ring.take()) {
+    for (let entry = ring.pop(); entry !== undefined; entry = ring.pop()) {
       if (this.#heldUntil(entry) === undefined) return entry;
       this.#setAside(entry);
     }
@@ -214,7 +214,7 @@ export class Queue {
       this.#delayed.pop();
       const ripe = { ...first, due: 0 };
       this.#waiting.set(first.key, ripe);
-      this.#ring(ripe).add(ripe);
+      this.#ring(ripe).push(ripe);
     }
   }
 
@@ -226,7 +226,7 @@ export class Queue {
     }
     const ready = { ...entry, due: 0 };
     this.#waiting.set(entry.key, ready);
-    this.#ring(ready).add(ready);
+    this.#ring(ready).push(ready);
   }
 
   #unplace(entry: Entry): void {

@@ -12,63 +12,92 @@ export interface Entry {
   readonly seq: number;
 }
 
-interface Group {
+interface Line {
+  readonly size: number;
+  push(entry: Entry): void;
+  remove(entry: Entry): void;
+  pop(): Entry | undefined;
+  items(): Iterable<Entry>;
+}
+
+interface Turn {
   readonly name: string;
-  readonly entries: Heap<Entry>;
+  readonly line: Line;
   queued: boolean;
 }
 
-/** The entries of one lane and one resource. Groups take turns. */
-export class Ring {
-  readonly #groups = new Map<string, Group>();
-  #turns: Group[] = [];
+/** Lines by name, which take turns. */
+class Turns implements Line {
+  readonly #nameOf: (work: Work) => string;
+  readonly #newLine: () => Line;
+  readonly #lines = new Map<string, Turn>();
+  #turns: Turn[] = [];
   #head = 0;
   size = 0;
 
-  add(entry: Entry): void {
-    const name = entry.work.group;
-    let group = this.#groups.get(name);
-    if (group === undefined) {
-      group = { name, entries: new Heap(comesBefore), queued: false };
-      this.#groups.set(name, group);
+  constructor(nameOf: (work: Work) => string, newLine: () => Line) {
+    this.#nameOf = nameOf;
+    this.#newLine = newLine;
+  }
+
+  push(entry: Entry): void {
+    const name = this.#nameOf(entry.work);
+    let turn = this.#lines.get(name);
+    if (turn === undefined) {
+      turn = { name, line: this.#newLine(), queued: false };
+      this.#lines.set(name, turn);
     }
-    group.entries.push(entry);
+    turn.line.push(entry);
     this.size += 1;
-    this.#enqueue(group);
+    this.#enqueue(turn);
   }
 
   remove(entry: Entry): void {
-    this.#groups.get(entry.work.group)?.entries.remove(entry);
+    this.#lines.get(this.#nameOf(entry.work))?.line.remove(entry);
     this.size -= 1;
   }
 
-  *waiting(): Iterable<Entry> {
-    for (const { entries } of this.#groups.values()) yield* entries.items();
+  *items(): Iterable<Entry> {
+    for (const { line } of this.#lines.values()) yield* line.items();
   }
 
-  take(): Entry | undefined {
+  pop(): Entry | undefined {
     for (;;) {
-      const group = this.#turns[this.#head];
-      if (group === undefined) return undefined;
+      const turn = this.#turns[this.#head];
+      if (turn === undefined) return undefined;
       this.#head += 1;
       if (this.#head > 64 && this.#head * 2 > this.#turns.length) {
         this.#turns = this.#turns.slice(this.#head);
         this.#head = 0;
       }
-      group.queued = false;
-      const entry = group.entries.pop();
-      if (group.entries.size > 0) this.#enqueue(group);
-      else this.#groups.delete(group.name);
+      turn.queued = false;
+      const entry = turn.line.pop();
+      if (turn.line.size > 0) this.#enqueue(turn);
+      else this.#lines.delete(turn.name);
       if (entry === undefined) continue;
       this.size -= 1;
       return entry;
     }
   }
 
-  #enqueue(group: Group): void {
-    if (group.queued) return;
-    group.queued = true;
-    this.#turns.push(group);
+  #enqueue(turn: Turn): void {
+    if (turn.queued) return;
+    turn.queued = true;
+    this.#turns.push(turn);
+  }
+}
+
+/** The entries of one lane and one resource. Groups take turns, and inside a group its members. */
+export class Ring extends Turns {
+  constructor() {
+    super(
+      ({ group }) => group,
+      () =>
+        new Turns(
+          ({ member = '' }) => member,
+          () => new Heap(comesBefore),
+        ),
+    );
   }
 }
 

@@ -185,9 +185,11 @@ export function act(
   const resource = resourceOf(action, lane);
   const issuer = s.record?.issuer ?? desiredOf(s)?.issuer;
   const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
+  const member = s.record?.namespace ?? desiredOf(s)?.namespace;
+  const share = member === undefined ? { group } : { group, member };
   const party = resource === 'tokens' ? { party: partyOf(s) } : {};
   const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}`, ...party };
-  return { ...wait(s, now, reason), action, work: { lane, by: now, group, ...spends } };
+  return { ...wait(s, now, reason), action, work: { lane, by: now, ...share, ...spends } };
 }
 
 /** The name of its record. */

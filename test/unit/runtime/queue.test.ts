@@ -57,6 +57,27 @@ test('groups of a lane take turns: a namespace with a thousand keys does not hol
   t.deepEqual(order.filter((k) => k !== 'small').slice(0, 3), ['big-0', 'big-1', 'big-2']);
 });
 
+test('inside a group its members take turns, and many members are no larger share for the group', (t) => {
+  const { queue } = setUp();
+  for (let i = 0; i < 6; i += 1) queue.put(`big-${i}`, { ...work(2, i, 'pool'), member: 'big' });
+  queue.put('small-0', { ...work(2, 500, 'pool'), member: 'small' });
+  for (let i = 0; i < 3; i += 1) queue.put(`other-${i}`, work(2, 1000 + i, 'other'));
+  queue.put('big-gone', { ...work(2, 0, 'pool'), member: 'gone' });
+  queue.remove('big-gone');
+  t.deepEqual(drain(queue), [
+    'big-0',
+    'other-0',
+    'small-0',
+    'other-1',
+    'big-1',
+    'other-2',
+    'big-2',
+    'big-3',
+    'big-4',
+    'big-5',
+  ]);
+});
+
 for (const circuit of ['tokens', 'revocations']) {
   test(`somebody makes work for the first lane without end (${circuit}): new pods of others have every fifth call of the issuer`, async (t) => {
     const { clock, queue, budgets } = setUp(10);

@@ -2968,6 +2968,20 @@ test('what spends a budget of the issuer says which, and nothing else does', (t)
   }
 });
 
+test('the share of a client is its pool’s, and of that its namespace’s', (t) => {
+  for (const [namespace, share] of [
+    [undefined, { group: 'ci-bots' }],
+    ['ci-payments', { group: 'ci-bots', member: 'ci-payments' }],
+  ] as const) {
+    const own = namespace === undefined ? {} : { namespace };
+    for (const s of [{ ...none, ...wanting(own) }, snapshot({ record: record({ ...own, sent: 'before' }) })]) {
+      const { work } = decideClient(s, noon);
+      t.like(work, share);
+      t.is(work?.member, namespace);
+    }
+  }
+});
+
 test('an emergency, in the middle of which somebody revoked, owes its rotation when nothing can replace the credential', (t) => {
   const wanted = wanting({ rotateRequest: 'e1', revokeRequest: 'r1' });
   const emergency = { emergency: 2, revoking: { id: 'e1', since: noon }, handled: ['e1'], observed: other };
