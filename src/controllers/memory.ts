@@ -55,8 +55,8 @@ export class Memory {
   readonly nodes = new Store<NodeFacts>('nodes');
   readonly configMaps = new Store<ConfigMapFacts>('configmaps');
   readonly clients = new RecordMemory<ClientRecord>('client-records', {
-    worthKeeping: holdsCredential,
-    objection: (record, known) => objectionTo(record, known, this.installation),
+    worthKeeping: (record) => this.#leads() && holdsCredential(record),
+    objection: (record, known) => objectionTo(record, this.#leads() ? known : undefined, this.installation),
   });
   readonly sessions = new RecordMemory<SessionRecord>('session-records', {
     worthKeeping: () => this.#leads(),
@@ -79,7 +79,7 @@ export class Memory {
   readonly #namespace: string;
   readonly #leads: () => boolean;
 
-  /** `leads`: this process alone writes and removes session records. Of what another one does a standby cannot tell who did it. */
+  /** `leads`: this process alone writes and removes records. Of what another one does a standby cannot tell who did it. */
   constructor(operatorNamespace: string, leads: () => boolean = () => true) {
     this.#namespace = operatorNamespace;
     this.#leads = leads;

@@ -6,7 +6,14 @@ import type { PodFacts } from '#src/domain/session/machine.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import type { StoredRecord } from '#src/kube/records.ts';
 import { Store } from '#src/runtime/store.ts';
-import { buildClientRecord, buildPod, buildSessionRecord, buildToken, omit } from '#test/support/builders.ts';
+import {
+  buildClientRecord,
+  buildGeneration,
+  buildPod,
+  buildSessionRecord,
+  buildToken,
+  omit,
+} from '#test/support/builders.ts';
 
 const kept = (name: string): { name: string; uid: string; resourceVersion: string } => ({
   name,
@@ -102,4 +109,45 @@ for (const [what, does, knowing] of damages)
       memory.sessions.replaceAll([['session', secret(buildSessionRecord())]], '5');
       does(memory);
       t.is(memory.holdsToken('a1'), knowing.includes(who));
+    });
+
+const client = (uid: string, resourceVersion: string, n: number): StoredRecord<ClientRecord> => ({
+  ...kept('client'),
+  uid,
+  resourceVersion,
+  record: buildClientRecord({ epoch: 5, highest: n, generations: [buildGeneration({ n, clientId: `ci-${n}` })] }),
+});
+
+/** What becomes of the Secret of a client of generation 3, and which generation the leader and a standby then go by. */
+const fates: readonly (readonly [string, (memory: Memory) => void, leader: number | undefined, standby?: number])[] = [
+  ['nothing', () => undefined, 3, 3],
+  ['it is deleted', ({ clients }) => clients.remove('client', 'c1', '6'), 3],
+  ['it is deleted while the watch is broken', ({ clients }) => clients.replaceAll([], '6'), 3],
+  [
+    'nonsense is written into it',
+    ({ clients }) => clients.put('client', { ...kept('client'), resourceVersion: '6', invalid: 'no JSON' }),
+    3,
+  ],
+  [
+    'another client takes its name while the watch is broken',
+    ({ clients }) => {
+      clients.replaceAll([], '6');
+      clients.put('client', client('c2', '7', 1));
+    },
+    3,
+    1,
+  ],
+  ['we remove it', ({ clients }) => clients.forget('client', 'c1'), undefined],
+];
+
+for (const [what, happens, ...known] of fates)
+  for (const [who, n] of [
+    ['the leader', known[0]],
+    ['a standby', known[1]],
+  ] as const)
+    test(`the record of a client, ${what}: ${who} goes by ${n === undefined ? 'none' : `generation ${n}`}`, (t) => {
+      const memory = new Memory('ci-identity-system', () => who === 'the leader');
+      memory.clients.replaceAll([['client', client('c1', '5', 3)]], '5');
+      happens(memory);
+      t.is(memory.clients.get('client')?.record?.highest, n);
     });
