@@ -61,13 +61,15 @@ export class ConfigurationFile {
   async follow(stop: AbortSignal): Promise<void> {
     const { file, configuration, followLogLevel, logger, configure } = this.#o;
     let last = JSON.stringify({ is: 'Configuration', configuration } satisfies ParsedConfiguration);
+    let isDone = true;
     while (!stop.aborted) {
       await systemClock.sleepUntil(plus(systemClock.now(), pollEvery), stop);
       const read = readConfiguration(file);
       const text = JSON.stringify(read);
-      if (text === last) continue;
+      if (text === last && isDone) continue;
+      last = text;
+      isDone = true;
       if (read.is === 'Problems') {
-        last = text;
         this.#say(read.problems);
         logger.error('the changed configuration cannot be used; the old one stays in force', {
           reason: 'ConfigurationInvalid',
@@ -79,9 +81,9 @@ export class ConfigurationFile {
       if (followLogLevel) logger.setLevel(read.configuration.log.level);
       try {
         await configure(read.configuration);
-        last = text;
         logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
       } catch (error) {
+        isDone = false;
         logger.warn(
           'the changed configuration is in force, but what it refers to could not be read; it is tried again',
           { error },
