@@ -64,12 +64,11 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
     every('hand-ins', 1 * second, (signal) => o.handIns.refresh(signal)),
     every('audit', 1 * second, () => o.auditors.look()),
     {
-      ...every('brake', 1 * second, async (signal) => {
-        await brakeMemory.look(signal);
-        brakes.look();
-      }),
+      ...every('what the brake holds, in Secret brake', 1 * second, (signal) => brakeMemory.look(signal)),
       ready: () => brakeMemory.loaded,
     },
+    // A part of its own: people hear that the brake holds also where that cannot be written down.
+    every('brake', 1 * second, () => brakes.look()),
     every('epoch', 1 * second, (signal) => epochs.look(signal)),
     every('rights of creators', 4 * second, (signal) => rights.look(signal)),
     every('pods without their identity', 15 * second, () => misses.look()),

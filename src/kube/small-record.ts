@@ -1,6 +1,9 @@
 import { recordKey } from '../api/names.ts';
-import type { ApiConnection } from './connection.ts';
-import { create, get, kinds, replace } from './resources.ts';
+import { minute, plus } from '../clock.ts';
+import { OperatorError } from '../errors.ts';
+import { invalidFields, toError } from './classify.ts';
+import type { ApiConnection, ApiResponse } from './connection.ts';
+import { call, get, kinds, subjectOf } from './resources.ts';
 
 interface RecordSecret {
   readonly metadata: { readonly resourceVersion: string };
@@ -43,12 +46,29 @@ export class SmallRecord<R extends object> {
     const metadata = { name, namespace, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
     const data = { [recordKey]: Buffer.from(JSON.stringify({ formatVersion: 1, ...record })).toString('base64') };
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata, type, data };
-    const written =
-      resourceVersion === undefined
-        ? await create<RecordSecret>(this.#connection, kinds.secrets, { namespace }, secret, { signal })
-        : await replace<RecordSecret>(this.#connection, kinds.secrets, { namespace, name }, secret, { signal });
+    const [verb, method] = resourceVersion === undefined ? (['create', 'POST'] as const) : (['update', 'PUT'] as const);
+    const place = verb === 'create' ? { namespace } : { namespace, name };
+    const response = await call(this.#connection, method, kinds.secrets, place, secret, { signal });
+    if (response.status >= 300) throw refusal(response, verb, { namespace, name });
+    const written = response.body as RecordSecret;
     this.#resourceVersion = written.metadata.resourceVersion;
   }
+}
+
+/** Names the Secret also where it is created, when the path does not. */
+function refusal(
+  response: ApiResponse,
+  verb: string,
+  place: { readonly namespace: string; readonly name: string },
+): Error {
+  const isOfAnotherType = response.status === 422 && invalidFields(response).includes('type');
+  if (!isOfAnotherType) return toError(response, subjectOf(verb, kinds.secrets, place));
+  return new OperatorError({
+    class: 'Waiting',
+    reason: 'ApiRefused',
+    message: `Secret ${place.namespace}/${place.name} is of another type, so nothing can be remembered in it; delete it`,
+    retryAt: plus(response.at, minute),
+  });
 }
 
 function decode(data: string | undefined): Readonly<Record<string, unknown>> | undefined {
