@@ -124,8 +124,9 @@ export const providerRemedies = {
     by: 'Provider',
   },
   TokenUnusable: {
-    cause: 'The token is bound to a key (DPoP, mTLS), no bearer token, or is handed out twice.',
-    step: 'Switch that off for the client.',
+    cause:
+      'The token is bound to a key (DPoP, mTLS), no bearer token, or is handed out twice; or the clock of the provider differs from ours by more than ten minutes.',
+    step: 'Switch that off for the client; set the clocks that the message shows by NTP.',
     by: 'Provider',
   },
 } as const satisfies Partial<Record<Reason, Remedy>>;

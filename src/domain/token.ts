@@ -1,5 +1,5 @@
 import { clean } from '../clean.ts';
-import { formatDuration, plus, second } from '../clock.ts';
+import { formatDuration, minute, plus, second, toRfc3339 } from '../clock.ts';
 import type { Instant, Milliseconds } from '../clock.ts';
 import type { Reason } from '../api/reasons.ts';
 import type { Redacted } from '../redacted.ts';
@@ -86,6 +86,9 @@ const lifetimeSlack: Milliseconds = 5 * second;
 /** Clocks of providers and resource servers differ by that much. */
 const skew: Milliseconds = 60 * second;
 
+/** Where the provider's clock differs from ours by more, how long others accept its tokens is not what it seems. */
+const clocksApart: Milliseconds = 10 * minute;
+
 /**
  * Judges what came back against what was asked for (RFC 6749 §5.1). `now` is the moment of the answer. A token that is
  * wider in scope or audience, or lives too long, is never used.
@@ -119,6 +122,12 @@ function checkJwt(minted: Minted, now: Instant): CheckedToken | undefined {
   }
   if (jwt.exp === undefined)
     return unusable('LifetimeUnknown', 'the token is a JWT without a usable exp; the provider must put one into it');
+  if (Math.abs(at - now) > clocksApart) {
+    return unusable(
+      'TokenUnusable',
+      `the clock of the provider shows ${toRfc3339(at)} and ours ${toRfc3339(now)}, so by the right time the token would live longer than it may, or not at all; compare both clocks with a time server (NTP)`,
+    );
+  }
   if (jwt.exp <= at)
     return unusable('TokenUnusable', 'the token has expired already (exp); compare the clocks of the provider');
   if (jwt.notBefore !== undefined && jwt.notBefore > plus(at, skew))

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { hour, minute, plus, second } from '#src/clock.ts';
+import { day, hour, minute, plus, second } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
 import { checkMinted, lastFifthAt, renewAt } from '#src/domain/token.ts';
 import type { Minted, TokenRules } from '#src/domain/token.ts';
@@ -66,7 +66,12 @@ const usable: readonly {
   },
   {
     title: 'without a Date, a JWT that was issued ahead of our clock: by the clock of the provider',
-    answer: minted({ jwt: { exp: plus(noon, hour), issuedAt: plus(noon, hour - 5 * minute) } }),
+    answer: minted({ jwt: { exp: plus(noon, 15 * minute), issuedAt: plus(noon, 10 * minute) } }),
+    life: 5 * minute,
+  },
+  {
+    title: 'an opaque token, however the clocks differ',
+    answer: minted({ providerTime: plus(noon, day) }),
     life: 5 * minute,
   },
   {
@@ -160,6 +165,17 @@ const unusable: readonly {
     reason: 'TokenUnusable',
     says: /expired/,
   },
+  ...[
+    { title: 'a day ahead, by its Date', providerTime: plus(noon, day), at: plus(noon, day) },
+    { title: 'a day behind, by its Date', providerTime: plus(noon, -day), at: plus(noon, -day) },
+    { title: 'ten years ahead, by what it signs', at: plus(noon, 3_652 * day) },
+    { title: 'more than ten minutes ahead', at: plus(noon, 10 * minute + second) },
+  ].map(({ title, at, ...dated }) => ({
+    title: `a JWT of a provider whose clock is ${title}: whoever checks it by the right time sees another life`,
+    answer: minted({ jwt: { exp: plus(at, 5 * minute), issuedAt: at }, ...dated }),
+    reason: 'TokenUnusable' as const,
+    says: /the clock of the provider shows 20\d\d-\S+Z and ours 2026-11-24T12:00:00Z, .*; compare both clocks with a time server \(NTP\)/,
+  })),
   {
     title: 'the answer names more than the token: resource servers see the token',
     answer: minted({ scopes: ['a', 'b'], jwt: { exp: plus(noon, minute), scopes: ['a'] } }),
