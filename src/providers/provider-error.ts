@@ -58,9 +58,9 @@ const named = /(token|secret|assertion|password)((?:\\*["'])?\s*[:=]\s*(?:\\*["'
 function scrub(value: string, secrets: readonly string[]): string {
   let left = value;
   for (const secret of secrets) if (secret.length >= 8) left = left.replaceAll(secret, redacted);
-  left = left.replace(schemes, `$1 ${redacted}`).replace(runs, withoutJwt).replace(named, `$1$2${redacted}`);
-  for (const form of secrets.flatMap(encoded)) left = left.replaceAll(form, redacted);
-  return left;
+  for (const form of secrets.flatMap((secret) => encoded(secret.toWellFormed())))
+    left = left.replaceAll(form, redacted);
+  return left.replace(schemes, `$1 ${redacted}`).replace(runs, withoutJwt).replace(named, `$1$2${redacted}`);
 }
 
 const redacted = '[redacted]';
@@ -71,14 +71,27 @@ function withoutJwt(run: string): string {
   return start >= 0 && run.includes('.', start + 8) ? run.slice(0, start) + redacted : run;
 }
 
-/** Percent-encoded, and Base64 with whatever stands before it (RFC 6749 §2.3.1: a client id). */
+/** As requests carry a secret: in the body, in the Basic header before it is Base64, and that with whatever stands before it (a client id). */
 function encoded(secret: string): readonly string[] {
   if (secret.length < 8) return [];
-  const bytes = Buffer.from(encodeURIComponent(secret), 'utf8');
-  const base64 = [0, 1, 2].map((skip) =>
-    Buffer.concat([Buffer.alloc(skip), bytes])
-      .toString('base64')
-      .slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6)),
-  );
-  return [encodeURIComponent(secret), ...base64];
+  const upper = [encodeURIComponent(secret), inBasic(secret), new URLSearchParams([['', secret]]).toString().slice(1)];
+  const texts = new Set([...upper, ...upper.map((form) => form.replaceAll(/%../g, (hex) => hex.toLowerCase()))]);
+  return [...texts, ...[secret, ...texts].flatMap(base64)];
+}
+
+/** RFC 6749 §2.3.1 as openid-client reads it: nothing but letters and digits stays as it is. */
+function inBasic(secret: string): string {
+  return encodeURIComponent(secret)
+    .replaceAll(/[-_.!~*'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%20', '+');
+}
+
+/** Each of the three ways in which it may lie in the groups of three bytes, without what depends on its neighbours; in both alphabets. */
+function base64(text: string): readonly string[] {
+  const bytes = Buffer.from(text, 'utf8');
+  return [0, 1, 2].flatMap((skip) => {
+    const all = Buffer.concat([Buffer.alloc(skip), bytes]).toString('base64');
+    const own = all.slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6));
+    return [own, own.replaceAll('+', '-').replaceAll('/', '_')];
+  });
 }

@@ -63,24 +63,40 @@ export class LeakScanner {
 /** Every way of writing the value that leaves at least {@link shortest} characters that depend on nothing else. */
 export function formsOf(value: string): readonly (readonly [string, string])[] {
   const bytes = Buffer.from(value, 'utf8');
+  const inBody = new URLSearchParams({ v: value }).toString().slice(2);
+  // What a Basic header has before it is Base64: nothing but letters and digits stays as it is.
+  const inBasic = inBody.replace(/[*\-._]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const lower = (form: string): string => form.replace(/%../g, (hex) => hex.toLowerCase());
   const forms: [string, string][] = [
     ['raw', value],
     ['reversed', value.split('').toReversed().join('')],
     ['hex', bytes.toString('hex')],
     ['HEX', bytes.toString('hex').toUpperCase()],
     ['URL-encoded', encodeURIComponent(value)],
+    ['form-encoded', inBody],
+    ['form-encoded, small', lower(inBody)],
+    ['as in a Basic header', inBasic],
+    ['as in a Basic header, small', lower(inBasic)],
     ['URL-encoded throughout', bytes.toString('hex').replace(/../g, '%$&')],
     ['JSON', JSON.stringify(value).slice(1, -1)],
     ['JSON in JSON', JSON.stringify(JSON.stringify(value)).slice(3, -3)],
     ['list of bytes', [...bytes].join(',')],
   ];
-  for (const skip of [0, 1, 2]) {
-    const padded = Buffer.concat([Buffer.alloc(skip), bytes])
-      .toString('base64')
-      .replace(/=+$/, '');
-    const inner = padded.slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6));
-    forms.push([`base64+${skip}`, inner]);
-    forms.push([`base64url+${skip}`, inner.replaceAll('+', '-').replaceAll('/', '_')]);
+  for (const [of, text] of [
+    ['', value],
+    [' of a Basic header', inBasic],
+  ] as const) {
+    for (const skip of [0, 1, 2]) {
+      const inner = base64(Buffer.from(text, 'utf8'), skip);
+      forms.push([`base64+${skip}${of}`, inner]);
+      forms.push([`base64url+${skip}${of}`, inner.replaceAll('+', '-').replaceAll('/', '_')]);
+    }
   }
   return forms;
+}
+
+/** After `skip` bytes of something else, without the characters that depend on those or on what follows. */
+function base64(bytes: Buffer, skip: number): string {
+  const all = Buffer.concat([Buffer.alloc(skip), bytes]).toString('base64');
+  return all.slice(Math.ceil((skip * 8) / 6), Math.floor(((skip + bytes.length) * 8) / 6));
 }

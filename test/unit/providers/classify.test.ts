@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { instant, minute, parseRfc3339, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { type Operation, refused, retryAfter } from '#src/providers/classify.ts';
+import { authenticate } from '#src/providers/oidc/authentication.ts';
+import { Redacted } from '#src/redacted.ts';
+import { LeakScanner } from '#test/support/leak-scan.ts';
 import type { HttpAnswer } from '#src/providers/http.ts';
 import { unreachable } from '#src/providers/unreachable.ts';
 
@@ -235,6 +238,48 @@ test('whatever a provider answers: a class, one clean line, and no secret in it'
       if (error.retryAt !== undefined) t.true(error.retryAt > now && error.retryAt <= instant(now + 15 * minute));
     }),
     { numRuns: 2_000 },
+  );
+});
+
+test('no request of ours can be read from what a provider repeats of it, in whichever part and form', async (t) => {
+  const metadata = { issuer: where.issuer, tokenEndpoint: `${where.issuer}/token` };
+  const printable = fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code));
+  const secrets = fc.oneof(
+    fc.string({ unit: printable, minLength: 16, maxLength: 32 }),
+    fc.string({
+      unit: fc.constantFrom('a', 'Z', '9', '-', '_', '.', '!', '~', '*', '(', ')', ' ', '+', '/', '=', 'é'),
+      minLength: 16,
+      maxLength: 24,
+    }),
+  );
+  const ids = fc.string({ unit: printable, minLength: 1, maxLength: 12 });
+  const around = fc.string({ unit: fc.constantFrom('x', ' ', ':', ','), maxLength: 8 });
+  const small = (form: string): string => form.replaceAll(/%../g, (hex) => hex.toLowerCase());
+  const repeated = async (secret: string, id: string): Promise<readonly string[]> => {
+    const headers = new Headers();
+    const body = new URLSearchParams();
+    for (const type of ['ClientSecretBasic', 'ClientSecretPost'] as const) {
+      const by = { type, secret: new Redacted(secret) };
+      const authenticated = await authenticate(by, 'Issuer', metadata, metadata.tokenEndpoint, now);
+      await authenticated({ issuer: where.issuer }, { client_id: id }, body, headers);
+    }
+    const header = headers.get('authorization')!.slice('Basic '.length);
+    const user = Buffer.from(header, 'base64').toString();
+    const posted = body.toString().replace(/^.*client_secret=/, '');
+    const plain = Buffer.from(`${id}:${secret}`).toString('base64');
+    return [secret, header, user, small(user), posted, small(posted), encodeURIComponent(secret), plain];
+  };
+  await fc.assert(
+    fc.asyncProperty(secrets, ids, around, around, async (secret, id, before, after) => {
+      const scanner = new LeakScanner();
+      scanner.know('secret', secret);
+      for (const said of await repeated(secret, id)) {
+        const given = answer(401, { error: 'invalid_client', error_description: `${before}${said}${after}` });
+        const { message } = refused(given, 'Token', { ...where, secrets: [secret] });
+        t.deepEqual(scanner.scan('message', message), [], message);
+      }
+    }),
+    { numRuns: 500 },
   );
 });
 
