@@ -15,7 +15,7 @@ export interface RightsOptions {
   readonly withdrawn: (identity: string) => void;
 }
 
-/** So many questions at most in one turn; what is left over comes first in the next one. A look is one turn, and more in namespaces where a right was withdrawn. */
+/** So many questions at most in one turn; what is left over comes first in the next one. A look is one turn, and where a right was withdrawn more: of that namespace and of all, in turns. */
 const mostPerTurn = 100;
 const atOnce = 4;
 
@@ -37,16 +37,28 @@ export class Rights {
   /** Rejects with what the API server yields; nobody loses anything for that, and whoever had no turn yet comes first in the next look. */
   async look(signal: AbortSignal): Promise<void> {
     const rights = this.#inUse();
-    const turn = this.#nextTurn(rights);
-    const lost = await this.#askAll(turn, signal);
-    const isAsked = new Set(turn);
-    // A right seldom goes alone: those that a RoleBinding took along are looked for at once, until a turn finds none.
-    for (const namespace of new Set(lost.map((right) => right.namespace))) {
-      const others = [...(rights.get(namespace)?.values() ?? [])].filter((right) => !isAsked.has(right));
-      for (let i = 0; i < others.length; i += mostPerTurn) {
-        const more = await this.#askAll(others.slice(i, i + mostPerTurn), signal);
-        if (more.length === 0) break;
+    const isAsked = new Set<Right>();
+    const found = new Set<string>();
+    const open: string[] = [];
+    const ask = async (turn: readonly Right[]): Promise<boolean> => {
+      for (const right of turn) isAsked.add(right);
+      const lost = await this.#askAll(turn, signal);
+      for (const right of lost) rights.get(right.namespace)?.delete(keyOf(right));
+      const more = new Set(lost.map(({ namespace }) => namespace).filter((namespace) => !found.has(namespace)));
+      for (const namespace of more) {
+        found.add(namespace);
+        open.push(namespace);
       }
+      return lost.length > 0;
+    };
+    await ask(this.#nextTurn(rights));
+    // A right seldom goes alone: those that a RoleBinding took along are looked for at once, until a turn finds none.
+    for (let namespace = open.shift(); namespace !== undefined; namespace = open.shift()) {
+      const others = [...(rights.get(namespace)?.values() ?? [])].filter((right) => !isAsked.has(right));
+      if (!(await ask(others.slice(0, mostPerTurn)))) continue;
+      open.push(namespace);
+      // Nobody waits for the many rights of another one here either.
+      await ask(this.#nextTurn(rights));
     }
   }
 
@@ -86,7 +98,7 @@ export class Rights {
   }
 
   /** By namespace and key. */
-  #inUse(): ReadonlyMap<string, ReadonlyMap<string, Right>> {
+  #inUse(): ReadonlyMap<string, Map<string, Right>> {
     const rights = new Map<string, Map<string, Right>>();
     for (const [, { record }] of this.#o.memory.sessions.entries()) {
       if (record === undefined || usableToken({ record }) === undefined) continue;
