@@ -41,6 +41,7 @@ export const reasons = {
   NoRule: 'No rule of any ScopePolicy grants this.',
   OutsideCeiling: "A rule grants it, but the pool's ceiling does not contain it.",
   NarrowedAway: 'The identity leaves it out itself.',
+  NotOptedIn: 'The namespace lacks the label because of which its pods are given identities.',
   AudienceUnclear: 'The ceiling has several audiences and the rule or the identity names none.',
   AudiencesDiffer: 'Several audiences with different grants cannot share one token.',
   NothingGranted: 'Nothing is left of what the identity asks for.',

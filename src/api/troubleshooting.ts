@@ -28,6 +28,12 @@ export const remedies = {
     step: 'Add it to the ceiling, or take it out of the rule.',
     by: 'Platform',
   },
+  NotOptedIn: {
+    cause:
+      'The namespace of the CiIdentity lacks the label `ci-identity.dev/inject=enabled`, so pods start without it.',
+    step: 'Apply the component `agent-namespace` there, then label the namespace; it heals by itself. Pods that run already stay without it.',
+    by: 'Platform',
+  },
   AudienceUnclear: {
     cause: 'The ceiling has several audiences.',
     step: 'Name the audience in the rule.',

@@ -1,7 +1,7 @@
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { clean } from '../clean.ts';
 import { systemClock } from '../clock.ts';
-import { ruleName } from '../domain/access/explain.ts';
+import { notOptedIn, ruleName } from '../domain/access/explain.ts';
 import { type Answer, type Inquiry, answersTo } from '../domain/access/inquiry.ts';
 import { passedOver } from '../domain/access/missed.ts';
 import { selectsPod } from '../domain/access/selectors.ts';
@@ -12,7 +12,7 @@ import { trimPod } from '../kube/trim.ts';
 import { printAnswer } from './answer.ts';
 import { type Arguments, type Description, clusterOptions, didYouMean, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, required } from './cluster.ts';
-import { type Objects, identitiesOf, inputOf, readObjects, stopFor } from './objects.ts';
+import { type Objects, identitiesOf, inputOf, isOptedIn, readObjects, stopFor } from './objects.ts';
 import { type Prediction, predict, wholeBefore } from './predict.ts';
 import { clusterVerb } from './run.ts';
 import { CommandError, exitCodes } from './surface.ts';
@@ -48,6 +48,8 @@ export interface IdentityReport {
   readonly stopped?: string;
   /** Why nothing is minted, whatever is granted: admission policies that are not whole. */
   readonly unguarded?: string;
+  /** Why new pods start without it, whatever is granted: their namespace lacks the label. */
+  readonly withoutLabel?: string;
   /** For a pod: what the operator does with it. */
   readonly pod?: {
     readonly name: string;
@@ -118,7 +120,8 @@ export function explainIdentity(objects: Objects, identity: CiIdentity, inquiry:
   const input = inputOf(objects, identity);
   const known = answersTo(input, inquiry);
   const { namespace = '' } = identity.metadata;
-  const stop = stopFor(identity, input.pool, objects.namespaces.get(namespace) ?? { is: 'Unknown' });
+  const place = objects.namespaces.get(namespace) ?? { is: 'Unknown' };
+  const stop = stopFor(identity, input.pool, place);
   return {
     namespace,
     identity: identity.metadata.name,
@@ -129,6 +132,7 @@ export function explainIdentity(objects: Objects, identity: CiIdentity, inquiry:
       : { from: 'Status' as const, answers: answersOfStatus(identity, inquiry) }),
     ...(stop === undefined ? {} : { stopped: stopSentence(stop) }),
     ...withoutGuard(identity),
+    ...(isOptedIn(place) === false ? { withoutLabel: notOptedIn(namespace) } : {}),
   };
 }
 
@@ -167,7 +171,9 @@ async function explainPod(
       const report = explainIdentity(objects, identity, inquiry);
       if (!Object.hasOwn(pod.claims, identity.metadata.name)) {
         const note =
-          'the CiIdentity selects this pod, but the pod was created without it: before the identity, the label on its namespace or the admission policies were there. Create the pod again.';
+          report.withoutLabel === undefined
+            ? 'the CiIdentity selects this pod, but the pod was created without it: before the identity, the label on its namespace or the admission policies were there. Create the pod again.'
+            : 'the CiIdentity selects this pod, but the pod was created without it. Create the pod again once the namespace has the label.';
         return { ...report, pod: { name, claimed: false, note } };
       }
       return { ...report, pod: { name, claimed: true, next: await nextOf(cluster, objects, identity, pod) } };
@@ -216,12 +222,13 @@ function isYes({ outcome }: Answer): boolean {
 
 function exitOf(reports: readonly IdentityReport[], args: Arguments): number {
   const scoped = args.positionals.length > 1 || valueOf(args, 'audience') !== undefined;
-  const lacks = reports.some(({ answers, stopped, unguarded, pod }) => {
+  const lacks = reports.some(({ answers, stopped, unguarded, withoutLabel, pod }) => {
     const bad = answers.filter((answer) => !isYes(answer) && (scoped || answer.outcome === 'Denied'));
     return (
       bad.length > 0 ||
       stopped !== undefined ||
       unguarded !== undefined ||
+      withoutLabel !== undefined ||
       (pod !== undefined && (!pod.claimed || pod.next?.does === 'Error'))
     );
   });
@@ -252,6 +259,7 @@ function reportText(report: IdentityReport): string {
     ...(sentences.length === 0 ? [] : [`${[...new Set(sentences)].map((text) => `- ${text}\n`).join('')}`]),
     ...(report.stopped === undefined ? [] : [`It is ${report.stopped}\n`]),
     ...(report.unguarded === undefined ? [] : [`All the same ${report.unguarded}\n`]),
+    ...(report.withoutLabel === undefined ? [] : [`All the same ${report.withoutLabel}\n`]),
     ...(pod === undefined ? [] : [podText(pod)]),
   ].join('\n');
 }

@@ -1,6 +1,7 @@
 import { clean } from '../clean.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, systemClock } from '../clock.ts';
+import { notOptedIn } from '../domain/access/explain.ts';
 import { passedOver } from '../domain/access/missed.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { invalidFields } from '../kube/classify.ts';
@@ -58,6 +59,8 @@ export interface Simulation {
   /** By our own reading of the policies. */
   readonly expected: { readonly admitted: boolean; readonly refusals: readonly string[] };
   readonly identities: readonly { readonly name: string; readonly pool: string; readonly next: Prediction }[];
+  /** Why it starts without the identities that select it: their namespace lacks the label. */
+  readonly withoutLabel?: string;
 }
 
 export const runSimulate = clusterVerb(description, async (cluster, args, surface) => {
@@ -91,6 +94,7 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
       const next = predict({ identity, input, namespace: place, pod, mayUse, guard: wholeBefore(now) }, now);
       return { name: identity.metadata.name, pool: identity.spec.pool, next };
     }),
+    ...(optedIn || preview.selected.length === 0 ? {} : { withoutLabel: notOptedIn(namespace) }),
   };
   const over = optedIn
     ? passedOver({ ...pod, containers: draft.containers }, identities).map(({ message }) => message)
@@ -103,10 +107,10 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   return isGood(simulation) ? exitCodes.done : exitCodes.no;
 });
 
-/** Admitted, and every identity gets a token. Our own reading of the policies counts only where the API server was not asked. */
-function isGood({ server, expected, identities }: Simulation): boolean {
+/** Pure. Admitted, and every identity that selects it gets a token. Our own reading of the policies counts only where the API server was not asked. */
+export function isGood({ server, expected, identities, withoutLabel }: Simulation): boolean {
   const admitted = server.is === 'NotAsked' ? expected.admitted : server.is === 'Admitted';
-  return admitted && identities.every(({ next }) => next.does === 'Token');
+  return admitted && withoutLabel === undefined && identities.every(({ next }) => next.does === 'Token');
 }
 
 interface Scene {
@@ -275,7 +279,8 @@ function doubtText({ server, expected, identities }: Simulation): string {
   return '';
 }
 
-function givenText({ identities }: Simulation): string {
+function givenText({ identities, withoutLabel }: Simulation): string {
+  if (withoutLabel !== undefined) return `No CiIdentity is given to it: ${withoutLabel}\n`;
   if (identities.length === 0) return 'No CiIdentity is given to it.\n';
   const rows = identities.map(({ name, pool, next }) => [
     name,

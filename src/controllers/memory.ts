@@ -140,6 +140,12 @@ export class Memory {
     return { is: 'Seen', value: active ? 'Active' : 'Leaving' };
   }
 
+  /** What is not known, or leaves, lacks nothing. */
+  lacksLabel(namespace: string): boolean {
+    const known = this.namespace(namespace);
+    return known.is === 'Seen' && !known.value.terminating && known.value.labels[labels.inject] !== 'enabled';
+  }
+
   /**
    * Only while its namespace can be read: otherwise nobody would see it end, and its token would be renewed all the same. A passing outage
    * changes nothing.

@@ -149,6 +149,7 @@ export function identityFacts(
     identity,
     access: sources.access.of(identity),
     ...(stop === undefined ? {} : { stop }),
+    optedIn: !memory.lacksLabel(namespace),
     guard: sources.guard(),
     client: clientOf(sources, identity, pool),
     ...(short === undefined ? {} : { shortLifetime: short }),

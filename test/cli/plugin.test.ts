@@ -144,6 +144,33 @@ test.serial('simulate: the API server and the operator’s own table, without cr
   t.is(await lab.kubectl(['get', 'pods', '-n', team, 'simulated', '--ignore-not-found', '-o', 'name']), '');
 });
 
+test.serial(
+  'a namespace without the label: condition, simulate and explain say that pods start without it',
+  async (t) => {
+    const bare = 'ci-unlabelled';
+    const says =
+      /namespace ci-unlabelled lacks the label .* Apply the component .*, or its agent pods are refused; then /;
+    await lab.kubectl(['create', 'namespace', bare]);
+    await lab.apply(
+      policy('unlabelled', { role: 'unlabelled', pool: 'ci-bots', namespaces: [bare], scopes: both }),
+      identity('unlabelled', { pool: 'ci-bots', roles: ['unlabelled'] }, bare),
+    );
+    const expected = { status: 'False', reason: 'NotOptedIn' } as const;
+    for (const type of ['Issuing', 'Ready'])
+      t.regex((await condition(lab, 'ciidentity/unlabelled', type, expected, bare)).message, says);
+    const simulated = await admin(
+      ['simulate', '-f', '-'],
+      JSON.stringify(agentPod({ name: 'simulated', namespace: bare, labels: { 'identity/unlabelled': 'yes' } })),
+    );
+    const explained = await admin(['explain', '-n', bare]);
+    for (const { code, out, error } of [simulated, explained]) {
+      t.is(code, 2, error);
+      t.regex(out, says);
+    }
+    await lab.kubectl(['delete', 'scopepolicy/unlabelled', 'namespace/ci-unlabelled']);
+  },
+);
+
 test.serial('diff: who would lose what; the exit code is for the CI of a GitOps repository', async (t) => {
   const pod = await createPod(lab, 'compared', ['publisher']);
   await tokenOf(lab, pod, 'publisher');

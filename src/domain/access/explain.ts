@@ -1,3 +1,4 @@
+import { labels } from '../../api/names.ts';
 import type { RuleRef } from './access.ts';
 import type { NearMisses, Question } from './rules.ts';
 
@@ -94,6 +95,16 @@ export function issuerNotConfigured(pool: string, issuer: string): string {
 
 export function namespaceGone(namespace: string): string {
   return `namespace ${namespace} is gone, so nothing is granted in it.`;
+}
+
+export function notOptedIn(namespace: string): string {
+  const steps = optInSteps(namespace);
+  return `namespace ${namespace} lacks the label ${labels.inject}=enabled, so its pods start without an identity. ${steps.charAt(0).toUpperCase()}${steps.slice(1)}.`;
+}
+
+/** Rights first: with the label alone, nobody holds `use` and every agent pod is refused. */
+export function optInSteps(namespace: string): string {
+  return `apply the component manifests/components/agent-namespace there first, or its agent pods are refused; then kubectl label namespace ${namespace} --overwrite ${labels.inject}=enabled`;
 }
 
 /** At most `length` characters, with an ellipsis where something is missing. */

@@ -1,7 +1,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Access, Denial } from '../access/access.ts';
-import { cut, joinSentences } from '../access/explain.ts';
+import { cut, joinSentences, notOptedIn } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
 import { mostProofs } from '../client/invariants.ts';
 import { isTriedAhead } from '../client/proofs.ts';
@@ -83,10 +83,11 @@ function probed(facts: IdentityFacts): Draft {
 }
 
 function issuing(facts: IdentityFacts): Draft {
-  const { access, stop, guard, client, failure, identity } = facts;
+  const { access, stop, optedIn, guard, client, failure, identity } = facts;
   const no = (reason: Reason, message: string): Draft => draft('Issuing', 'False', reason, message);
   if (stop !== undefined) return no('Suspended', stopSentence(stop));
   if (access.is === 'Seen' && access.value.is === 'Denied') return { ...authorized(facts), type: 'Issuing' };
+  if (!optedIn) return no('NotOptedIn', notOptedIn(identity.metadata.namespace ?? ''));
   const [unguarded] = guardDraft('Issuing', guard);
   if (unguarded !== undefined) return unguarded;
   if (client.is !== 'Seen' || !isReady(client.value)) {
@@ -132,12 +133,13 @@ function missedByName({ identity, access }: IdentityFacts): readonly Denial[] {
 }
 
 function going(facts: IdentityFacts): Going {
-  const { access, guard, client, failure } = facts;
+  const { access, optedIn, guard, client, failure } = facts;
   if (access.is === 'Seen' && access.value.is === 'Denied') {
     // A pool is often applied right after the identities that name it.
     return deniedReason(access.value.denials) === 'PoolMissing' ? 'Reconciling' : 'Stalled';
   }
-  if (guard.is !== 'Intact') return 'Reconciling';
+  // With Stalled, pods would be refused for as long as the status is behind the label.
+  if (!optedIn || guard.is !== 'Intact') return 'Reconciling';
   const trouble = client.is === 'Seen' && !isReady(client.value) ? client.value.failure : failure;
   const proof = proofOf(facts);
   const lasting = trouble?.terminal === true || (proof?.outcome === 'Refused' && proof.lasting === true);

@@ -18,6 +18,8 @@ export interface IdentityFacts extends StatusFacts {
   readonly access: Known<Access>;
   readonly stop?: Stop;
   readonly guard: Guard;
+  /** Its namespace carries the label because of which pods there are given identities. */
+  readonly optedIn: boolean;
   /** The client that mints for it. */
   readonly client: Known<ClientView>;
   /** The provider's tokens live this long, which is hardly longer than their delivery takes. */

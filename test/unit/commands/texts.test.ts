@@ -10,7 +10,7 @@ import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { doneBefore, earlierText, requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
-import { type Simulation, placeOf, simulationText } from '#src/commands/simulate.ts';
+import { type Simulation, isGood, placeOf, simulationText } from '#src/commands/simulate.ts';
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
 import { doneText, planText } from '#src/commands/uninstall.ts';
@@ -100,6 +100,17 @@ test('explain: a stop of everything, of which only the status tells', (t) => {
   const stoppedBy = ['ConfigMap ci-identity-system/emergency-stop: "INC-2"', 'IdentityPool ci-bots (spec.suspend)'];
   const report = explainIdentity(objects, { ...identity(), status: { stoppedBy } } as CiIdentity, {});
   t.regex(report.stopped ?? '', /^stopped on purpose by ConfigMap ci-identity-system\/emergency-stop: "INC-2": no new/);
+});
+
+test('explain: a namespace without the label, whatever is granted', (t) => {
+  const bare = new Map([['ci-payments', seen({ metadata: { name: 'ci-payments' } })]]);
+  const report = explainIdentity({ ...objects, namespaces: bare }, identity(), {});
+  t.regex(
+    reportsText([report]),
+    /^yes [^]*\n\nAll the same namespace ci-payments lacks the label .*=enabled, so its pods start without an identity\. Apply /m,
+  );
+  const unseen = explainIdentity({ ...objects, namespaces: new Map() }, identity(), {});
+  for (const known of [explainIdentity(objects, identity(), {}), unseen]) t.is(known.withoutLabel, undefined);
 });
 
 test('explain: admission policies that are not whole, of which the status tells', (t) => {
@@ -543,6 +554,16 @@ for (const { title, change, says } of simulations) {
     t.is(simulationText({ ...simulated, ...change }), `${head}${says}`);
   });
 }
+
+test('simulate: a pod that starts without the identities that select it is not well', (t) => {
+  const withoutLabel = 'namespace ci-payments lacks the label. Label it.';
+  t.true(isGood(simulated));
+  t.false(isGood({ ...simulated, withoutLabel }));
+  t.regex(
+    simulationText({ ...simulated, withoutLabel }),
+    /^The API server admits it \(dry run\)\.\nNo CiIdentity is given to it: namespace ci-payments lacks the label\. Label it\.$/m,
+  );
+});
 
 test('simulate: the namespace of the manifest and of the command line must not differ', (t) => {
   const pod = (namespace?: string): Parameters<typeof placeOf>[0] => ({

@@ -75,6 +75,7 @@ export function identityFacts(partial: Partial<IdentityFacts> = {}): IdentityFac
   return {
     identity: identity({}, { generation: 2 }),
     access: seen(accessOf()),
+    optedIn: true,
     guard: whole,
     client: seen(client({ record: proven })),
     sessions: 0,

@@ -176,6 +176,21 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
     'Ready=True/Suspended Authorized=False/NoRule Probed=Unknown/NothingGranted Issuing=False/Suspended Exclusive=True/Exclusive',
   ],
   [
+    'its namespace does not opt in',
+    { optedIn: false },
+    'Ready=False/NotOptedIn Authorized=True/Authorized Probed=True/Probed Issuing=False/NotOptedIn Exclusive=True/Exclusive Reconciling=True/NotOptedIn',
+  ],
+  [
+    'its namespace does not opt in, and mints failed for good',
+    { optedIn: false, failure: failure('LifetimeTooLong', true) },
+    'Ready=False/NotOptedIn Authorized=True/Authorized Probed=True/Probed Issuing=False/NotOptedIn Exclusive=True/Exclusive Reconciling=True/NotOptedIn',
+  ],
+  [
+    'its namespace does not opt in, and nothing is granted there',
+    { optedIn: false, access: denied },
+    'Ready=False/NoRule Authorized=False/NoRule Probed=Unknown/NothingGranted Issuing=False/NoRule Exclusive=True/Exclusive Stalled=True/NoRule',
+  ],
+  [
     'the guard is missing',
     { guard: { is: 'Missing', objects: ['use.ci-identity.dev'] } },
     'Ready=False/GuardMissing Authorized=True/Authorized Probed=True/Probed Issuing=False/GuardMissing Exclusive=True/Exclusive Reconciling=True/GuardMissing',
@@ -254,6 +269,7 @@ for (const [what, facts, message] of [
   ['no client yet', { client: seen(unregistered) }, undefined],
   ['not probed yet', { client: seen(client()) }, undefined],
   ['missing policies', { guard: { is: 'Missing', objects: ['x'] } }, undefined],
+  ['a label that may be on its way', { optedIn: false }, undefined],
   ['a part that is denied', named(['artifacts:publish', 'artifacts:read']), undefined],
   ['a shared creator', { sharedCreators: [{ creator: 'x', namespaces: ['ci-payments', 'b'] }] }, undefined],
   ['nothing', {}, undefined],
@@ -276,6 +292,17 @@ test('what it would get, before any pod exists', (t) => {
     `pods that it selects get a token with scope artifacts:publish for ${registry}, living at most 15m.`,
   );
   for (const absent of ['denials', 'wouldDeny', 'stoppedBy']) t.false(absent in status);
+});
+
+test('a namespace that does not opt in: pods start without it, and what to do in which order', (t) => {
+  const status = identityStatus(identityFacts({ optedIn: false }), now);
+  for (const type of ['Ready', 'Issuing']) {
+    t.is(
+      messageOf(status, type),
+      'namespace ci-payments lacks the label ci-identity.dev/inject=enabled, so its pods start without an identity. Apply the component manifests/components/agent-namespace there first, or its agent pods are refused; then kubectl label namespace ci-payments --overwrite ci-identity.dev/inject=enabled.',
+    );
+  }
+  t.true('grants' in status);
 });
 
 test('two audiences: grants per audience, and one sentence for the build when they differ', (t) => {
