@@ -1,5 +1,6 @@
 import { annotations, group, labels, version as ourVersion } from '../api/names.ts';
 import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
+import { optInSteps } from '../domain/access/explain.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
 import type { Definition } from '../kube/definitions.ts';
@@ -238,7 +239,7 @@ const namespaces: Check = ({ namespaces: read, identities }) =>
 function optIn({ metadata }: NamespaceObject, identities: number): readonly Finding[] {
   const subject = `Namespace ${metadata.name}`;
   const value = metadata.labels?.[labels.inject];
-  const enable = `kubectl label namespace ${metadata.name} --overwrite ${labels.inject}=enabled`;
+  const enable = optInSteps(metadata.name);
   if (value !== undefined && value !== 'enabled') {
     const what = `has the label ${labels.inject} with another value than enabled`;
     return [problem(subject, what, 'its pods get no identity', enable)];

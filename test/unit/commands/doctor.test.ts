@@ -387,6 +387,20 @@ test('doctor: one creator in two namespaces', (t) => {
   t.deepEqual(more, []);
 });
 
+test('doctor: rights come before the label, with which alone every agent pod is refused', (t) => {
+  for (const labelled of [{}, { 'ci-identity.dev/inject': 'true' }]) {
+    const [found] = diagnose({
+      ...healthy,
+      namespaces: namespaces(namespace('x', labelled)),
+      identities: read([ready(identity({}, { namespace: 'x' }))]),
+    });
+    t.is(
+      found?.fix,
+      'apply the component manifests/components/agent-namespace there first, or its agent pods are refused; then kubectl label namespace x --overwrite ci-identity.dev/inject=enabled',
+    );
+  }
+});
+
 test('doctor: subject – what – why – what to do, on one line, the worst first', (t) => {
   const findings = diagnose({
     ...healthy,
