@@ -49,7 +49,7 @@ export const reasons = {
   ShadowDenied: 'Granted only because the pool has enforcement Audit; with Enforce it would be denied.',
   PartlyGranted: 'The policies grant some of what is asked for; the denials say what is missing.',
   RuleInvalid: 'A rule refers to something that does not exist or exceeds a ceiling.',
-  MatchesNothing: 'No namespace that exists now is covered by the rule.',
+  MatchesNothing: 'No namespace that exists now is covered by the rule, or one that it names looks misspelt.',
 
   Registered: 'The client exists at the provider.',
   Registering: 'The client is being registered.',

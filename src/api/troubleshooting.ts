@@ -174,7 +174,7 @@ export const remedies = {
   },
   MatchesNothing: {
     cause: 'A namespace or label in the rule is misspelt, or not there yet.',
-    step: '`status.problems` of the ScopePolicy names it and what is nearest.',
+    step: '`status.problems` of the ScopePolicy names it, and the namespace that is nearest.',
     by: 'Security',
   },
   PurposeMismatch: {

@@ -4,6 +4,7 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Known } from '../../decision.ts';
 import { cut, joinSentences } from '../access/explain.ts';
+import { nearName } from '../access/near-name.ts';
 import { audiencesOf, coversNamespace, type NamespaceFacts, type Rule } from '../access/rules.ts';
 import { difference } from '../access/scopes.ts';
 import { about, draft, longestMessage, marked, setConditions, type Draft, type Going } from './conditions.ts';
@@ -134,15 +135,34 @@ function problemsOf(
       ),
     );
   }
-  if (!namespaces.some((namespace) => coversNamespace(rule, namespace))) {
-    const where =
-      rule.namespaces === undefined
-        ? 'no namespace has labels that namespaceSelector matches'
-        : `there is no namespace ${cut(rule.namespaces.join(', '), 500)}`;
-    found.push({
-      ...problem('MatchesNothing', `${at} grants nothing now: ${where}. It will when there is one.`),
-      harmless: true,
-    });
-  }
+  const unmatched = unmatchedOf(rule, namespaces);
+  if (unmatched !== undefined) found.push({ ...problem('MatchesNothing', `${at} ${unmatched}`), harmless: true });
   return found;
+}
+
+/** So many names are compared with those that exist: a policy may list 4,096. */
+const mostCompared = 10;
+
+/** A namespace may be announced before it is there, so one of several is told of only where it looks misspelt. */
+function unmatchedOf(rule: Rule, namespaces: readonly NamespaceFacts[]): string | undefined {
+  const isIdle = !namespaces.some((namespace) => coversNamespace(rule, namespace));
+  const later = 'It will when there is one.';
+  if (rule.namespaces === undefined)
+    return isIdle ? `grants nothing now: no namespace has labels that namespaceSelector matches. ${later}` : undefined;
+  const known = new Set(namespaces.map(({ name }) => name));
+  const missing = rule.namespaces.filter((name) => !known.has(name));
+  const slips = missing.slice(0, mostCompared).flatMap((name) => {
+    const near = nearName(name, known);
+    return near === undefined ? [] : [{ name, near }];
+  });
+  const remedy = 'Correct it, or create the namespace.';
+  const meant = cut(slips.map(({ name, near }) => `${name} is perhaps ${near}`).join(', '), 500);
+  if (isIdle) {
+    const where = `grants nothing now: there is no namespace ${cut(missing.join(', '), 500)}`;
+    return slips.length === 0 ? `${where}. ${later}` : `${where}; ${meant}. ${remedy}`;
+  }
+  const names = cut(slips.map(({ name }) => name).join(', '), 500);
+  return slips.length === 0
+    ? undefined
+    : `grants nothing in namespace ${names}, which does not exist; ${meant}. ${remedy}`;
 }

@@ -100,12 +100,28 @@ test('sentences name the rule, what is wrong and what to do', (t) => {
   );
 });
 
-test('a rule for a namespace that does not exist is told by name, though nothing is wrong with it', (t) => {
-  t.regex(
-    messageOf(policyStatus(policyFacts(of({ namespaces: ['ci-paymnets'] })), now), 'Ready'),
-    /inside its ceiling\. But spec\.rules\[0\] \(role publisher\) grants nothing now: there is no namespace ci-paymnets\. It will when there is one\.$/,
-  );
-});
+for (const [namespaces, told] of [
+  [['ci-search'], 'grants nothing now: there is no namespace ci-search. It will when there is one.'],
+  [
+    ['ci-search', 'ci-paymnets'],
+    'grants nothing now: there is no namespace ci-search, ci-paymnets; ci-paymnets is perhaps ci-payments. Correct it, or create the namespace.',
+  ],
+  [
+    ['ci-payments', 'ci-paymnets', 'ci-search'],
+    'grants nothing in namespace ci-paymnets, which does not exist; ci-paymnets is perhaps ci-payments. Correct it, or create the namespace.',
+  ],
+  [['ci-payments', 'ci-search'], undefined],
+] as const) {
+  test(`a rule for ${namespaces.join(', ')}: what does not exist is told, though nothing else is wrong with it`, (t) => {
+    const status = policyStatus(policyFacts(of({ namespaces: [...namespaces] })), now);
+    const message = told === undefined ? undefined : `spec.rules[0] (role publisher) ${told}`;
+    t.is(status.problems?.[0]?.message, message);
+    t.is(
+      messageOf(status, 'Ready'),
+      `ScopePolicy publishers: every rule refers to a pool that exists and stays inside its ceiling.${message === undefined ? '' : ` But ${message}`}`,
+    );
+  });
+}
 
 test('64 bad rules of the longest names still fit', (t) => {
   const scopes = Array.from({ length: 64 }, (_, i) => `${i}`.padStart(256, 'x'));
