@@ -65,10 +65,16 @@ export function stoppedBy({ sources }: Stop): readonly string[] {
   return sources.slice(0, 16).map((source) => cut(sourceInWords(source), 512));
 }
 
-/** What – why – what to do, for status, events and `error.json`. */
-export function stopSentence({ sources }: Stop): string {
-  return `stopped on purpose by ${sources.map(sourceInWords).join(' and by ')}: no new tokens, and live ones are revoked. Remove what stops it to go on.`;
+/** What – why – what to do, for status, events and refusals; `error.json` has its two halves apart. */
+export function stopSentence(stop: Stop): string {
+  return `${stopReason(stop)}. ${stopRemedy}`;
 }
+
+export function stopReason({ sources }: Stop): string {
+  return `stopped on purpose by ${sources.map(sourceInWords).join(' and by ')}: no new tokens, and live ones are revoked`;
+}
+
+export const stopRemedy = 'Remove what stops it to go on.';
 
 type Subject = Pick<StopSource, 'kind' | 'namespace' | 'name'>;
 

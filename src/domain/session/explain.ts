@@ -3,7 +3,7 @@ import { clean } from '../../clean.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { earliest, formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Denial } from '../access/access.ts';
-import { sourceInWords } from '../access/stops.ts';
+import { stopReason, stopRemedy } from '../access/stops.ts';
 import { patience } from './facts.ts';
 import type { DeliveredError, SessionSnapshot } from './machine.ts';
 
@@ -20,10 +20,7 @@ function subject(s: SessionSnapshot): string {
 
 /** Why nobody may have a token now: a stop, a denial for good, or the missing right of the creator. */
 export function forbiddenError(s: SessionSnapshot): DeliveredError {
-  if (s.stop !== undefined) {
-    const why = `no tokens are issued – stopped by ${s.stop.sources.map(sourceInWords).join(', ')}`;
-    return errorOf(s, 'Suspended', why, 'Ask whoever set the stop to remove it; tokens come back by themselves then.');
-  }
+  if (s.stop !== undefined) return errorOf(s, 'Suspended', stopReason(s.stop), stopRemedy);
   if (s.access.is === 'Seen' && s.access.value.is === 'Denied' && s.access.value.lasting) {
     return deniedError(s, s.access.value.denials);
   }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { sourceFromWords, sourceInWords, stopOf, stopSentence, stoppedBy, wayOf } from '#src/domain/access/stops.ts';
-import { suspended } from '#test/support/builders.ts';
+import { forbiddenError } from '#src/domain/session/explain.ts';
+import { buildSessionSnapshot, suspended } from '#test/support/builders.ts';
 import { identity, pool } from './objects.ts';
 
 const stop = 'ci-identity.dev/emergency-stop';
@@ -81,4 +82,12 @@ test('the sentence says who stops it and what to do', (t) => {
     stopSentence({ sources: [...suspended.sources, { kind: 'Namespace', name: 'ci-payments', by: 'annotation' }] }),
     'stopped on purpose by IdentityPool ci-bots (spec.suspend) and by Namespace ci-payments (annotation ci-identity.dev/emergency-stop): no new tokens, and live ones are revoked. Remove what stops it to go on.',
   );
+});
+
+test('error.json says of a stop what the condition says', (t) => {
+  const stops = {
+    sources: [...suspended.sources, { kind: 'Namespace', name: 'ci-payments', by: 'annotation' }],
+  } as const;
+  const { message, fix } = forbiddenError(buildSessionSnapshot({ stop: stops }));
+  t.is(`${message}. ${fix}`, `CiIdentity ci-payments/publisher: ${stopSentence(stops)}`);
 });

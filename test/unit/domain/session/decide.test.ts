@@ -911,8 +911,8 @@ const cases: readonly Case[] = [
       stop,
       delivered: error(
         'Suspended',
-        'CiIdentity ci-payments/publisher: no tokens are issued – stopped by IdentityPool ci-bots (spec.suspend)',
-        'Ask whoever set the stop to remove it; tokens come back by themselves then.',
+        'CiIdentity ci-payments/publisher: stopped on purpose by IdentityPool ci-bots (spec.suspend): no new tokens, and live ones are revoked',
+        'Remove what stops it to go on.',
       ),
     }),
   },
