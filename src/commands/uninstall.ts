@@ -42,14 +42,19 @@ export interface Plan {
   readonly pools: readonly {
     readonly name: string;
     readonly issuer: string;
+    /** Registered, with a credential that works. */
     readonly clients: number;
     readonly deletionPolicy: string;
+    /** Its client was registered by hand, so it is nobody's here to delete. */
+    readonly existing?: true;
     /** Registrations without an answer: the provider may have a client of each that the operator does not know. */
     readonly possibleOrphans?: number;
   }[];
   readonly policies: readonly string[];
   /** `<namespace>/<name>` */
   readonly identities: readonly string[];
+  /** Why nothing of it could be done now. */
+  readonly blocked?: string;
 }
 
 /** What protects goes last, and only when the rest is gone. */
@@ -59,13 +64,14 @@ const lookEvery = second;
 export const runUninstall = clusterVerb(description, async (cluster, args, surface) => {
   const timeout = timeoutOf(args);
   const plan = await planFor(cluster);
+  const blocked = plan.pools.length > 0 ? await obstacleOf(cluster) : undefined;
   if (!args.given.has('yes')) {
-    surface.print(isJson(args) ? renderJson({ ...plan, done: false }) : planText(plan));
+    const told = { ...plan, ...(blocked === undefined ? {} : { blocked }) };
+    surface.print(isJson(args) ? renderJson({ ...told, done: false }) : planText(told));
     return exitCodes.done;
   }
   const tell = (line: string): void => (isJson(args) ? undefined : surface.print(`${line}\n`));
-  const absence = plan.pools.length > 0 ? await absenceOf(cluster) : undefined;
-  if (absence !== undefined) throw new CommandError(`nothing was deleted: ${absence}`);
+  if (blocked !== undefined) throw new CommandError(`nothing was deleted: ${blocked}`);
   for (const { name } of plan.pools) await remove(cluster, kinds.identityPools, { name }, `IdentityPool ${name}`);
   await poolsGone(cluster, surface, timeout, tell);
   for (const name of plan.policies) await remove(cluster, kinds.scopePolicies, { name }, `ScopePolicy ${name}`);
@@ -84,40 +90,58 @@ async function planFor(cluster: Cluster): Promise<Plan> {
     required(await cluster.identities()),
   ];
   return {
-    pools: pools.map(({ metadata, spec, status }) => ({
-      name: metadata.name,
-      issuer: spec.provider.issuer,
-      clients: status?.clients?.total ?? 0,
-      deletionPolicy: spec.deletionPolicy ?? 'Delete',
-      ...(status?.clients?.possibleOrphans === undefined ? {} : { possibleOrphans: status.clients.possibleOrphans }),
-    })),
+    pools: pools.map(plannedFor),
     policies: policies.map(({ metadata }) => metadata.name),
     identities: identities.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
   };
 }
 
+/** Pure: what goes with one pool. Of clients that it needs and has not, there is nothing to delete. */
+export function plannedFor({ metadata, spec, status }: IdentityPool): Plan['pools'][number] {
+  return {
+    name: metadata.name,
+    issuer: spec.provider.issuer,
+    clients: status?.clients?.ready ?? 0,
+    deletionPolicy: spec.deletionPolicy ?? 'Delete',
+    ...(spec.client?.existing === undefined ? {} : { existing: true }),
+    ...(status?.clients?.possibleOrphans === undefined ? {} : { possibleOrphans: status.clients.possibleOrphans }),
+  };
+}
+
 /** Pure: what `uninstall` would do. */
-export function planText({ pools, policies, identities }: Plan): string {
-  const rows = pools.map(({ name, issuer, clients, deletionPolicy }) => [
-    name,
-    issuer,
-    String(clients),
-    deletionPolicy === 'Retain' ? 'stay at the provider (deletionPolicy Retain)' : 'are deleted at the provider',
-  ]);
+export function planText({ pools, policies, identities, blocked }: Plan): string {
+  const rows = pools.map((pool) => {
+    const { name, issuer, clients } = pool;
+    const why = stays(pool);
+    return [
+      name,
+      issuer,
+      String(clients),
+      why === undefined ? 'are deleted at the provider' : `stay at the provider (${why})`,
+    ];
+  });
   if (pools.length + policies.length + identities.length === 0)
     return `There is no IdentityPool, ScopePolicy or CiIdentity. ${rest} takes out the operator.\n`;
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
   return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
 builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
-${orphansText(pools)}`;
+${blocked === undefined ? '' : `It could not be done now: ${blocked}.\n`}${orphansText(pools)}`;
+}
+
+/** Why the clients of a pool are not deleted at the provider; `undefined`: they are. */
+function stays({ existing, deletionPolicy }: Plan['pools'][number]): string | undefined {
+  if (existing === true) return 'client.existing';
+  return deletionPolicy === 'Retain' ? 'deletionPolicy Retain' : undefined;
 }
 
 /** Pure. */
 export function doneText({ pools }: Plan): string {
-  const retained = pools.filter(({ deletionPolicy }) => deletionPolicy === 'Retain').map(({ name }) => name);
-  const stay =
-    retained.length === 0 ? '' : ` The clients of ${retained.join(', ')} stay, as deletionPolicy Retain says.`;
-  return `Nothing that the operator knows of is left at a provider.${stay}
+  const left = pools.flatMap((pool) => {
+    const why = stays(pool);
+    return why === undefined ? [] : `${pool.name} (${why})`;
+  });
+  const butFor = left.length === 0 ? '' : `, but for the clients of ${left.join(', ')}`;
+  return `Nothing that the operator knows of is left at a provider${butFor}.
 ${orphansText(pools)}Now take out the operator, its rights, policies and kinds:
   ${rest}
 and, in each agent namespace, the component that you applied there. Labels ci-identity.dev/inject mean nothing any more.
@@ -132,6 +156,14 @@ function orphansText(pools: Plan['pools']): string {
         : `IdentityPool ${name}: ${counted(possibleOrphans, 'registration', 'registrations')} had no answer, so ${issuer} may have as many clients that the operator does not know: look there for the name ci-identity ${name}.\n`,
     )
     .join('');
+}
+
+/** Why nothing can be deleted now, also where the caller may not see whether the operator is there. */
+async function obstacleOf(cluster: Cluster): Promise<string | undefined> {
+  return absenceOf(cluster).catch((error: unknown) => {
+    if (error instanceof CommandError) return error.message;
+    throw error;
+  });
 }
 
 /** Only the operator can revoke and deregister; without one, pools would wait for ever with their finalizer. `undefined`: it is there. */

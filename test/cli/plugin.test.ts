@@ -385,6 +385,12 @@ test.serial(
   'uninstall: without an operator nothing is deleted, because nobody could clear up at the providers',
   async (t) => {
     await operator.stop();
+    const told = await admin(['uninstall']);
+    t.is(told.code, 0, told.error);
+    t.regex(
+      told.out,
+      /^It could not be done now: the operator in namespace ci-identity-system has no leader, and only /m,
+    );
     const said = await admin(['uninstall', '--yes']);
     t.is(said.code, 1);
     t.regex(said.error, /nothing was deleted: the operator in namespace ci-identity-system has no leader/);

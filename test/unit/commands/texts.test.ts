@@ -13,7 +13,7 @@ import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
 import { type Simulation, isGood, placeOf, simulationText } from '#src/commands/simulate.ts';
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
-import { doneText, planText } from '#src/commands/uninstall.ts';
+import { doneText, planText, plannedFor } from '#src/commands/uninstall.ts';
 import { buildPod } from '#test/support/builders.ts';
 import { identity, policy, pool, registry, rule, seen } from '../domain/access/objects.ts';
 
@@ -409,18 +409,39 @@ test('table: columns, and no control character of anybody’s', (t) => {
 
 test('uninstall: what would go and what would stay, before anything is changed', (t) => {
   const one = { issuer: 'https://idp.example.com', clients: 2 };
-  const text = planText({
+  const plan = {
     pools: [
       { ...one, name: 'ci-bots', deletionPolicy: 'Delete' },
       { ...one, name: 'kept', deletionPolicy: 'Retain' },
+      { ...one, name: 'by-hand', deletionPolicy: 'Delete', existing: true },
     ],
     policies: ['publishers'],
     identities: ['ci-payments/publisher'],
-  });
+  } as const;
+  const text = planText(plan);
   t.regex(text, /^ci-bots +https:\/\/idp\.example\.com +2 +are deleted at the provider$/m);
   t.regex(text, /^kept +https:\/\/idp\.example\.com +2 +stay at the provider \(deletionPolicy Retain\)$/m);
-  t.regex(text, /^2 IdentityPools, 1 ScopePolicy and 1 CiIdentity would be deleted/m);
+  t.regex(text, /^by-hand +https:\/\/idp\.example\.com +2 +stay at the provider \(client\.existing\)$/m);
+  t.regex(text, /^3 IdentityPools, 1 ScopePolicy and 1 CiIdentity would be deleted/m);
   t.regex(text, /Nothing has been changed\. Add --yes/);
+  t.notRegex(text, /could not be done/);
+  t.regex(planText({ ...plan, blocked: 'it has no leader' }), /^It could not be done now: it has no leader\.$/m);
+  t.regex(
+    doneText(plan),
+    /^Nothing that .* a provider, but for the clients of kept \(deletionPolicy Retain\), by-hand \(client\.existing\)\.$/m,
+  );
+});
+
+test('uninstall: clients that a pool has, not those that it needs; and whose they are', (t) => {
+  const credentialRef = { name: 'by-hand', key: 'key.pem' };
+  const one = pool({ client: { existing: { clientId: 'by-hand', credentialRef } } });
+  t.like(plannedFor({ ...one, status: { clients: { total: 2, ready: 1 } } }), { clients: 1, existing: true });
+  t.deepEqual(plannedFor({ ...pool(), status: { clients: { total: 1, ready: 0 } } }), {
+    name: 'ci-bots',
+    issuer: pool().spec.provider.issuer,
+    clients: 0,
+    deletionPolicy: 'Delete',
+  });
 });
 
 test('uninstall: nothing is there any more', (t) => {
