@@ -5,7 +5,8 @@ import type { Metadata } from './discovery.ts';
  * What revocation reaches at one issuer, learnt from its tokens, because metadata does not say it:
  * no revocation endpoint – `ExpiryOnly`; nothing seen yet – `IntrospectionOnly`, the least that the endpoint promises;
  * only opaque tokens – `Immediate`, since nobody can use one without asking the provider;
- * a JWT – `IntrospectionOnly`, since resource servers may verify it alone; all tokens are JWTs and their revocation is refused – `ExpiryOnly`.
+ * a JWT – `IntrospectionOnly`, since resource servers may verify it alone; all tokens are JWTs, and their revocation is refused or nobody can
+ * ask about them (no introspection endpoint) – `ExpiryOnly`.
  */
 export class Reach {
   #opaque = false;
@@ -24,7 +25,8 @@ export class Reach {
 
   of(metadata: Metadata | undefined): RevocationReach {
     if (metadata !== undefined && metadata.revocationEndpoint === undefined) return 'ExpiryOnly';
-    if (this.#opaque && !this.#jwt) return 'Immediate';
-    return this.#refused && !this.#opaque ? 'ExpiryOnly' : 'IntrospectionOnly';
+    if (this.#opaque) return this.#jwt ? 'IntrospectionOnly' : 'Immediate';
+    const isAskable = metadata === undefined || metadata.introspectionEndpoint !== undefined;
+    return this.#refused || (this.#jwt && !isAskable) ? 'ExpiryOnly' : 'IntrospectionOnly';
   }
 }

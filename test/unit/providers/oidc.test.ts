@@ -343,7 +343,8 @@ test('whatever a metadata document says: our origin over https, or an error of o
 });
 
 test('what revocation reaches is learnt from tokens', (t) => {
-  const endpoint = { issuer, tokenEndpoint: 'x', revocationEndpoint: 'x' };
+  const unasked = { issuer, tokenEndpoint: 'x', revocationEndpoint: 'x' };
+  const endpoint = { ...unasked, introspectionEndpoint: 'x' };
   const after = (...seen: readonly ('opaque' | 'jwt' | 'refused')[]) => {
     const reach = new Reach();
     for (const each of seen) {
@@ -359,6 +360,10 @@ test('what revocation reaches is learnt from tokens', (t) => {
   t.is(after('opaque', 'jwt').of(endpoint), 'IntrospectionOnly');
   t.is(after('jwt', 'refused').of(endpoint), 'ExpiryOnly');
   t.is(after('opaque', 'jwt', 'refused').of(endpoint), 'IntrospectionOnly');
+  t.is(after('jwt').of(unasked), 'ExpiryOnly', 'a revocation endpoint for refresh tokens alone, as Auth0 has it');
+  t.is(after('jwt').of(undefined), 'IntrospectionOnly', 'metadata may still say otherwise');
+  t.is(after().of(unasked), 'IntrospectionOnly');
+  t.is(after('opaque').of(unasked), 'Immediate');
 });
 
 for (const profile of [generic, glewlwyd]) {
