@@ -200,6 +200,17 @@ test('it takes assertions for another audience only: the condition names that ca
   }
 });
 
+test('an encrypted token is read by resource servers alone: its revocation is asked for, not confirmed', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key, provider: adapter } = await registered(subject(issuer));
+  const header = Buffer.from(JSON.stringify({ alg: 'RSA-OAEP-256', enc: 'A256GCM' })).toString('base64url');
+  const body = { access_token: `${header}.a2V5.aXY.dGV4dA.dGFn`, token_type: 'Bearer', expires_in: 300 };
+  provider.faults.add({ endpoint: 'token', times: 1, instead: json(200, body) });
+  const { value } = await tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
+  t.is(adapter.capabilities.revocation, 'IntrospectionOnly');
+  t.is(await tokens.revoke(value, client.clientId, key, signal()), 'Requested');
+});
+
 test('credentials in the place of names are not told', async (t) => {
   const { provider, issuer } = await start(t);
   const { client, tokens, key } = await registered(subject(issuer));

@@ -5,16 +5,17 @@ import type { Metadata } from './discovery.ts';
  * What revocation reaches at one issuer, learnt from its tokens, because metadata does not say it:
  * no revocation endpoint – `ExpiryOnly`; nothing seen yet – `IntrospectionOnly`, the least that the endpoint promises;
  * only opaque tokens – `Immediate`, since nobody can use one without asking the provider;
- * a JWT – `IntrospectionOnly`, since resource servers may verify it alone; all tokens are JWTs, and their revocation is refused or nobody can
- * ask about them (no introspection endpoint) – `ExpiryOnly`.
+ * a JWT, or one that is encrypted – `IntrospectionOnly`, since resource servers may read it alone; all tokens are such, and their revocation is
+ * refused or nobody can ask about them (no introspection endpoint) – `ExpiryOnly`.
  */
 export class Reach {
   #opaque = false;
   #jwt = false;
   #refused = false;
 
-  sawToken(isJwt: boolean): void {
-    if (isJwt) this.#jwt = true;
+  /** `isSelfContained`: resource servers may read it without asking. */
+  sawToken(isSelfContained: boolean): void {
+    if (isSelfContained) this.#jwt = true;
     else this.#opaque = true;
   }
 

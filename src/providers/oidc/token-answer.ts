@@ -94,6 +94,12 @@ export function jwtClaims(token: string): Readonly<Record<string, unknown>> | un
   return typeof decode(header)?.['alg'] === 'string' ? decode(payload) : undefined;
 }
 
+/** Whether a resource server may read it without asking the provider: a JWT, signed or encrypted to that server (JWE, RFC 7516 §3.1). */
+export function isSelfContained(token: string): boolean {
+  const [header = '', ...more] = token.split('.');
+  return more.length === 4 ? typeof decode(header)?.['enc'] === 'string' : jwtClaims(token) !== undefined;
+}
+
 function decode(part: string): Readonly<Record<string, unknown>> | undefined {
   return /^[\w-]+$/.test(part) ? parseJsonObject(Buffer.from(part, 'base64url').toString('utf8')) : undefined;
 }

@@ -14,7 +14,7 @@ import { authenticate } from './authentication.ts';
 import type { Discovery, Metadata } from './discovery.ts';
 import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
-import { jwtClaims, parseTokenAnswer } from './token-answer.ts';
+import { isSelfContained, parseTokenAnswer } from './token-answer.ts';
 
 export interface TokensOptions {
   readonly issuer: string;
@@ -64,7 +64,7 @@ export class Tokens implements TokenSource {
     }
     const minted = parseTokenAnswer(answer, where, this.#o.tokenIssuer());
     // A token for nothing in particular is given to nobody, and may be of another kind.
-    if (ask.scopes.length > 0) this.#o.reach.sawToken(jwtClaims(minted.value.reveal()) !== undefined);
+    if (ask.scopes.length > 0) this.#o.reach.sawToken(isSelfContained(minted.value.reveal()));
     if (answer.providerTime === undefined && minted.jwt?.issuedAt !== undefined)
       this.#o.http.sawTime(minted.jwt.issuedAt);
     return minted;
@@ -81,15 +81,15 @@ export class Tokens implements TokenSource {
     if (metadata.revocationEndpoint === undefined) return 'NotSupported';
     const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
     const answer = await this.#post({ metadata, endpoint: metadata.revocationEndpoint, form, clientId, by }, signal);
-    const isJwt = jwtClaims(token.reveal()) !== undefined;
+    const selfContained = isSelfContained(token.reveal());
     const code = answer.status === 400 ? readProviderError(answer, []).code : undefined;
     if (code === 'unsupported_token_type') {
-      if (isJwt) this.#o.reach.sawRefusal();
+      if (selfContained) this.#o.reach.sawRefusal();
       return 'NotSupported';
     }
     const done = (answer.status >= 200 && answer.status < 300) || code === 'invalid_token';
     if (!done) throw this.#refused(answer, 'Revoke', this.#where(by, token));
-    return isJwt ? 'Requested' : 'Confirmed';
+    return selfContained ? 'Requested' : 'Confirmed';
   }
 
   /** `undefined`: the provider offers no introspection or not for this kind of token. */

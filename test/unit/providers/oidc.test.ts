@@ -8,7 +8,7 @@ import { documentUrls, parseMetadata } from '#src/providers/oidc/discovery.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
 import { Reach } from '#src/providers/oidc/reach.ts';
-import { jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
+import { isSelfContained, jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
@@ -105,7 +105,12 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
     '..',
   ]) {
     t.is(jwtClaims(opaque), undefined, opaque);
+    t.false(isSelfContained(opaque), opaque);
   }
+  const encrypted = part({ alg: 'RSA-OAEP-256', enc: 'A256GCM' });
+  for (const readable of [jwt({}), `${encrypted}.key.iv.text.tag`, `${encrypted}..iv.text.tag`])
+    t.true(isSelfContained(readable), readable);
+  t.is(parse({ ...token, access_token: `${encrypted}.key.iv.text.tag` }).audiences, undefined, 'sealed');
 });
 
 test("the provider's clock: its Date header, and when it issued the JWT", (t) => {
