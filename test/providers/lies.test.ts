@@ -208,6 +208,7 @@ test('an encrypted token is read by resource servers alone: its revocation is as
   provider.faults.add({ endpoint: 'token', times: 1, instead: json(200, body) });
   const { value } = await tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
   t.is(adapter.capabilities.revocation, 'IntrospectionOnly');
+  provider.faults.add({ endpoint: 'revocation', times: 1, instead: { status: 200 } });
   t.is(await tokens.revoke(value, client.clientId, key, signal()), 'Requested');
 });
 
