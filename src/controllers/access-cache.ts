@@ -16,6 +16,14 @@ interface Entry {
   readonly access: Known<Access>;
 }
 
+interface Judged extends Entry {
+  /** The spec that was judged. */
+  readonly asked: string;
+}
+
+/** To judge one takes up to a few milliseconds, and whoever leads has to renew the lease in between. */
+const judgedAtOnce = 32;
+
 /**
  * What each identity may have, computed once per change of what it depends on: a policy edit that wakes 1,000 sessions of one identity
  * authorizes once.
@@ -23,13 +31,14 @@ interface Entry {
 export class AccessCache {
   readonly #memory: Memory;
   readonly #isConfigured: (issuer: string) => boolean;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, Judged>();
   /** Of held sessions: it goes with the record. */
   readonly #held = new WeakMap<SessionRecord, Entry>();
   #policies = 0;
   /** As of that version, so that every identity is judged by the same list. */
   #listed: { readonly version: number; readonly policies: Known<readonly ScopePolicy[]> } | undefined;
   #configuration = 0;
+  #told: (identity: CiIdentity, policies: ReadonlySet<string>) => void = () => {};
 
   constructor(memory: Memory, isConfigured: (issuer: string) => boolean) {
     this.#memory = memory;
@@ -49,15 +58,50 @@ export class AccessCache {
     this.#configuration += 1;
   }
 
+  /** Called when an identity was judged and gets something else than before, with the policies that gave or give it something. */
+  onChange(told: (identity: CiIdentity, policies: ReadonlySet<string>) => void): void {
+    this.#told = told;
+  }
+
   of(identity: CiIdentity): Known<Access> {
+    return this.#upToDate(identity) ?? this.#judge(identity);
+  }
+
+  /**
+   * For one look at many identities: few are judged anew in it. The rest are as they were judged last, or `Unknown` where they ask for something
+   * else by now; each is judged in its own turn, and {@link onChange} tells of it.
+   */
+  forMany(): Pick<AccessCache, 'of'> {
+    let judged = 0;
+    return {
+      of: (identity) =>
+        this.#upToDate(identity) ??
+        ((judged += 1) <= judgedAtOnce ? this.#judge(identity) : (this.#last(identity)?.access ?? { is: 'Unknown' })),
+    };
+  }
+
+  #upToDate(identity: CiIdentity): Known<Access> | undefined {
+    const known = this.#last(identity);
+    return known?.version === this.#versionFor(identity) ? known?.access : undefined;
+  }
+
+  /** What was found of what it asks for now, under policies that may be old. */
+  #last(identity: CiIdentity): Judged | undefined {
+    const known = this.#entries.get(keyOf(identity.metadata));
+    return known?.asked === askedIn(identity) ? known : undefined;
+  }
+
+  #judge(identity: CiIdentity): Known<Access> {
     const key = keyOf(identity.metadata);
+    const known = this.#entries.get(key);
     const pool = this.#memory.pool(identity.spec.pool);
     const namespace = this.#memory.namespace(identity.metadata.namespace ?? '');
-    const version = [identity.metadata.uid, identity.metadata.generation, this.#versionOf(pool, namespace)].join(' ');
-    const known = this.#entries.get(key);
-    if (known?.version === version) return known.access;
     const access = this.#authorize(identity, pool, namespace);
-    this.#entries.set(key, { version, access });
+    const asked = askedIn(identity);
+    this.#entries.set(key, { version: this.#versionFor(identity), asked, access });
+    const policies = new Set([...policiesIn(known?.access), ...policiesIn(access)]);
+    if (known?.asked === asked ? giftOf(known.access) !== giftOf(access) : policies.size > 0)
+      this.#told(identity, policies);
     return access;
   }
 
@@ -90,6 +134,10 @@ export class AccessCache {
     return access;
   }
 
+  #versionFor({ spec, metadata }: CiIdentity): string {
+    return this.#versionOf(this.#memory.pool(spec.pool), this.#memory.namespace(metadata.namespace ?? ''));
+  }
+
   /** Of everything that decides, but for the identity. */
   #versionOf(pool: Known<IdentityPool>, namespace: Known<NamespaceFacts & Kept>): string {
     return [
@@ -117,4 +165,22 @@ export class AccessCache {
       issuerConfigured: pool.is === 'Seen' && this.#isConfigured(pool.value.spec.provider.issuer),
     });
   }
+}
+
+function askedIn({ metadata: { uid, generation } }: CiIdentity): string {
+  return `${uid} ${generation}`;
+}
+
+/** The policies that give something. */
+function policiesIn(access: Known<Access> | undefined): ReadonlySet<string> {
+  return new Set(
+    access?.is === 'Seen' && access.value.is === 'Granted' ? access.value.by.map(({ by }) => by.policy) : [],
+  );
+}
+
+/** What is granted, and by whom; '': nothing. */
+function giftOf(access: Known<Access>): string {
+  return access.is === 'Seen' && access.value.is === 'Granted'
+    ? [access.value.hash, ...policiesIn(access)].join(' ')
+    : '';
 }

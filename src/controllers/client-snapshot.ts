@@ -64,6 +64,7 @@ export function snapshotClient(
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
+  const few = { ...sources, access: sources.access.forMany() };
   const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
@@ -74,8 +75,8 @@ export function snapshotClient(
     ...(isDamaged(stored) ? { damaged: true } : {}),
     synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
     issuerConfigured: providers.isConfigured(issuer),
-    asks: pool.is === 'Seen' ? asksOf(sources, key, pool.value) : [],
-    ...(pool.is === 'Seen' && isUnasked(sources, key, pool.value) ? { unasked: true } : {}),
+    asks: pool.is === 'Seen' ? asksOf(few, key, pool.value) : [],
+    ...(pool.is === 'Seen' && isUnasked(few, key, pool.value) ? { unasked: true } : {}),
     ...tokens,
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     ...keyAlgorithmOf(sources, issuer),
@@ -167,7 +168,7 @@ function wantedOf(
  * another client mints for the identity meanwhile (`client.per` was changed), this one comes all the same, so that the other can go.
  */
 export function isUnasked(
-  { memory, access, targets }: Pick<ClientSources, 'memory' | 'access' | 'targets'>,
+  { memory, access, targets }: Pick<ClientSources, 'memory' | 'targets'> & { readonly access: Pick<AccessCache, 'of'> },
   key: string,
   pool: IdentityPool,
 ): boolean {
@@ -182,7 +183,7 @@ export function isUnasked(
 }
 
 /** The distinct asks of the identities that this client serves and that are granted now. */
-function asksOf(sources: ClientSources, key: string, pool: IdentityPool): ClientSnapshot['asks'] {
+function asksOf(sources: Parameters<typeof isUnasked>[0], key: string, pool: IdentityPool): ClientSnapshot['asks'] {
   const asks = new Map<string, Ask>();
   for (const name of sources.targets.identitiesOf(key)) {
     const identity = sources.memory.identities.get(name);

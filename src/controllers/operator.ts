@@ -158,6 +158,7 @@ export class Operator {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.
       if (this.#leader.held()) this.#loop.wake(machine, key, why);
     });
+    this.#access.onChange((identity, policies) => this.#wiring.access(identity, policies));
     const creators = new Creators(this.#memory.namespaces, (namespaces) => this.#wiring.newsFor(namespaces));
     this.#watches = new Watches({
       ...options,

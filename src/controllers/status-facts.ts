@@ -51,6 +51,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const pool = memory.pools.get(name);
   if (pool === undefined) return undefined;
   const { issuer } = pool.spec.provider;
+  const few = { ...sources, access: sources.access.forMany() };
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const capabilities = providers.capabilities(issuer);
   const existing = sources.handIns.existing(pool);
@@ -58,7 +59,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const clockOffset = providers.issuer(issuer)?.clockOffset();
   const clients = sources.targets
     .ofPool(name)
-    .filter((record) => !isUnasked(sources, record, pool))
+    .filter((record) => !isUnasked(few, record, pool))
     .map((record) => rotatingView(sources, pool, record));
   const outage = outageOf(sources, issuer, clients);
   const brake = brakeOn(sources, clients);
@@ -113,9 +114,10 @@ export function policyFacts(
   const { memory } = sources;
   const policy = memory.policies.get(name);
   if (policy === undefined) return undefined;
+  const few = sources.access.forMany();
   let identities = 0;
   for (const [, identity] of memory.identities.entries()) {
-    const access = sources.access.of(identity);
+    const access = few.of(identity);
     if (access.is === 'Seen' && access.value.is === 'Granted' && access.value.by.some(({ by }) => by.policy === name))
       identities += 1;
   }

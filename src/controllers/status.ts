@@ -63,6 +63,8 @@ export function policyMachine(parts: ProjectionParts): Machine<PolicyFacts, Stat
     kind: kinds.scopePolicies,
     store: parts.sources.memory.policies,
     effects: statusEffects.policy,
+    // It counts the identities, which are judged before.
+    canWait: true,
     facts: (key, writtenAt) => policyFacts(parts.sources, key, writtenAt),
     decide: decidePolicy,
   });

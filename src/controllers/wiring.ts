@@ -25,7 +25,7 @@ type News = 'Changed' | 'Check';
 
 /**
  * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and
- * waking too little is the only mistake. Identities come before what asks about all of them at once: each is judged in its own turn then.
+ * waking too little is the only mistake. Identities come before what asks about all of them at once, which judges few of them itself and is told about the rest.
  */
 export class Wiring {
   readonly #memory: Memory;
@@ -35,6 +35,7 @@ export class Wiring {
   readonly #counted = new Set<string>();
   /** Namespaces all of whose identities have news. */
   readonly #newsOf = new Set<string>();
+  readonly #countedPolicies = new Set<string>();
   readonly #countedPools = new Set<string>();
   readonly #countedClients = new Set<string>();
 
@@ -133,6 +134,14 @@ export class Wiring {
     }
   }
 
+  /** An identity was judged and gets something else than before: whoever counts it, or its client, looks again. */
+  access(identity: CiIdentity, policies: Iterable<string>): void {
+    const { pool } = identity.spec;
+    for (const policy of policies) this.#countedPolicies.add(policy);
+    this.#countedPools.add(pool);
+    for (const client of this.#targets.around(pool, refOf(identity))) this.#servingClient(client);
+  }
+
   namespace(name: string): void {
     for (const [key, identity] of this.#memory.identities.byIndex(indexes.namespace, name)) {
       this.identityAndSessions(key);
@@ -173,6 +182,8 @@ export class Wiring {
     this.#newsOf.clear();
     for (const key of this.#counted) this.#wake(machines.identity, key);
     this.#counted.clear();
+    for (const policy of this.#countedPolicies) this.#wake(machines.policy, policy);
+    this.#countedPolicies.clear();
     for (const client of this.#countedClients) this.#wake(machines.client, client);
     this.#countedClients.clear();
     for (const pool of this.#countedPools) {

@@ -66,12 +66,12 @@ export function judge(question: Question): Judgement {
   const table = grantTable(question, pairs);
   const [first] = table.values();
   if (first === undefined || ![...table.values()].every((scopes) => equal(scopes, first))) {
-    return { verdicts: [...withoutToken(pairs, table), ...leftOut(givers, pairs)].toSorted(byPair) };
+    return { verdicts: byPair([...withoutToken(pairs, table), ...leftOut(givers, pairs)]) };
   }
   const lifetimes = pairs.filter(isGranted).map((pair) => givers.get(pairKey(pair))?.gift.maxLifetime ?? Infinity);
   const maxLifetime = Math.min(maxTokenLifetime(question.pool), ...lifetimes);
   return {
-    verdicts: [...pairs, ...leftOut(givers, pairs)].toSorted(byPair),
+    verdicts: byPair([...pairs, ...leftOut(givers, pairs)]),
     ...(first.length === 0 ? {} : { ask: askOf(first, table.keys(), maxLifetime) }),
   };
 }
@@ -90,7 +90,8 @@ export function pairVerdicts(c: Case): readonly Verdict[] {
   const homeless = setOf(named ?? unclear.flatMap((gift) => gift.scopes)).filter(
     (scope) => !verdicts.some((verdict) => verdict.scope === scope),
   );
-  const empty = audiences.filter((audience) => !verdicts.some((verdict) => verdict.audience === audience));
+  const served = new Set(verdicts.map(({ audience }) => audience));
+  const empty = audiences.filter((audience) => !served.has(audience));
   const all = [
     ...verdicts,
     ...empty.map((audience) =>
@@ -170,6 +171,7 @@ function withoutToken(pairs: readonly Verdict[], table: ReadonlyMap<string, Text
 }
 
 function leftOut(givers: Case['givers'], pairs: readonly Verdict[]): readonly Verdict[] {
+  if (givers.size === 0) return [];
   const judged = new Set(pairs.map(pairKey));
   return [...givers]
     .filter(([key]) => !judged.has(key))
@@ -204,6 +206,10 @@ function subjectOf({ audience, scope }: Verdict): Subject {
   return { ...(audience === undefined ? {} : { audience }), ...(scope === undefined ? {} : { scope }) };
 }
 
-function byPair(a: Verdict, b: Verdict): number {
-  return compareText(pairKey(a), pairKey(b));
+/** Each key is made once: up to 64 × 64 of them. */
+function byPair(verdicts: readonly Verdict[]): readonly Verdict[] {
+  return verdicts
+    .map((one) => ({ one, key: pairKey(one) }))
+    .toSorted((a, b) => compareText(a.key, b.key))
+    .map(({ one }) => one);
 }
