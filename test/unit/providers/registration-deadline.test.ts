@@ -1,6 +1,6 @@
 /** What a registration made is in its answer and nowhere else, so it is waited for longer than for anything else. */
 import test from 'ava';
-import { minute, second } from '#src/clock.ts';
+import { minute, second, systemClock } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
 import { Registration } from '#src/providers/oidc/registration.ts';
@@ -47,4 +47,18 @@ test('a registration is waited for 30 s, and a change of a client as long as any
     http.requests.map(({ method, deadline }) => [method, deadline]),
     [['POST', 30 * second]],
   );
+});
+
+test('a call that names a deadline has that one, and no other', async (t) => {
+  const http = new Http({
+    issuer,
+    clock: systemClock,
+    caBundle: () => undefined,
+    allowPrivateNetwork: () => true,
+    lookup: () => undefined,
+    deadline: minute,
+  });
+  t.teardown(() => http.close());
+  const call = http.send({ method: 'POST', url: issuer, maxBytes: 1, deadline: 50 }, new AbortController().signal);
+  await t.throwsAsync(call, { message: /no answer in time/ });
 });
