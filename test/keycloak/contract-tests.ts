@@ -104,6 +104,25 @@ export function testContract(running: () => Keycloak): void {
     },
   );
 
+  test.serial(
+    'keys that are read from a URL instead, and an algorithm that somebody chose, are drift, and an update takes them away',
+    async (t) => {
+      const { client, clients, tokens, key, want } = await registered(subject);
+      await realm.editAttributes(client.clientId, {
+        'use.jwks.string': 'false',
+        'use.jwks.url': 'true',
+        'jwks.url': 'https://elsewhere.example.com/keys',
+        'token.endpoint.auth.signing.alg': 'RS256',
+      });
+      const { drift, excess } = await clients.observe(ref(client), want, signal());
+      t.deepEqual([drift.toSorted(), excess], [['keys', 'settings'], true]);
+      const answer = await clients.update(ref(client), want, signal());
+      t.deepEqual(answer.observed.drift, []);
+      t.deepEqual((await clients.observe(ref(client), want, signal())).drift, []);
+      await t.notThrowsAsync(tokens.mint(ask(audience, subject.scopes[0]), client.clientId, key, signal()));
+    },
+  );
+
   for (const [title, token] of Object.entries({
     'used up': async () => {
       const once = await realm.initialAccessToken({ count: 1 });

@@ -110,6 +110,11 @@ export class Realm {
     await this.#admin.put(`${this.#path}/clients/${client.id}`, { ...client, ...change });
   }
 
+  async editAttributes(clientId: string, change: Representation): Promise<void> {
+    const { attributes } = await this.#existing(clientId);
+    await this.editClient(clientId, { attributes: { ...(attributes as object), ...change } });
+  }
+
   /** As a click in the console does: every token of the client has this scope from now on. */
   async addDefaultScope(clientId: string, scope: string): Promise<void> {
     const client = await this.#existing(clientId);
@@ -123,10 +128,7 @@ export class Realm {
 
   /** The client has this certificate, in base64 without line breaks, and no other. */
   async replaceCertificate(clientId: string, certificate: string): Promise<void> {
-    const { attributes } = await this.#existing(clientId);
-    await this.editClient(clientId, {
-      attributes: { ...(attributes as object), 'jwt.credential.certificate': certificate },
-    });
+    await this.editAttributes(clientId, { 'jwt.credential.certificate': certificate });
   }
 
   /** Keycloak makes another secret and knows the old one no longer. */

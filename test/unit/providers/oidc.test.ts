@@ -409,16 +409,31 @@ test('what differs is known again, and told from a difference in the same member
 test('Keycloak: whatever we set of a client and somebody changed is drift', async (t) => {
   const want = desired([(await generateKey('ES256')).publicJwk]);
   const body = keycloak.toBody(want, ['a', 'b']);
-  const changes: readonly Readonly<Record<string, unknown>>[] = [
-    { publicClient: true },
-    { standardFlowEnabled: true },
-    { implicitFlowEnabled: true },
-    { directAccessGrantsEnabled: true },
-    { fullScopeAllowed: true },
-    { attributes: { ...(body['attributes'] as object), 'access.token.lifespan': '28800' } },
+  const attributes = (changed: Readonly<Record<string, unknown>>) => ({
+    attributes: { ...(body['attributes'] as object), ...changed },
+  });
+  const changes: readonly (readonly [Readonly<Record<string, unknown>>, readonly string[]])[] = [
+    [{ publicClient: true }, ['settings']],
+    [{ standardFlowEnabled: true }, ['settings']],
+    [{ implicitFlowEnabled: true }, ['settings']],
+    [{ directAccessGrantsEnabled: true }, ['settings']],
+    [{ fullScopeAllowed: true }, ['settings']],
+    [attributes({ 'access.token.lifespan': '28800' }), ['settings']],
+    [attributes({ 'token.endpoint.auth.signing.alg': 'RS256' }), ['settings']],
+    [
+      attributes({
+        'use.jwks.string': 'false',
+        'use.jwks.url': 'true',
+        'jwks.url': 'https://elsewhere.example.com/keys',
+      }),
+      ['keys'],
+    ],
+    [attributes({ 'use.jwks.url': 'true' }), ['keys']],
+    [attributes({ 'jwks.url': 'https://elsewhere.example.com/keys' }), []],
+    [attributes({ 'use.jwks.url': undefined, 'token.endpoint.auth.signing.alg': undefined }), []],
   ];
-  for (const change of changes)
-    t.deepEqual(driftOf(keycloak.fromBody({ ...body, ...change }), want, keycloak, []).drift, ['settings']);
+  for (const [change, drift] of changes)
+    t.deepEqual(driftOf(keycloak.fromBody({ ...body, ...change }), want, keycloak, []).drift, drift);
   const { fullScopeAllowed: _, ...silent } = body;
   t.deepEqual(driftOf(keycloak.fromBody(silent), want, keycloak, []).drift, [], 'what is not said is none');
 });

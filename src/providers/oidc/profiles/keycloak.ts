@@ -30,6 +30,8 @@ function scopesIn(body: Readonly<Record<string, unknown>>): readonly string[] | 
 }
 
 const lifespan = 'access.token.lifespan';
+/** The only algorithm of assertions that is let in; empty, which Keycloak does not keep: any. */
+const signingAlgorithm = 'token.endpoint.auth.signing.alg';
 
 /** How a client may be used, and how long its tokens live. */
 const ownFlags = [
@@ -45,8 +47,14 @@ function settingsIn(body: Readonly<Record<string, unknown>>): Readonly<Record<st
     const value = body[flag];
     return typeof value === 'boolean' ? [[flag, value] as const] : [];
   });
-  const life = text(record(body['attributes'])?.[lifespan]);
-  return Object.fromEntries([...flags, ...(life === undefined ? [] : [[lifespan, life] as const])]);
+  const attributes = record(body['attributes']);
+  if (attributes === undefined) return Object.fromEntries(flags);
+  const life = text(attributes[lifespan]);
+  return Object.fromEntries([
+    ...flags,
+    ...(life === undefined ? [] : [[lifespan, life] as const]),
+    [signingAlgorithm, text(attributes[signingAlgorithm]) ?? ''],
+  ]);
 }
 
 /**
@@ -72,6 +80,9 @@ export const keycloak: Profile = {
     attributes: {
       [ownerAttribute]: desired.tag,
       [lifespan]: String(Math.floor(desired.maxTokenLifetime / second)),
+      [signingAlgorithm]: '',
+      // A URL wins over the keys.
+      'use.jwks.url': 'false',
       ...(desired.keys.length === 0
         ? {}
         : { 'use.jwks.string': 'true', 'jwks.string': JSON.stringify({ keys: desired.keys }) }),
@@ -90,6 +101,7 @@ export const keycloak: Profile = {
       authentication: methods[text(body['clientAuthenticatorType']) ?? ''],
       grantTypes: grantTypesIn(body['serviceAccountsEnabled']),
       keys: records(jwks?.['keys']),
+      keysUri: attributes['use.jwks.url'] === 'true' ? (text(attributes['jwks.url']) ?? '') : undefined,
       settings: settingsIn(body),
     });
   },
