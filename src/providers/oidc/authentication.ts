@@ -6,6 +6,7 @@ import type { AuthenticationMethod, Credential } from '../../domain/client/crede
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import type { Metadata } from './discovery.ts';
+import { thumbprintsIn } from './private-key.ts';
 import type { AssertionAudience } from './profile.ts';
 
 /** Best first. ES256 is small and the one that nearly every server verifies. */
@@ -67,7 +68,8 @@ export async function authenticate(
     const key = await importPrivateKey(credential, metadata.issuer);
     const audiences = { Issuer: metadata.issuer, TokenEndpoint: metadata.tokenEndpoint, CalledEndpoint: endpoint };
     return PrivateKeyJwt(credential.kid === undefined ? key : { key, kid: credential.kid }, {
-      [modifyAssertion]: (_header, payload) => {
+      [modifyAssertion]: (header, payload) => {
+        Object.assign(header, thumbprintsIn(credential.publicJwk));
         const iat = Math.floor(now / second);
         Object.assign(payload, { aud: audiences[assertionAudience], iat, nbf: iat, exp: iat + assertionLifetime });
       },

@@ -61,7 +61,7 @@ function credentialOf(
   const usable = fitting.filter((algorithm) => supported?.includes(algorithm) ?? true);
   const alg = named ?? usable[0] ?? fitting[0] ?? '';
   const kid = textOf(jwk['kid']);
-  const names = { alg, use: 'sig', ...(kid === undefined ? {} : { kid }) };
+  const names = { alg, use: 'sig', ...(kid === undefined ? {} : { kid }), ...thumbprintsIn(jwk) };
   const expires = jwk['exp'];
   return {
     credential: {
@@ -75,6 +75,15 @@ function credentialOf(
       ? { expiresAt: instant(expires * second) }
       : {}),
   };
+}
+
+/** By which some providers (Entra ID) find the certificate that they know of the client (RFC 7517 §4.8, §4.9). */
+export function thumbprintsIn(jwk: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const found = ['x5t', 'x5t#S256'].flatMap((name) => {
+    const value = textOf(jwk[name]);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
 }
 
 function algorithmsOf(key: KeyObject): readonly string[] {

@@ -1,6 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
+import { decodeProtectedHeader } from 'jose';
 import { instant } from '#src/clock.ts';
+import { authenticate } from '#src/providers/oidc/authentication.ts';
 import { readPrivateKey } from '#src/providers/oidc/private-key.ts';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -35,6 +37,31 @@ for (const [what, text, alg, kid] of [
 test('the algorithm is one that the provider verifies', (t) => {
   const read = readPrivateKey(pem(rsa), ['ES256', 'PS256']);
   t.true('credential' in read && read.credential.type === 'PrivateKeyJwt' && read.credential.alg === 'PS256');
+});
+
+test('thumbprints of its certificate stand in the header of assertions, and nothing of a JWK without', async (t) => {
+  const thumbprints = { x5t: 'nQ-sdf0wmWVKFwqfU8JLq8Mk2Nw', 'x5t#S256': 'A1bC2dE3fH4iJ5kL6mN7oP8qR9sT0uA1bC2dE3fH4iJ' };
+  const issuer = 'https://idp.example.com';
+  for (const [more, header] of [
+    [
+      { ...thumbprints, kid: 'mine', x5c: ['AAAA'] },
+      { alg: 'RS256', kid: 'mine', ...thumbprints },
+    ],
+    [
+      { 'x5t#S256': thumbprints['x5t#S256'], alg: 'PS256' },
+      { alg: 'PS256', 'x5t#S256': thumbprints['x5t#S256'] },
+    ],
+    [{ x5t: 7, 'x5t#S256': '' }, { alg: 'RS256' }],
+  ] as const) {
+    const read = readPrivateKey(jwk(rsa, more), undefined);
+    if (!('credential' in read)) return t.fail(read.problem);
+    const form = new URLSearchParams();
+    const metadata = { issuer, tokenEndpoint: `${issuer}/token` };
+    const endpoint = metadata.tokenEndpoint;
+    const authenticated = await authenticate(read.credential, 'TokenEndpoint', metadata, endpoint, instant(0));
+    await authenticated({ issuer }, { client_id: 'ci' }, form, new Headers());
+    t.deepEqual(decodeProtectedHeader(form.get('client_assertion') ?? ''), header);
+  }
 });
 
 test('a JWK may say when it expires', (t) => {
