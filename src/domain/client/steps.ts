@@ -145,7 +145,8 @@ export function rememberedAsks({ asks }: ClientSnapshot): readonly HashedAsk[] {
 /**
  * What this credential was not given before, as long as somebody asks for it: another ask would show nothing about that. What is known to be
  * given, else what nobody tried yet, or not for a while: the ask of one identity that the provider refuses must not hold up the others. Without
- * any, a request for nothing in particular shows as well whether the credential authenticates.
+ * any, a request for nothing in particular shows as well whether the credential authenticates. For an administrator's client it has a scope and
+ * an audience of the ceiling: the provider may take no request without (Entra ID).
  */
 function anyAsk(s: ClientSnapshot, { lacksAsk }: Generation, now: Instant): HashedAsk {
   const { record } = s;
@@ -156,8 +157,10 @@ function anyAsk(s: ClientSnapshot, { lacksAsk }: Generation, now: Instant): Hash
     asks.find(({ proof }) => proof === undefined) ??
     asks.find(({ proof }) => record !== undefined && proof !== undefined && isWorthAnotherTry(record, proof, now));
   if (chosen !== undefined) return chosen.one;
-  const maxLifetime = desiredOf(s)?.maxTokenLifetime ?? 15 * minute;
-  return { hash: '', ask: { scopes: [], audiences: [], maxLifetime } };
+  const desired = desiredOf(s);
+  const { scopes = [], audiences = [] } = desired?.existing === undefined ? {} : desired;
+  const maxLifetime = desired?.maxTokenLifetime ?? 15 * minute;
+  return { hash: '', ask: { scopes: scopes.slice(0, 1), audiences: audiences.slice(0, 1), maxLifetime } };
 }
 
 export function write(

@@ -1906,6 +1906,17 @@ const cases: readonly Case[] = [
   },
   {
     row: 'verify',
+    title: 'without any ask, an existing client: its provider may take no request without a scope',
+    s: snapshot({
+      ...wanting({ existing: { clientId: 'theirs' }, scopes: ['a', 'b'], audiences: ['https://one', 'https://two'] }),
+      existing: handed('one'),
+      record: external([theirOne({ state: 'Created' })]),
+    }),
+    action: { type: 'Prove', hash: '', ask: { scopes: ['a'], audiences: ['https://one'], maxLifetime: 15 * minute } },
+    lane: lanes.NewPod,
+  },
+  {
+    row: 'verify',
     title: 'again while the provider takes it over',
     s: snapshot({
       ...able({ credentialPropagation: minute }),
