@@ -455,6 +455,19 @@ test('a refused registration: each product names the steps of its administrator'
     keycloak.registrationHint(refusedWith(403), 'https://idp.example.com', { scopes: [], carriers: [] }),
     'In Keycloak make each scope of the pool an optional client scope of the realm of this issuer (Client scopes, Assigned type Optional).',
   );
+  const said = (policy: string, details: string): string => {
+    const text = `Policy '${policy}' rejected request to client-registration service. Details: ${details}`;
+    return keycloak.registrationHint({ ...refusedWith(403), text }, issuer, wanted) ?? '';
+  };
+  for (const [policy, details, hint] of [
+    ['Allowed Client Scopes', 'Not permitted to use specified clientScope', /make each of a, aud-a an optional/],
+    ['ours', 'Not permitted to use specified clientScope', /make each of a, aud-a an optional/],
+    ['Max Clients Limit', "It's allowed to have max 200 clients per realm", /delete clients of realm ci .* raise the/],
+    ['ours', "It's allowed to have max 7 clients per realm", /delete clients of realm ci .* raise the limit/],
+    ['Trusted Hosts', 'Host not trusted.', /trust the addresses of the operator .* registrationTokenRef/],
+    ['Consent Required', 'no', /^In Keycloak let this policy of realm ci permit it/],
+  ] as const)
+    t.regex(said(policy, details), hint);
   t.regex(
     glewlwyd.registrationHint(refusedWith(400), 'https://idp.example.com/api/ci', wanted) ?? '',
     /plugin ci allows/,

@@ -1,7 +1,7 @@
 import { second } from '../../../clock.ts';
 import type { AuthenticationMethod } from '../../../domain/client/credential.ts';
 import { parseJsonObject, record, records, strings, text, withoutUndefined } from '../../fields.ts';
-import type { Profile } from '../profile.ts';
+import type { Profile, WantedScopes } from '../profile.ts';
 
 const authenticators: Readonly<Record<AuthenticationMethod, string>> = {
   PrivateKeyJwt: 'client-jwt',
@@ -56,6 +56,40 @@ function settingsIn(body: Readonly<Record<string, unknown>>): Readonly<Record<st
     [signingAlgorithm, text(attributes[signingAlgorithm]) ?? ''],
   ]);
 }
+
+interface RegistrationPolicy {
+  /** The name that the policy comes with, or what it says in detail: an administrator may give it another name. */
+  readonly says: RegExp;
+  step(realm: string, wanted: WantedScopes): string;
+}
+
+const clientScopes: RegistrationPolicy = {
+  says: /client ?scope/i,
+  step(realm, { scopes, carriers }) {
+    const each = scopes.length === 0 ? 'each scope of the pool' : `each of ${scopes.join(', ')}`;
+    const mappers = carriers.length === 0 ? '' : `, and give ${carriers.join(', ')} a mapper of type Audience`;
+    return `In Keycloak make ${each} an optional client scope of ${realm} (Client scopes, Assigned type Optional)${mappers}.`;
+  },
+};
+
+/** Which policy of the realm refuses a client, and the step; the last row is any that an administrator added. */
+const policies: readonly RegistrationPolicy[] = [
+  clientScopes,
+  {
+    says: /max clients|max \d+ clients/i,
+    step: (realm) =>
+      `In Keycloak delete clients of ${realm} that nobody uses, or raise the limit (Clients, Client registration).`,
+  },
+  {
+    says: /trusted hosts?|host not trusted/i,
+    step: (realm) =>
+      `In Keycloak let the policy trust the addresses of the operator (Clients of ${realm}, Client registration), or give the issuer an initial access token in registrationTokenRef.`,
+  },
+  {
+    says: /^policy '/i,
+    step: (realm) => `In Keycloak let this policy of ${realm} permit it (Clients, Client registration).`,
+  },
+];
 
 /**
  * Keycloak 26 through `clients-registrations/default`: the same initial access token as the OIDC endpoint takes, but our own client id, a
@@ -113,12 +147,10 @@ export const keycloak: Profile = {
   variants: (authentication) => (authentication.has('PrivateKeyJwt') ? ['TwoKeys', 'NewClient'] : ['NewClient']),
   isIdTaken: (error) =>
     error.status === 409 || (error.status === 400 && /client identifier in use/i.test(error.text ?? '')),
-  registrationHint(error, issuer, { scopes, carriers }) {
+  registrationHint(error, issuer, wanted) {
     if (error.status !== 403) return undefined;
     const name = /\/realms\/([^/]+)\/?$/.exec(issuer)?.[1];
     const realm = name === undefined ? 'the realm of this issuer' : `realm ${name}`;
-    const each = scopes.length === 0 ? 'each scope of the pool' : `each of ${scopes.join(', ')}`;
-    const mappers = carriers.length === 0 ? '' : `, and give ${carriers.join(', ')} a mapper of type Audience`;
-    return `In Keycloak make ${each} an optional client scope of ${realm} (Client scopes, Assigned type Optional)${mappers}.`;
+    return (policies.find(({ says }) => says.test(error.text ?? '')) ?? clientScopes).step(realm, wanted);
   },
 };
