@@ -100,18 +100,18 @@ const rows: readonly DiagnosisRow[] = [
   },
   {
     when: ({ generation }) => generation?.state === 'Created',
-    then: () => ({
+    then: ({ generation }) => ({
       reason: 'CredentialUnverified',
       why: 'the credential is new, and the provider may not know it everywhere yet',
-      todo: 'It is tried again by itself',
+      todo: `It is tried again by itself${undecoded(generation)}`,
     }),
   },
   {
     when: ({ generation }) => isExternal(generation),
-    then: () => ({
+    then: ({ generation }) => ({
       reason: 'CredentialRefused',
       why: 'it refuses the credential that was copied from your Secret',
-      todo: `See whether the client is enabled there. ${newInSecret}`,
+      todo: `See whether the client is enabled there. ${newInSecret}${undecoded(generation)}`,
     }),
   },
   {
@@ -134,6 +134,13 @@ export function diagnose(facts: RefusedCredential, now: Instant): Diagnosis {
 /** In half minutes: the sentence must not change with every answer. */
 function roughly(offset: Milliseconds): Milliseconds {
   return Math.round(Math.abs(offset) / skewMatters) * skewMatters;
+}
+
+/** In a header a secret is encoded, which several products forget; in a form every one decodes it. */
+function undecoded(generation: Generation | undefined): string {
+  return generation?.credential.type === 'ClientSecretBasic'
+    ? '. A product that does not decode what stands in a Basic header (RFC 6749 §2.3.1) needs spec.client.authentication: ClientSecretPost'
+    : '';
 }
 
 function isKey(generation: Generation | undefined): boolean {

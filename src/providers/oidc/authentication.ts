@@ -1,6 +1,6 @@
 /** How a client proves itself: keys (RFC 7523 `private_key_jwt`) and secrets (RFC 6749 §2.3.1). */
 import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
-import { type ClientAuth, ClientSecretBasic, ClientSecretPost, modifyAssertion, PrivateKeyJwt } from 'openid-client';
+import { type ClientAuth, ClientSecretPost, modifyAssertion, PrivateKeyJwt } from 'openid-client';
 import { type Instant, second } from '../../clock.ts';
 import type { AuthenticationMethod, Credential } from '../../domain/client/credential.ts';
 import { OperatorError } from '../../errors.ts';
@@ -77,7 +77,15 @@ export async function authenticate(
   }
   if (credential.secret === undefined) throw unusable(metadata.issuer, 'it has no client secret');
   const secret = credential.secret.reveal();
-  return credential.type === 'ClientSecretBasic' ? ClientSecretBasic(secret) : ClientSecretPost(secret);
+  return credential.type === 'ClientSecretBasic' ? secretBasic(secret) : ClientSecretPost(secret);
+}
+
+/** Each half is encoded as a form is (RFC 6749 §2.3.1), and not more: at a server that forgets to decode, openid-client's `%2D` is another client. */
+function secretBasic(secret: string): Authenticated {
+  const encoded = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1);
+  return (_server, client, _form, headers) => {
+    headers.set('authorization', `Basic ${btoa(`${encoded(client.client_id)}:${encoded(secret)}`)}`);
+  };
 }
 
 /** Importing costs nearly as much as signing, so it is done once for as long as the credential is in memory. */

@@ -10,6 +10,7 @@ import { profiles } from '#src/providers/oidc/profiles.ts';
 import { Reach } from '#src/providers/oidc/reach.ts';
 import { isSelfContained, jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
+import { Redacted } from '#src/redacted.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
@@ -268,6 +269,20 @@ test('whom an assertion is for: the issuer, the token endpoint, or whatever is c
   t.is(await audienceOf('Issuer'), issuer);
   t.is(await audienceOf('TokenEndpoint'), `${issuer}/token`);
   t.is(await audienceOf('CalledEndpoint'), `${issuer}/revoke`);
+});
+
+test('a secret in a header is encoded as a form is, and no more: our ids stay what they are', async (t) => {
+  const metadata = parseMetadata({ issuer, token_endpoint: `${issuer}/token` }, issuer, false);
+  for (const [id, secret, sent] of [
+    ['ci-1234abcd-ci-bots', '0jQKm_heHj4Ba7-IPXk1.*', 'ci-1234abcd-ci-bots:0jQKm_heHj4Ba7-IPXk1.*'],
+    ['https://ci', 'a:b+c/d=% ü', 'https%3A%2F%2Fci:a%3Ab%2Bc%2Fd%3D%25+%C3%BC'],
+  ] as const) {
+    const credential = { type: 'ClientSecretBasic', secret: new Redacted(secret) } as const;
+    const headers = new Headers();
+    const authenticated = await authenticate(credential, 'Issuer', metadata, metadata.tokenEndpoint, where.now);
+    await authenticated({ issuer }, { client_id: id }, new URLSearchParams(), headers);
+    t.is(headers.get('authorization'), `Basic ${Buffer.from(sent).toString('base64')}`);
+  }
 });
 
 test('an audience is asked for in the way of the provider', (t) => {

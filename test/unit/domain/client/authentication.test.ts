@@ -56,7 +56,24 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
     'AssertionAudienceWrong',
     /issuer URL/,
   ],
-  ['a copy of a credential', { generation: { ...key, source: 's' } }, 'CredentialRefused', /Secret that spec\.client/],
+  [
+    'a copy of a credential',
+    { generation: { ...key, source: 's' } },
+    'CredentialRefused',
+    /Secret that spec\.client\.existing names\.$/,
+  ],
+  [
+    'a secret in a header that is new',
+    { generation: { ...secret(), state: 'Created' } },
+    'CredentialUnverified',
+    /by itself\. A product that does not decode .* ClientSecretPost\.$/,
+  ],
+  [
+    'a copy of a secret in a header',
+    { generation: { ...secret(), source: 's' } },
+    'CredentialRefused',
+    /Secret that spec\.client.* ClientSecretPost\.$/,
+  ],
   [
     'a copy of a secret past its end',
     { generation: { ...secret(plus(now, -minute)), source: 's' } },
