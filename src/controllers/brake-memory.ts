@@ -17,7 +17,7 @@ export const brakeRecord: SmallRecordKind<HeldNamespaces> = {
 };
 
 export interface BrakeMemoryOptions {
-  readonly brakes: Pick<Brakes, 'of' | 'recall'>;
+  readonly brakes: Pick<Brakes, 'isKnown' | 'of' | 'recall'>;
   readonly store: Pick<SmallRecord<HeldNamespaces>, 'load' | 'save'>;
   /** Whether this process leads at this moment. */
   readonly held: () => boolean;
@@ -49,6 +49,7 @@ export class BrakeMemory {
       this.#isKnown = true;
       this.#loaded.resolve();
     }
+    if (!brakes.isKnown) return;
     const namespaces = (what: BrakedThing): readonly string[] => [...(brakes.of(what)?.lost.keys() ?? [])].toSorted();
     const now = { clients: namespaces('clients'), sessions: namespaces('sessions') };
     if (JSON.stringify(now) === this.#stored) return;

@@ -47,7 +47,7 @@ export class Brakes {
   readonly #clock: Clock;
   readonly #sessions: Count = { brake: undefined, at: undefined, ending: new Map() };
   readonly #clients: Count = { brake: undefined, at: undefined, ending: new Map() };
-  #recalled: { readonly held: HeldNamespaces; readonly until: Instant } | undefined;
+  #recalled: { readonly held: HeldNamespaces; until?: Instant } | undefined;
 
   constructor(o: { memory: Memory; targets: ClientTargets; namespace: string; clock: Clock }) {
     this.#memory = o.memory;
@@ -82,6 +82,12 @@ export class Brakes {
     for (const store of [identities, namespaces, pools, clients, sessions]) store.onSynced(anew);
   }
 
+  /** All that is counted has been read: what is not on its way out now is not missing from memory only. */
+  get isKnown(): boolean {
+    const { identities, namespaces, pools, clients, sessions } = this.#memory;
+    return [identities, namespaces, pools, clients, sessions].every(({ synced }) => synced);
+  }
+
   /** `sessions`: ends that come only from vanished identities, kinds or namespaces; `clients`: their deregistration. `undefined`: nothing is held. */
   of(what: BrakedThing): Brake | undefined {
     return what === 'sessions'
@@ -89,9 +95,12 @@ export class Brakes {
       : this.#look(what, this.#clients, () => this.#unwanted());
   }
 
-  /** A process before this one held something of these namespaces: what of them is on its way out now is held again, however few it is. */
+  /**
+   * A process before this one held something of these namespaces: what of them is on its way out when all is known, or soon after, is held again,
+   * however few it is.
+   */
   recall(held: HeldNamespaces): void {
-    this.#recalled = { held, until: plus(this.#clock.now(), atOnce) };
+    this.#recalled = { held };
     this.#sessions.at = undefined;
     this.#clients.at = undefined;
   }
@@ -100,6 +109,7 @@ export class Brakes {
     const now = this.#clock.now();
     const current = count.at !== undefined && (count.ending.size === 0 || now < plus(count.at, countEvery));
     if (current) return count.brake;
+    if (this.#recalled !== undefined && this.isKnown) this.#recalled.until ??= plus(now, atOnce);
     const { ending, staying } = find();
     for (const [key, end] of ending) {
       const held = this.#wasHeld(what, end, now);
@@ -126,7 +136,8 @@ export class Brakes {
   }
 
   #wasHeld(what: BrakedThing, { namespace }: End, now: Instant): boolean {
-    return this.#recalled !== undefined && now < this.#recalled.until && this.#recalled.held[what].includes(namespace);
+    const { held, until = Number.POSITIVE_INFINITY } = this.#recalled ?? {};
+    return held !== undefined && now < until && held[what].includes(namespace);
   }
 
   #vanishing(): Sorted {

@@ -37,10 +37,12 @@ class Scene {
     for (const name of pools) this.pool(name);
     this.memory.pools.put('own', { ...kept('own'), ...pool({}, { name: 'own', uid: 'own' }) });
     this.#client('own', '', '');
-    const { pools: all, identities, clients } = this.memory;
+    const { pools: all, identities, clients, sessions, namespaces } = this.memory;
     all.replaceAll([...all.entries()]);
     identities.replaceAll([]);
     clients.replaceAll([...clients.entries()]);
+    sessions.replaceAll([]);
+    namespaces.replaceAll([]);
   }
 
   pool(name: string, deletionTimestamp?: string): void {
@@ -53,6 +55,7 @@ class Scene {
     const one = identity({ pool: poolName }, { namespace, name, uid });
     this.memory.identities.put(`${namespace}/${name}`, { ...kept(uid), ...one });
     this.#client(poolName, namespace, uid, name);
+    if (this.memory.namespaces.get(namespace) === undefined) this.#namespace(namespace);
   }
 
   /** A live session of this identity. */
@@ -100,6 +103,11 @@ class Scene {
   acknowledge(what: BrakedThing = 'clients', id = this.brakes.of(what)?.id ?? ''): void {
     const annotations = { 'ci-identity.dev/acknowledge': id };
     this.memory.namespaces.put(system, { ...kept(system), name: system, annotations, labels: {}, terminating: false });
+  }
+
+  #namespace(name: string): void {
+    const facts = { name, annotations: {}, labels: { 'ci-identity.dev/inject': 'enabled' }, terminating: false };
+    this.memory.namespaces.put(name, { ...kept(name), ...facts });
   }
 
   #client(poolName: string, namespace: string, uid: string, name = ''): void {
@@ -316,6 +324,41 @@ for (const [what, isHeld, left] of [
     scene.end();
     t.is(scene.memory.sessions.size, left + 60, 'what others delete goes on');
   });
+
+test('a new leader that does not know the identities for minutes forgets nothing that was held', async (t) => {
+  const scene = crowded({ 'team-a': 12, 'team-b': 4 });
+  const saved = { writes: 0 };
+  const { signal } = new AbortController();
+  const look = async (): Promise<BrakeMemory> => {
+    const memory = new BrakeMemory({ brakes: scene.brakes, store: brakeStore(saved), held: () => true });
+    await memory.look(signal);
+    await memory.loaded;
+    return memory;
+  };
+  await look();
+  removeAll(scene, 'team-a', 'team-b');
+  scene.now = plus(scene.now, second);
+  await look();
+  const record = { clients: ['team-a'], sessions: ['team-a', 'team-b'] };
+  t.deepEqual(saved, { record, writes: 1 });
+  scene.end('team-a');
+  for (let n = 0; n < 60; n += 1) {
+    scene.add('shared', 'team-d', `id-${n}`);
+    scene.session('shared', 'team-d', `id-${n}`);
+  }
+  scene.brakes = brakesOf(scene);
+  scene.memory.identities.markUnsynced();
+  const after = await look();
+  for (let at = 0; at < 2; at += 1) {
+    scene.now = plus(scene.now, minute);
+    await after.look(signal);
+  }
+  t.deepEqual(saved, { record, writes: 1 });
+  scene.memory.identities.replaceAll([...scene.memory.identities.entries()]);
+  t.is(scene.size('sessions'), 4);
+  scene.end();
+  t.is(scene.memory.sessions.size, 64);
+});
 
 test('a brake record that cannot be written is written again, and none by who does not lead', async (t) => {
   const scene = crowded({ 'team-a': 12, 'team-b': 4 });
