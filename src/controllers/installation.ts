@@ -4,16 +4,27 @@ import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { get, kinds } from '../kube/resources.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Memory } from './memory.ts';
 
-/** Names this installation at providers, by the uid of namespace kube-system. Waits for the API server; ends only with `stop`. */
-export async function readInstallation(
-  o: { readonly connection: ApiConnection; readonly namespace: string; readonly clock: Clock; readonly logger: Logger },
+/** Memory learns how this installation is named at providers: by the uid of namespace kube-system. Waits for the API server; ends only with `stop`. */
+export async function learnInstallation(
+  o: {
+    readonly connection: ApiConnection;
+    readonly namespace: string;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly memory: Pick<Memory, 'installation'>;
+  },
   stop: AbortSignal,
-): Promise<string> {
+): Promise<void> {
   for (;;) {
     try {
       const found = await get(o.connection, kinds.namespaces, { name: 'kube-system' }, { signal: stop });
-      if (found?.metadata.uid !== undefined) return installationId(found.metadata.uid, o.namespace);
+      const uid = found?.metadata.uid;
+      if (uid !== undefined) {
+        o.memory.installation = installationId(uid, o.namespace);
+        return;
+      }
     } catch (error) {
       if (stop.aborted || !(error instanceof OperatorError)) throw error;
       o.logger.warn('namespace kube-system cannot be read; its uid names this installation', { error });

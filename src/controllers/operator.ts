@@ -12,7 +12,7 @@ import { Budgets } from '../runtime/budget.ts';
 import { Effects } from '../runtime/effect.ts';
 import { Leader } from '../runtime/leader.ts';
 import { Loop } from '../runtime/loop.ts';
-import { type Part, loopLag, manage } from '../runtime/manager.ts';
+import { type Gate, type Part, loopLag, manage } from '../runtime/manager.ts';
 import type { AuditLog } from '../telemetry/audit.ts';
 import type { AuditStream } from '../telemetry/audit-stream.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -28,7 +28,7 @@ import type { EffectName } from './effect-names.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
 import type { GuardKeeper } from './guard.ts';
 import { HandIns } from './hand-ins.ts';
-import { readInstallation } from './installation.ts';
+import { learnInstallation } from './installation.ts';
 import { registerMachines } from './machines.ts';
 import { Memory } from './memory.ts';
 import { Observation } from './observation.ts';
@@ -221,11 +221,11 @@ export class Operator {
   async run(stop: AbortSignal): Promise<'Stopped' | 'LostLease'> {
     const { clock, logger } = this.#o;
     this.#wiring.connect();
-    await this.#definitions.fit(stop);
-    this.#memory.installation = await readInstallation(this.#o, stop);
     // An administrator replaces referenced Secrets and CA bundles without telling us.
     const keys = { ...this.#o, what: 'credentials of issuers', period: 30 * second };
-    const parts: readonly Part[] = [
+    const parts: readonly (Part | Gate)[] = [
+      { name: 'definitions', ready: (signal) => this.#definitions.fit(signal) },
+      { name: 'installation', ready: (signal) => learnInstallation({ ...this.#o, memory: this.#memory }, signal) },
       { name: 'watches', run: (signal) => this.#watches.run(signal), ready: (signal) => this.#watches.ready(signal) },
       {
         name: 'keys',

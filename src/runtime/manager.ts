@@ -11,13 +11,19 @@ export interface Part {
   ready?(signal: AbortSignal): Promise<void>;
 }
 
+/** What the next part waits for. */
+export interface Gate {
+  readonly name: string;
+  ready(signal: AbortSignal): Promise<void>;
+}
+
 /**
  * Starts the parts in order; when `stop` aborts, stops them in reverse order, each after the one before has ended, all within `drain`
  * (default 25 s, below the 30 s that Kubernetes gives); what is not through by then is abandoned. A part that rejects, or ends by itself,
  * aborts all others at once and becomes the rejection.
  */
 export async function manage(
-  parts: readonly Part[],
+  parts: readonly (Part | Gate)[],
   o: { readonly clock: Clock; readonly stop: AbortSignal; readonly drain?: Milliseconds },
 ): Promise<void> {
   const failed = new AbortController();
@@ -27,7 +33,7 @@ export async function manage(
     if (ending.aborted) break;
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, failed.signal]);
-    const ended = part.run(signal).then(
+    const ended = ('run' in part ? part.run(signal) : aborted(signal)).then(
       () => {
         if (!signal.aborted) failed.abort(new Error(`part ${part.name} ended by itself`));
       },
