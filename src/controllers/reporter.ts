@@ -26,6 +26,9 @@ export function eventType(ready: boolean, reason: string): 'Normal' | 'Warning' 
   return ready || progress.includes(reason) ? 'Normal' : 'Warning';
 }
 
+/** So many conflicts in a row are no race any more: somebody always writes first, or what is known is wrong. */
+const stubborn = 5;
+
 /** Tells people: log lines for what the loop does, events on the objects that people look at. Never blocks, never throws. */
 export class Reporter {
   readonly #o: {
@@ -54,7 +57,7 @@ export class Reporter {
       this.onPod(key, reason, `${unreadable.why}. ${unreadable.fix}`);
   }
 
-  /** The class decides how loud it is: a conflict is nobody's business, a bug is everybody's. */
+  /** The class decides how loud it is: a conflict is nobody's business until it is stubborn, a bug is everybody's. */
   failure(machine: string, key: string, row: string, error: unknown, attempts: number): void {
     const { logger, metrics } = this.#o;
     if (error instanceof LostLeaseError) return;
@@ -63,7 +66,7 @@ export class Reporter {
     metrics.count('ci_identity_failures_total', { machine, reason });
     const fields = { machine, key, row, attempts, reason, error };
     if (known === undefined) logger.error('bug', fields);
-    else if (known.class === 'Conflict') logger.debug('conflict', fields);
+    else if (known.class === 'Conflict') logger[attempts < stubborn ? 'debug' : 'warn']('conflict', fields);
     else if (known.class === 'Waiting') logger.info('waits', fields);
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
     if (machine === machines.session && known !== undefined && known.class !== 'Conflict')
