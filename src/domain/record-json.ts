@@ -18,6 +18,9 @@ export type Decoded<R> =
 /** The format that this version writes; it reads this one and the one before (there is none before 1). */
 export const formatVersion = 1;
 
+/** `leaseTransitions` is an int32: of a record beyond, no Lease could ever take the lead, and a million leaders may still follow. */
+const lastEpoch = 2 ** 31 - 2 ** 20;
+
 /** Decodes a whole record. `read` throws {@link Malformed}, or whatever the record's invariants throw. */
 export function decodeRecord<R>(text: string, read: (root: Place) => R): Decoded<R> {
   try {
@@ -67,6 +70,11 @@ export class Place {
     return typeof this.#value === 'number' && Number.isSafeInteger(this.#value)
       ? this.#value
       : this.#fail('an integer');
+  }
+
+  epoch(): number {
+    const epoch = this.integer();
+    return epoch <= lastEpoch ? epoch : this.#fail('the epoch of a leader');
   }
 
   boolean(): boolean {

@@ -63,7 +63,7 @@ function readRecord(root: Place): LimitsRecord {
   const identity = root.at('identity');
   return {
     formatVersion: 1,
-    epoch: root.at('epoch').integer(),
+    epoch: root.at('epoch').epoch(),
     identity: {
       namespace: identity.at('namespace').text(),
       name: identity.at('name').text(),

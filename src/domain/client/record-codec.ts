@@ -40,7 +40,7 @@ function readRecord(root: Place): ClientRecord {
   const tag = root.at('tag');
   const record: ClientRecord = {
     formatVersion: 1,
-    epoch: root.at('epoch').integer(),
+    epoch: root.at('epoch').epoch(),
     tag: { installation: tag.at('installation').text(), owner: tag.at('owner').text() },
     issuer: root.at('issuer').text(),
     pool: readRef(root.at('pool')),

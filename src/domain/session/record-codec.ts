@@ -26,7 +26,7 @@ function readRecord(root: Place): SessionRecord {
   const pod = root.at('pod');
   const record: SessionRecord = {
     formatVersion: 1,
-    epoch: root.at('epoch').integer(),
+    epoch: root.at('epoch').epoch(),
     pod: { namespace: pod.at('namespace').text(), name: pod.at('name').text(), uid: pod.at('uid').text() },
     identity: readIdentity(root.at('identity')),
     pool: readRef(root.at('pool')),

@@ -60,7 +60,7 @@ const generations = fc
 const record: fc.Arbitrary<ClientRecord> = fc.record(
   {
     formatVersion: fc.constant(1 as const),
-    epoch: fc.nat(),
+    epoch: fc.nat(2_000_000_000),
     tag: fc.record({ installation: text, owner: text }),
     issuer: text,
     pool: fc.record({ name: text, uid: text }),

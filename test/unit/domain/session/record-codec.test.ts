@@ -44,7 +44,7 @@ const tokens: fc.Arbitrary<SessionRecord['tokens']> = fc.oneof(
 const record: fc.Arbitrary<SessionRecord> = fc.record(
   {
     formatVersion: fc.constant(1 as const),
-    epoch: fc.nat(),
+    epoch: fc.nat(2_000_000_000),
     pod: fc.record({ namespace: text, name: text, uid: text }),
     identity: fc.record(
       {
