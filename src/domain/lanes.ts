@@ -12,12 +12,10 @@ export function atOnce(lane: number): number {
 }
 
 /**
- * The least urgent lane that has every fifth start. A tenant can make work for the first lane without end, by narrowing its own identities again and again,
- * and others' builds must not wait for that.
+ * So many starts in a row a lane has before less urgent work has its turn. A tenant can make work for a lane without end, such as by editing its own
+ * identities again and again, and others' builds and status must not wait for that.
  */
-export function yieldsTo(lane: number): number {
-  return lane === lanes.Stop ? lanes.NewPod : lane;
-}
+export const mostInARow = 4;
 
 /** The share of an issuer's budget that this lane leaves to those before it, so that builds do not wait behind what nobody waits for. */
 export function leaves(lane: number): number {

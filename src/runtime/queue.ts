@@ -23,15 +23,15 @@ export interface QueueOptions {
   readonly budgets: Budgets;
   /** How many keys of a lane that spend no budget may run at once; default any number. */
   readonly atOnce?: ((lane: number) => number) | undefined;
-  /** The least urgent lane that has every fifth start of a budget where this one has the others; default: this one has all of them. */
-  readonly yieldsTo?: ((lane: number) => number) | undefined;
+  /** So many starts in a row a lane has, of all and of each budget, before less urgent work has its turn; default any number. */
+  readonly mostInARow?: number | undefined;
 }
 
-/** So many starts in a row a lane has before one that it yields to has its turn. */
-const mostInARow = 4;
+/** Where starts are counted that take from no budget or from any: workers are everybody's. */
+const anyBudget = '';
 
 /**
- * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `yieldsTo`; inside a lane resources and groups take turns, and
+ * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `mostInARow`; inside a lane resources and groups take turns, and
  * inside a group its members; of a member the earliest `by`. What its resource cannot serve now keeps its place while others go on. Who finds out whether it works again
  * is chosen across lanes ({@link ProbeTurns}); nothing else here is O(number of keys). Lanes and resources are few.
  */
@@ -39,9 +39,9 @@ export class Queue {
   readonly #clock: Clock;
   readonly #budgets: Budgets;
   readonly #atOnce: (lane: number) => number;
-  readonly #yieldsTo: (lane: number) => number;
-  /** Budget → starts in a row of a lane that yields. */
-  readonly #inARow = new Map<string, number>();
+  readonly #mostInARow: number;
+  /** Budget → lane → its starts since one of less urgent work. */
+  readonly #inARow = new Map<string, Map<number, number>>();
   readonly #waiting = new Map<string, Entry>();
   readonly #delayed = new Heap<Entry>((a, b) => a.due < b.due || (a.due === b.due && a.seq < b.seq));
   readonly #lanes: Lane[] = [];
@@ -54,7 +54,7 @@ export class Queue {
     this.#clock = o.clock;
     this.#budgets = o.budgets;
     this.#atOnce = o.atOnce ?? (() => Number.POSITIVE_INFINITY);
-    this.#yieldsTo = o.yieldsTo ?? ((lane) => lane);
+    this.#mostInARow = o.mostInARow ?? Number.POSITIVE_INFINITY;
   }
 
   /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
@@ -80,7 +80,7 @@ export class Queue {
   /** The next key for a worker, with the permit of its resource; `undefined`: nothing can start now. */
   take(): Taken | undefined {
     this.#ripen();
-    for (const lane of this.#lanes) {
+    for (const lane of this.#inOrder()) {
       for (const [resource, ring] of lane.rings) {
         if (ring.size === 0) {
           lane.rings.delete(resource);
@@ -178,18 +178,30 @@ export class Queue {
     this.#place({ ...entry, due: this.#heldUntil(entry) ?? 0 });
   }
 
-  #count({ number }: Lane, resource: string): void {
-    const budget = budgetOf(resource);
-    if (this.#yieldsTo(number) > number) this.#inARow.set(budget, (this.#inARow.get(budget) ?? 0) + 1);
-    else this.#inARow.delete(budget);
+  /** Those that had their starts in a row come last, and of them the least urgent first: whatever can start has its turn in the end. */
+  #inOrder(): readonly Lane[] {
+    const had = (lane: Lane): boolean => this.#hadItsRow(anyBudget, lane);
+    return [...this.#lanes.filter((lane) => !had(lane)), ...this.#lanes.filter(had).toReversed()];
   }
 
-  /** Not to what its own circuit holds back: that could not start anyway. */
-  #yields({ number }: Lane, resource: string): boolean {
-    const last = this.#yieldsTo(number);
+  #hadItsRow(budget: string, { number }: Lane): boolean {
+    return (this.#inARow.get(budget)?.get(number) ?? 0) >= this.#mostInARow;
+  }
+
+  #count({ number }: Lane, resource: string): void {
+    for (const budget of resource === '' ? [anyBudget] : [anyBudget, budgetOf(resource)]) {
+      const counts = this.#inARow.get(budget) ?? new Map<number, number>();
+      this.#inARow.set(budget, counts);
+      for (const lane of counts.keys()) if (lane < number) counts.delete(lane);
+      counts.set(number, (counts.get(number) ?? 0) + 1);
+    }
+  }
+
+  /** It leaves the budget alone until less urgent work has enough of it. Not for what a circuit holds back: that could not start anyway. */
+  #yields(lane: Lane, resource: string): boolean {
     const budget = budgetOf(resource);
-    if (last === number || resource === '' || (this.#inARow.get(budget) ?? 0) < mostInARow) return false;
-    return this.#lanes.some((o) => o.number > number && o.number <= last && this.#hasStartable(o.rings, budget));
+    if (resource === '' || !this.#hadItsRow(budget, lane)) return false;
+    return this.#lanes.some((o) => o.number > lane.number && this.#hasStartable(o.rings, budget));
   }
 
   #hasStartable(rings: Lane['rings'], budget: string): boolean {

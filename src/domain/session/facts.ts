@@ -243,13 +243,14 @@ const revocationPause: Milliseconds = 5 * second;
 /** The next moment at which time alone may change the decision. */
 export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined {
   const token = usableToken(s);
+  const held = s.record?.tokens ?? [];
   const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
   const start = pod?.created ?? s.record?.since;
   const moments = [
-    ...(s.record?.tokens ?? []).map((held) => held.exp),
+    ...held.map(({ exp }) => exp),
+    ...(token === undefined ? [] : held.map(lastFifthAt)),
     renewalOf(s),
     usableUntil(s),
-    token && lastFifthAt(token),
     start && plus(start, s.maxSessionAge),
     supersededGoFrom(s),
     missesDeliveryFrom(s),

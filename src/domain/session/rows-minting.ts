@@ -5,6 +5,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
+import { lastFifthAt } from '../token.ts';
 import { forbiddenError, fullError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import { endCause } from './end-cause.ts';
 import {
@@ -201,9 +202,11 @@ function waitingReason(s: SessionSnapshot): Reason {
   return (s.failure ?? client.outage)?.reason ?? 'ProviderUnavailable';
 }
 
-function deliveryLane(s: SessionSnapshot, now: Instant): Lane {
-  if (s.record?.tokens.some((token) => token.end === 'Forbidden') === true) return lanes.Stop;
-  return s.record?.tokens.length === 1 ? lanes.NewPod : renewalLane(s, now);
+/** The build uses the token before until this is done, so it is as urgent as that is near its end. */
+function deliveryLane({ record }: SessionSnapshot, now: Instant): Lane {
+  if (record?.tokens.some((token) => token.end === 'Forbidden') === true) return lanes.Stop;
+  const before = record?.tokens.at(-2);
+  return before !== undefined && now >= lastFifthAt(before) ? lanes.Expiring : lanes.NewPod;
 }
 
 /**

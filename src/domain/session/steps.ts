@@ -1,6 +1,7 @@
 /** How a row's answer is put together: an action with its lane, or waiting. */
 import type { Reason } from '../../api/reasons.ts';
-import type { Instant } from '../../clock.ts';
+import { earliest, plus, second } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Decision, Row, Work } from '../../decision.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
@@ -73,7 +74,13 @@ export function waitButRevoke(s: SessionSnapshot, now: Instant, reason: Reason):
   return answeredTokens(s).length > 0 ? { ...conclude(s, now), reason } : wait(s, now, reason);
 }
 
-/** Writes `error.json`, unless it says this already and the pod does not seem to miss it. */
+/** What a build reads may change with each edit of somebody, and is written at most this often. */
+const errorPause: Milliseconds = 10 * second;
+
+/**
+ * Writes `error.json`, unless it says this already and the pod does not seem to miss it. The build that has one goes on already, so nobody waits for
+ * the next: it comes after what others wait for.
+ */
 export function deliverError(
   s: SessionSnapshot,
   now: Instant,
@@ -83,6 +90,11 @@ export function deliverError(
 ): Step {
   const says = saysAlready(s, error);
   if (says && !missesDelivery(s, now)) return wait(s, now, reason);
+  if (!says && s.delivered?.content === 'Error') {
+    const from = plus(s.delivered.at, errorPause);
+    if (now < from) return { ...wait(s, now, reason), recheckAt: earliest(from, nextLook(s, now)) ?? from };
+    return step(s, now, reason, { type: 'Deliver', content: 'Error', error }, work(s, now, lanes.Routine));
+  }
   const again = says ? onceMore(s) : {};
   return step(s, now, reason, { type: 'Deliver', content: 'Error', error, ...again }, work(s, now, lane));
 }
