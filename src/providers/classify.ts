@@ -5,7 +5,7 @@ import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { type ProviderError, readProviderError } from './provider-error.ts';
 import type { HttpAnswer } from './http.ts';
-import { refusalBy, type SilentRefusals } from './whose-word.ts';
+import { isRefusedIn, refusalBy, type SilentRefusals } from './whose-word.ts';
 
 export type Operation = 'Discovery' | 'Register' | 'Manage' | 'Token' | 'Revoke' | 'Introspect';
 
@@ -67,7 +67,7 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
   if (error.status >= 500 || error.status === 408 || temporaryCodes.has(error.code ?? '')) {
     return temporary('ProviderUnavailable', 'fails', 'It is tried again.', retryAt);
   }
-  if (error.status < 400) {
+  if (error.status < 400 && !isRefusedIn(answer)) {
     const why = error.status >= 300 ? 'redirects, which is never followed' : 'answers something unexpected';
     return temporary('ProviderMisbehaves', why, 'Compare the issuer URL with what the provider calls itself.');
   }
@@ -104,7 +104,15 @@ type Temporary = (reason: Reason, what: string, todo: string) => OperatorError;
 
 const temporaryCodes = new Set(['temporarily_unavailable', 'server_error', 'slow_down']);
 const credentialCodes = new Set(['invalid_client', 'unauthorized_client', 'invalid_grant', 'invalid_token']);
-const scopeCodes = new Set(['invalid_scope', 'scope_invalid', 'invalid_target', 'insufficient_scope', 'access_denied']);
+const scopeCodes = new Set([
+  'invalid_scope',
+  'scope_invalid',
+  'invalid_target',
+  'invalid_resource',
+  'insufficient_scope',
+  'access_denied',
+]);
+const dpopCodes = new Set(['invalid_dpop_proof', 'use_dpop_nonce']);
 
 /** A silent refusal of a product is its `invalid_client`. */
 function refusedByTokenEndpoint(
@@ -135,6 +143,10 @@ function refusedByTokenEndpoint(
   }
   if (error.status === 404 || error.status === 405) {
     return temporary('ProviderMisbehaves', 'is not where its metadata says', 'The metadata is read again.');
+  }
+  if (dpopCodes.has(code)) {
+    const todo = 'What pods get are bearer tokens: switch DPoP off for this client at the provider.';
+    return terminal('TokenRequestRefused', 'Object', 'wants tokens that are bound to a key', todo);
   }
   const what = operation === 'Token' ? 'refuses the request for a token' : 'refuses the request';
   return terminal('TokenRequestRefused', 'Object', what, 'Compare the profile of this issuer with the product.');

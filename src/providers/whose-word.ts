@@ -1,5 +1,6 @@
 /** Whether a refusal is the word of the provider, or may be that of anything before it. */
 import type { Operation } from './classify.ts';
+import { parseJsonObject } from './fields.ts';
 import type { HttpAnswer } from './http.ts';
 import { readProviderError } from './provider-error.ts';
 
@@ -8,6 +9,16 @@ export type SilentRefusals = Readonly<Partial<Record<Operation, number>>>;
 
 /** Codes of OAuth are words that are joined by `_`; `Forbidden` and `403` come from anybody. */
 const ownCode = /^[a-z]+(_[a-z]+)+$/;
+
+/** Whether a success is none: some providers answer 200 to everything and say in the body what went wrong. A token that is there must be judged. */
+export function isRefusedIn(answer: HttpAnswer): boolean {
+  if (answer.status !== 200 || !answer.body.includes('"error"')) return false;
+  return parseJsonObject(answer.body)?.['access_token'] === undefined && isOwnCode(readProviderError(answer, []).code);
+}
+
+function isOwnCode(code = ''): boolean {
+  return ownCode.test(code);
+}
 
 /**
  * Who says a 401 or 403. Gateways (Envoy, Kong, those of clouds) say it too, in text or JSON of their own or with no body at all. That a client
@@ -24,9 +35,9 @@ export function refusalBy(
   const { code, page } = readProviderError(answer, []);
   const asksForToken = status === 401 && !page && /^bearer\b/i.test(headers['www-authenticate'] ?? '');
   const isOwn: Readonly<Record<Operation, boolean>> = {
-    Token: ownCode.test(code ?? ''),
-    Revoke: ownCode.test(code ?? ''),
-    Introspect: ownCode.test(code ?? ''),
+    Token: isOwnCode(code),
+    Revoke: isOwnCode(code),
+    Introspect: isOwnCode(code),
     Manage: code !== undefined || asksForToken,
     Register: !page,
     Discovery: !page,

@@ -145,6 +145,21 @@ const tokenRows: readonly (readonly [string, Partial<Fault>, readonly string[]])
     { instead: json(400, { error: { code: 400, message: 'no' } }) },
     ['Terminal', 'TokenRequestRefused', 'Object'],
   ],
+  [
+    '200 with an error: a wrong credential',
+    { instead: json(200, { error: 'invalid_client', error_description: 'The client secret has expired' }) },
+    ['Terminal', 'CredentialRefused', 'Object'],
+  ],
+  [
+    '200 with an error: a wrong scope',
+    { instead: json(200, { error: 'invalid_scope' }) },
+    ['Terminal', 'ScopeRefused', 'Object'],
+  ],
+  [
+    '200 with an error of nobody knows whom',
+    { instead: json(200, { error: 'Busy' }) },
+    ['Transient', 'ProviderMisbehaves', 'Object'],
+  ],
   ['429 without a time', { instead: { status: 429 } }, ['Transient', 'RateLimited', 'Issuer']],
 ];
 
@@ -210,6 +225,24 @@ test('an encrypted token is read by resource servers alone: its revocation is as
   t.is(adapter.capabilities.revocation, 'IntrospectionOnly');
   provider.faults.add({ endpoint: 'revocation', times: 1, instead: { status: 200 } });
   t.is(await tokens.revoke(value, client.clientId, key, signal()), 'Requested');
+});
+
+test('a revocation that is answered with 200 and an error is none', async (t) => {
+  const { provider, issuer } = await start(t);
+  const { client, tokens, key } = await registered(subject(issuer));
+  const { value } = await tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
+  const revoke = () => tokens.revoke(value, client.clientId, key, signal());
+  const answers: readonly (readonly [string, string])[] = [
+    ['server_error', 'ProviderUnavailable'],
+    ['unauthorized_client', 'CredentialRefused'],
+  ];
+  for (const [error, reason] of answers) {
+    provider.faults.add({ endpoint: 'revocation', times: 1, instead: json(200, { error }) });
+    t.is((await failure(t, revoke())).reason, reason as never);
+  }
+  provider.faults.add({ endpoint: 'revocation', times: 1, instead: json(200, { error: 'unsupported_token_type' }) });
+  t.is(await revoke(), 'NotSupported');
+  t.is(await revoke(), 'Confirmed');
 });
 
 test('credentials in the place of names are not told', async (t) => {

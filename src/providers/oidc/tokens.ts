@@ -9,6 +9,7 @@ import { parseJsonObject, strings, withoutUndefined, words } from '../fields.ts'
 import { type Http, type HttpAnswer, smallAnswer } from '../http.ts';
 import type { TokenSource } from '../port.ts';
 import { readProviderError } from '../provider-error.ts';
+import { isRefusedIn } from '../whose-word.ts';
 import { askParameters } from './audiences.ts';
 import { authenticate } from './authentication.ts';
 import type { Discovery, Metadata } from './discovery.ts';
@@ -58,7 +59,7 @@ export class Tokens implements TokenSource {
     form.set('grant_type', 'client_credentials');
     const answer = await this.#post({ metadata, endpoint: metadata.tokenEndpoint, form, clientId, by }, signal);
     const where = this.#where(by);
-    if (answer.status !== 200) {
+    if (answer.status !== 200 || isRefusedIn(answer)) {
       const scopes = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '');
       throw this.#refused(answer, 'Token', { ...where, asked: { scopes, audiences: ask.audiences } });
     }
@@ -82,12 +83,13 @@ export class Tokens implements TokenSource {
     const form = new URLSearchParams({ token: token.reveal(), token_type_hint: 'access_token' });
     const answer = await this.#post({ metadata, endpoint: metadata.revocationEndpoint, form, clientId, by }, signal);
     const selfContained = isSelfContained(token.reveal());
-    const code = answer.status === 400 ? readProviderError(answer, []).code : undefined;
+    const isRefused = isRefusedIn(answer);
+    const code = answer.status === 400 || isRefused ? readProviderError(answer, []).code : undefined;
     if (code === 'unsupported_token_type') {
       if (selfContained) this.#o.reach.sawRefusal();
       return 'NotSupported';
     }
-    const done = (answer.status >= 200 && answer.status < 300) || code === 'invalid_token';
+    const done = (answer.status >= 200 && answer.status < 300 && !isRefused) || code === 'invalid_token';
     if (!done) throw this.#refused(answer, 'Revoke', this.#where(by, token));
     return selfContained ? 'Requested' : 'Confirmed';
   }

@@ -30,6 +30,12 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Token', answer(401, { error: 'access_denied' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(400, { error: 'invalid_grant' }), 'Terminal CredentialRefused Object'],
   ['Token', answer(400, { error: 'invalid_scope' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(400, { error: 'invalid_resource' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(400, { error: 'use_dpop_nonce' }), 'Terminal TokenRequestRefused Object'],
+  ['Token', answer(200, { error: 'invalid_client' }), 'Terminal CredentialRefused Object'],
+  ['Token', answer(200, { error: 'server_error' }), 'Transient ProviderUnavailable Issuer'],
+  ['Token', answer(200, { error: 'invalid_client', access_token: 'x' }), 'Transient ProviderMisbehaves Issuer'],
+  ['Token', answer(200, { error: 'Busy' }), 'Transient ProviderMisbehaves Issuer'],
   ['Token', answer(400, { error: 'invalid_target' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(403, { error: 'access_denied' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(400, { error: 'invalid_request' }), 'Terminal TokenRequestRefused Object'],
@@ -137,6 +143,11 @@ test('the sentence quotes the provider in whichever shape it speaks', (t) => {
 test('a profile says what its administrator has to do', (t) => {
   const error = refused(answer(403), 'Register', { ...where, registrationHint: () => 'Click here.' });
   t.true(error.message.endsWith('Click here.'));
+});
+
+test('who wants DPoP is said to give tokens that no pod can use', (t) => {
+  const okta = answer(400, { error: 'invalid_dpop_proof', error_description: 'The DPoP proof JWT header is missing.' });
+  t.regex(refused(okta, 'Token', where).message, /bound to a key \(400 .*\)\. .* switch DPoP off for this client/);
 });
 
 test('who may get tokens and revoke none for the audience of assertions is told so', (t) => {
