@@ -24,6 +24,10 @@ export class RecordMemory<R> extends Store<StoredRecord<R>> {
     super.put(key, this.#readable(key, value));
   }
 
+  override found(key: string, value: StoredRecord<R>, known: StoredRecord<R> | undefined): void {
+    super.found(key, this.#readable(key, value), known);
+  }
+
   override remove(key: string, uid: string, resourceVersion?: string): void {
     const known = this.get(key);
     if (known?.uid !== uid || !this.#isKept(known)) return super.remove(key, uid, resourceVersion);

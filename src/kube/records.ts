@@ -20,7 +20,7 @@ export interface RecordCodec<R> {
 
 /**
  * A record Secret in memory. One of `record`, `newerFormat` and `invalid` is there. `record` beside `invalid` or `deleted`: as it was stored
- * before somebody else damaged or deleted the Secret (`RecordMemory`).
+ * before somebody else damaged or deleted the Secret (`RecordMemory`). `unlisted`: it has lost the label by which records are found.
  */
 export interface StoredRecord<R> {
   readonly name: string;
@@ -30,6 +30,7 @@ export interface StoredRecord<R> {
   readonly newerFormat?: boolean;
   readonly invalid?: string;
   readonly deleted?: true;
+  readonly unlisted?: true;
 }
 
 /** It is there, and what it said is not known. */
@@ -37,9 +38,10 @@ export function isUnreadable(stored: StoredRecord<unknown> | undefined): boolean
   return stored?.invalid !== undefined && stored.record === undefined;
 }
 
-/** What it said is known, and its Secret does not say it any more. */
+/** What it said is known, and its Secret does not say it any more, or not to everybody. */
 export function isDamaged(stored: StoredRecord<unknown> | undefined): boolean {
-  return stored?.record !== undefined && (stored.deleted === true || stored.invalid !== undefined);
+  if (stored?.record === undefined) return false;
+  return stored.deleted === true || stored.unlisted === true || stored.invalid !== undefined;
 }
 
 interface RecordSecret {
@@ -63,7 +65,12 @@ const unmanaged = [{}] as const;
 /** Decodes a record Secret; one that is not what its label says is `invalid`, with a reason that quotes nothing of it. */
 export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {
   const { metadata, type, data } = raw as RecordSecret;
-  const stored = { name: metadata.name, uid: metadata.uid ?? '', resourceVersion: metadata.resourceVersion ?? '' };
+  const stored = {
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    ...(metadata.labels?.[labels.kind] === kind ? {} : { unlisted: true as const }),
+  };
   const encoded = data?.[recordKey];
   if (type !== typeOf[kind]) return { ...stored, invalid: `its type is not ${typeOf[kind]}` };
   if (encoded === undefined) return { ...stored, invalid: `it has no key ${recordKey}` };
@@ -172,14 +179,11 @@ export class RecordStore<R extends { readonly epoch: number }> {
   /** Puts what is really stored into memory and says what that means. */
   async #lookAgain(name: string, known: StoredRecord<R> | undefined, signal: AbortSignal): Promise<Error> {
     const { connection, codec, kind, namespace, store } = this.#o;
+    const before = store.get(name);
     const raw = await get(connection, kinds.secrets, { namespace, name }, { signal });
     const stored = raw === undefined ? undefined : trimRecord(raw, kind, codec);
-    if (stored === undefined) {
-      if (known !== undefined) store.remove(name, known.uid);
-    } else {
-      if (known !== undefined && known.uid !== stored.uid) store.remove(name, known.uid);
-      store.put(name, stored);
-    }
+    if (stored !== undefined) store.found(name, stored, before);
+    else if (known !== undefined) store.remove(name, known.uid);
     const epoch = this.#o.epoch();
     if (stored?.record !== undefined && stored.record.epoch > epoch) return lostLease(name, stored.record.epoch, epoch);
     return changedMeanwhile(name);

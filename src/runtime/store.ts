@@ -74,6 +74,16 @@ export class Store<T extends Kept> {
   }
 
   /**
+   * What the server had when it was asked, which was after `known` was known: the truth whatever its version is, because a watch or a list of
+   * some objects passes over one that does not count as such any more. Where something else became known meanwhile it is like any news.
+   */
+  found(key: string, value: T, known: T | undefined): void {
+    if (this.#values.get(key) !== known) return this.put(key, value);
+    this.#gone.delete(value.uid);
+    this.#notify(this.#set(key, value));
+  }
+
+  /**
    * The object with this uid is gone, as of `resourceVersion` (absent: as of the version that is known). Another object that took the
    * key meanwhile stays; a late report of an older version does not bring the object back.
    */

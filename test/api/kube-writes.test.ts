@@ -2,7 +2,8 @@ import test from 'ava';
 import { LostLeaseError, OperatorError } from '#src/errors.ts';
 import type { ApiConnection } from '#src/kube/connection.ts';
 import { Deliveries, type Delivery, type LastDelivery } from '#src/kube/deliveries.ts';
-import { type RecordCodec, RecordStore, type StoredRecord } from '#src/kube/records.ts';
+import { RecordMemory } from '#src/kube/record-memory.ts';
+import { type RecordCodec, RecordStore, type StoredRecord, isDamaged } from '#src/kube/records.ts';
 import { create, get, kinds, remove, replace } from '#src/kube/resources.ts';
 import { records } from '#src/kube/watches.ts';
 import { Store } from '#src/runtime/store.ts';
@@ -56,8 +57,10 @@ const secret = (ns: string, name: string): Promise<Secret | undefined> =>
 const note = (text: string): Note => ({ formatVersion: 1, epoch: 0, text });
 
 /** One replica: its own memory and its own epoch. */
-function replica(epoch: number): { store: Store<StoredRecord<Note>>; records: RecordStore<Note> } {
-  const store = new Store<StoredRecord<Note>>('records');
+function replica(
+  epoch: number,
+  store = new Store<StoredRecord<Note>>('records'),
+): { store: Store<StoredRecord<Note>>; records: RecordStore<Note> } {
   const options = { connection: api, store, codec, kind: 'session', namespace: operator, epoch: () => epoch } as const;
   return { store, records: new RecordStore<Note>(options) };
 }
@@ -155,6 +158,41 @@ test('a record that was deleted and made again is a conflict, not overwritten', 
   t.is((await failureOf(write(a.records, 'session-e', note('stale')))).class, 'Conflict');
   t.is(a.records.get('session-e')?.record?.text, 'b');
 });
+
+/** What memory hears where somebody takes the label off a Secret: the watch, or a list after the watch broke. */
+const unlabelled: readonly (readonly [
+  string,
+  (store: Store<StoredRecord<Note>>, of: Secret) => void | Promise<void>,
+])[] = [
+  ['the watch', (store, { metadata: { uid, resourceVersion } }) => store.remove('session-h', uid, resourceVersion)],
+  ['a list', (store) => sync(store)],
+];
+
+for (const [what, hears] of unlabelled)
+  for (const kept of [true, false])
+    test.serial(
+      `a label is taken off, says ${what}; what is ${kept ? 'kept' : 'not kept'} of it: the next but one write puts it back`,
+      async (t) => {
+        const store = kept
+          ? new RecordMemory<Note>('records', { worthKeeping: () => true, objection: () => undefined })
+          : new Store<StoredRecord<Note>>('records');
+        const { records: mine } = replica(1, store);
+        await write(mine, 'session-h', note('one'));
+        const body = { ...(await secret(operator, 'session-h')) } as Secret;
+        const bare = { ...body, metadata: { ...body.metadata, labels: {} } };
+        const place = { namespace: operator, name: 'session-h' };
+        await hears(store, await replace<Secret>(admin, kinds.secrets, place, bare, { signal }));
+        t.is(mine.get('session-h')?.record?.text, kept ? 'one' : undefined);
+        t.is((await failureOf(write(mine, 'session-h', note('two')))).class, 'Conflict');
+        t.true(isDamaged(mine.get('session-h')));
+        await write(mine, 'session-h', note('three'));
+        t.false(isDamaged(mine.get('session-h')));
+        const { store: fresh, records: next } = replica(2);
+        await sync(fresh);
+        t.is(next.get('session-h')?.record?.text, 'three');
+        await forget(mine, 'session-h');
+      },
+    );
 
 test('a newer format is left alone; a Secret that is no record says why', async (t) => {
   const labels = { 'ci-identity.dev/kind': 'session' };

@@ -3,18 +3,22 @@ import { established } from '#test/support/established.ts';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Condition } from '#src/api/meta.ts';
+import { sessionRecordName } from '#src/domain/client/target.ts';
 import {
   type Pod,
   auditOf,
   condition,
   createPod,
   deliveryOf,
+  dies,
   identity,
   identityReady,
   isLive,
   metric,
   policy,
   pool,
+  sessionGone,
+  sessions,
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
@@ -135,6 +139,28 @@ test.serial('a token that somebody else revoked is noticed at its renewal, told,
   );
   await metric(operator, /tokens_revoked_total\{pool="stolen",outcome="Elsewhere"\} 1/);
 });
+
+test.serial(
+  'a session record whose label somebody took off has it again, and its token dies with its pod',
+  async (t) => {
+    t.timeout(270_000);
+    await stage('hidden');
+    const pod = await createPod(lab, 'hidden-x7k2p-q0b4t-m1wz9', ['hidden']);
+    const token = await tokenOf(lab, pod, 'hidden');
+    const uid = await lab.kubectl(['get', 'ciidentity', '-n', team, 'hidden', '-o', 'jsonpath={.metadata.uid}']);
+    await lab.kubectl(['label', 'secret', '-n', system, sessionRecordName(pod.uid, uid), 'ci-identity.dev/kind-']);
+    await eventually('it is found by its label', async () =>
+      (await sessions(lab)).find((record) => record.pod.uid === pod.uid),
+    );
+    await eventually('it is told', () =>
+      auditOf(operator).find((line) => line.event === 'Restored' && line.pod?.uid === pod.uid),
+    );
+    t.true(isLive(lab.provider, token));
+    await lab.kubectl(['delete', 'pod', '-n', team, pod.name, '--now', '--wait=false']);
+    await dies(lab.provider, token, 40_000);
+    await sessionGone(lab, pod);
+  },
+);
 
 test.serial('a renewal of a token that nobody touched says nothing', async (t) => {
   const of = auditOf(operator).filter(({ event, identity: name }) => event === 'Noticed' && name === 'deleted');

@@ -81,6 +81,39 @@ const rows: readonly (readonly [
     at('7', { record: 'credential' }, 'u2'),
   ],
   [
+    'the watch says that it was deleted, and it has only lost its label',
+    (m) => {
+      m.remove('a', 'u1', '6');
+      m.found('a', at('6', { record: 'credential', unlisted: true }), m.get('a'));
+    },
+    at('6', { record: 'credential', unlisted: true }),
+  ],
+  [
+    'it is in no list any more, and has only lost its label',
+    (m) => {
+      m.replaceAll([], '9');
+      m.found('a', at('6', { record: 'credential', unlisted: true }), m.get('a'));
+    },
+    at('6', { record: 'credential', unlisted: true }),
+  ],
+  [
+    'an old copy without its label',
+    (m) => {
+      m.remove('a', 'u1', '6');
+      m.found('a', at('7', { record: 'credential of last year', unlisted: true }), m.get('a'));
+    },
+    at('7', { invalid: 'older', record: 'credential', unlisted: true }),
+  ],
+  [
+    'found, and deleted before that was heard',
+    (m) => {
+      const before = m.get('a');
+      m.remove('a', 'u1', '7');
+      m.found('a', at('6', { record: 'next' }), before);
+    },
+    at('7', { record: 'credential', deleted: true }),
+  ],
+  [
     'we deleted it, and the watch was faster than the answer',
     (m) => {
       m.remove('a', 'u1', '6');

@@ -48,6 +48,20 @@ test('delete and recreate show as a delete and a new object, also where the dele
   t.deepEqual(log, ['a -→1', 'a 1→-', 'a -→2']);
 });
 
+test('what a read finds is the truth whatever its version, unless something else became known meanwhile', (t) => {
+  const store = new Store<Thing>('things');
+  store.put('a', thing('1', 10));
+  store.remove('a', '1', '11');
+  store.found('a', thing('1', 11), undefined);
+  t.is(store.get('a')?.resourceVersion, '11', 'a watch of some objects told of its end, and it is there');
+  const before = store.get('a');
+  store.put('a', thing('1', 12));
+  store.found('a', thing('1', 11), before);
+  t.is(store.get('a')?.resourceVersion, '12', 'the watch knows better by now');
+  store.found('a', thing('2', 5), store.get('a'));
+  t.is(store.get('a')?.uid, '2');
+});
+
 test('a delete is by uid: a late one leaves the successor alone, and a late put does not bring the dead back', (t) => {
   const store = new Store<Thing>('things');
   store.put('a', thing('1', 10));
