@@ -24,6 +24,14 @@ export class RecordMemory<R> extends Store<StoredRecord<R>> {
     super.put(key, this.#readable(key, value));
   }
 
+  /** To what we wrote ourselves there is no objection, also where the watch was faster: clocks that differ make it look older than it is. */
+  override wrote(key: string, value: StoredRecord<R>): void {
+    const known = this.get(key);
+    const isSame = known?.uid === value.uid && known.resourceVersion === value.resourceVersion;
+    if (isSame && known.invalid !== undefined) super.found(key, value, known);
+    else super.put(key, value);
+  }
+
   override found(key: string, value: StoredRecord<R>, known: StoredRecord<R> | undefined): void {
     super.found(key, this.#readable(key, value), known);
   }

@@ -140,7 +140,7 @@ export class RecordStore<R extends { readonly epoch: number }> {
     const deletedByOthers = response.status === 404 && isThere;
     if (response.status === 409 || deletedByOthers) throw await this.#lookAgain(name, known, signal);
     const stored = trimRecord(bodyOf<unknown>(response, verb, kinds.secrets, { namespace, name }), kind, codec);
-    store.put(name, stored);
+    store.wrote(name, stored);
     return store.get(name)?.record ?? next;
   }
 

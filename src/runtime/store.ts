@@ -67,10 +67,15 @@ export class Store<T extends Kept> {
     return this.#synced;
   }
 
-  /** A watch event or the answer to a write of our own. What is not newer than what is known is ignored; idempotent. */
+  /** A watch event. What is not newer than what is known is ignored; idempotent. */
   put(key: string, value: T): void {
     if (!this.#isNews(key, value)) return;
     this.#notify(this.#set(key, value));
+  }
+
+  /** The answer to a write of our own: the same, also in a store that judges what others write. */
+  wrote(key: string, value: T): void {
+    this.put(key, value);
   }
 
   /**

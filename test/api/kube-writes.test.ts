@@ -194,6 +194,16 @@ for (const [what, hears] of unlabelled)
       },
     );
 
+test('what we wrote ourselves is what memory holds, also where it would look old if others had written it', async (t) => {
+  const isOlder = (record: Note, known?: Note): boolean => known !== undefined && record.text < known.text;
+  const objection = (...notes: readonly [Note, Note?]): string | undefined => (isOlder(...notes) ? 'older' : undefined);
+  const { records: mine } = replica(1, new RecordMemory<Note>('records', { worthKeeping: () => true, objection }));
+  await write(mine, 'session-i', note('b'));
+  await write(mine, 'session-i', note('a'));
+  t.is(mine.get('session-i')?.record?.text, 'a');
+  t.false(isDamaged(mine.get('session-i')));
+});
+
 test('a newer format is left alone; a Secret that is no record says why', async (t) => {
   const labels = { 'ci-identity.dev/kind': 'session' };
   const data = { 'record.json': Buffer.from('{"formatVersion":2,"epoch":9,"text":"x"}').toString('base64') };

@@ -114,6 +114,36 @@ const rows: readonly (readonly [
     at('7', { record: 'credential', deleted: true }),
   ],
   [
+    'we wrote what would look old if others had',
+    (m) => m.wrote('a', at('6', { record: 'credential of last year' })),
+    at('6', { record: 'credential of last year' }),
+  ],
+  [
+    'the same, and the watch was faster than the answer',
+    (m) => {
+      m.put('a', at('6', { record: 'credential of last year' }));
+      m.wrote('a', at('6', { record: 'credential of last year' }));
+    },
+    at('6', { record: 'credential of last year' }),
+  ],
+  [
+    'the same, and a list was faster than the answer',
+    (m) => {
+      m.replaceAll([['a', at('6', { record: 'credential of last year' })]], '9');
+      m.wrote('a', at('6', { record: 'credential of last year' }));
+    },
+    at('6', { record: 'credential of last year' }),
+  ],
+  [
+    'we wrote, and somebody deleted it before the answer came',
+    (m) => {
+      m.put('a', at('6', { record: 'next' }));
+      m.remove('a', 'u1', '7');
+      m.wrote('a', at('6', { record: 'next' }));
+    },
+    at('7', { record: 'next', deleted: true }),
+  ],
+  [
     'we deleted it, and the watch was faster than the answer',
     (m) => {
       m.remove('a', 'u1', '6');
