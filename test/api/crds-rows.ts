@@ -774,6 +774,12 @@ const ciIdentity: readonly Row[] = [
     changes: { 'spec.roles': [value] },
     says: oddRole,
   })),
+  {
+    at: 'spec',
+    breaks: 'rule',
+    changes: { 'spec.scopes': many(43), 'spec.audiences': many(6) },
+    says: 'scopes times audiences is at most 256, because each scope is judged at each audience; split it into several identities',
+  },
   ...words('spec.scopes', 'spec.scopes', wildcardScope, oddScope),
   ...words('spec.audiences', 'spec.audiences', wildcardAudience, oddAudience),
   ...selector(

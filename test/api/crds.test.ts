@@ -305,13 +305,18 @@ const valid: readonly {
       'spec.pool': 'p'.repeat(63),
       'spec.roles': many(64, 63),
       'spec.scopes': many(64, 256),
-      'spec.audiences': many(64, 256),
+      'spec.audiences': many(4, 256),
       'spec.delivery.containers': many(16, 63),
       'spec.agents.podSelector': {
         matchLabels: Object.fromEntries(many(16, 63).map((key) => [`${'d'.repeat(253)}/${key}`, ''])),
         matchExpressions: Array.from({ length: 16 }, () => ({ key: 'k', operator: 'NotIn', values: many(32, 63) })),
       },
     },
+  },
+  {
+    kind: 'CiIdentity',
+    name: 'as many audiences as there can be',
+    changes: { 'spec.scopes': many(4, 256), 'spec.audiences': many(64, 256) },
   },
   { kind: 'CiIdentity', name: 'another pool', live: {}, changes: { 'spec.pool': 'release-bots' } },
 ];

@@ -104,9 +104,9 @@ export interface CiIdentityStatus {
   readonly clientId?: string;
   /** What a token carries, and which rule granted it. */
   readonly grants?: readonly CiIdentityStatusGrant[];
-  /** What is not granted, and why. */
+  /** What is not granted, and why: the first eight at most, of which the last says how many more there are. */
   readonly denials?: readonly CiIdentityStatusDenial[];
-  /** With enforcement: Audit in the pool: what is granted now and would be denied by Enforce. */
+  /** With enforcement: Audit in the pool: what is granted now and would be denied by Enforce; likewise. */
   readonly wouldDeny?: readonly CiIdentityStatusWouldDeny[];
   /** Pods that hold a token; updated at most once a minute. */
   readonly sessions?: number;

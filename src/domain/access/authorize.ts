@@ -62,7 +62,7 @@ export function authorize(input: AuthorizeInput): Known<Access> {
     return seen({ is: 'Denied', lasting: asked.denial.reason !== undecided, denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
   const policies = consultedOf(asked.question);
-  // A team may ask for 64 × 64 pairs, and the answer stays in memory for each identity.
+  // The answer stays in memory for each identity, and in its status once more.
   const denials = listed(verdicts.filter(({ outcome }) => outcome === 'Denied'));
   if (ask === undefined) return seen({ is: 'Denied', lasting: true, denials, policies });
   if (asked.is === 'Unlisted') return seen({ is: 'Denied', lasting: false, ask, denials: [asked.denial] });
@@ -89,14 +89,17 @@ function refuse(reason: Reason, message: string): Asked {
   return { is: 'Refused', denial: { reason, message } };
 }
 
-const mostDenials = 64;
+/** Whoever may write CiIdentities decides how many there are and how long each is. */
+const mostDenials = 8;
 
-/** As many as a status takes; the last place says how many are left. */
+/** The last place says how many are left, and names a reason that is not among the first. */
 function listed(verdicts: readonly Verdict[]): readonly Denial[] {
   if (verdicts.length <= mostDenials) return verdicts.map(denialOf);
   const kept = verdicts.slice(0, mostDenials - 1).map(denialOf);
-  const reason = verdicts[kept.length]?.reason ?? 'NothingGranted';
-  return [...kept, { reason, message: `${verdicts.length - kept.length} more denials are not listed.` }];
+  const rest = verdicts.slice(kept.length);
+  const other = rest.find(({ reason }) => kept.every((one) => one.reason !== reason)) ?? rest[0];
+  const message = `${rest.length} more denials are not listed: kubectl ci-identity explain says all.`;
+  return [...kept, { reason: other?.reason ?? 'NothingGranted', message }];
 }
 
 /** What is listed, and of the rest what conditions and audit lines say. */
