@@ -48,8 +48,11 @@ export class AccessCache {
         this.#policies += 1;
     });
     memory.policies.onSynced(() => (this.#policies += 1));
-    memory.identities.onChange((key, next) => {
-      if (next === undefined) this.#entries.delete(key);
+    memory.identities.onChange((key, next, previous) => {
+      if (next !== undefined) return;
+      const given = policiesIn(this.#entries.get(key)?.access);
+      this.#entries.delete(key);
+      if (previous !== undefined && given.size > 0) this.#told(previous, given);
     });
   }
 

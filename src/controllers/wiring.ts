@@ -63,7 +63,13 @@ export class Wiring {
       if (isNews(next, previous)) this.identity(key, next, previous);
       else this.#wake(machines.identity, key);
     });
-    namespaces.onChange((name) => (name === this.#operatorNamespace ? this.everything() : this.namespace(name)));
+    namespaces.onChange((name, next, previous) => {
+      if (name === this.#operatorNamespace) this.everything();
+      else this.namespace(name);
+      // Which of them a rule covers.
+      if (JSON.stringify(next?.labels) !== JSON.stringify(previous?.labels))
+        for (const [policy] of policies.entries()) this.#countedPolicies.add(policy);
+    });
     nodes.onChange((_name, next, previous) => {
       if (next?.ready !== previous?.ready) this.sessions();
     });

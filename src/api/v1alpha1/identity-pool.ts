@@ -137,7 +137,7 @@ export interface IdentityPoolStatus {
   /** The last requests to rotate or revoke, newest first. */
   readonly requests?: readonly IdentityPoolStatusRequest[];
 }
-/** How many OAuth clients the pool has. */
+/** How many OAuth clients the pool has; updated at once where a number leaves or reaches 0, otherwise at most once a minute. */
 export interface IdentityPoolStatusClients {
   /** Clients that the pool needs. */
   readonly total: number;

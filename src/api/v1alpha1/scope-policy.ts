@@ -75,7 +75,7 @@ export interface ScopePolicyStatus {
   readonly observedGeneration?: number;
   /** How many rules the policy has. */
   readonly rules?: number;
-  /** How many CiIdentities get at least one scope from it. */
+  /** How many CiIdentities get at least one scope from it; updated at once where that leaves or reaches 0, otherwise at most once a minute. */
   readonly identities?: number;
   /** Rules that cannot grant what they say, and why. */
   readonly problems?: readonly ScopePolicyStatusProblem[];

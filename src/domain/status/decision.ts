@@ -20,7 +20,7 @@ interface WithConditions {
   readonly conditions?: readonly Condition[];
 }
 
-/** Numbers and times that change without news are written at most this often. */
+/** Numbers and times that change without news are written at most this often: all of {@link statusDecision}'s `counts`, but for what `zeroIsNews` says. */
 const countsEvery: Milliseconds = minute;
 
 /**
@@ -32,6 +32,8 @@ export function statusDecision<S extends WithConditions>(
     readonly current: S | undefined;
     readonly next: S;
     readonly counts: readonly (keyof S)[];
+    /** A count that leaves or reaches 0 is worth a write at once: whoever waits for the first one looks at it. */
+    readonly zeroIsNews?: boolean;
     readonly writtenAt: Instant | undefined;
     /** Fair share goes by it: the namespace, or the kind. */
     readonly group: string;
@@ -58,6 +60,7 @@ export function statusDecision<S extends WithConditions>(
     if (now >= wordsFrom || !saysTheSame(wordless(before), wordless(after))) return write('changed');
     return { row: 'words-later', reason, recheckAt: earliest(wordsFrom, question.recheckAt) ?? wordsFrom };
   }
+  if (question.zeroIsNews === true && !saysTheSame(zeroes(current ?? {}), zeroes(next))) return write('changed');
   const due = writtenAt === undefined ? now : plus(writtenAt, countsEvery);
   if (now >= due) return write('counts');
   return { row: 'counts-later', reason, recheckAt: earliest(due, question.recheckAt) ?? due };
@@ -112,6 +115,12 @@ function without<S extends object>(status: S, members: readonly PropertyKey[]): 
 function wordless(status: WithConditions): WithConditions {
   return JSON.parse(
     JSON.stringify(status, (key, value: unknown) => (key === 'message' ? '' : value)),
+  ) as WithConditions;
+}
+
+function zeroes(status: WithConditions): WithConditions {
+  return JSON.parse(
+    JSON.stringify(status, (_key, value: unknown) => (typeof value === 'number' ? value > 0 : value)),
   ) as WithConditions;
 }
 

@@ -39,6 +39,7 @@ export function decidePolicy(facts: PolicyFacts, now: Instant): Decision<StatusA
       current: policy.status,
       next: policyStatus(facts, now),
       counts: ['identities'],
+      zeroIsNews: true,
       writtenAt: facts.writtenAt,
       group: 'scopepolicies',
     },

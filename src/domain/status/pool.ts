@@ -34,6 +34,7 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
       current: status,
       next: poolStatus(facts, now),
       counts: ['clients'],
+      zeroIsNews: true,
       writtenAt: facts.writtenAt,
       group,
       recheckAt: overdueAt(facts, now),

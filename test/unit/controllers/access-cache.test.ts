@@ -44,3 +44,28 @@ test('however many identities are judged, policies are listed and put in order o
   t.deepEqual(granted(), ['artifacts:read']);
   t.is(read, 2);
 });
+
+test('policies are told of an identity that gets something from them, of an edit, and of its end', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const access = new AccessCache(memory, () => true);
+  const told: string[][] = [];
+  access.onChange((_identity, policies) => told.push([...policies].toSorted()));
+  memory.pools.put('ci-bots', { ...kept('pool-uid'), ...pool() });
+  const place = { name: 'ci-payments', labels: {}, annotations: {}, terminating: false };
+  memory.namespaces.put('ci-payments', { ...kept('n'), ...place });
+  for (const [name, role] of [
+    ['publishers', 'publisher'],
+    ['others', 'other'],
+  ] as const)
+    memory.policies.put(name, { ...kept(name), ...policy(name, [rule({ role })]) });
+  memory.policies.replaceAll([...memory.policies.entries()]);
+  const edit = (roles: string[], generation: number): void => {
+    const one = { ...kept('i'), ...identity({ roles }, { generation }) };
+    memory.identities.put('ci-payments/publisher', one);
+    access.of(one);
+  };
+  edit(['publisher'], 1);
+  edit(['other'], 2);
+  memory.identities.remove('ci-payments/publisher', 'i');
+  t.deepEqual(told, [['publishers'], ['others', 'publishers'], ['others']]);
+});

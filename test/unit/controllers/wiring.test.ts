@@ -191,3 +191,37 @@ test('a session record that nobody can read goes: its pod looks again, though no
     Array.from({ length: 2 }, () => 'ci-payments/agent-1/pod-uid/publisher'),
   );
 });
+
+test('a namespace comes, goes or changes its labels: policies look within a second; annotations are nothing to them', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const kept = (uid: string): { uid: string; resourceVersion: string } => ({ uid, resourceVersion: '1' });
+  const policies = ['a', 'b'];
+  for (const name of policies) memory.policies.put(name, { ...kept(name), ...policy(name, [rule()]) });
+  let woken: string[] = [];
+  const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (machine, key) => {
+    if (machine === 'policy') woken.push(key);
+  });
+  wiring.connect();
+  const news = (): readonly string[] => {
+    woken = [];
+    wiring.news({ issuers: [], namespaces: [] });
+    return woken;
+  };
+  const put = (resourceVersion: string, labels: Record<string, string>, annotations = {}): void =>
+    memory.namespaces.put('ci-payments', {
+      uid: 'n',
+      resourceVersion,
+      name: 'ci-payments',
+      labels,
+      annotations,
+      terminating: false,
+    });
+  put('1', {});
+  t.deepEqual([news(), news()], [policies, []]);
+  put('2', {}, { seen: 'yes' });
+  t.deepEqual(news(), []);
+  put('3', { team: 'x' });
+  t.deepEqual(news(), policies);
+  memory.namespaces.remove('ci-payments', 'n');
+  t.deepEqual(news(), policies);
+});

@@ -114,9 +114,17 @@ const suspended: Status = {
   ...status(0),
   conditions: setConditions(undefined, [{ ...ready, reason: 'Suspended' }], 1, now),
 };
-const ask = (current: Status | undefined, next: Status, writtenAt?: number, recheckAt?: number, wordsFrom?: number) =>
+const ask = (
+  current: Status | undefined,
+  next: Status,
+  writtenAt?: number,
+  recheckAt?: number,
+  wordsFrom?: number,
+  zeroIsNews = false,
+) =>
   statusDecision(
     {
+      zeroIsNews,
       current,
       next,
       counts: ['sessions'],
@@ -145,6 +153,10 @@ for (const [what, decision, row, recheckAt] of [
   ['a count, something else is due before', ask(status(3), status(4), now - 1000, now + 5), 'counts-later', now + 5],
   ['a count, a minute later', ask(status(3), status(4), now - minute), 'counts', undefined],
   ['a count, after a restart', ask(status(3), status(4)), 'counts', undefined],
+  ['a first one that is no news', ask(status(0), status(1), now), 'counts-later', now + minute],
+  ['the first one', ask(status(0), status(1), now, undefined, undefined, true), 'changed', undefined],
+  ['the last one', ask(status(2), status(0), now, undefined, undefined, true), 'changed', undefined],
+  ['one more', ask(status(1), status(2), now, undefined, undefined, true), 'counts-later', now + minute],
 ] as const) {
   test(`when to write: ${what}`, (t) => {
     t.is(decision.row, row);
