@@ -211,9 +211,37 @@ test('a configuration is frozen through and through', (t) => {
     t.true(Object.isFrozen(part));
 });
 
-test('the configuration that the manifests ship can be used', (t) => {
-  const map = parse(readFileSync('manifests/controller/configuration.yaml', 'utf8')) as {
-    readonly data: Readonly<Record<string, string>>;
-  };
-  t.is(parseConfiguration(map.data['config.yaml'] ?? '').is, 'Configuration');
+type Json = Record<string, unknown>;
+
+const shipped = (name: string): string => {
+  const map = parse(readFileSync(`manifests/controller/${name}.yaml`, 'utf8')) as { readonly data: Json };
+  return String(map.data['config.yaml']);
+};
+
+for (const name of ['configuration', 'configuration-reference']) {
+  test(`the ${name} that the manifests ship can be used`, (t) => {
+    const parsed = parseConfiguration(shipped(name));
+    t.is(parsed.is === 'Problems' ? parsed.problems.join() : '', '');
+  });
+}
+
+/** Every object in it, itself included. */
+function objectsIn(value: unknown): readonly Json[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const inner = Object.values(value).flatMap(objectsIn);
+  return Array.isArray(value) ? inner : [value as Json, ...inner];
+}
+
+test('the reference names every member of the schema', (t) => {
+  const reference = parse(shipped('configuration-reference')) as Json;
+  const objects = objectsIn(reference);
+  t.is(objects.length, 9);
+  for (const one of objects) {
+    const members = Object.keys(one).toSorted();
+    one['unheard'] = true;
+    const parsed = parseConfiguration(JSON.stringify(reference));
+    delete one['unheard'];
+    const told = parsed.is === 'Problems' ? parsed.problems.join() : '';
+    t.deepEqual(/known are (.*)$/.exec(told)?.[1]?.split(', ').toSorted(), members, told);
+  }
 });
