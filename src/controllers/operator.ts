@@ -131,6 +131,7 @@ export class Operator {
       instance: options.id,
       signal: AbortSignal.any([]),
       onFailure: (error) => logger.debug('an event could not be written', { error }),
+      onDrop: ({ reason }) => metrics.count('ci_identity_events_dropped_total', { reason }),
     });
     this.#reporter = new Reporter({ memory: this.#memory, events, logger, metrics });
     this.#loop = new Loop({

@@ -2,6 +2,7 @@ import { clean } from '../clean.ts';
 import { type Instant, minute, type Milliseconds, plus, second } from '../clock.ts';
 import { sha256 } from '../digest.ts';
 import type { ApiConnection } from './connection.ts';
+import { EventPlaces } from './event-places.ts';
 import { microTime } from './micro-time.ts';
 import { bodyOf, create, kinds, sendPatch } from './resources.ts';
 
@@ -29,6 +30,8 @@ export interface EventRecorderOptions {
   readonly signal: AbortSignal;
   /** An event that could not be written; nothing else comes of it. */
   readonly onFailure?: (error: unknown) => void;
+  /** An event that is dropped, because too much waits. */
+  readonly onDrop?: (note: EventNote) => void;
   /** The same event is written again at most this often, with its count; default 5 min. */
   readonly quiet?: Milliseconds;
 }
@@ -44,7 +47,7 @@ interface Series {
 /** What waits to be written, and how often it was recorded meanwhile. */
 interface Pending {
   readonly note: EventNote;
-  readonly times: number;
+  times: number;
 }
 
 const reportingController = 'ci-identity.dev/controller';
@@ -52,20 +55,20 @@ const reportingController = 'ci-identity.dev/controller';
 const clusterScoped = 'default';
 const longestNote = 1_024;
 const deadline: Milliseconds = 10 * second;
-/** What is in order is told too, but never costs a warning its place. */
-const mostPending = { Normal: 500, Warning: 1_500 } as const;
 const mostRemembered = 5_000;
 /** The API server keeps events for an hour by default. */
 const forgetAfter = 50 * minute;
 
 /**
  * Writes events of `events.k8s.io/v1`. The same event about the same object becomes a count on the first one, written at most every
- * `quiet`. Never blocks, never throws, and holds a bounded amount of memory: what is too much is dropped, for events are a courtesy.
+ * `quiet`. Never blocks, never throws, and holds a bounded amount of memory: what is too much is dropped, for events are a courtesy. A namespace of which
+ * there is much to tell takes neither place nor turn from others.
  */
 export class EventRecorder {
   readonly #o: EventRecorderOptions;
   readonly #quiet: Milliseconds;
-  readonly #pending = new Map<string, Pending>();
+  /** By namespace. What is in order is told too, but never costs a warning its place. */
+  readonly #pending = { Normal: new EventPlaces<Pending>(1_000), Warning: new EventPlaces<Pending>(3_000) } as const;
   /** In order of last use, oldest first. */
   readonly #series = new Map<string, Series>();
   #pump: Promise<void> | undefined;
@@ -84,9 +87,14 @@ export class EventRecorder {
       this.#remember(key, { ...series, count: series.count + 1 });
       return true;
     }
-    const waiting = this.#pending.get(key);
-    if (waiting === undefined && this.#pending.size >= mostPending[note.type]) return false;
-    this.#pending.set(key, { note, times: (waiting?.times ?? 0) + 1 });
+    const places = this.#pending[note.type];
+    const namespace = namespaceOf(note);
+    const waiting = places.get(namespace, key);
+    if (waiting !== undefined) waiting.times += 1;
+    else if (!places.add(namespace, key, { note, times: 1 })) {
+      this.#o.onDrop?.(note);
+      return false;
+    }
     this.#pump ??= this.#drain();
     return true;
   }
@@ -99,20 +107,27 @@ export class EventRecorder {
   async #drain(): Promise<void> {
     // Lets the caller finish first, so that recording never does any work for it.
     await Promise.resolve();
-    for (const key of this.#pending.keys()) {
-      if (this.#o.signal.aborted) this.#pending.clear();
-      else await this.#write(key).catch((error: unknown) => this.#o.onFailure?.(error));
-      this.#pending.delete(key);
+    const { Normal, Warning } = this.#pending;
+    for (let isLeft = true; isLeft;) {
+      isLeft = false;
+      for (const places of [Warning, Normal]) {
+        const next = places.next();
+        if (next === undefined) continue;
+        isLeft = true;
+        if (!this.#o.signal.aborted)
+          await this.#write(next.key, next.value).catch((error: unknown) => this.#o.onFailure?.(error));
+        places.done(next.owner, next.key);
+      }
     }
     this.#pump = undefined;
   }
 
-  async #write(key: string): Promise<void> {
+  async #write(key: string, waiting: Pending): Promise<void> {
     const { connection, signal } = this.#o;
     const now = connection.clock.now();
     const series = this.#series.get(key);
     if (series !== undefined && now < plus(series.written, forgetAfter)) {
-      const count = series.count + this.#timesOf(key);
+      const count = series.count + waiting.times;
       const body = { series: { count, lastObservedTime: microTime(now) } };
       const place = { namespace: series.namespace, name: series.name };
       const response = await sendPatch(connection, kinds.events, place, 'Merge', body, { signal, deadline });
@@ -122,19 +137,14 @@ export class EventRecorder {
         return;
       }
     }
-    const note = this.#pending.get(key)?.note;
-    if (note === undefined) return;
-    const namespace = note.regarding.namespace ?? clusterScoped;
+    const { note } = waiting;
+    const namespace = namespaceOf(note);
     const name = `${note.regarding.name.slice(0, 200)}.${sha256(key, String(now), this.#o.instance).slice(0, 16)}`;
     await create(connection, kinds.events, { namespace }, this.#eventOf(note, namespace, name, now), {
       signal,
       deadline,
     });
-    this.#remember(key, { name, namespace, written: now, count: this.#timesOf(key) });
-  }
-
-  #timesOf(key: string): number {
-    return this.#pending.get(key)?.times ?? 1;
+    this.#remember(key, { name, namespace, written: now, count: waiting.times });
   }
 
   #eventOf(note: EventNote, namespace: string, name: string, now: Instant): unknown {
@@ -160,6 +170,10 @@ export class EventRecorder {
     const [oldest] = this.#series.keys();
     if (this.#series.size > mostRemembered && oldest !== undefined) this.#series.delete(oldest);
   }
+}
+
+function namespaceOf({ regarding }: EventNote): string {
+  return regarding.namespace ?? clusterScoped;
 }
 
 /** The API server counts bytes (at most 1,024); a cut never leaves half a character. */

@@ -163,6 +163,11 @@ export const metricTable = {
     help: 'Pools, policies and identities whose condition Ready is not True, by kind and reason.',
     labels: ['machine', 'reason'],
   },
+  ci_identity_events_dropped_total: {
+    type: 'counter',
+    help: 'Events by reason that were not written, because too many of their namespace waited already.',
+    labels: ['reason'],
+  },
   ci_identity_audit_lines_total: {
     type: 'counter',
     help: 'Audit lines by outcome: Written; Lost because more waited than memory may hold (a gap shows in the chain).',
