@@ -1418,6 +1418,16 @@ const secretsRows: readonly Row[] = [
     { metadata: { name: 'ci-identity-x.y' } },
     'secrets#1',
   ),
+  {
+    title: 'no namespace passes for the one of the operator: the API server has the last word on that label',
+    who: 'cluster-admin',
+    method: 'PATCH',
+    path: '/api/v1/namespaces/ci-payments',
+    body: () => ({ metadata: { labels: { 'kubernetes.io/metadata.name': 'ci-identity-system' } } }),
+    contentType: mergePatch,
+    gives: 200,
+    outcome: (t, { metadata }) => t.is(metadata.labels?.['kubernetes.io/metadata.name'], 'ci-payments'),
+  },
   secret(
     'owners and labels stay free, as garbage collection needs',
     'editor',
