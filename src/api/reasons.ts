@@ -23,6 +23,7 @@ export type ConditionType = keyof typeof conditionTypes;
 export const reasons = {
   Settled: 'Nothing to do.',
   Ready: 'Everything that the spec asks for is in place.',
+  Pending: 'The operator has said nothing of the object yet.',
   InProgress: 'The next step is on its way.',
   AuditBlocked: 'Audit lines cannot be written, so no pod gets a token until they can; revocation goes on.',
   NotSynced: 'The controller has not read everything it needs from the API server yet, or lost the right to.',

@@ -12,6 +12,11 @@ export const remedies = {
     step: 'Add it under `issuers`; the change takes force within seconds, without a restart. Builds that hold a token keep it until it expires.',
     by: 'Platform',
   },
+  Pending: {
+    cause: 'No operator runs, none leads yet, or it is not permitted to write here.',
+    step: '`kubectl -n ci-identity-system get deployments,pods,leases`, then its log; `kubectl ci-identity doctor` looks at the rest.',
+    by: 'Platform',
+  },
   ...providerRemedies,
   PoolMissing: {
     cause: 'A slip in the name, or the pool is applied later.',

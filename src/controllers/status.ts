@@ -129,10 +129,8 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
       const written = await writeStatus(connection, kind, known, action.status, bounded);
       return written.is === 'Written' ? written.object : undefined;
     });
-    if (action.type === 'WriteStatus') {
-      this.#written.set(key, this.#parts.clock.now());
-      this.#tell(known, action.status);
-    }
+    this.#written.set(key, this.#parts.clock.now());
+    if (action.type === 'WriteStatus') this.#tell(known, action.status);
     if (next !== undefined) store.put(key, next);
   }
 

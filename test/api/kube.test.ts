@@ -317,13 +317,16 @@ test('a status never reaches an object that was made anew, nor one that is gone'
     instanceOf: OperatorError,
   });
   t.is(stale?.class, 'Conflict');
-  const now = await get<{ status?: unknown }>(
+  const now = await get<{ status: { conditions: readonly { reason: string }[] } }>(
     admin,
     kinds.ciIdentities,
     { namespace: agents, name: 'reborn' },
     { signal },
   );
-  t.is(now?.status, undefined);
+  t.deepEqual(
+    now?.status.conditions.map(({ reason }) => reason),
+    ['Pending'],
+  );
 });
 
 test('our finalizer comes and goes, those of others stay', async (t) => {

@@ -18,7 +18,7 @@ const order = Object.keys(conditionTypes);
 
 /**
  * The conditions to write: one per draft, in the order of the table. `lastTransitionTime` is kept while `status` stays the same; a
- * condition that no draft speaks of goes. Conditions of types that are not ours belong to others and are left out (server-side apply
+ * condition that no draft speaks of goes. One without `observedGeneration` is the default of the CRD, of which nobody knows the time. Conditions of types that are not ours belong to others and are left out (server-side apply
  * leaves them alone). Sentences quote others (the name of a creator, a reason to stop), and terminals show them.
  */
 export function setConditions(
@@ -30,7 +30,10 @@ export function setConditions(
   return drafts
     .toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type))
     .map(({ type, status, reason, message }) => {
-      const before = previous?.find((condition) => condition.type === type && condition.status === status);
+      const before = previous?.find(
+        (condition) =>
+          condition.type === type && condition.status === status && condition.observedGeneration !== undefined,
+      );
       return {
         type,
         status,

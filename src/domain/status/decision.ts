@@ -12,7 +12,7 @@ export type StatusAction<S> =
 
 /** What the three projections have in common. */
 export interface StatusFacts {
-  /** When this process last wrote the status of this object; absent: not yet. */
+  /** When this process last wrote this object, its status or its finalizer; absent: not yet. */
   readonly writtenAt?: Instant;
 }
 
@@ -24,7 +24,7 @@ interface WithConditions {
 const countsEvery: Milliseconds = minute;
 
 /**
- * Whether `next` is worth a write: at once when it says something else, not before `wordsFrom` when nothing but messages
+ * Whether `next` is worth a write: at once when it says something else, not before `firstFrom`, not before `wordsFrom` when nothing but messages
  * differ, after `countsEvery` when nothing but the members in `counts` does, never when it says the same. Time alone never causes a write.
  */
 export function statusDecision<S extends WithConditions>(
@@ -40,6 +40,8 @@ export function statusDecision<S extends WithConditions>(
     readonly recheckAt?: Instant | undefined;
     /** Messages change with each step of something that is under way, and are worth a write once a step has lasted. */
     readonly wordsFrom?: Instant | undefined;
+    /** Until then a first status waits, because the next one is likely to say more; the API server says Pending meanwhile. */
+    readonly firstFrom?: Instant | undefined;
   },
   now: Instant,
 ): Decision<StatusAction<S>> {
@@ -56,7 +58,9 @@ export function statusDecision<S extends WithConditions>(
   if (saysTheSame(current ?? {}, next)) return { row: 'settled', reason, ...recheckAt };
   const [before, after] = [without(current ?? {}, counts), without(next, counts)];
   if (!saysTheSame(before, after)) {
-    const { wordsFrom = now } = question;
+    const { wordsFrom = now, firstFrom = now } = question;
+    if (now < firstFrom)
+      return { row: 'first-later', reason, recheckAt: earliest(firstFrom, question.recheckAt) ?? firstFrom };
     if (now >= wordsFrom || !saysTheSame(wordless(before), wordless(after))) return write('changed');
     return { row: 'words-later', reason, recheckAt: earliest(wordsFrom, question.recheckAt) ?? wordsFrom };
   }

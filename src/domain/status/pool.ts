@@ -29,16 +29,18 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
   if (deleted && !facts.clients.some(isLeft)) {
     return holds ? finalizerDecision('RemoveFinalizer', group, now) : { row: 'leaving', reason: 'Deregistered' };
   }
+  const next = poolStatus(facts, now);
   return statusDecision(
     {
       current: status,
-      next: poolStatus(facts, now),
+      next,
       counts: ['clients'],
       zeroIsNews: true,
       writtenAt: facts.writtenAt,
       group,
       recheckAt: overdueAt(facts, now),
       wordsFrom: wordsFrom(facts, now),
+      firstFrom: firstFrom(facts, next),
     },
     now,
   );
@@ -65,6 +67,16 @@ function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | u
   if (writtenAt === undefined || last === undefined) return undefined;
   const lasted = plus(last, longStep);
   return clients.length > 1 ? earliest(lasted, plus(writtenAt, 20 * second)) : lasted;
+}
+
+/** What a client passes through within milliseconds where nothing is in its way. */
+const passing: readonly Reason[] = ['Registering', 'CredentialUnverified'];
+
+/** Nothing was said of the pool yet, and so far there is nothing to say but that work goes on. */
+function firstFrom({ pool, writtenAt }: PoolFacts, { conditions }: IdentityPoolStatus): Instant | undefined {
+  const ready = conditions?.find(({ type }) => type === 'Ready');
+  const first = pool.status?.observedGeneration === undefined && passing.some((reason) => reason === ready?.reason);
+  return first && writtenAt !== undefined ? plus(writtenAt, longStep) : undefined;
 }
 
 export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {

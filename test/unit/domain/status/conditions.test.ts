@@ -29,6 +29,18 @@ test('the transition time stays while the status stays, and moves with it, in wh
   t.is(other[0]?.lastTransitionTime, '2026-11-24T12:01:00Z');
 });
 
+test("the default of the CRD is no condition that lasts: its time is nobody's", (t) => {
+  const pending = {
+    type: 'Ready',
+    status: 'Unknown',
+    reason: 'Pending',
+    message: '',
+    lastTransitionTime: '1970-01-01T00:00:00Z',
+  } as const;
+  const [next] = setConditions([pending], [{ ...ready, status: 'Unknown' }], 1, now);
+  t.is(next?.lastTransitionTime, '2026-11-24T12:00:00Z');
+});
+
 test('fixed order, Ready first; what no draft speaks of goes', (t) => {
   const types = setConditions(
     undefined,

@@ -837,6 +837,27 @@ test('the words of a rotation wait until a step has lasted, of many clients not 
   t.is(decidePool({ ...atRest, clients: [client({ record: switched })] }, at(3)).row, 'changed');
 });
 
+test('a first status that only says that work has begun waits until that has lasted; anything else is said at once', (t) => {
+  const at = (seconds: number): Instant => instant(now + 1_000 * seconds);
+  // As the CRD has it where nobody has written one.
+  const pending = { type: 'Ready', status: 'Unknown', reason: 'Pending', message: '', lastTransitionTime: '' } as const;
+  const pool = withStatus(poolFacts({}).pool, { conditions: [pending] });
+  const begun = poolFacts({ pool, writtenAt: now, clients: [unregistered] });
+  t.like(decidePool(begun, at(1)), { row: 'first-later', recheckAt: at(12), reason: 'Registering' });
+  t.is(decidePool(begun, at(12)).row, 'changed');
+  const { writtenAt: _never, ...anew } = begun;
+  t.is(
+    decidePool(anew, at(1)).row,
+    'changed',
+    'a process that has not written it does not know for how long that lasts',
+  );
+  const failing = { ...unregistered, failure: failure('ProviderUnavailable') };
+  t.is(decidePool({ ...begun, clients: [failing] }, at(1)).row, 'changed');
+  t.is(decidePool({ ...begun, clients: [client()] }, at(1)).row, 'changed');
+  const said = withStatus(pool, poolStatus({ ...begun, clients: [client()] }, now));
+  t.is(decidePool({ ...begun, pool: said }, at(1)).row, 'changed', 'it was ready before');
+});
+
 test('counts wait for their minute; a rotation that can become overdue is looked at then', (t) => {
   const facts = poolFacts({ clients: [client({ nextRotation: now })] });
   const pooled = withStatus(facts.pool, poolStatus(facts, now));
