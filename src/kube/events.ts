@@ -139,7 +139,7 @@ export class EventRecorder {
     }
     const { note } = waiting;
     const namespace = namespaceOf(note);
-    const name = `${note.regarding.name.slice(0, 200)}.${sha256(key, String(now), this.#o.instance).slice(0, 16)}`;
+    const name = eventName(note.regarding.name, sha256(key, String(now), this.#o.instance));
     await create(connection, kinds.events, { namespace }, this.#eventOf(note, namespace, name, now), {
       signal,
       deadline,
@@ -170,6 +170,11 @@ export class EventRecorder {
     const [oldest] = this.#series.keys();
     if (this.#series.size > mostRemembered && oldest !== undefined) this.#series.delete(oldest);
   }
+}
+
+/** As long as a name may be, and where the object's own is cut no part of it ends with a hyphen or is empty (RFC 1123). */
+export function eventName(object: string, digest: string): string {
+  return `${object.slice(0, 200).replace(/[-.]+$/, '')}.${digest.slice(0, 16)}`;
 }
 
 function namespaceOf({ regarding }: EventNote): string {
