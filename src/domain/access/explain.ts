@@ -1,6 +1,6 @@
 import { labels } from '../../api/names.ts';
 import type { RuleRef } from './access.ts';
-import type { NearMisses, Question } from './rules.ts';
+import type { NearMisses, NearRule, Question } from './rules.ts';
 
 /**
  * The sentences about scopes: what – why – what to do. Status, event, admission and command line show the same text; the object that it
@@ -155,9 +155,13 @@ function nearMiss(near: NearMisses, audience: string | undefined, scope: string 
   const found = near.byScope.get(scope);
   if (found === undefined) return similarInWords(near.similarRoles);
   const { here, elsewhere, otherPool } = found;
-  if (here !== undefined && audience !== undefined) return ` at this audience (${ruleName(here.ref)} does at another)`;
-  if (elsewhere !== undefined) return ` (${ruleName(elsewhere.ref)} does in other namespaces)`;
+  if (here !== undefined && audience !== undefined) return ` at this audience (${does(here, 'at another')})`;
+  if (elsewhere !== undefined) return ` (${does(elsewhere, 'in other namespaces')})`;
   return ` (${ruleName(otherPool.ref)} does for pool ${otherPool.rule.pool})`;
+}
+
+function does({ ref, isIdle }: NearRule, where: string): string {
+  return `${ruleName(ref)} does ${where}${isIdle ? ', but the ceiling of the pool leaves nothing of it' : ''}`;
 }
 
 function similarInWords(roles: readonly string[]): string {

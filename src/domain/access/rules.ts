@@ -131,12 +131,20 @@ export function pairKey({ audience, scope }: { readonly audience?: string; reado
   return `${audience ?? ''} ${scope ?? ''}`;
 }
 
-/** The first rules that nearly give a scope to one of the identity's roles, because a wrong namespace or pool is the usual mistake. */
+export interface NearRule extends PlacedRule {
+  /** The ceiling of the pool leaves nothing of it, so it is no help where it stands either. */
+  readonly isIdle: boolean;
+}
+
+/**
+ * The first rules that nearly give a scope to one of the identity's roles, because a wrong namespace or pool is the usual mistake. Those that give
+ * something where they stand come before those that do not.
+ */
 export interface NearMiss {
   /** Of its pool and for its namespace. */
-  readonly here?: PlacedRule;
+  readonly here: NearRule | undefined;
   /** Of its pool. */
-  readonly elsewhere?: PlacedRule;
+  readonly elsewhere: NearRule | undefined;
   readonly otherPool: PlacedRule;
 }
 
@@ -150,15 +158,32 @@ export interface NearMisses {
 /** Made once per question: teams choose how many pairs they ask for. */
 export function nearMissesOf({ identity, pool, policies, namespace }: Question): NearMisses {
   const near = new Map<string | undefined, NearMiss>();
+  const { ceiling } = pool.spec;
+  const scopes = new Set(ceiling.scopes);
   for (const one of placedRules(policies)) {
     const { rule } = one;
     if (!identity.spec.roles.includes(rule.role)) continue;
-    const elsewhere = rule.pool === pool.metadata.name ? { elsewhere: one } : {};
-    const here = rule.pool === pool.metadata.name && coversNamespace(rule, namespace) ? { here: one } : {};
-    const found = { otherPool: one, ...elsewhere, ...here };
-    for (const scope of [undefined, ...rule.scopes]) near.set(scope, { ...found, ...near.get(scope) });
+    const isOfPool = rule.pool === pool.metadata.name;
+    const isHere = isOfPool && coversNamespace(rule, namespace);
+    const audiences = audiencesOf(rule, pool);
+    const reaches = audiences.length === 0 || audiences.some((audience) => ceiling.audiences.includes(audience));
+    const within = new Set<string | undefined>(reaches ? rule.scopes.filter((scope) => scopes.has(scope)) : []);
+    if (within.size > 0) within.add(undefined);
+    for (const scope of [undefined, ...rule.scopes]) {
+      const known = near.get(scope);
+      const found = { ...one, isIdle: !within.has(scope) };
+      near.set(scope, {
+        here: isHere ? better(known?.here, found) : known?.here,
+        elsewhere: isOfPool ? better(known?.elsewhere, found) : known?.elsewhere,
+        otherPool: known?.otherPool ?? one,
+      });
+    }
   }
   return { byScope: near, similarRoles: near.size > 0 ? [] : similarRoles(identity.spec.roles, pool, policies) };
+}
+
+function better(known: NearRule | undefined, found: NearRule): NearRule {
+  return known === undefined || (known.isIdle && !found.isIdle) ? found : known;
 }
 
 /** Of so many roles it is guessed what was meant: a slip is in one of a few. */

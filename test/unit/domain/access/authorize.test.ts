@@ -319,6 +319,23 @@ test('sentences: what, why, what to do', (t) => {
     message(rules({ namespaces: ['ci-search'] })),
     'nothing is granted: no rule of any ScopePolicy gives anything to role publisher of IdentityPool ci-bots in namespace ci-payments (ScopePolicy publishers (spec.rules[0]) does in other namespaces). Ask the owner of the policies for a rule, or correct spec.roles.',
   );
+  for (const [given, hint] of [
+    [
+      [
+        { namespaces: ['ci-search'], scopes: ['admin'] },
+        { namespaces: ['ci-search'], audiences: [charts] },
+        { namespaces: ['ci-search'] },
+      ],
+      'ScopePolicy publishers (spec.rules[2]) does in other namespaces',
+    ],
+    [
+      [{ namespaces: ['ci-search'], scopes: ['admin'] }],
+      'ScopePolicy publishers (spec.rules[0]) does in other namespaces, but the ceiling of the pool leaves nothing of it',
+    ],
+  ] as const) {
+    const said = message(rules(...(given as unknown as Parameters<typeof rules>)));
+    t.true(said.includes(` in namespace ci-payments (${hint}). `), said);
+  }
   t.is(
     message({ ...rules({}), identity: identity({ roles: ['publsher'] }) }),
     'nothing is granted: no rule of any ScopePolicy gives anything to role publsher of IdentityPool ci-bots in namespace ci-payments (there are rules for role publisher). Ask the owner of the policies for a rule, or correct spec.roles.',
