@@ -6,6 +6,7 @@ import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { Stop } from '../domain/access/access.ts';
 import type { AuthorizeInput } from '../domain/access/authorize.ts';
+import { nearName } from '../domain/access/near-name.ts';
 import { sourceFromWords, stopOf } from '../domain/access/stops.ts';
 import { kinds } from '../kube/resources.ts';
 import type { Cluster } from './cluster.ts';
@@ -54,6 +55,7 @@ export function inputOf(
   return {
     identity,
     pool,
+    nearPool: nearPoolOf(objects, identity),
     policies: objects.policies,
     namespace:
       namespace.is === 'Seen'
@@ -64,6 +66,14 @@ export function inputOf(
         : namespace,
     issuerConfigured: pool.is !== 'Seen' || isIssuerConfigured(pool.value),
   };
+}
+
+function nearPoolOf({ pools }: Pick<Objects, 'pools'>, { spec }: CiIdentity): string | undefined {
+  if (pools.is !== 'Seen') return undefined;
+  return nearName(
+    spec.pool,
+    pools.value.map(({ metadata }) => metadata.name),
+  );
 }
 
 export function poolOf({ pools }: Pick<Objects, 'pools'>, identity: CiIdentity): Known<IdentityPool> {

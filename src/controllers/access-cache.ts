@@ -5,6 +5,7 @@ import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import type { Known } from '../decision.ts';
 import type { Access } from '../domain/access/access.ts';
 import { authorize } from '../domain/access/authorize.ts';
+import { nearName } from '../domain/access/near-name.ts';
 import type { NamespaceFacts } from '../domain/access/rules.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { keyOf } from '../api/meta.ts';
@@ -138,7 +139,16 @@ export class AccessCache {
   }
 
   #versionFor({ spec, metadata }: CiIdentity): string {
-    return this.#versionOf(this.#memory.pool(spec.pool), this.#memory.namespace(metadata.namespace ?? ''));
+    const pool = this.#memory.pool(spec.pool);
+    return `${this.#versionOf(pool, this.#memory.namespace(metadata.namespace ?? ''))} ${this.#nearPool(spec.pool, pool)}`;
+  }
+
+  #nearPool(name: string, pool: Known<IdentityPool>): string | undefined {
+    if (pool.is !== 'Gone') return undefined;
+    return nearName(
+      name,
+      [...this.#memory.pools.entries()].map(([one]) => one),
+    );
   }
 
   /** Of everything that decides, but for the identity. */
@@ -163,6 +173,7 @@ export class AccessCache {
     return authorize({
       identity,
       pool,
+      nearPool: this.#nearPool(identity.spec.pool, pool),
       policies: this.#allPolicies(),
       namespace,
       issuerConfigured: pool.is === 'Seen' && this.#isConfigured(pool.value.spec.provider.issuer),

@@ -1,6 +1,7 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration, IssuerConfiguration } from '../config.ts';
+import { nearName } from '../domain/access/near-name.ts';
 import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
 import type { Capabilities, IdentityProvider } from '../providers/port.ts';
@@ -52,6 +53,14 @@ export class PoolProviders {
   configure(configuration: Configuration): void {
     this.#configuration = configuration;
     this.#issuers.configure(configuration.issuers.map((issuer) => this.#settings(issuer)));
+  }
+
+  /** The one that was perhaps meant by one that is not configured. */
+  near(issuer: string): string | undefined {
+    return nearName(
+      issuer,
+      this.#configuration.issuers.map(({ url }) => url),
+    );
   }
 
   isConfigured(issuer: string): boolean {

@@ -53,6 +53,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const { issuer } = pool.spec.provider;
   const few = { ...sources, access: sources.access.forMany() };
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
+  const near = providers.isConfigured(issuer) ? undefined : providers.near(issuer);
   const capabilities = providers.capabilities(issuer);
   const existing = sources.handIns.existing(pool);
   const registrationExpires = expiryOfRegistration(providers.issuer(issuer));
@@ -67,6 +68,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     pool,
     synced: memory.identities.synced && memory.clients.synced,
     issuerConfigured: providers.isConfigured(issuer),
+    ...(near === undefined ? {} : { nearIssuer: near }),
     registrationCredential:
       pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',
     ...(registrationExpires === undefined ? {} : { registrationExpires }),

@@ -14,6 +14,8 @@ export interface AuthorizeInput {
   readonly identity: CiIdentity;
   /** The pool that `identity.spec.pool` names. */
   readonly pool: Known<IdentityPool>;
+  /** Where there is no such pool: the one whose name is nearest. */
+  readonly nearPool?: string | undefined;
   /** All of them. */
   readonly policies: Known<readonly ScopePolicy[]>;
   /** The identity's namespace. */
@@ -35,12 +37,12 @@ export type Asked =
   | { readonly is: 'Refused'; readonly denial: Denial }
   | { readonly is: 'Unknown' };
 
-export function askedOf({ identity, pool, policies, namespace, issuerConfigured }: AuthorizeInput): Asked {
+export function askedOf({ identity, pool, nearPool, policies, namespace, issuerConfigured }: AuthorizeInput): Asked {
   const name = identity.spec.pool;
   if (pool.is === 'Unknown' || policies.is === 'Unknown' || namespace.is === 'Unknown') return { is: 'Unknown' };
   if (namespace.is === 'Gone')
     return refuse('NamespaceLeaving', explain.namespaceGone(identity.metadata.namespace ?? ''));
-  if (pool.is === 'Gone') return refuse('PoolMissing', explain.poolMissing(name));
+  if (pool.is === 'Gone') return refuse('PoolMissing', explain.poolMissing(name, nearPool));
   const { metadata, spec } = pool.value;
   if (metadata.deletionTimestamp !== undefined) return refuse('PoolMissing', explain.poolLeaving(name));
   if (spec.purpose === 'Interactive') return refuse('PurposeMismatch', explain.wrongPurpose(name));

@@ -77,8 +77,13 @@ export function leftOut(audience: string, scope: string, by: RuleRef): string {
   return `${pair(audience, scope)} is given by ${ruleName(by)}, but the identity does not ask for it in spec.scopes or spec.audiences.`;
 }
 
-export function poolMissing(pool: string): string {
-  return `IdentityPool ${pool} does not exist. Create it, or correct spec.pool.`;
+export function poolMissing(pool: string, near: string | undefined): string {
+  return `IdentityPool ${pool} does not exist${thereIs(near)}. Create it, or correct spec.pool.`;
+}
+
+/** What was perhaps meant by a name that is not there. */
+export function thereIs(near: string | undefined): string {
+  return near === undefined ? '' : ` (there is ${near})`;
 }
 
 export function poolLeaving(pool: string): string {

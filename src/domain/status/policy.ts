@@ -3,7 +3,7 @@ import type { ScopePolicy, ScopePolicyStatus, ScopePolicyStatusProblem } from '.
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Known } from '../../decision.ts';
-import { cut, joinSentences } from '../access/explain.ts';
+import { cut, joinSentences, thereIs } from '../access/explain.ts';
 import { nearName } from '../access/near-name.ts';
 import { audiencesOf, coversNamespace, type NamespaceFacts, type Rule } from '../access/rules.ts';
 import { difference } from '../access/scopes.ts';
@@ -102,10 +102,11 @@ function problemsOf(
   const problem = (reason: Reason, message: string): Problem => ({ rule: index, reason, message });
   const pool = pools.find(({ metadata }) => metadata.name === rule.pool && metadata.deletionTimestamp === undefined);
   if (pool === undefined) {
+    const names = pools.map(({ metadata }) => metadata.name);
     return [
       problem(
         'PoolMissing',
-        `${at} grants nothing: IdentityPool ${rule.pool} does not exist. Create it, or correct pool.`,
+        `${at} grants nothing: IdentityPool ${rule.pool} does not exist${thereIs(nearName(rule.pool, names))}. Create it, or correct pool.`,
       ),
     ];
   }

@@ -50,6 +50,8 @@ export interface PoolFacts extends StatusFacts {
   /** Pools, identities and client records have been read completely. */
   readonly synced: boolean;
   readonly issuerConfigured: boolean;
+  /** Where it is not: a configured one that differs in one character, such as a slash at the end. */
+  readonly nearIssuer?: string;
   /** `NotNeeded`: the issuer is configured without one, or the client was registered by hand. */
   readonly registrationCredential: 'Present' | 'Missing' | 'NotNeeded';
   /** When it expires, where it says so itself (a JWT); how often it may still be used nobody can see. */

@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
 import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import { cut } from '../access/explain.ts';
+import { cut, thereIs } from '../access/explain.ts';
 import { stopSentence, stoppedBy } from '../access/stops.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
@@ -188,6 +188,7 @@ function waiting(part: Draft, why: Draft): Draft {
 function blockedBy({
   pool,
   issuerConfigured,
+  nearIssuer,
   clients,
 }: PoolFacts): { readonly ready: Draft; readonly going: Going } | undefined {
   const subject = `IdentityPool ${pool.metadata.name}`;
@@ -200,7 +201,7 @@ function blockedBy({
   const live = mints
     ? ' Tokens that pods hold stay good until they expire, and none of them is renewed or revoked.'
     : '';
-  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator, so it is never called. Add it under issuers, or create the pool with another issuer.${live}`;
+  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator${thereIs(nearIssuer)}, so it is never called. Add it under issuers, or create the pool with another issuer.${live}`;
   return { ready: draft('Ready', 'False', 'IssuerNotConfigured', about(subject, why)), going: 'Stalled' };
 }
 

@@ -69,3 +69,21 @@ test('policies are told of an identity that gets something from them, of an edit
   memory.identities.remove('ci-payments/publisher', 'i');
   t.deepEqual(told, [['publishers'], ['others', 'publishers'], ['others']]);
 });
+
+test('a pool that does not exist: the nearest one is told, and told anew when it comes or goes', (t) => {
+  const memory = new Memory('ci-identity-system');
+  const access = new AccessCache(memory, () => true);
+  memory.policies.replaceAll([]);
+  memory.pools.replaceAll([]);
+  const place = { name: 'ci-payments', labels: {}, annotations: {}, terminating: false };
+  memory.namespaces.put('ci-payments', { ...kept('n'), ...place });
+  const said = (): string => {
+    const known = access.of(identity({ pool: 'ci-bot' }));
+    return known.is === 'Seen' ? (known.value.denials[0]?.message ?? '') : known.is;
+  };
+  t.regex(said(), /^IdentityPool ci-bot does not exist\./);
+  memory.pools.put('ci-bots', { ...kept('pool-uid'), ...pool() });
+  t.regex(said(), /^IdentityPool ci-bot does not exist \(there is ci-bots\)\./);
+  memory.pools.remove('ci-bots', 'pool-uid');
+  t.regex(said(), /^IdentityPool ci-bot does not exist\./);
+});

@@ -319,6 +319,14 @@ test('sentences: what, why, what to do', (t) => {
     message(rules({ namespaces: ['ci-search'] })),
     'nothing is granted: no rule of any ScopePolicy gives anything to role publisher of IdentityPool ci-bots in namespace ci-payments (ScopePolicy publishers (spec.rules[0]) does in other namespaces). Ask the owner of the policies for a rule, or correct spec.roles.',
   );
+  for (const [nearPool, there] of [
+    ['ci-bots', ' (there is ci-bots)'],
+    [undefined, ''],
+  ] as const)
+    t.is(
+      message({ identity: identity({ pool: 'ci-bot' }), pool: { is: 'Gone' }, nearPool }),
+      `IdentityPool ci-bot does not exist${there}. Create it, or correct spec.pool.`,
+    );
   for (const [given, hint] of [
     [
       [

@@ -123,6 +123,16 @@ for (const [namespaces, told] of [
   });
 }
 
+test('a rule for a pool that does not exist names the one that was perhaps meant', (t) => {
+  const said = (name: string): string =>
+    policyStatus(policyFacts(of({ pool: name })), now).problems?.[0]?.message ?? '';
+  t.is(
+    said('ci-bot'),
+    'spec.rules[0] (role publisher) grants nothing: IdentityPool ci-bot does not exist (there is ci-bots). Create it, or correct pool.',
+  );
+  t.regex(said('releases'), /does not exist\. Create it/);
+});
+
 test('64 bad rules of the longest names still fit', (t) => {
   const scopes = Array.from({ length: 64 }, (_, i) => `${i}`.padStart(256, 'x'));
   const facts = policyFacts(of(...Array.from({ length: 64 }, () => ({ scopes, namespaces: ['nowhere'] }))));

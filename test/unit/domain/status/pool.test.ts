@@ -890,6 +890,14 @@ test('an issuer that the configuration lists no more: what becomes of the tokens
   t.notRegex(said([unregistered]), live);
 });
 
+test('an issuer that is nearly one of the configuration is told which one', (t) => {
+  const said = (partial: Partial<PoolFacts>): string =>
+    messageOf(poolStatus(poolFacts({ issuerConfigured: false, ...partial }), now), 'Ready');
+  const near = 'https://idp.example.com/realms/ci/';
+  t.true(said({ nearIssuer: near }).includes(` of the operator (there is ${near}), so it is never called.`));
+  t.true(said({}).includes(' of the operator, so it is never called.'));
+});
+
 const { management: _given, ...unmanaged } = record();
 
 test('a client that cannot be managed says so, for the reason that it has, unless the issuer has a credential for all', (t) => {
