@@ -64,7 +64,11 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
     const message = sentence('fails, as it also does at a client that was deleted or disabled there', todo);
     return new OperatorError({ class: 'Transient', reason: 'ClientUnusable', whose: 'Object', message });
   }
-  if (error.status >= 500 || error.status === 408 || temporaryCodes.has(error.code ?? '')) {
+  if (
+    (error.status >= 500 && !(operation === 'Manage' && isNotOffered(answer))) ||
+    error.status === 408 ||
+    temporaryCodes.has(error.code ?? '')
+  ) {
     return temporary('ProviderUnavailable', 'fails', 'It is tried again.', retryAt);
   }
   if (error.status < 400 && !isRefusedIn(answer)) {
@@ -93,10 +97,20 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
           'Give managementTokenRef of this issuer, or hand in a new registration access token; minting goes on.';
         return terminal('RegistrationAccessTokenLost', 'Object', 'refuses the token that manages this client', todo);
       }
+      if (isNotOffered(answer)) {
+        const todo =
+          'Set rotation.allowSubjectChange of the pool, so that a rotation registers a new client; delete there by hand what shall go, and set deletionPolicy Retain before the pool goes.';
+        return terminal('RegistrationRefused', 'Object', 'offers no way to change or delete clients', todo);
+      }
       return terminal('RegistrationRefused', 'Object', 'refuses the change of the client', hint(error, where));
     case 'Discovery':
       return temporary('ProviderMetadataInvalid', 'is not there', 'Correct the issuer URL in the configuration.');
   }
+}
+
+/** There is no such call here; whoever is told so of a client has seen that the client is there. */
+export function isNotOffered({ status }: HttpAnswer): boolean {
+  return status === 404 || status === 405 || status === 501;
 }
 
 type Terminal = (reason: Reason, whose: 'Object' | 'Issuer', what: string, todo: string) => OperatorError;

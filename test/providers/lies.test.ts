@@ -450,6 +450,25 @@ for (const [what, instead] of Object.entries(gateways))
     t.deepEqual([back.is, back.drift], ['Present', []]);
   });
 
+// Spring Authorization Server, as is said of it; servers that know the verb and not the path; what RFC 9110 has for it.
+for (const status of [404, 405, 501])
+  test(`a provider that answers ${status} to every change: a client there can be replaced, not changed, and is not gone`, async (t) => {
+    const { provider, issuer } = await start(t);
+    const { client, clients, want } = await registered(subject(issuer));
+    const instead = status === 404 ? json(status, { status, error: 'Not Found', path: '/reg' }) : { status };
+    const away = provider.faults.add({ endpoint: 'update', instead });
+    const error = await failure(t, clients.update(ref(client), want, signal()));
+    t.deepEqual(kind(error), ['Terminal', 'RegistrationRefused', 'Object']);
+    t.regex(error.message, /offers no way to change or delete clients \(\d+.*\)\. Set rotation\.allowSubjectChange /);
+    t.true(surelyWithoutEffect(error));
+    away();
+    await t.notThrowsAsync(clients.update(ref(client), want, signal()));
+    if (status === 404) return;
+    provider.faults.add({ endpoint: 'delete', instead });
+    const undeleted = await failure(t, clients.deregister(ref(client), signal()));
+    t.deepEqual(kind(undeleted), ['Terminal', 'RegistrationRefused', 'Object']);
+  });
+
 test('a read that rotates the management token hands the new one over', async (t) => {
   const { provider, issuer } = await start(t);
   const { client, clients, want } = await registered(subject(issuer));

@@ -45,8 +45,9 @@ import type { ClientRow, Step } from './steps.ts';
 import { countRollback, moved, notConfirmed, replaced, rolledBack, without } from './transitions.ts';
 
 /**
- * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone; with a key that
- * was made before the provider had said which algorithms it verifies; or for a window that is declared no longer.
+ * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone, or that the
+ * provider turns out not to change; with a key that was made before the provider had said which algorithms it verifies; or for a window that is
+ * declared no longer.
  */
 const abandoned: ClientRow = {
   name: 'abandoned',
@@ -55,7 +56,7 @@ const abandoned: ClientRow = {
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s, now)) return true;
+    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s, now) || isNotChanged(s, of)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
@@ -64,11 +65,17 @@ const abandoned: ClientRow = {
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     const next = without(s.record, of.n);
     // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
-    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s, now);
+    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s, now) || isNotChanged(s, of);
     const isOwed = cannotGoOn && currentOf(next) !== undefined;
     return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
   },
 };
+
+/** A second key of a client that the provider turned out not to change. */
+function isNotChanged({ record, capabilities }: ClientSnapshot, of: Generation): boolean {
+  const isSecondKey = record?.variant === 'TwoKeys' && siblings(record, of).length > 0;
+  return isSecondKey && capabilities?.variants.includes('TwoKeys') === false;
+}
 
 /** Its key is none that would be made now that the provider has said which algorithms it verifies. */
 export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string | undefined): boolean {

@@ -2,6 +2,7 @@
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from '../client/existing.ts';
+import { currentOf } from '../client/generations.ts';
 import { planAgainAt } from '../client/schedule.ts';
 import { took } from '../client/story.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
@@ -126,13 +127,14 @@ function rollback({ rollbacks, generations, variant }: ClientRecord): readonly s
 }
 
 /** Why nothing rotates although it is asked or due, and what to do. `undefined`: nothing speaks against a rotation. */
-export function unsupportedInWords({ unsupported }: ClientView): string | undefined {
+export function unsupportedInWords({ unsupported, record }: ClientView): string | undefined {
   if (unsupported === undefined) return undefined;
+  const isKey = currentOf(record)?.credential.type === 'PrivateKeyJwt';
   switch (unsupported) {
     case 'NeedsWindow':
       return 'a proven credential mints, but this provider replaces a client secret with a short gap only, and nothing says when that may be. Declare spec.rotation.window, allow a new client with spec.rotation.allowSubjectChange, or use spec.client.authentication PrivateKeyJwt.';
     case 'NeedsNewSubject':
-      return 'a proven credential mints, but this provider can replace it by a new client only, whose subject (sub) is new and which no trust policy knows. Set spec.rotation.allowSubjectChange if that is all right, or use spec.client.authentication PrivateKeyJwt.';
+      return `a proven credential mints, but this provider can replace it by a new client only, whose subject (sub) is new and which no trust policy knows. Set spec.rotation.allowSubjectChange if that is all right${isKey ? '' : ', or use spec.client.authentication PrivateKeyJwt'}.`;
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Redacted } from '../../redacted.ts';
 import type { Clock } from '../../clock.ts';
+import type { Variant } from '../../domain/client/record.ts';
 import type { Http } from '../http.ts';
 import type { Capabilities, IdentityProvider } from '../port.ts';
 import { carriers } from './audiences.ts';
 import { supportedMethods } from './authentication.ts';
+import type { Changes } from './changes.ts';
 import type { Discovery, Metadata } from './discovery.ts';
 import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
@@ -18,6 +20,7 @@ export interface OidcIssuer {
   readonly discovery: Discovery;
   readonly profile: Profile;
   readonly reach: Reach;
+  readonly changes: Changes;
   readonly registrationToken: () => Redacted<string> | undefined;
   readonly managementToken: () => Redacted<string> | undefined;
   /** Whom its JWTs name as their issuer; `undefined`: the issuer. */
@@ -30,7 +33,7 @@ export interface OidcIssuer {
 export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): Capabilities {
   const metadata = issuer.discovery.known;
   return {
-    variants: registers(issuer.profile, metadata) ? issuer.profile.variants(supportedMethods(metadata)) : [],
+    variants: variantsOf(issuer, metadata),
     clientIdBy: issuer.profile.clientIdBy,
     findByTag: false,
     revocation: issuer.reach.of(metadata),
@@ -40,6 +43,13 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
     ignoredScopes: issuer.profile.ignoredScopes,
     carrierScopes: (audiences) => carriers(audiences, audience, issuer.profile),
   };
+}
+
+/** Where clients are not changed, only a new one takes a new credential. */
+function variantsOf({ profile, changes, clock }: OidcIssuer, metadata: Metadata | undefined): readonly Variant[] {
+  if (!registers(profile, metadata)) return [];
+  const variants = profile.variants(supportedMethods(metadata));
+  return changes.areOffered(clock.now()) ? variants : variants.filter((variant) => variant === 'NewClient');
 }
 
 /** Before the first discovery nothing is ruled out. */

@@ -2,13 +2,14 @@
 import { type Clock, second } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
 import { Redacted } from '../../redacted.ts';
-import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
+import { isNotOffered, misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { secretExpiry } from '../expiry.ts';
 import { parseJsonObject, withoutUndefined } from '../fields.ts';
 import { refusalBy } from '../whose-word.ts';
 import { date, jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
+import type { Changes } from './changes.ts';
 import type { Discovery } from './discovery.ts';
 import { driftOf } from './drift.ts';
 import { readProviderError } from '../provider-error.ts';
@@ -21,6 +22,7 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   readonly discovery: Discovery;
   readonly profile: Profile;
+  readonly changes: Changes;
   /** RFC 7591 initial access token; absent: registration is open. */
   readonly registrationToken: () => Redacted<string> | undefined;
   /** A credential that manages every client and does not rotate; heals a lost registration access token. */
@@ -89,14 +91,24 @@ export class Registration implements ClientRegistry {
     const named = { ...desired, clientId: ref.clientId };
     const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
     if (answer === undefined) throw lostToken(this.#o.issuer);
-    if (await this.#saysGone(answer, signal)) {
-      throw terminal(this.#o.issuer, 'ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
-    }
+    const isChanged = answer.status === 200 || answer.status === 201 || answer.status === 204;
+    if (isChanged) this.#o.changes.sawChange();
     if (answer.status === 204) {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
     }
-    if (answer.status === 200 || answer.status === 201) return this.#made(answer, 'Manage', named, endpoint);
-    throw refused(answer, 'Manage', this.#where(this.#tokensOf(ref), desired));
+    if (isChanged) return this.#made(answer, 'Manage', named, endpoint);
+    // Some providers let clients be read and not be changed, and say 404 to that.
+    if ((await this.#saysGone(answer, signal)) && !(await this.#isThere(ref, endpoint, signal))) {
+      throw terminal(this.#o.issuer, 'ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
+    }
+    const error = refused(answer, 'Manage', this.#where(this.#tokensOf(ref), desired));
+    if (error.class === 'Terminal' && isNotOffered(answer)) this.#o.changes.sawRefusal(this.#o.clock.now());
+    throw error;
+  }
+
+  async #isThere(ref: ClientRef, endpoint: string, signal: AbortSignal): Promise<boolean> {
+    const seen = await this.#manage('GET', ref, endpoint, undefined, signal);
+    return seen?.status === 200;
   }
 
   async deregister(ref: ClientRef, signal: AbortSignal): Promise<'Deleted' | 'Gone'> {

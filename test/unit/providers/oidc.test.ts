@@ -1,12 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { hour, parseRfc3339 } from '#src/clock.ts';
+import { hour, minute, parseRfc3339, plus } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { askParameters, carriers } from '#src/providers/oidc/audiences.ts';
 import { authenticate, chooseAlgorithm, generateKey } from '#src/providers/oidc/authentication.ts';
 import { documentUrls, parseMetadata } from '#src/providers/oidc/discovery.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
+import { capabilitiesOf } from '#src/providers/oidc/adapter.ts';
+import { Changes } from '#src/providers/oidc/changes.ts';
 import { Reach } from '#src/providers/oidc/reach.ts';
 import { isSelfContained, jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
@@ -360,6 +362,27 @@ test('whatever a metadata document says: our origin over https, or an error of o
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('that clients are not changed is believed after ten minutes of refusals, for a day, or until one was', (t) => {
+  const changes = new Changes();
+  const clock = { at: where.now, now: () => clock.at };
+  const shared = { profile: generic, changes, clock, reach: new Reach(), discovery: { known: undefined } };
+  const variants = () => capabilitiesOf(shared as never, { by: 'None' }).variants;
+  const all = ['TwoKeys', 'NewClient'];
+  const refusedAfter = (minutes: number): void => changes.sawRefusal(plus(where.now, minutes * minute));
+  t.deepEqual(variants(), all);
+  refusedAfter(0);
+  refusedAfter(9);
+  t.deepEqual(variants(), all, 'for a moment');
+  refusedAfter(10);
+  t.deepEqual(variants(), ['NewClient']);
+  clock.at = plus(where.now, 24 * hour + 10 * minute);
+  t.deepEqual(variants(), all, 'asked again');
+  refusedAfter(24 * 60 + 10);
+  t.deepEqual(variants(), ['NewClient']);
+  changes.sawChange();
+  t.deepEqual(variants(), all);
 });
 
 test('what revocation reaches is learnt from tokens', (t) => {

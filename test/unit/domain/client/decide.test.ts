@@ -1404,6 +1404,16 @@ const cases: readonly Case[] = [
   },
   {
     row: 'abandoned',
+    title: 'a second key of a client that the provider turns out not to change',
+    s: snapshot({
+      record: withGenerations([g(), g({ n: 2, state: 'Planned' })]),
+      capabilities: { ...buildClientSnapshot().capabilities!, variants: ['NewClient'] },
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+  },
+  {
+    row: 'abandoned',
     title: 'likewise a second key',
     s: snapshot({
       record: withGenerations([g(), g({ n: 2, state: 'Planned' })]),

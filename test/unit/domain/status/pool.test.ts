@@ -688,7 +688,16 @@ test('what stands in the way of a rotation is said long before it is due', (t) =
     messageOf(poolStatus(poolFacts({ clients: [client(partial)] }), now), 'CredentialCurrent');
   t.regex(
     said({ unsupported: 'NeedsNewSubject' }),
-    /by a new client only, whose subject \(sub\) is new .* Set spec\.rotation\.allowSubjectChange/,
+    /by a new client only, whose subject \(sub\) is new .* Set spec\.rotation\.allowSubjectChange if that is all right\.$/,
+  );
+  const secret = { ...generation(1, 'Current'), credential: { type: 'ClientSecretBasic' as const } };
+  const bySecret = poolFacts({
+    pool: pool({ client: { authentication: 'ClientSecretBasic' } }, { finalizers }),
+    clients: [client({ unsupported: 'NeedsNewSubject', record: record({ generations: [secret] }) })],
+  });
+  t.regex(
+    messageOf(poolStatus(bySecret, now), 'CredentialCurrent'),
+    /, or use spec\.client\.authentication PrivateKeyJwt/,
   );
   t.regex(
     said({ unsupported: 'NeedsWindow' }),
