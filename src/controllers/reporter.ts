@@ -4,6 +4,7 @@ import type { Decision } from '../decision.ts';
 import { LostLeaseError, OperatorError } from '../errors.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { Telling } from '../domain/client/story.ts';
+import type { DeliveredError } from '../domain/session/machine.ts';
 import { unreadable } from '../domain/session/explain.ts';
 import type { EventRecorder, Regarding } from '../kube/events.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -93,19 +94,21 @@ export class Reporter {
   }
 
   /** A pod got `error.json` instead of a token. */
-  denied(key: string, { reason, message }: { reason: string; message: string }, isNew: boolean): void {
+  denied(key: string, { reason, message, fix }: DeliveredError, isNew: boolean): void {
     if (isNew) this.#o.metrics.count('ci_identity_denials_total', { reason });
     this.onPod(key, reason, message);
     const { namespace, identity } = parseSessionKey(key);
     const known = this.#o.memory.identity(namespace, identity);
     if (known.is !== 'Seen') return;
     const { uid = '' } = known.value.metadata;
-    this.#o.events.record({
-      regarding: { apiVersion, kind: 'CiIdentity', name: identity, namespace, uid },
-      type: 'Warning',
+    // What its own condition says too is then one event with it.
+    const said = message.replace(`CiIdentity ${namespace}/${identity}: `, '');
+    this.readyChanged(
+      { apiVersion, kind: 'CiIdentity', name: identity, namespace, uid },
+      reason === 'Suspended',
       reason,
-      message: message.slice(0, 1_000),
-    });
+      said.endsWith('.') ? said : `${said}. ${fix}`,
+    );
   }
 
   /** Something about the session that its pod's people should hear. */

@@ -5,7 +5,7 @@ import { type Rendered, renderEmpty, renderError, renderToken } from '../domain/
 import { decideSession } from '../domain/session/decide.ts';
 import { restoredMessage } from '../domain/session/explain.ts';
 import { usableToken } from '../domain/session/facts.ts';
-import type { SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
+import type { DeliveredError, SessionAction, SessionSnapshot } from '../domain/session/machine.ts';
 import { type SessionRecord, newestOf } from '../domain/session/record.ts';
 import { concluded, dropped, forbidden } from '../domain/session/transitions.ts';
 import type { Token } from '../domain/token.ts';
@@ -36,7 +36,7 @@ export interface SessionMachineOptions extends RevokerOptions {
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
   /** Somebody should hear that a pod got an error instead of a token; `isNew`: it counts. */
-  denied(key: string, error: { readonly reason: string; readonly message: string }, isNew: boolean): void;
+  denied(key: string, error: DeliveredError, isNew: boolean): void;
   /** Somebody should hear that the record of a session was damaged, and is written again. */
   restored(key: string, reason: string, message: string): void;
 }

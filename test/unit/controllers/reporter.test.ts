@@ -1,7 +1,15 @@
 import test from 'ava';
 import { Memory } from '#src/controllers/memory.ts';
 import { Reporter, eventType } from '#src/controllers/reporter.ts';
+import { sessionKey } from '#src/controllers/session-snapshot.ts';
+import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import { forbiddenError } from '#src/domain/session/explain.ts';
+import { identityStatus } from '#src/domain/status/identity.ts';
 import { OperatorError } from '#src/errors.ts';
+import type { EventNote } from '#src/kube/events.ts';
+import { buildSessionSnapshot, suspended } from '#test/support/builders.ts';
+import { accessOf, identity, seen } from '../domain/access/objects.ts';
+import { identityFacts, now } from '../domain/status/facts.ts';
 
 for (const [ready, reason, type] of [
   [true, 'Ready', 'Normal'],
@@ -41,5 +49,33 @@ for (const [errorClass, attempts, level] of [
         : new OperatorError({ class: errorClass, reason: 'ApiConflict', message: 'somebody was first' });
     reporter.failure('client', 'client-1', 'damaged', error, attempts);
     t.deepEqual(levels, [level]);
+  });
+}
+
+const deny = seen(accessOf({ policies: seen([]) }));
+for (const [what, snapshot, facts] of [
+  ['a stop', { stop: suspended }, { stop: suspended }],
+  ['a denial', { access: deny }, { access: deny }],
+] as const) {
+  test(`${what}: a pod that is denied tells its CiIdentity what the condition tells it, so it is one event`, (t) => {
+    const memory = new Memory('ci-identity-system');
+    const one = identity();
+    memory.identities.put('ci-payments/publisher', { ...one, uid: 'identity-uid', resourceVersion: '1' });
+    const events: EventNote[] = [];
+    const reporter = new Reporter({
+      memory,
+      events: { record: (note: EventNote) => events.push(note) },
+      metrics: { count: () => undefined },
+    } as unknown as ConstructorParameters<typeof Reporter>[0]);
+    const key = sessionKey({ namespace: 'ci-payments', pod: 'p', podUid: 'u', identity: 'publisher' });
+    reporter.denied(key, forbiddenError(buildSessionSnapshot(snapshot as Partial<SessionSnapshot>)), true);
+    const ready = identityStatus(identityFacts(facts), now).conditions?.find(({ type }) => type === 'Ready');
+    const regarding = { apiVersion: one.apiVersion, kind: 'CiIdentity', name: 'publisher', namespace: 'ci-payments' };
+    const { reason = '', message = '' } = ready ?? {};
+    reporter.readyChanged({ ...regarding, uid: 'identity-uid' }, ready?.status === 'True', reason, message);
+    const [pod, ...own] = events;
+    t.is(pod?.regarding.kind, 'Pod');
+    t.is(own.length, 2);
+    t.deepEqual(own[0], own[1]);
   });
 }
