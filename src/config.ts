@@ -245,6 +245,7 @@ function issuerProblems(url: string): readonly string[] {
   if (parsed.protocol !== 'https:') problems.push('must start with https://: issuers are never called without TLS');
   if (parsed.username !== '' || parsed.password !== '') problems.push('must not contain a user or password');
   if (parsed.search !== '' || parsed.hash !== '') problems.push('must not contain a query or fragment (RFC 8414 §2)');
+  if (url.includes('*')) problems.push('must not contain *: each issuer is listed by its own URL');
   if (problems.length === 0 && parsed.href !== url && parsed.href !== `${url}/`)
     problems.push(`must be written as ${parsed.href}`);
   return problems;

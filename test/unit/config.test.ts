@@ -52,6 +52,11 @@ const bad: readonly Row[] = [
     ['issuers[0].url must start with https://: issuers are never called without TLS'],
   ],
   ['a password', url('https://u:p@idp.example.com'), ['issuers[0].url must not contain a user or password']],
+  [
+    'a wildcard',
+    url('https://*.example.com'),
+    ['issuers[0].url must not contain *: each issuer is listed by its own URL'],
+  ],
   ['a query', url('https://idp.example.com/?a'), ['issuers[0].url must not contain a query or fragment (RFC 8414 §2)']],
   [
     'a url not in its one spelling',
