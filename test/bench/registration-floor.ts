@@ -3,11 +3,11 @@
  * For each pool the record with the new key and the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
  * proof, and on the pool its finalizer and one status.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult } from 'node:crypto';
 import { Pool } from 'undici';
 import { labScopes, type Lab } from '#test/support/lab.ts';
 import { type Api, expectStatus, openApi } from './api.ts';
-import { askedBare, bareMetadata, form, json } from './bare-client.ts';
+import { askedBare, type BareCredential, bareMetadata, form, json } from './bare-client.ts';
 import { writeRecord } from './bare-record.ts';
 import { inParallel } from './in-parallel.ts';
 import { poolsPath } from './pools.ts';
@@ -19,12 +19,7 @@ const parallel = 32;
 /** Seconds that it takes for these pools, which are there already. */
 export async function registerBare(lab: Lab<ProviderProcess>, names: readonly string[]): Promise<number> {
   const api = openApi(lab.operatorKubeconfig, { connections: parallel });
-  const provider = new Pool(lab.provider.issuer, {
-    connections: parallel,
-    pipelining: 1,
-    allowH2: false,
-    connect: { ca: lab.provider.caPem },
-  });
+  const provider = connected(lab.provider);
   try {
     const started = performance.now();
     await inParallel(names, parallel, (name) => registerOne(api, provider, lab.provider, name));
@@ -34,32 +29,59 @@ export async function registerBare(lab: Lab<ProviderProcess>, names: readonly st
   }
 }
 
-async function registerOne(
-  api: Api,
-  provider: Pool,
-  { issuer, initialAccessToken }: ProviderProcess,
-  name: string,
-): Promise<void> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const record = { pool: name, issuer, generations: [{ n: 1, key: privateKey.export({ format: 'jwk' }) }] };
+/** Registers and proves so many clients of nobody, so that the code of the provider is compiled, as that of one is which has run for days. */
+export async function warmUp(of: ProviderProcess, clients: number): Promise<void> {
+  const provider = connected(of);
+  try {
+    const names = Array.from({ length: clients }, (_, n) => `warm-${n}`);
+    await inParallel(names, parallel, async (name) => {
+      const { privateKey: key, publicKey } = newKey();
+      const { clientId } = await registered(provider, of, name, publicKey);
+      await proven(provider, { issuer: of.issuer, clientId, kid: name, key });
+    });
+  } finally {
+    await provider.close();
+  }
+}
+
+function connected({ issuer, caPem }: ProviderProcess): Pool {
+  return new Pool(issuer, { connections: parallel, pipelining: 1, allowH2: false, connect: { ca: caPem } });
+}
+
+function newKey(): KeyPairKeyObjectResult {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
+
+async function registerOne(api: Api, provider: Pool, of: ProviderProcess, name: string): Promise<void> {
+  const { issuer } = of;
+  const { privateKey: key, publicKey } = newKey();
+  const record = { pool: name, issuer, generations: [{ n: 1, key: key.export({ format: 'jwk' }) }] };
   await writeRecord(api, 'POST', name, { ...record, intent: { call: 'Register', generation: 1 } });
-  const metadata = bareMetadata(name, labScopes, [{ ...publicKey.export({ format: 'jwk' }), kid: name }]);
-  const client = await askedBare(provider, 'POST', '/reg', json(metadata, initialAccessToken));
-  const clientId = String(client['client_id']);
-  await writeRecord(api, 'PUT', name, {
-    ...record,
-    clientId,
-    registrationAccessToken: client['registration_access_token'],
-  });
-  const credential = { issuer, clientId, kid: name, key: privateKey };
-  const ask = { grant_type: 'client_credentials', scope: labScopes[0]!, resource: 'https://registry.example.com' };
-  const { access_token: token } = await askedBare(provider, 'POST', '/token', form(ask, credential));
-  await askedBare(provider, 'POST', '/token/revocation', form({ token: String(token) }, credential));
+  const { clientId, registrationAccessToken } = await registered(provider, of, name, publicKey);
+  await writeRecord(api, 'PUT', name, { ...record, clientId, registrationAccessToken });
+  await proven(provider, { issuer, clientId, kid: name, key });
   await writeRecord(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
   await patched(api, name, '', { metadata: { finalizers: ['ci-identity.dev/clients'] } });
   const lastTransitionTime = new Date().toISOString();
   const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'bare', lastTransitionTime };
   await patched(api, name, '/status', { status: { conditions: [condition], observedGeneration: 1 } });
+}
+
+async function registered(
+  provider: Pool,
+  { initialAccessToken }: ProviderProcess,
+  name: string,
+  publicKey: KeyObject,
+): Promise<{ readonly clientId: string; readonly registrationAccessToken: unknown }> {
+  const metadata = bareMetadata(name, labScopes, [{ ...publicKey.export({ format: 'jwk' }), kid: name }]);
+  const client = await askedBare(provider, 'POST', '/reg', json(metadata, initialAccessToken));
+  return { clientId: String(client['client_id']), registrationAccessToken: client['registration_access_token'] };
+}
+
+async function proven(provider: Pool, credential: BareCredential): Promise<void> {
+  const ask = { grant_type: 'client_credentials', scope: labScopes[0]!, resource: 'https://registry.example.com' };
+  const { access_token: token } = await askedBare(provider, 'POST', '/token', form(ask, credential));
+  await askedBare(provider, 'POST', '/token/revocation', form({ token: String(token) }, credential));
 }
 
 async function patched(api: Api, pool: string, subresource: string, body: object): Promise<void> {

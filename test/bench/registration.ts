@@ -6,7 +6,7 @@ import { type Bench, type BenchOptions, target } from './bench.ts';
 import { tableOf } from './figures.ts';
 import { all, poolsPath, watchPools } from './pools.ts';
 import { type ProviderProcess, startProviderProcess } from './provider.ts';
-import { registerBare } from './registration-floor.ts';
+import { registerBare, warmUp } from './registration-floor.ts';
 import { spendingOf, spendingRows } from './spending.ts';
 import { profiling } from './stage.ts';
 
@@ -82,6 +82,7 @@ async function measured(
     const names = Array.from({ length: pools }, (_, n) => `pool-${n}`);
     await createPools(lab, admin, names);
     const seen = watchPools(admin, over.signal);
+    await warmUp(lab.provider, 200);
     if (provider === 'Limited') await lab.provider.limit({ perSecond: strict, delay: 0 });
     const before = await lab.provider.counts();
     const writesBefore = await writesOf(admin);
