@@ -73,14 +73,16 @@ export class AccessCache {
 
   /**
    * For one look at many identities: few are judged anew in it. The rest are as they were judged last, or `Unknown` where they ask for something
-   * else by now; each is judged in its own turn, and {@link onChange} tells of it.
+   * else by now; each is judged in its own turn, and {@link onChange} tells of it. `first`: those of which nothing is known yet, as after a start.
    */
-  forMany(): Pick<AccessCache, 'of'> {
+  forMany(first: 'Judged' | 'Unknown'): Pick<AccessCache, 'of'> {
     let judged = 0;
+    const isDue = (identity: CiIdentity): boolean =>
+      (first === 'Judged' && !this.#entries.has(keyOf(identity.metadata))) || (judged += 1) <= judgedAtOnce;
     return {
       of: (identity) =>
         this.#upToDate(identity) ??
-        ((judged += 1) <= judgedAtOnce ? this.#judge(identity) : (this.#last(identity)?.access ?? { is: 'Unknown' })),
+        (isDue(identity) ? this.#judge(identity) : (this.#last(identity)?.access ?? { is: 'Unknown' })),
     };
   }
 

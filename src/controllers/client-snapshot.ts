@@ -64,7 +64,8 @@ export function snapshotClient(
   const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
-  const few = { ...sources, access: sources.access.forMany() };
+  // A credential takes over once it is proven for each of the asks, so none may be missing after a start.
+  const few = { ...sources, access: sources.access.forMany('Judged') };
   const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,

@@ -51,7 +51,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const pool = memory.pools.get(name);
   if (pool === undefined) return undefined;
   const { issuer } = pool.spec.provider;
-  const few = { ...sources, access: sources.access.forMany() };
+  const few = { ...sources, access: sources.access.forMany('Unknown') };
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const near = providers.isConfigured(issuer) ? undefined : providers.near(issuer);
   const capabilities = providers.capabilities(issuer);
@@ -116,7 +116,7 @@ export function policyFacts(
   const { memory } = sources;
   const policy = memory.policies.get(name);
   if (policy === undefined) return undefined;
-  const few = sources.access.forMany();
+  const few = sources.access.forMany('Unknown');
   let identities = 0;
   for (const [, identity] of memory.identities.entries()) {
     const access = few.of(identity);

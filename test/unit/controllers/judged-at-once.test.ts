@@ -105,20 +105,20 @@ function lookAtClient({ sources, memory }: World): ReturnType<typeof snapshotCli
   return key === undefined ? undefined : snapshotClient(sources, key, []);
 }
 
-const looks: readonly (readonly [string, Parameters<typeof world>[0], (world: World) => unknown])[] = [
-  ['a policy', 'Pool', ({ sources }) => policyFacts(sources, 'publishers', undefined)],
-  ['the client of a pool', 'Pool', lookAtClient],
-  ['the client of a namespace', 'Namespace', lookAtClient],
-  ['a pool with a client for each', 'Identity', ({ sources }) => poolFacts(sources, 'ci-bots', undefined)],
+const looks: readonly (readonly [string, Parameters<typeof world>[0], number, (world: World) => unknown])[] = [
+  ['a policy', 'Pool', 32, ({ sources }) => policyFacts(sources, 'publishers', undefined)],
+  ['the client of a pool', 'Pool', count, lookAtClient],
+  ['the client of a namespace', 'Namespace', count, lookAtClient],
+  ['a pool with a client for each', 'Identity', 32, ({ sources }) => poolFacts(sources, 'ci-bots', undefined)],
 ];
 
-for (const [what, per, look] of looks)
-  test(`a look at ${what} judges at most 32 of ${count} identities, at the start and after an edit of a policy`, (t) => {
+for (const [what, per, first, look] of looks)
+  test(`a look at ${what} judges at most 32 of ${count} identities after an edit of a policy, at the start ${first}`, (t) => {
     const w = world(per);
     w.edit('other');
     for (const when of ['at the start', 'after an edit']) {
       t.not(look(w), undefined);
-      t.is(w.judged(), 32, when);
+      t.is(w.judged(), when === 'at the start' ? first : 32, when);
       w.judgeAll();
       w.judged();
       w.edit(when === 'at the start' ? 'another' : 'other');
@@ -150,7 +150,7 @@ test('what an identity asks for now counts only once that was judged; then its c
   w.woken.length = 0;
   // More than one look judges, and the last of them asks for something else than it was granted.
   w.edit('other');
-  const few = w.access.forMany();
+  const few = w.access.forMany('Unknown');
   for (let n = 0; n < 32; n++) few.of(identity({}, { name: `i-${n}`, uid: `i-${n}` }));
   const before = w.memory.identities.get('ci-payments/i-40');
   const after = identity({ roles: ['other'] }, { name: 'i-40', uid: 'i-40', generation: 2 });
