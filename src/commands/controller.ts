@@ -84,13 +84,15 @@ export async function runController(argv: readonly string[], surface: ProcessSur
     return refused;
   }
   const level = values['log-level'] as LogLevel | undefined;
+  // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
+  const id = `${values['id'] ?? 'controller'}_${randomUUID()}`;
   const logger = createLogger({
     level: level ?? read.configuration.log.level,
     write: (line) => surface.complain(line),
-    base: { replica: values['id'] ?? 'unnamed' },
+    base: { replica: id },
   });
   try {
-    return await run({ values, file, configuration: read.configuration, logger, surface });
+    return await run({ id, values, file, configuration: read.configuration, logger, surface });
   } catch (error) {
     const problem = settingProblem(error);
     if (problem === undefined) throw error;
@@ -112,6 +114,7 @@ function settingProblem(error: unknown): string | undefined {
 }
 
 interface Start {
+  readonly id: string;
   readonly values: Readonly<Record<string, string>>;
   readonly file: string;
   readonly configuration: Configuration;
@@ -119,7 +122,7 @@ interface Start {
   readonly surface: ProcessSurface;
 }
 
-async function run({ values, file, configuration, logger, surface }: Start): Promise<number> {
+async function run({ id, values, file, configuration, logger, surface }: Start): Promise<number> {
   const namespace = values['namespace'] ?? operatorNamespace;
   const metrics = new Metrics();
   const clock = new TrustedClock(systemClock);
@@ -138,8 +141,7 @@ async function run({ values, file, configuration, logger, surface }: Start): Pro
   const operator = new Operator({
     connection,
     namespace,
-    // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
-    id: `${values['id'] ?? 'controller'}_${randomUUID()}`,
+    id,
     clock,
     wall: () => systemClock.now(),
     random: Math.random,

@@ -85,6 +85,23 @@ test.serial(
   },
 );
 
+test.serial('the log calls the process what the lease calls it', async (t) => {
+  const holder = [
+    'lease',
+    '-n',
+    'ci-identity-system',
+    'ci-identity-controller',
+    '-o',
+    'jsonpath={.spec.holderIdentity}',
+  ];
+  const line =
+    operator
+      .log()
+      .split('\n')
+      .find((one) => one.startsWith('{')) ?? '{}';
+  t.is((JSON.parse(line) as { readonly replica: string }).replica, await lab.kubectl(['get', ...holder]));
+});
+
 test.serial(
   'an identity is Ready with what is granted, by which rule, and with the proof of the provider',
   async (t) => {
