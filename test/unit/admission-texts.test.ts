@@ -242,7 +242,7 @@ test('pods looks away only where none of its rules finds a name of ours', (t) =>
     t.true(wrong.includes(list), list);
 });
 
-test('nothing of a pod is looked through, in any policy, before it is known to have at most 2,000 entries', (t) => {
+test('nothing of a pod is looked through, in any policy, before it is known to have few entries', (t) => {
   const plain = (expression: string): string =>
     expression.replaceAll('.?', '.').replace(/\.orValue\((\[\]|\{\})\)/g, '');
   for (const name of ['inject', 'use', 'identities', 'claims', 'pods']) {
@@ -257,12 +257,27 @@ test('nothing of a pod is looked through, in any policy, before it is known to h
     const folds = expressions.matchAll(
       /\b((?:object|oldObject|c|v)(?:\.\w+)+)\)?\.(?:exists|all|filter|map|transformList)\(/g,
     );
-    const sizes = [...expressions.matchAll(/size\(([^()]*)\) (?:>|<=) 2000/g)].flatMap(([, of]) => of!.split(' + '));
+    const sizes = [...expressions.matchAll(/size\(([^()]*)\) (?:>|<=) (?:2000|64)\b/g)].flatMap(([, of]) =>
+      of!.split(' + '),
+    );
+    if (/\.map\(c, size\(c\.env\) \+ size\(c\.volumeMounts\)\)\.sum\(\) (?:>|<=) 1000\b/.test(expressions))
+      sizes.push('c.env', 'c.volumeMounts');
     const lists = new Set([...folds].map(([, list]) => list!));
     t.true(lists.size > 0, name);
     for (const list of lists) t.true(sizes.includes(list), `${name}: ${list}`);
     t.deepEqual(new Set(expressions.match(/(?<=size\([^()]*\) (?:>|<=) )\d{4,}/g)), new Set(['2000']), name);
   }
+});
+
+test('inject and identities look through as many containers and entries in them, which each identity repeats', (t) => {
+  const entries = 'object.spec.containers.map(c, size(c.?env.orValue([])) + size(c.?volumeMounts.orValue([]))).sum()';
+  const few = ['size(object.spec.containers) <= 64 &&', `${entries} <= 1000 &&`];
+  for (const condition of [
+    named(spec('inject').matchConditions, 'due'),
+    named(spec('identities').matchConditions, 'wrong'),
+  ])
+    for (const one of few) t.true(condition.includes(one), one);
+  t.is(named(spec('identities').variables, 'large'), `size(object.spec.containers) > 64 || ${entries} > 1000`);
 });
 
 test('the second run of the mutation ends only where the first wrote everything', (t) => {
