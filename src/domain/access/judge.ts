@@ -81,13 +81,14 @@ export function pairVerdicts(c: Case): readonly Verdict[] {
   const { question, gifts, unclear, near } = c;
   const { identity } = question;
   const named = identity.spec.scopes;
+  const asked = named === undefined ? undefined : setOf(named);
   const audiences = wantedAudiences(question, gifts);
   const verdicts = audiences.flatMap((audience) => {
     const scopes =
-      named ?? union(...gifts.filter((gift) => gift.audiences.includes(audience)).map((gift) => gift.scopes));
-    return setOf(scopes).map((scope) => pairVerdict(c, audience, scope));
+      asked ?? union(...gifts.filter((gift) => gift.audiences.includes(audience)).map((gift) => gift.scopes));
+    return scopes.map((scope) => pairVerdict(c, audience, scope));
   });
-  const homeless = setOf(named ?? unclear.flatMap((gift) => gift.scopes)).filter(
+  const homeless = (asked ?? setOf(unclear.flatMap((gift) => gift.scopes))).filter(
     (scope) => !verdicts.some((verdict) => verdict.scope === scope),
   );
   const served = new Set(verdicts.map(({ audience }) => audience));
@@ -118,7 +119,8 @@ function pairVerdict({ question, givers, unclear, near }: Case, audience: string
   const { identity, pool } = question;
   const { ceiling } = pool.spec;
   const inside = ceiling.scopes.includes(scope) && ceiling.audiences.includes(audience);
-  const by = givers.get(pairKey({ audience, scope }))?.gift.ref;
+  // To make the key of a long pair and look for it is most of what a denial costs.
+  const by = givers.size === 0 ? undefined : givers.get(pairKey({ audience, scope }))?.gift.ref;
   if (by !== undefined && inside)
     return verdict('Granted', 'Authorized', { audience, scope, by }, () => explain.granted(audience, scope, by));
   if (by !== undefined)
