@@ -94,13 +94,22 @@ export function testContract(running: () => Keycloak): void {
   test.serial(
     'what an administrator switches or adds at the client is drift, and an update takes it away',
     async (t) => {
-      const { client, clients, want } = await registered(subject);
+      const { client, clients, tokens, key, want } = await registered(subject);
       await realm.editClient(client.clientId, { serviceAccountsEnabled: false });
       t.deepEqual((await clients.observe(ref(client), want, signal())).drift, ['grantTypes']);
       await realm.addDefaultScope(client.clientId, 'email');
       t.deepEqual((await clients.observe(ref(client), want, signal())).drift.toSorted(), ['grantTypes', 'scopes']);
       const answer = await clients.update(ref(client), want, signal());
       t.deepEqual(answer.observed.drift, []);
+      // The account itself went when it was switched off; only an administrator's change makes another one.
+      const mint = () => tokens.mint(ask(audience, subject.scopes[0]), client.clientId, key, signal());
+      const refusal = await failure(t, mint());
+      t.deepEqual(
+        [refusal.reason, refusal.said],
+        ['CredentialRefused', 'The associated service account for the client does not exist'],
+      );
+      await realm.editClient(client.clientId, { serviceAccountsEnabled: true });
+      await t.notThrowsAsync(mint());
     },
   );
 

@@ -83,6 +83,14 @@ const rows: readonly DiagnosisRow[] = [
     }),
   },
   {
+    when: ({ generation, said }) => generation !== undefined && /service account .*does not exist/i.test(said),
+    then: () => ({
+      reason: 'CredentialRefused',
+      why: 'the client has no service account any more: somebody switched it off, and no change of ours brings it back',
+      todo: 'Save the client there with its service account on (Keycloak: Clients, the client, Capability config, Service account roles)',
+    }),
+  },
+  {
     when: ({ observed }) => (observed?.drift.length ?? 0) > 0,
     then: ({ observed }) => ({
       reason: 'ClientDrifted',

@@ -42,6 +42,15 @@ const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>
     /no longer exists there, or was disabled.*allowSubjectChange/,
   ],
   ['a changed client', { observed: { ...seen, drift: ['jwks', 'scope'] } }, 'ClientDrifted', /\(jwks, scope\)/],
+  [
+    'a client without its service account, also while the rest of the change is set back',
+    {
+      said: 'The associated service account for the client does not exist',
+      observed: { ...seen, drift: ['grantTypes'] },
+    },
+    'CredentialRefused',
+    /no change of ours brings it back\. Save the client there/,
+  ],
   ['a credential that is new', { generation: { ...key, state: 'Created' } }, 'CredentialUnverified', /new/],
   ['the audience of the assertion', { said: 'unexpected "aud" claim' }, 'AssertionAudienceWrong', /issuer URL/],
   [
