@@ -90,7 +90,7 @@ export class Operator {
     const { connection, namespace, clock, random, logger, metrics, configuration } = options;
     this.#o = options;
     this.#definitions = new Definitions(options);
-    this.#memory = new Memory(namespace, () => this.#leader.held());
+    this.#memory = new Memory(namespace, () => this.#watches.areCurrent && this.#leader.held());
     this.#configuration = configuration;
     this.#keys = new ReferencedKeys({
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
@@ -234,6 +234,7 @@ export class Operator {
         ready: (signal) => this.#firstKeys(signal),
       },
       { name: 'lease', run: (signal) => this.#leader.run(signal), ready: () => this.#leader.acquired() },
+      { name: 'current memory', ready: (signal) => this.#watches.catchUp(signal) },
       loopLag({ clock, limit: 10 * second }),
       { name: 'guard', run: (signal) => this.#keepGuard(signal) },
       ...this.#upkeep,
@@ -256,9 +257,8 @@ export class Operator {
   }
 
   #keepGuard(signal: AbortSignal): Promise<void> {
-    const changed = (): void => this.#wiring.everything();
     const parts = { guard: this.#guard, watches: this.#watches, auditors: this.#auditors };
-    return keepGuard({ ...this.#o, ...parts, changed }, signal);
+    return keepGuard({ ...this.#o, ...parts, changed: () => this.#wiring.everything() }, signal);
   }
 
   /** Looks at everything without calling it news, so that failures keep their back-off. */

@@ -63,7 +63,12 @@ export class PodWatches {
   }
 
   /** By namespace. */
+  reflectors(): readonly (readonly [string, Reflector<PodFacts>])[] {
+    return [...this.#watched].map(([namespace, { reflector }]) => [namespace, reflector] as const);
+  }
+
+  /** By namespace. */
   health(): readonly (readonly [string, ReflectorHealth])[] {
-    return [...this.#watched].map(([namespace, { reflector }]) => [namespace, reflector.health()] as const);
+    return this.reflectors().map(([namespace, reflector]) => [namespace, reflector.health()] as const);
   }
 }

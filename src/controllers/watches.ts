@@ -18,8 +18,11 @@ import {
   scopePolicies,
 } from '../kube/watches.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
+import { follow } from '../runtime/abort.ts';
+import { catchUp } from '../runtime/catch-up.ts';
 import { IdleError } from '../runtime/idle.ts';
-import { Reflector, type ReflectorHealth, type Source, VersionExpiredError } from '../runtime/reflector.ts';
+import { Reflector, type ReflectorHealth } from '../runtime/reflector.ts';
+import { type Source, VersionExpiredError } from '../runtime/source.ts';
 import { type Kept, Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Memory } from './memory.ts';
@@ -47,8 +50,12 @@ export function logWatchFailure(logger: Logger, watch: string, error: unknown): 
   else logger.warn('watch', { watch, error });
 }
 
-/** So long nobody leads for the sake of pods that have not been read. */
-const longestForPods: Milliseconds = 10 * second;
+/** So long nobody leads for the sake of pods that have not been read, or of a watch that may be silent. */
+const longest: Milliseconds = 10 * second;
+
+const mayBeSilent = 'it may be silent: what it told counts as unknown until it is read again';
+
+type CatchUp = (signal: AbortSignal) => Promise<boolean>;
 
 /** Every watch of the program: starts them, and says how they are. */
 export class Watches {
@@ -59,7 +66,9 @@ export class Watches {
     readonly name: string;
     readonly run: (signal: AbortSignal) => Promise<void>;
     readonly health: () => ReflectorHealth;
+    readonly catchUp: CatchUp;
   }[] = [];
+  #areCurrent = false;
 
   constructor(options: WatchesOptions) {
     this.#o = options;
@@ -128,8 +137,37 @@ export class Watches {
     const { clock } = this.#o;
     const pause = (): Promise<void> => clock.sleepUntil(plus(clock.now(), 20), signal);
     while (!signal.aborted && !this.#synced()) await pause();
-    const until = clock.monotonic() + longestForPods;
+    const until = clock.monotonic() + longest;
     while (!signal.aborted && !this.pods.tried() && clock.monotonic() < until) await pause();
+  }
+
+  /** {@link catchUp} is over: what comes now was done while this process led. */
+  get areCurrent(): boolean {
+    return this.#areCurrent;
+  }
+
+  /**
+   * Resolves when memory holds all that others stored until now, or counts it as unknown. Whoever begins to lead would otherwise act on what a
+   * watch that fell silent has not told: write tokens into builds that the leader before has revoked, and give new ones to pods that have ended.
+   */
+  async catchUp(signal: AbortSignal): Promise<void> {
+    const { clock, onFailure } = this.#o;
+    const { controller, release } = follow(signal);
+    const late = clock.sleepUntil(plus(clock.now(), longest), controller.signal);
+    void late.then(() => controller.abort());
+    const pods = this.pods.reflectors().map(([name, reflector]) => ({
+      name: `pods/${name}`,
+      catchUp: (over: AbortSignal) => catchUp(reflector, clock, over),
+    }));
+    const all: readonly { readonly name: string; readonly catchUp: CatchUp }[] = [...this.#reflectors, ...pods];
+    const told = all.map(async (reflector) => {
+      const isCurrent = await reflector.catchUp(controller.signal);
+      if (!isCurrent && !signal.aborted) onFailure(reflector.name, new Error(mayBeSilent));
+    });
+    await Promise.all(told);
+    controller.abort();
+    release();
+    this.#areCurrent = true;
   }
 
   #synced(): boolean {
@@ -138,7 +176,12 @@ export class Watches {
 
   #add<T extends Kept>(name: string, source: Source<T>, store: Store<T>): void {
     const reflector = this.#reflector(name, source, store);
-    this.#reflectors.push({ name, run: (signal) => reflector.run(signal), health: () => reflector.health() });
+    this.#reflectors.push({
+      name,
+      run: (signal) => reflector.run(signal),
+      health: () => reflector.health(),
+      catchUp: (signal) => catchUp(reflector, this.#o.clock, signal),
+    });
   }
 
   #reflector<T extends Kept>(name: string, source: Source<T>, store: Store<T>): Reflector<T> {

@@ -1,5 +1,5 @@
 import { OperatorError } from '../errors.ts';
-import { PageTooLargeError } from '../runtime/reflector.ts';
+import { PageTooLargeError } from '../runtime/source.ts';
 
 /**
  * Reads the body of an answer: JSON where `contentType` says so, otherwise its text. More than `longest` bytes throw

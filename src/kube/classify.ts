@@ -2,7 +2,7 @@ import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
 import { OperatorError, type ErrorClass } from '../errors.ts';
 import { operatorNamespace } from '../api/names.ts';
 import type { Reason } from '../api/reasons.ts';
-import { VersionExpiredError } from '../runtime/reflector.ts';
+import { VersionExpiredError } from '../runtime/source.ts';
 import type { ApiResponse } from './connection.ts';
 
 /** What a call was about, for the sentence: verb as RBAC knows it (`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`). */

@@ -2,7 +2,7 @@ import type { Milliseconds } from '../clock.ts';
 import { minute } from '../clock.ts';
 import { group, version } from '../api/names.ts';
 import type { KubeObject } from '../api/meta.ts';
-import type { Page } from '../runtime/reflector.ts';
+import type { Page } from '../runtime/source.ts';
 import { type Subject, toError } from './classify.ts';
 import type { ApiConnection, ApiResponse, Method } from './connection.ts';
 

@@ -4,7 +4,7 @@ import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identi
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import { type Page, type Source, VersionExpiredError, type WatchEvent } from '../runtime/reflector.ts';
+import { type Page, type Source, VersionExpiredError, type WatchEvent } from '../runtime/source.ts';
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';

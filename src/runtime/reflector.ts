@@ -3,50 +3,12 @@ import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
 import { minute, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
+import { follow } from './abort.ts';
 import { fullJitter, watchBackoff } from './backoff.ts';
 import { withIdleCut } from './idle.ts';
+import { type Page, type PageRequest, PageTooLargeError, type Source, type WatchEvent, isRefused } from './source.ts';
 import type { Kept, Store } from './store.ts';
 import { compareVersions } from './store.ts';
-
-export type WatchEvent<T> =
-  | { readonly type: 'Put'; readonly key: string; readonly value: T }
-  | { readonly type: 'Delete'; readonly key: string; readonly uid: string; readonly resourceVersion: string }
-  | { readonly type: 'Bookmark'; readonly resourceVersion: string };
-
-export interface PageRequest {
-  readonly limit: number;
-  readonly continue?: string;
-}
-
-export interface Page<T> {
-  readonly items: readonly (readonly [string, T])[];
-  readonly resourceVersion: string;
-  readonly continue?: string;
-}
-
-/**
- * Where a reflector reads. Errors: {@link VersionExpiredError} for 410, {@link PageTooLargeError} from `list`, `OperatorError` with the time
- * of `Retry-After` as `retryAt`; of class Terminal or Waiting where the server *answered* that it will not serve this (403, 404). Anything else counts as an answer
- * that could not be read and leads to a new list.
- */
-export interface Source<T> {
-  list(page: PageRequest, signal: AbortSignal): Promise<Page<T>>;
-  /** With bookmarks; ends when the server ends it or `signal` aborts. */
-  watch(
-    from: { readonly resourceVersion: string; readonly timeoutSeconds: number },
-    signal: AbortSignal,
-  ): AsyncIterable<WatchEvent<T>>;
-}
-
-/** 410: the version is too old to list on or to watch from. */
-export class VersionExpiredError extends Error {
-  override readonly name = 'VersionExpiredError';
-}
-
-/** So many objects together are more than may be held in memory at once: the page is to be asked for with fewer. */
-export class PageTooLargeError extends Error {
-  override readonly name = 'PageTooLargeError';
-}
 
 export interface ReflectorOptions<T extends Kept> {
   readonly name: string;
@@ -78,6 +40,8 @@ const emptyWatches = 3;
 const failedWatches = 10;
 /** A watch that lived so long was a good one: the next trouble starts with short delays again. */
 const goodWatch: Milliseconds = 5 * second;
+/** The server sends a bookmark two seconds before the end of a watch, and not for any shorter one. */
+const briefWatchSeconds = 3;
 /** So long the server must refuse the list before what we know counts as unknown: it also refuses for seconds after its own start. */
 const refusedGrace: Milliseconds = 10 * second;
 /** So many lists in a row must be older than what was seen before they count as the truth (etcd restored from a backup). */
@@ -87,6 +51,10 @@ const olderLists = 3;
 export class Reflector<T extends Kept> {
   readonly #o: Required<Omit<ReflectorOptions<T>, 'onFailure'>> & Pick<ReflectorOptions<T>, 'onFailure'>;
   #version: string | undefined;
+  /** Aborts the list or watch that is open now, or the wait for the next. */
+  #turn = new AbortController();
+  #listedAt: Milliseconds | undefined;
+  #isBrief = false;
   /** How many objects the next page of the list may have. */
   #limit = 0;
   /** The newest version ever seen, which outlives relists. */
@@ -119,14 +87,46 @@ export class Reflector<T extends Kept> {
   /** Runs until `signal` aborts; never rejects. One call per reflector. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const { controller, release } = follow(signal);
+      this.#turn = controller;
       try {
-        if (this.#version === undefined) await this.#list(signal);
-        if (signal.aborted) return;
-        await this.#watch(signal);
+        if (this.#version === undefined) await this.#list(controller.signal);
+        if (!controller.signal.aborted) await this.#watch(controller.signal);
       } catch (error) {
-        if (!signal.aborted) await this.#fail(error, signal);
+        if (!controller.signal.aborted) await this.#fail(error, controller.signal);
+      } finally {
+        release();
       }
     }
+  }
+
+  /** Everything was listed in this last time. */
+  hasListedWithin(time: Milliseconds): boolean {
+    return this.#listedAt !== undefined && this.#o.clock.monotonic() - this.#listedAt < time;
+  }
+
+  /** The store holds what the server had at this version. What counts as unknown is no older than any. */
+  hasReached(version: string): boolean {
+    return !this.#o.store.synced || (this.#version !== undefined && compareVersions(this.#version, version) >= 0);
+  }
+
+  /** The version of what the server has now. Errors: those of the source. */
+  async serverVersion(signal: AbortSignal): Promise<string> {
+    return (await this.#ask({ limit: 1 }, signal)).resourceVersion;
+  }
+
+  /** A new watch, which tells within about a second how far the server is, or a new list. */
+  lookAgain(by: 'Watch' | 'List'): void {
+    if (this.#version === undefined) return;
+    if (by === 'List') this.#dropVersion();
+    this.#isBrief = by === 'Watch';
+    this.#turn.abort();
+  }
+
+  /** What is known counts as unknown until it has been listed anew. */
+  distrust(): void {
+    this.#o.store.markUnsynced();
+    this.lookAgain('List');
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -148,6 +148,7 @@ export class Reflector<T extends Kept> {
     this.#o.store.replaceAll(items, restored ? undefined : version);
     this.#version = version;
     this.#newest = version;
+    this.#listedAt = this.#o.clock.monotonic();
     this.#healthy();
   }
 
@@ -195,7 +196,8 @@ export class Reflector<T extends Kept> {
 
   async #watch(signal: AbortSignal): Promise<void> {
     const { source, clock, random, idleCut, name } = this.#o;
-    const timeoutSeconds = 300 + Math.floor(random() * 301);
+    const timeoutSeconds = this.#isBrief ? briefWatchSeconds : 300 + Math.floor(random() * 301);
+    this.#isBrief = false;
     const from = { resourceVersion: this.#version ?? '', timeoutSeconds };
     const opened = clock.monotonic();
     this.#empty += 1;
@@ -248,7 +250,7 @@ export class Reflector<T extends Kept> {
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, store, onFailure } = this.#o;
-    const refused = error instanceof OperatorError && (error.class === 'Terminal' || error.class === 'Waiting');
+    const refused = isRefused(error);
     if (!refused) this.#refusedSince = undefined;
     else this.#refusedSince ??= clock.monotonic();
     const lasting = this.#refusedSince !== undefined && clock.monotonic() - this.#refusedSince >= refusedGrace;

@@ -28,7 +28,8 @@ import {
   pods,
   scopePolicies,
 } from '#src/kube/watches.ts';
-import { PageTooLargeError, Reflector, type Source, VersionExpiredError } from '#src/runtime/reflector.ts';
+import { Reflector } from '#src/runtime/reflector.ts';
+import { PageTooLargeError, type Source, VersionExpiredError } from '#src/runtime/source.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';

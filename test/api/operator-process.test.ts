@@ -3,7 +3,9 @@ import test from 'ava';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, patience } from '#test/support/eventually.ts';
+import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
 import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
@@ -21,6 +23,8 @@ import {
   page,
   policy,
   pool,
+  sessionGone,
+  sessions,
   team,
   tokenOf,
 } from './operator-lab.ts';
@@ -247,3 +251,38 @@ test.serial('a leader that was frozen beyond its lease does nothing when it wake
   t.is(auditOf(frozen).length, said);
   operator = other;
 });
+
+test.serial(
+  'whoever takes over with watches that fell silent writes nothing that was revoked into a build',
+  async (t) => {
+    const proxy = await startFaultProxyOf(lab.cluster);
+    t.teardown(() => proxy.stop());
+    const kubeconfig = await lab.cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller', proxy.url);
+    const other = lab.operator({ kubeconfig });
+    await other.ready();
+    const [pod, ended] = [await newPod(), await newPod()];
+    const leaked = await tokenOf(lab, pod, 'publisher');
+    await tokenOf(lab, ended, 'publisher');
+    // What it has just listed counts as current.
+    await sleep(6_000);
+    proxy.stallStreams();
+
+    await lab.kubectl(['delete', 'pod', '-n', team, ended.name, '--wait=false']);
+    await sessionGone(lab, ended);
+    const request = JSON.stringify({ spec: { revokeRequest: 'leaked' } });
+    await lab.kubectl(['patch', 'identitypool', 'ci-bots', '--type=merge', '-p', request]);
+    const token = await tokenOf(lab, pod, 'publisher', leaked);
+    await dies(lab.provider, leaked);
+    await operator.stop();
+    operator = other;
+    await eventually('the other one has delivered', () =>
+      auditOf(other).some(({ event, pod: of }) => event === 'Delivered' && of?.uid === pod.uid) ? true : undefined,
+    );
+    t.is((await deliveryOf(lab, pod, 'publisher')).files['token'], token);
+    t.true(isLive(lab.provider, token));
+    t.false(
+      (await sessions(lab)).some(({ pod: of }) => of.uid === ended.uid),
+      'what has ended does not come back',
+    );
+  },
+);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { OperatorError } from '#src/errors.ts';
 import { readBody } from '#src/kube/body.ts';
-import { PageTooLargeError } from '#src/runtime/reflector.ts';
+import { PageTooLargeError } from '#src/runtime/source.ts';
 
 const mebibyte = 1024 ** 2;
 

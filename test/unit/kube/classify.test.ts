@@ -3,7 +3,7 @@ import { instant, minute, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { type Subject, toError } from '#src/kube/classify.ts';
 import type { ApiResponse } from '#src/kube/connection.ts';
-import { VersionExpiredError } from '#src/runtime/reflector.ts';
+import { VersionExpiredError } from '#src/runtime/source.ts';
 
 const at = instant(Date.UTC(2026, 10, 24, 12));
 const secret: Subject = { verb: 'create', resource: 'secrets', namespace: 'ci-payments' };

@@ -2,14 +2,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import { type Milliseconds, instant, minute, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
+import { Reflector } from '#src/runtime/reflector.ts';
 import {
   type Page,
   PageTooLargeError,
-  Reflector,
   type Source,
   VersionExpiredError,
   type WatchEvent,
-} from '#src/runtime/reflector.ts';
+} from '#src/runtime/source.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
