@@ -990,7 +990,7 @@ const podsRows: readonly Row[] = [
     title: 'named in a namespace without the label',
     ...create('jenkins', { namespace: 'ci-plain', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
     gives: 'pods#2',
-    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-plain lacks the label ci-identity.dev/inject=enabled',
+    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-plain lacks the label ci-identity.dev/inject=enabled; apply manifests/components/agent-namespace there, then set it',
   },
   {
     title: 'named but unknown, beside one that is there',
@@ -999,19 +999,19 @@ const podsRows: readonly Row[] = [
       annotations: { 'ci-identity.dev/identities': 'publisher, nobody' },
     }),
     gives: 'pods#2',
-    says: 'this pod names CiIdentity nobody (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago',
+    says: 'this pod names CiIdentity nobody (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago; correct what is wrong, then create the pod again',
   },
   {
     title: 'named with a Cyrillic look-alike',
     ...create('jenkins', { namespace: 'ci-payments', annotations: { 'ci-identity.dev/identities': 'рublisher' } }),
     gives: 'pods#2',
-    says: 'this pod names CiIdentity рublisher (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago',
+    says: 'this pod names CiIdentity рublisher (annotation ci-identity.dev/identities) but did not get it: it does not exist in namespace ci-payments, or its podSelector or delivery.containers do not match this pod, or it was created a moment ago; correct what is wrong, then create the pod again',
   },
   {
     title: 'named where the label has another value',
     ...create('jenkins', { namespace: 'ci-off', annotations: { 'ci-identity.dev/identities': 'publisher' } }),
     gives: 'pods#2',
-    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-off lacks the label ci-identity.dev/inject=enabled',
+    says: 'this pod names CiIdentity publisher (annotation ci-identity.dev/identities) but did not get it: namespace ci-off lacks the label ci-identity.dev/inject=enabled; apply manifests/components/agent-namespace there, then set it',
   },
   ...['ci-payments', 'ci-plain'].flatMap((ns) =>
     Object.entries(roads).map(([road, source]): Row => ({
