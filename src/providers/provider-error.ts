@@ -71,19 +71,12 @@ function withoutJwt(run: string): string {
   return start >= 0 && run.includes('.', start + 8) ? run.slice(0, start) + redacted : run;
 }
 
-/** As requests carry a secret: in the body, in the Basic header before it is Base64, and that with whatever stands before it (a client id). */
+/** As requests carry a secret: in a form, and in the Base64 of a Basic header with whatever stands before it (a client id). */
 function encoded(secret: string): readonly string[] {
   if (secret.length < 8) return [];
-  const upper = [encodeURIComponent(secret), inBasic(secret), new URLSearchParams([['', secret]]).toString().slice(1)];
+  const upper = [encodeURIComponent(secret), new URLSearchParams([['', secret]]).toString().slice(1)];
   const texts = new Set([...upper, ...upper.map((form) => form.replaceAll(/%../g, (hex) => hex.toLowerCase()))]);
   return [...texts, ...[secret, ...texts].flatMap(base64)];
-}
-
-/** RFC 6749 §2.3.1 as openid-client reads it: nothing but letters and digits stays as it is. */
-function inBasic(secret: string): string {
-  return encodeURIComponent(secret)
-    .replaceAll(/[-_.!~*'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
-    .replaceAll('%20', '+');
 }
 
 /** Each of the three ways in which it may lie in the groups of three bytes, without what depends on its neighbours; in both alphabets. */
