@@ -9,7 +9,7 @@ import { OperatorError } from '#src/errors.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '#src/api/v1alpha1/ci-identity.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { type ApiConnection, connect } from '#src/kube/connection.ts';
-import { EventRecorder, type Regarding } from '#src/kube/events.ts';
+import { type EventNote, EventRecorder, type Regarding } from '#src/kube/events.ts';
 import { addFinalizer, removeFinalizer } from '#src/kube/finalizers.ts';
 import { readConfigMap, readSecret } from '#src/kube/keys.ts';
 import { leaseAccess } from '#src/kube/leases.ts';
@@ -31,6 +31,7 @@ import {
 import { Reflector } from '#src/runtime/reflector.ts';
 import { PageTooLargeError, type Source, VersionExpiredError } from '#src/runtime/source.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
+import { Metrics } from '#src/telemetry/metrics.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { type AdmissionLab, startAdmissionLab, userName } from './admission-lab.ts';
@@ -435,8 +436,10 @@ test('events are counted, not repeated', async (t) => {
   t.deepEqual(failures, []);
 });
 
-test('however many notes wait about what is in order: a warning is written', async (t) => {
-  const recorder = new EventRecorder({ connection: api, instance: 'replica-1', signal });
+test('however many notes wait about what is in order: a warning is written, and what is dropped is counted', async (t) => {
+  const metrics = new Metrics();
+  const onDrop = ({ reason }: EventNote): void => metrics.count('ci_identity_events_dropped_total', { reason });
+  const recorder = new EventRecorder({ connection: api, instance: 'replica-1', signal, onDrop });
   const regarding = (uid: string): Regarding => ({ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace: agents, uid });
   const taken = Array.from({ length: 2_000 }, () =>
     recorder.record({ regarding: regarding(crypto.randomUUID()), type: 'Normal', reason: 'Delivered', message: 'a' }),
@@ -445,6 +448,7 @@ test('however many notes wait about what is in order: a warning is written', asy
   t.true(recorder.record({ regarding: regarding(uid), type: 'Warning', reason: 'InjectionMissed', message: 'b' }));
   await recorder.flush();
   t.is(taken.filter(Boolean).length, 500);
+  t.regex(await metrics.registry.metrics(), /^ci_identity_events_dropped_total\{reason="Delivered"\} 1500$/m);
   t.is((await eventsOf(uid, agents)).length, 1);
 });
 
