@@ -13,9 +13,12 @@ export function atOnce(lane: number): number {
 
 /**
  * So many starts in a row a lane has before less urgent work has its turn. A tenant can make work for a lane without end, such as by editing its own
- * identities again and again, and others' builds and status must not wait for that.
+ * identities again and again, and others' builds and status must not wait for that. A mass rotation, of which each takes out its old credential
+ * in the end, gives little to that while others have no new one yet.
  */
-export const mostInARow = 4;
+export function mostInARow(lane: number): number {
+  return lane === lanes.Routine ? 19 : 4;
+}
 
 /** The share of an issuer's budget that this lane leaves to those before it, so that builds do not wait behind what nobody waits for. */
 export function leaves(lane: number): number {

@@ -23,8 +23,8 @@ export interface QueueOptions {
   readonly budgets: Budgets;
   /** How many keys of a lane that spend no budget may run at once; default any number. */
   readonly atOnce?: ((lane: number) => number) | undefined;
-  /** So many starts in a row a lane has, of all and of each budget, before less urgent work has its turn; default any number. */
-  readonly mostInARow?: number | undefined;
+  /** So many starts in a row this lane has, of all and of each budget, before less urgent work has its turn; default any number. */
+  readonly mostInARow?: ((lane: number) => number) | undefined;
 }
 
 /** Where starts are counted that take from no budget or from any: workers are everybody's. */
@@ -39,7 +39,7 @@ export class Queue {
   readonly #clock: Clock;
   readonly #budgets: Budgets;
   readonly #atOnce: (lane: number) => number;
-  readonly #mostInARow: number;
+  readonly #mostInARow: (lane: number) => number;
   /** Budget → lane → its starts since one of less urgent work. */
   readonly #inARow = new Map<string, Map<number, number>>();
   readonly #waiting = new Map<string, Entry>();
@@ -54,7 +54,7 @@ export class Queue {
     this.#clock = o.clock;
     this.#budgets = o.budgets;
     this.#atOnce = o.atOnce ?? (() => Number.POSITIVE_INFINITY);
-    this.#mostInARow = o.mostInARow ?? Number.POSITIVE_INFINITY;
+    this.#mostInARow = o.mostInARow ?? (() => Number.POSITIVE_INFINITY);
   }
 
   /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
@@ -185,7 +185,7 @@ export class Queue {
   }
 
   #hadItsRow(budget: string, { number }: Lane): boolean {
-    return (this.#inARow.get(budget)?.get(number) ?? 0) >= this.#mostInARow;
+    return (this.#inARow.get(budget)?.get(number) ?? 0) >= this.#mostInARow(number);
   }
 
   #count({ number }: Lane, resource: string): void {
