@@ -39,6 +39,8 @@ export class AccessCache {
   /** As of that version, so that every identity is judged by the same list. */
   #listed: { readonly version: number; readonly policies: Known<readonly ScopePolicy[]> } | undefined;
   #configuration = 0;
+  /** Which pools there are: where one is missing, the nearest name is part of what is said. */
+  #poolNames = 0;
   #told: (identity: CiIdentity, policies: ReadonlySet<string>) => void = () => {};
 
   constructor(memory: Memory, isConfigured: (issuer: string) => boolean) {
@@ -49,6 +51,9 @@ export class AccessCache {
         this.#policies += 1;
     });
     memory.policies.onSynced(() => (this.#policies += 1));
+    memory.pools.onChange((_key, next, previous) => {
+      if (next === undefined || previous === undefined) this.#poolNames += 1;
+    });
     memory.identities.onChange((key, next, previous) => {
       if (next !== undefined) return;
       const given = policiesIn(this.#entries.get(key)?.access);
@@ -141,8 +146,7 @@ export class AccessCache {
   }
 
   #versionFor({ spec, metadata }: CiIdentity): string {
-    const pool = this.#memory.pool(spec.pool);
-    return `${this.#versionOf(pool, this.#memory.namespace(metadata.namespace ?? ''))} ${this.#nearPool(spec.pool, pool)}`;
+    return this.#versionOf(this.#memory.pool(spec.pool), this.#memory.namespace(metadata.namespace ?? ''));
   }
 
   #nearPool(name: string, pool: Known<IdentityPool>): string | undefined {
@@ -158,7 +162,7 @@ export class AccessCache {
     return [
       pool.is === 'Seen'
         ? `${pool.value.metadata.uid}/${pool.value.metadata.generation}/${pool.value.metadata.deletionTimestamp}`
-        : pool.is,
+        : `${pool.is} ${pool.is === 'Gone' ? this.#poolNames : ''}`,
       namespace.is === 'Seen' ? namespace.value.resourceVersion : namespace.is,
       this.#policies,
       this.#configuration,
