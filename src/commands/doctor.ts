@@ -1,5 +1,5 @@
 import { clean } from '../clean.ts';
-import { asClause } from '../domain/access/explain.ts';
+import { asClause, capitalised } from '../domain/access/explain.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterWideOptions, noNames, outputOption } from './arguments.ts';
 import { type Finding, checks } from './doctor-checks.ts';
@@ -52,6 +52,6 @@ export function findingsText(findings: readonly Finding[]): string {
 
 /** Subject – what – why – what to do. Names and reasons that others wrote lose their control characters. */
 function textOf({ level, subject, what, why, fix }: Finding): string {
-  const todo = fix.startsWith('kubectl') ? fix : `${fix[0]?.toUpperCase() ?? ''}${fix.slice(1)}`;
+  const todo = fix.startsWith('kubectl') ? fix : capitalised(fix);
   return clean(`${level.toUpperCase().padEnd(9)}  ${subject} ${what}: ${asClause(why)}. ${todo}.`, 3_000);
 }

@@ -54,7 +54,7 @@ export class Brakes {
     this.#targets = o.targets;
     this.#namespace = o.namespace;
     this.#clock = o.clock;
-    const { identities, namespaces, pools, clients, sessions } = o.memory;
+    const { identities, namespaces, pools } = o.memory;
     const anew = (): void => {
       this.#sessions.at = undefined;
       this.#clients.at = undefined;
@@ -79,13 +79,17 @@ export class Brakes {
       terminating,
       noted[annotations.acknowledge],
     ]);
-    for (const store of [identities, namespaces, pools, clients, sessions]) store.onSynced(anew);
+    for (const store of this.#counted()) store.onSynced(anew);
   }
 
   /** All that is counted has been read: what is not on its way out now is not missing from memory only. */
   get isKnown(): boolean {
+    return this.#counted().every(({ synced }) => synced);
+  }
+
+  #counted(): readonly Pick<Store<Kept>, 'onSynced' | 'synced'>[] {
     const { identities, namespaces, pools, clients, sessions } = this.#memory;
-    return [identities, namespaces, pools, clients, sessions].every(({ synced }) => synced);
+    return [identities, namespaces, pools, clients, sessions];
   }
 
   /** `sessions`: ends that come only from vanished identities, kinds or namespaces; `clients`: their deregistration. `undefined`: nothing is held. */

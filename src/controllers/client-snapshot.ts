@@ -44,6 +44,9 @@ export interface ClientSources {
   readonly troubleOf: (issuer: string, client: string) => Pick<ClientSnapshot, 'outage' | 'failing'>;
 }
 
+/** What tells which identities a client serves, and what they may have. */
+type AskSources = Pick<ClientSources, 'memory' | 'targets'> & { readonly access: Pick<AccessCache, 'of'> };
+
 /** Reads memory only. `undefined`: nobody wants this client and no record of it is left. */
 export function snapshotClient(
   sources: ClientSources,
@@ -168,11 +171,7 @@ function wantedOf(
  * Nobody makes clients at the provider by writing CiIdentities, which every editor of a namespace may: a policy has to give something. Where
  * another client mints for the identity meanwhile (`client.per` was changed), this one comes all the same, so that the other can go.
  */
-export function isUnasked(
-  { memory, access, targets }: Pick<ClientSources, 'memory' | 'targets'> & { readonly access: Pick<AccessCache, 'of'> },
-  key: string,
-  pool: IdentityPool,
-): boolean {
+export function isUnasked({ memory, access, targets }: AskSources, key: string, pool: IdentityPool): boolean {
   if (targets.find(key)?.namespace === undefined || memory.clients.get(key) !== undefined) return false;
   return targets.identitiesOf(key).every((name) => {
     const identity = memory.identities.get(name);
@@ -184,7 +183,7 @@ export function isUnasked(
 }
 
 /** The distinct asks of the identities that this client serves and that are granted now. */
-function asksOf(sources: Parameters<typeof isUnasked>[0], key: string, pool: IdentityPool): ClientSnapshot['asks'] {
+function asksOf(sources: AskSources, key: string, pool: IdentityPool): ClientSnapshot['asks'] {
   const asks = new Map<string, Ask>();
   for (const name of sources.targets.identitiesOf(key)) {
     const identity = sources.memory.identities.get(name);

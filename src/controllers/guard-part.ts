@@ -1,4 +1,4 @@
-import { group, labels } from '../api/names.ts';
+import { group } from '../api/names.ts';
 import { type Clock, type Instant, minute, plus, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
@@ -12,7 +12,7 @@ import type { Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Auditors } from './auditors.ts';
 import { GuardKeeper } from './guard.ts';
-import type { Memory } from './memory.ts';
+import { type Memory, isServed } from './memory.ts';
 import { repeat } from './periodic.ts';
 import type { Watches } from './watches.ts';
 
@@ -27,9 +27,7 @@ export function startGuard(o: {
   readonly held: () => boolean;
 }): GuardKeeper {
   const agentNamespaces = (): readonly string[] =>
-    [...o.memory.namespaces.entries()]
-      .filter(([, namespace]) => !namespace.terminating && namespace.labels[labels.inject] === 'enabled')
-      .map(([name]) => name);
+    [...o.memory.namespaces.entries()].filter(([, namespace]) => isServed(namespace)).map(([name]) => name);
   const store = new SmallRecord(o.connection, o.namespace, guardRecord);
   return new GuardKeeper({
     shipped: readShippedPolicies(),

@@ -41,6 +41,11 @@ export const indexes = {
   unmanaged: 'unmanaged',
 } as const;
 
+/** Agent pods of this namespace are served. */
+export function isServed({ terminating, labels: given }: NamespaceFacts): boolean {
+  return !terminating && given[labels.inject] === 'enabled';
+}
+
 /**
  * Everything that is known of the cluster: a cache of the API server, read synchronously. Pods have a store per opted-in namespace, because
  * each is a watch of its own that can fail on its own.
@@ -136,14 +141,13 @@ export class Memory {
   namespaceState(name: string): Known<'Active' | 'Leaving'> {
     const known = this.namespace(name);
     if (known.is !== 'Seen') return known;
-    const active = !known.value.terminating && known.value.labels[labels.inject] === 'enabled';
-    return { is: 'Seen', value: active ? 'Active' : 'Leaving' };
+    return { is: 'Seen', value: isServed(known.value) ? 'Active' : 'Leaving' };
   }
 
   /** What is not known, or leaves, lacks nothing. */
   lacksLabel(namespace: string): boolean {
     const known = this.namespace(namespace);
-    return known.is === 'Seen' && !known.value.terminating && known.value.labels[labels.inject] !== 'enabled';
+    return known.is === 'Seen' && !known.value.terminating && !isServed(known.value);
   }
 
   /**

@@ -53,7 +53,8 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const { issuer } = pool.spec.provider;
   const few = { ...sources, access: sources.access.forMany('Unknown') };
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
-  const near = providers.isConfigured(issuer) ? undefined : providers.near(issuer);
+  const issuerConfigured = providers.isConfigured(issuer);
+  const near = issuerConfigured ? undefined : providers.near(issuer);
   const capabilities = providers.capabilities(issuer);
   const existing = sources.handIns.existing(pool);
   const registrationExpires = expiryOfRegistration(providers.issuer(issuer));
@@ -67,7 +68,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   return {
     pool,
     synced: memory.identities.synced && memory.clients.synced,
-    issuerConfigured: providers.isConfigured(issuer),
+    issuerConfigured,
     ...(near === undefined ? {} : { nearIssuer: near }),
     registrationCredential:
       pool.spec.client?.existing === undefined ? providers.registrationCredential(issuer) : 'NotNeeded',

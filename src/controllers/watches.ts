@@ -1,4 +1,3 @@
-import { labels } from '../api/names.ts';
 import { type Clock, type Milliseconds, plus, second } from '../clock.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
@@ -25,7 +24,7 @@ import { Reflector, type ReflectorHealth } from '../runtime/reflector.ts';
 import { type Source, VersionExpiredError } from '../runtime/source.ts';
 import { type Kept, Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Memory } from './memory.ts';
+import { type Memory, isServed } from './memory.ts';
 import { PodWatches } from './pod-watches.ts';
 import { indexPods } from './wiring.ts';
 
@@ -108,8 +107,7 @@ export class Watches {
       },
     });
     memory.namespaces.onChange((name, next) => {
-      const served = next !== undefined && !next.terminating && next.labels[labels.inject] === 'enabled';
-      if (served) this.pods.start(name);
+      if (next !== undefined && isServed(next)) this.pods.start(name);
       else this.pods.end(name);
     });
   }

@@ -103,13 +103,16 @@ export function namespaceGone(namespace: string): string {
 }
 
 export function notOptedIn(namespace: string): string {
-  const steps = optInSteps(namespace);
-  return `namespace ${namespace} lacks the label ${labels.inject}=enabled, so its pods start without an identity. ${steps.charAt(0).toUpperCase()}${steps.slice(1)}.`;
+  return `namespace ${namespace} lacks the label ${labels.inject}=enabled, so its pods start without an identity. ${capitalised(optInSteps(namespace))}.`;
 }
 
 /** Rights first: with the label alone, nobody holds `use` and every agent pod is refused. */
 export function optInSteps(namespace: string): string {
   return `apply the component manifests/components/agent-namespace there first, or its agent pods are refused; then kubectl label namespace ${namespace} --overwrite ${labels.inject}=enabled`;
+}
+
+export function capitalised(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** At most `length` characters, with an ellipsis where something is missing. */

@@ -52,11 +52,11 @@ import { countRollback, moved, notConfirmed, replaced, rolledBack, without } fro
 const abandoned: ClientRow = {
   name: 'abandoned',
   when: (s, now) => {
-    const { record, wanted, keyAlgorithm } = s;
+    const { record, wanted } = s;
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
     if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    if (isOfOtherAlgorithm(of, keyAlgorithm) || waitsForNoWindow(s, now) || isNotChanged(s, of)) return true;
+    if (cannotGoOn(s, of, now)) return true;
     if (siblings(record, of).length > 0) return isGone(record);
     return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
   },
@@ -65,11 +65,15 @@ const abandoned: ClientRow = {
     if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
     const next = without(s.record, of.n);
     // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
-    const cannotGoOn = isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s, now) || isNotChanged(s, of);
-    const isOwed = cannotGoOn && currentOf(next) !== undefined;
+    const isOwed = cannotGoOn(s, of, now) && currentOf(next) !== undefined;
     return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
   },
 };
+
+/** It is still wanted, and this plan leads nowhere. */
+function cannotGoOn(s: ClientSnapshot, of: Generation, now: Instant): boolean {
+  return isOfOtherAlgorithm(of, s.keyAlgorithm) || waitsForNoWindow(s, now) || isNotChanged(s, of);
+}
 
 /** A second key of a client that the provider turned out not to change. */
 function isNotChanged({ record, capabilities }: ClientSnapshot, of: Generation): boolean {

@@ -163,12 +163,16 @@ export function isStale(record: ClientRecord, jitter: number, now: Instant): boo
 
 /** After new credentials that never worked: 5 minutes, doubling, a day at most. */
 export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Instant | undefined {
-  return rollbacks && plus(rollbacks.at, Math.min(5 * minute * 2 ** (rollbacks.count - 1), day));
+  return rollbacks && plus(rollbacks.at, doubled(rollbacks.count, day));
 }
 
 /** What the provider said that it had removed, and has not, so many times: 5 minutes, doubling, an hour at most. */
 export function removeAgainAfter(times: number): Milliseconds {
-  return Math.min(5 * minute * 2 ** (times - 1), hour);
+  return doubled(times, hour);
+}
+
+function doubled(times: number, most: Milliseconds): Milliseconds {
+  return Math.min(5 * minute * 2 ** (times - 1), most);
 }
 
 /** The pause after new credentials that never worked is not over, and nobody has asked for the next one since. */

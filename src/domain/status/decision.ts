@@ -55,19 +55,23 @@ export function statusDecision<S extends WithConditions>(
     reason,
     ...recheckAt,
   });
+  const later = (row: string, at: Instant): Decision<StatusAction<S>> => ({
+    row,
+    reason,
+    recheckAt: earliest(at, question.recheckAt) ?? at,
+  });
   if (saysTheSame(current ?? {}, next)) return { row: 'settled', reason, ...recheckAt };
   const [before, after] = [without(current ?? {}, counts), without(next, counts)];
   if (!saysTheSame(before, after)) {
     const { wordsFrom = now, firstFrom = now } = question;
-    if (now < firstFrom)
-      return { row: 'first-later', reason, recheckAt: earliest(firstFrom, question.recheckAt) ?? firstFrom };
+    if (now < firstFrom) return later('first-later', firstFrom);
     if (now >= wordsFrom || !saysTheSame(wordless(before), wordless(after))) return write('changed');
-    return { row: 'words-later', reason, recheckAt: earliest(wordsFrom, question.recheckAt) ?? wordsFrom };
+    return later('words-later', wordsFrom);
   }
   if (question.zeroIsNews === true && !saysTheSame(zeroes(current ?? {}), zeroes(next))) return write('changed');
   const due = writtenAt === undefined ? now : plus(writtenAt, countsEvery);
   if (now >= due) return write('counts');
-  return { row: 'counts-later', reason, recheckAt: earliest(due, question.recheckAt) ?? due };
+  return later('counts-later', due);
 }
 
 /** Not everything has been read yet: the status that is there stays. */
@@ -117,17 +121,18 @@ function without<S extends object>(status: S, members: readonly PropertyKey[]): 
 }
 
 function wordless(status: WithConditions): WithConditions {
-  return JSON.parse(
-    JSON.stringify(status, (key, value: unknown) => (key === 'message' ? '' : value)),
-  ) as WithConditions;
+  return blurred(status, (key, value) => (key === 'message' ? '' : value));
 }
 
 function zeroes(status: WithConditions): WithConditions {
-  return JSON.parse(
-    JSON.stringify(status, (_key, value: unknown) => (typeof value === 'number' ? value > 0 : value)),
-  ) as WithConditions;
+  return blurred(status, (_key, value) => (typeof value === 'number' ? value > 0 : value));
 }
 
-function readyReason(status: WithConditions): Reason {
+/** Without the differences that `replace` makes equal. */
+function blurred(status: WithConditions, replace: (key: string, value: unknown) => unknown): WithConditions {
+  return JSON.parse(JSON.stringify(status, replace)) as WithConditions;
+}
+
+export function readyReason(status: WithConditions): Reason {
   return (status.conditions?.find(({ type }) => type === 'Ready')?.reason ?? 'InProgress') as Reason;
 }

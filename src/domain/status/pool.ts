@@ -15,7 +15,7 @@ import { registered } from './registered.ts';
 import { requestsOf } from './requests.ts';
 import { gapInWords } from './rotation.ts';
 import { about, draft, marked, setConditions, summarise, type Draft, type Going } from './conditions.ts';
-import { finalizerDecision, notSynced, statusDecision, type StatusAction } from './decision.ts';
+import { finalizerDecision, notSynced, readyReason, statusDecision, type StatusAction } from './decision.ts';
 import { guardDraft } from './guard.ts';
 
 /** Status and finalizer of a pool. The finalizer is there before the first client is, and stays until no client record is left. */
@@ -73,9 +73,8 @@ function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | u
 const passing: readonly Reason[] = ['Registering', 'CredentialUnverified'];
 
 /** Nothing was said of the pool yet, and so far there is nothing to say but that work goes on. */
-function firstFrom({ pool, writtenAt }: PoolFacts, { conditions }: IdentityPoolStatus): Instant | undefined {
-  const ready = conditions?.find(({ type }) => type === 'Ready');
-  const first = pool.status?.observedGeneration === undefined && passing.some((reason) => reason === ready?.reason);
+function firstFrom({ pool, writtenAt }: PoolFacts, next: IdentityPoolStatus): Instant | undefined {
+  const first = pool.status?.observedGeneration === undefined && passing.includes(readyReason(next));
   return first && writtenAt !== undefined ? plus(writtenAt, longStep) : undefined;
 }
 
