@@ -6,10 +6,10 @@ import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
 import type { HeldNamespaces } from './brake-memory.ts';
-import type { ClientTargets } from './client-targets.ts';
+import type { ClientTargets } from './client/targets.ts';
 import type { Memory } from './memory.ts';
 import type { Kept, Store } from '../runtime/store.ts';
-import { identityFacts } from './session-snapshot.ts';
+import { identityFacts } from './session/snapshot.ts';
 
 /** What ends within this time of each other ends at once: objects vanish one by one, even if somebody deleted their kind. */
 const atOnce: Milliseconds = minute;

@@ -10,10 +10,10 @@ import { SmallRecord } from '../kube/small-record.ts';
 import type { AdmissionObject } from '../kube/trim.ts';
 import type { Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Auditors } from './auditors.ts';
+import type { Auditors } from './telling/auditors.ts';
 import { GuardKeeper } from './guard.ts';
 import { type Memory, isServed } from './memory.ts';
-import { repeat } from './periodic.ts';
+import { repeat } from './upkeep/periodic.ts';
 import type { Watches } from './watches.ts';
 
 /** The guard over the live policies in memory and the ones that this version ships. */

@@ -5,10 +5,10 @@ import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { isUnreadable } from '../kube/records.ts';
 import type { Store } from '../runtime/store.ts';
-import { type ClientTargets, refOf } from './client-targets.ts';
+import { type ClientTargets, refOf } from './client/targets.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 import { isNews, isStep } from './news.ts';
-import { sessionKey, sessionKeyOf } from './session-snapshot.ts';
+import { sessionKey, sessionKeyOf } from './session/snapshot.ts';
 
 /** The names of the machines, as the loop knows them. */
 export const machines = {

@@ -1,7 +1,7 @@
 /** What a provider, or something before it, may do to us: accidents and lies in front of a real oidc-provider. */
 import test, { type ExecutionContext } from 'ava';
 import { hour, minute, plus, second, systemClock } from '#src/clock.ts';
-import { prove } from '#src/controllers/client-prove.ts';
+import { prove } from '#src/controllers/client/prove.ts';
 import { credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { authenticating } from '#src/domain/status/authentication.ts';
 import type { OperatorError } from '#src/errors.ts';

@@ -2,9 +2,9 @@
 import test from 'ava';
 import { type Instant, minute, plus, second } from '#src/clock.ts';
 import { BrakeMemory, type BrakeMemoryOptions, type HeldNamespaces } from '#src/controllers/brake-memory.ts';
-import { BrakeReport, type BrakeReportOptions } from '#src/controllers/brake-report.ts';
+import { BrakeReport, type BrakeReportOptions } from '#src/controllers/upkeep/brake-report.ts';
 import { Brakes } from '#src/controllers/brakes.ts';
-import { ClientTargets } from '#src/controllers/client-targets.ts';
+import { ClientTargets } from '#src/controllers/client/targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type BrakedThing, isHeldBy } from '#src/domain/access/brake.ts';
 import { clientRecordName } from '#src/domain/client/target.ts';

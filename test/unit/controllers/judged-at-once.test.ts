@@ -1,10 +1,10 @@
 /** However many identities there are, one look judges few of them: the lease has to be renewed between two looks. */
 import test from 'ava';
 import { AccessCache } from '#src/controllers/access-cache.ts';
-import { type ClientSources, snapshotClient } from '#src/controllers/client-snapshot.ts';
-import { ClientTargets, refOf } from '#src/controllers/client-targets.ts';
+import { type ClientSources, snapshotClient } from '#src/controllers/client/snapshot.ts';
+import { ClientTargets, refOf } from '#src/controllers/client/targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
-import { type StatusSources, policyFacts, poolFacts } from '#src/controllers/status-facts.ts';
+import { type StatusSources, policyFacts, poolFacts } from '#src/controllers/status/facts.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
 import { targetOf } from '#src/domain/client/target.ts';
 import { noon } from '#test/support/builders.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { ClientTargets } from '#src/controllers/client-targets.ts';
-import { Creators } from '#src/controllers/creators.ts';
+import { ClientTargets } from '#src/controllers/client/targets.ts';
+import { Creators } from '#src/controllers/session/creators.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { Wiring } from '#src/controllers/wiring.ts';
 import { instant } from '#src/clock.ts';

@@ -1,8 +1,8 @@
 /** What an answer of the API server's authorizers means for a right. */
 import test from 'ava';
 import { Memory } from '#src/controllers/memory.ts';
-import { Reviews } from '#src/controllers/reviews.ts';
-import { Rights } from '#src/controllers/rights.ts';
+import { Reviews } from '#src/controllers/session/reviews.ts';
+import { Rights } from '#src/controllers/upkeep/rights.ts';
 import type { ApiConnection } from '#src/kube/connection.ts';
 import { mayUse } from '#src/kube/reviews.ts';
 import { buildSessionRecord, noon } from '#test/support/builders.ts';

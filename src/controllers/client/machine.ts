@@ -1,0 +1,300 @@
+import type { Reason } from '../../api/reasons.ts';
+import type { Clock, Instant } from '../../clock.ts';
+import type { Decision } from '../../decision.ts';
+import { decideClient } from '../../domain/client/decide.ts';
+import { currentOf, generation } from '../../domain/client/generations.ts';
+import type { ClientAction, ClientSnapshot, Desired } from '../../domain/client/machine.ts';
+import { isRemovalBelieved, proved } from '../../domain/client/proofs.ts';
+import type { ClientRecord, Intent, Variant } from '../../domain/client/record.ts';
+import { type Telling, foundOut, restored, secretReplaced, tell } from '../../domain/client/story.ts';
+import { type Plan, planned } from '../../domain/client/transitions.ts';
+import { nextMethod } from '../../domain/client/variants.ts';
+import { OperatorError, assertNever } from '../../errors.ts';
+import type { Effects } from '../../runtime/effect.ts';
+import type { FailureNote, Machine } from '../../runtime/machine.ts';
+import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts';
+import { Once } from '../../telemetry/once.ts';
+import type { Change, ClientChanges } from './changes.ts';
+import { prove } from './prove.ts';
+import { type ClientSources, isPoolOf, snapshotClient } from './snapshot.ts';
+import type { EffectName } from '../effect-names.ts';
+import { notConfigured } from '../pool-providers.ts';
+
+type Taken = Decision<ClientAction> & { readonly action: ClientAction };
+type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly type: T }>;
+
+/** The event of each call that changes something at the provider. */
+const past = { Register: 'Registered', Update: 'Updated', Deregister: 'Deregistered' } as const satisfies Record<
+  Intent['call'],
+  AuditEvent
+>;
+
+/** The provider does not let the operator do it, or not so. */
+const refusals: ReadonlySet<Reason> = new Set<Reason>([
+  'RegistrationRefused',
+  'RegistrationCredentialRefused',
+  'RegistrationAccessTokenLost',
+]);
+
+export interface ClientMachineOptions {
+  readonly sources: ClientSources;
+  readonly changes: ClientChanges;
+  readonly effects: Effects<EffectName>;
+  readonly audit: AuditLog;
+  /** The line about a call that the provider refused; the same comes again and again. */
+  refused(line: AuditFacts): void;
+  readonly clock: Clock;
+  /** A step of a credential's life is over; people may want to know. */
+  told(record: ClientRecord, telling: Telling): void;
+}
+
+/**
+ * Snapshot and apply of one OAuth client. The table is `domain/client/decide.ts`. Audit lines are written before the record that they tell
+ * of: a process that is killed in between says something twice, never not at all.
+ */
+export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
+  readonly name = 'client';
+  readonly #o: ClientMachineOptions;
+  readonly #ahead = new Once<ClientRecord>();
+
+  constructor(options: ClientMachineOptions) {
+    this.#o = options;
+  }
+
+  snapshot(key: string, held: readonly FailureNote[]): ClientSnapshot | undefined {
+    return snapshotClient(this.#o.sources, key, held);
+  }
+
+  decide(snapshot: ClientSnapshot, now: Instant): Decision<ClientAction> {
+    return decideClient(snapshot, now);
+  }
+
+  async apply(key: string, s: ClientSnapshot, { action, reason }: Taken, signal: AbortSignal): Promise<void> {
+    const { changes } = this.#o;
+    switch (action.type) {
+      case 'Plan':
+        return this.#plan(key, s, action, signal);
+      case 'Register':
+      case 'Update':
+        return this.#change(key, s, action, reason, signal);
+      case 'Deregister':
+        return changes
+          .deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal)
+          .catch((error: unknown) => this.#refused(s.record, action, error));
+      case 'Prove':
+        return this.#prove(key, s, action, reason, signal);
+      case 'Observe':
+        return changes.observe(
+          key,
+          s,
+          action.generation,
+          // Of a client that goes nothing is desired, and everything differs from that.
+          (next) => (s.wanted.is === 'Seen' ? this.#tellDrift(s.record, next) : undefined),
+          signal,
+        );
+      case 'Record':
+        if (action.next === undefined) {
+          this.#tell(s.record, undefined);
+          return changes.remove('client.Record.record', key, s.record, signal);
+        }
+        this.#tell(s.record, action.next, reason === 'RecordRestored' ? [restored(action.next, key)] : undefined);
+        await changes.write('client.Record.record', key, action.next, s.record, signal);
+        return undefined;
+      default:
+        return assertNever(action);
+    }
+  }
+
+  /** Key first: the credential exists in our record before anybody else hears of it. */
+  async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, signal: AbortSignal): Promise<void> {
+    const next = await this.#withPlan(s, action.generation, action);
+    if (next === undefined) return;
+    this.#tell(s.record, next);
+    await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
+  }
+
+  async #change(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Register' | 'Update'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const plan = action.type === 'Register' ? action.plan : undefined;
+    let record = s.record;
+    const change: Change = {
+      planned: async () => {
+        if (plan === undefined) return record;
+        // Until something is stored a pool that is deleted waits for nobody, and reading metadata may have taken long.
+        record = this.#isThere(s) ? await this.#withPlan(s, action.generation, plan) : undefined;
+        return record;
+      },
+      noting: (next) => this.#tell(s.record, next),
+      changed: (next) => this.#changed(s, next, action, reason),
+    };
+    await this.#o.changes
+      .change(key, s, action, change, signal)
+      .catch((error: unknown) => this.#refused(record, action, error));
+  }
+
+  #isThere({ wanted }: ClientSnapshot): boolean {
+    if (wanted.is !== 'Seen') return false;
+    const pool = this.#o.sources.memory.pool(wanted.value.pool.name);
+    return isPoolOf(wanted.value, pool) && pool.value.metadata.deletionTimestamp === undefined;
+  }
+
+  /** The record with a new credential. */
+  async #withPlan(
+    s: ClientSnapshot,
+    n: number,
+    { variant, handles }: Pick<Action<'Plan'>, 'variant' | 'handles'>,
+  ): Promise<ClientRecord | undefined> {
+    if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return undefined;
+    const desired = s.wanted.value;
+    const made = await this.#newCredential(s, desired, variant);
+    if (made === undefined) return undefined;
+    const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
+    return planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
+  }
+
+  async #newCredential(
+    s: ClientSnapshot,
+    desired: Desired,
+    variant: Variant,
+  ): Promise<Pick<Plan, 'credential' | 'source' | 'expiresAt'> | undefined> {
+    if (variant === 'External') return s.existing?.is === 'Usable' ? s.existing : undefined;
+    const method = nextMethod(variant, desired, currentOf(s.record)?.credential.type);
+    if (method !== 'PrivateKeyJwt') return { credential: { type: method } };
+    const found = this.#o.sources.providers.issuer(desired.issuer);
+    if (found === undefined) throw notConfigured(desired.issuer);
+    return { credential: await found.generateKey() };
+  }
+
+  async #prove(
+    key: string,
+    s: ClientSnapshot,
+    action: Action<'Prove'>,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const work = this.#o.changes.workOn(s.record, action.generation);
+    const tokens = work?.provider.tokens;
+    if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
+    const { memory } = this.#o.sources;
+    const pool = memory.pool(work.record.pool.name);
+    const outcome = await prove({
+      effects: this.#o.effects,
+      provider: work.provider,
+      tokens,
+      ask: action.ask,
+      clientId: work.subject.clientId,
+      credential: work.subject.credential,
+      settles: action.settles,
+      isRemovalBelieved: isRemovalBelieved(work.subject, this.#o.clock.now()),
+      isKnownGood: action.hash === '' || work.record.proofs[action.hash]?.outcome === 'Accepted',
+      ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
+      inUse: (sha256) => memory.isInUse(sha256),
+      now: () => this.#o.clock.now(),
+      signal,
+    });
+    const result = {
+      use: action.settles,
+      generation: action.generation,
+      hash: action.hash,
+      outcome,
+      overlap: s.wanted.is === 'Seen' ? s.wanted.value.overlap : 0,
+      lastExp: [...s.lastExp.values()].toSorted((a, b) => b - a)[0],
+    };
+    const next = proved(work.record, result, this.#o.clock.now());
+    this.#record(next, action.generation, {
+      event: 'Proved',
+      outcome: outcome.is === 'Accepted' ? 'Success' : 'Failure',
+      reason,
+      scopes: action.ask.scopes,
+      audiences: action.ask.audiences,
+      ...(outcome.is === 'Accepted' ? {} : { message: outcome.message }),
+    });
+    const found = foundOut(work.record, action.generation, action.settles, outcome, s.wanted.is === 'Seen');
+    if (found !== undefined)
+      this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
+    this.#tell(work.record, next);
+    await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
+  }
+
+  #changed(
+    { record }: ClientSnapshot,
+    next: ClientRecord,
+    action: Action<'Register' | 'Update'>,
+    reason: string,
+  ): void {
+    const telling = secretReplaced(record, next);
+    this.#done(next, action, { reason, ...(telling === undefined ? {} : { message: telling.message }) });
+    if (telling !== undefined) this.#o.told(next, telling);
+  }
+
+  /** A call changed something at the provider. */
+  #done(
+    record: ClientRecord,
+    { type, generation: n }: Pick<Intent, 'generation'> & { readonly type: Intent['call'] },
+    why: Pick<AuditFacts, 'reason' | 'message'>,
+  ): void {
+    this.#record(record, n, { event: past[type], outcome: 'Success', ...why });
+  }
+
+  #refused(record: ClientRecord | undefined, { type, generation: n }: Action<Intent['call']>, error: unknown): never {
+    if (record !== undefined && error instanceof OperatorError && refusals.has(error.reason)) {
+      const { reason, message } = error;
+      this.#o.refused(this.#line(record, n, { event: past[type], outcome: 'Failure', reason, message }));
+    }
+    throw error;
+  }
+
+  /** Only what is new: the same drift is looked at again until it is repaired. */
+  #tellDrift(record: ClientRecord | undefined, next: ClientRecord): void {
+    const [before, now] = [record?.observed, next.observed];
+    const newest = next.generations.at(-1)?.n;
+    if (now === undefined || newest === undefined) return;
+    const gone = now.is === 'Gone' && before?.is !== 'Gone';
+    const isOther = now.drift.join() !== before?.drift.join() || now.driftDigest !== before?.driftDigest;
+    const drifted = now.drift.length > 0 && isOther;
+    const reason = gone ? 'ClientGone' : 'ClientDrifted';
+    const message = now.drift.join(', ');
+    if ((gone || drifted) && this.#ahead.isNew(record, `Drifted ${reason} ${message}`))
+      this.#record(next, newest, { event: 'Drifted', outcome: 'Failure', reason, message });
+  }
+
+  /** Each step of a credential's life: an audit line, and an event on the pool. */
+  #tell(
+    before: ClientRecord | undefined,
+    after: ClientRecord | undefined,
+    tellings: readonly Telling[] = tell(before, after, this.#o.clock.now()),
+  ): void {
+    const record = after ?? before;
+    if (record === undefined) return;
+    for (const telling of tellings)
+      if (this.#ahead.isNew(before, `${telling.step} ${telling.generation}`)) this.#say(record, telling);
+  }
+
+  #say(record: ClientRecord, telling: Telling): void {
+    const { step, generation: n, reason, good, message } = telling;
+    this.#record(record, n, { event: step, outcome: good ? 'Success' : 'Failure', reason, message });
+    this.#o.told(record, telling);
+  }
+
+  #record(record: ClientRecord, n: number, facts: AuditFacts): void {
+    this.#o.audit.record(this.#line(record, n, facts));
+  }
+
+  #line(record: ClientRecord, n: number, facts: AuditFacts): AuditFacts {
+    const clientId = generation(record, n)?.clientId;
+    return {
+      pool: record.pool.name,
+      issuer: record.issuer,
+      generation: n,
+      ...(record.namespace === undefined ? {} : { namespace: record.namespace }),
+      ...(record.identity === undefined ? {} : { identity: record.identity.name }),
+      ...(clientId === undefined ? {} : { client_id: clientId }),
+      ...facts,
+    };
+  }
+}

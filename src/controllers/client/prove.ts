@@ -1,0 +1,101 @@
+import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
+import { type Instant, second } from '../../clock.ts';
+import type { Ask } from '../../domain/access/access.ts';
+import type { Credential } from '../../domain/client/credential.ts';
+import type { ProofUse } from '../../domain/client/machine.ts';
+import type { ProofOutcome } from '../../domain/client/proofs.ts';
+import { maxTokenLifetime } from '../../domain/client/target.ts';
+import { checkMinted } from '../../domain/token.ts';
+import { OperatorError } from '../../errors.ts';
+import type { Redacted } from '../../redacted.ts';
+import type { IdentityProvider, TokenSource } from '../../providers/port.ts';
+import type { Effects } from '../../runtime/effect.ts';
+import type { EffectName } from '../effect-names.ts';
+
+const tokenDeadline = 30 * second;
+
+export interface Probe {
+  readonly effects: Effects<EffectName>;
+  readonly provider: IdentityProvider;
+  readonly tokens: TokenSource;
+  readonly ask: Ask;
+  readonly clientId: string;
+  readonly credential: Credential;
+  readonly pool?: IdentityPool;
+  readonly settles: ProofUse;
+  /** That the client cannot be used shows that it is gone (`isRemovalBelieved`). */
+  readonly isRemovalBelieved: boolean;
+  /** Of no identity, or given before: a refusal of it says something about more than the ask. */
+  readonly isKnownGood: boolean;
+  /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
+  readonly inUse: (sha256: string) => boolean;
+  readonly now: () => Instant;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One real token request with this credential alone, judged, and its token revoked at once. What is no outcome (an outage, a rate limit) is
+ * thrown. A probe token that could not be revoked lives until it expires; nobody holds it.
+ */
+export async function prove(o: Probe): Promise<ProofOutcome> {
+  const { effects, provider, tokens, ask, clientId, credential, pool, signal } = o;
+  const started = o.now();
+  let answer;
+  try {
+    answer = await effects.run('client.Prove.call', { deadline: tokenDeadline, signal, whose: 'Issuer' }, (bounded) =>
+      tokens.mint(ask, clientId, credential, bounded),
+    );
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    if (error.reason === 'CredentialRefused')
+      return {
+        is: 'CredentialRefused',
+        message: error.message,
+        ...(error.said === undefined ? {} : { said: error.said }),
+      };
+    if (error.reason === 'ClientUnusable' && o.settles === 'Retired' && o.isRemovalBelieved)
+      return { is: 'CredentialRefused', message: error.message };
+    const { reason, message } = error;
+    if (isAboutTheAsk(error, o.settles)) return { is: 'AskRefused', reason, message, lasting: true };
+    // Thrown, it would be asked for again and again, and the credential never be proven with what others ask for.
+    if (reason === 'TokenRequestRefused' && !o.isKnownGood && o.settles !== 'Retired')
+      return { is: 'Unclear', reason, message, lasting: true };
+    throw error;
+  }
+  const { capabilities } = provider;
+  const verdict = checkMinted(
+    ask,
+    answer,
+    {
+      ignoredScopes: capabilities.ignoredScopes,
+      carrierScopes: capabilities.carrierScopes(ask.audiences),
+      revocation: capabilities.revocation,
+      maxLifetime: pool === undefined ? ask.maxLifetime : maxTokenLifetime(pool),
+      onExceed: pool?.spec.ceiling.onExceed ?? 'Refuse',
+    },
+    started,
+  );
+  if (!o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
+  if (verdict.is === 'Usable') return { is: 'Accepted' };
+  return { is: 'AskRefused', reason: verdict.reason, message: verdict.message, lasting: true };
+}
+
+/** The credential authenticates, and yet nothing usable comes. An unknown refusal says so only of a credential that worked before. */
+function isAboutTheAsk({ reason }: OperatorError, settles: ProofUse): boolean {
+  return (
+    reason === 'ScopeRefused' || reason === 'TokenUnusable' || (reason === 'TokenRequestRefused' && settles === 'Ask')
+  );
+}
+
+/** A probe token that could not be revoked lives until it expires; nobody holds it. */
+async function revokeProbe(
+  { effects, tokens, clientId, credential, signal }: Probe,
+  value: Redacted<string>,
+): Promise<void> {
+  const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
+  try {
+    await effects.run('client.Prove.revoke', options, (bounded) => tokens.revoke(value, clientId, credential, bounded));
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+  }
+}
