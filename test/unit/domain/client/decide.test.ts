@@ -322,6 +322,7 @@ const cases: readonly Case[] = [
     row: 'open-intent',
     title: 'not before the provider had its time',
     s: snapshot({ record: registering(), ...able({ credentialPropagation: minute }) }),
+    reason: 'InProgress',
     recheckAt: plus(noon, minute),
   },
   {
@@ -332,6 +333,7 @@ const cases: readonly Case[] = [
       ...able({ credentialPropagation: 2 * minute }),
     }),
     now: plus(noon, 2 * minute),
+    reason: 'InProgress',
     recheckAt: plus(noon, 3 * minute),
   },
   {
@@ -365,6 +367,7 @@ const cases: readonly Case[] = [
     row: 'first',
     title: 'after registrations of which nobody heard',
     s: snapshot({ record: givenUp(), ...able({ clientIdBy: 'Provider' }) }),
+    reason: 'CredentialRefused',
     recheckAt: plus(noon, 5 * minute),
   },
   {
@@ -853,6 +856,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'the leader before was some seconds ahead: what it revoked stays revoked',
     s: snapshot({ record: record({ revokeBefore: plus(noon, minute) }) }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'revocation',
@@ -953,6 +957,7 @@ const cases: readonly Case[] = [
       existing: { is: 'Unknown' },
       record: external([theirOne()]),
     }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'emergency',
@@ -1087,6 +1092,7 @@ const cases: readonly Case[] = [
       ...able({ credentialPropagation: minute }),
       record: withGenerations(rotating('Created', { refusedAt: noon }), { emergency: 2 }),
     }),
+    reason: 'CredentialUnverified',
     recheckAt: plus(noon, 5 * second),
   },
   {
@@ -1164,6 +1170,7 @@ const cases: readonly Case[] = [
       record: external(twoOld, { emergency: 4 }),
       lastExp: new Map([1, 2].map((n) => [n, plus(noon, minute)])),
     }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'emergency',
@@ -1184,6 +1191,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'it revokes nothing before the Secret with the new credential was read again after a restart',
     s: snapshot({ ...theirs, existing: { is: 'Unknown' }, record: external(twoOld.slice(2), { emergency: 4 }) }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'emergency',
@@ -1226,11 +1234,13 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'nothing there, and registering failed: not at once again',
     s: { ...none, ...failed('create') },
+    reason: 'Settled',
   },
   {
     row: 'settled',
     title: 'of a namespace or identity to which nothing is granted: nobody becomes a client by that',
     s: { ...none, unasked: true },
+    reason: 'Settled',
   },
   {
     row: 'first',
@@ -1257,6 +1267,7 @@ const cases: readonly Case[] = [
     row: 'first',
     title: 'a credential that never worked: after a pause',
     s: snapshot({ record: withGenerations([], { rollbacks: { count: 1, at: noon } }) }),
+    reason: 'CredentialRefused',
     recheckAt: plus(noon, 5 * minute),
   },
   {
@@ -1493,11 +1504,13 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'an existing client whose Secret was not read yet',
     s: { ...none, ...theirs, existing: { is: 'Unknown' } },
+    reason: 'Settled',
   },
   {
     row: 'settled',
     title: 'an existing client that another pool uses',
     s: { ...none, ...theirs, existing: { is: 'Unusable', reason: 'ClientClaimed', message: 'x' } },
+    reason: 'Settled',
   },
   {
     row: 'first',
@@ -1604,6 +1617,7 @@ const cases: readonly Case[] = [
       existing: handed('one'),
       record: external([theirOne()]),
     }),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'unwanted',
@@ -1626,6 +1640,7 @@ const cases: readonly Case[] = [
     title: 'the last new credential was taken back: not before the pause is over',
     s: snapshot({ record: withGenerations([g()], { highest: 2, rollbacks: { count: 2, at: noon } }) }),
     now: plus(noon, 10 * minute - 1),
+    reason: 'CredentialCurrent',
     recheckAt: plus(noon, 10 * minute),
   },
   ...(
@@ -1650,6 +1665,7 @@ const cases: readonly Case[] = [
     title: 'the last new client was given less: where the old one works the next one waits',
     s: snapshot({ record: withGenerations([g()], { variant: 'NewClient', highest: 2, rollbacks: givenLess }) }),
     now: plus(noon, minute),
+    reason: 'CredentialCurrent',
   },
   ...(['Draining', 'Retiring'] as const).map((state) => ({
     row: 'wanted-again',
@@ -1678,7 +1694,9 @@ const cases: readonly Case[] = [
       leaving: true,
       record: withGenerations([g({ since: plus(noon, -90 * day), credential: expired })], { variant }),
     }),
-    ...(variant === 'NewClient' ? {} : { action: { type: 'Plan' as const, generation: 2 } }),
+    ...(variant === 'NewClient'
+      ? { reason: 'RotationDue' as const }
+      : { action: { type: 'Plan' as const, generation: 2 } }),
   })),
   {
     row: 'refused',
@@ -1782,12 +1800,14 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'InPlace: what was held up until the window closed waits for the next one',
     s: snapshot({ ...inPlace(), window: closed }),
+    reason: 'CredentialCurrent',
     recheckAt: plus(noon, day),
   },
   {
     row: 'settled',
     title: 'and is looked at when it opens',
     s: snapshot({ ...inPlace(), window: { ...closed, opensAt: plus(noon, hour) } }),
+    reason: 'CredentialCurrent',
     recheckAt: plus(noon, hour),
   },
   {
@@ -1802,6 +1822,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'InPlace: a window in a time zone that is not known may become usable',
     s: snapshot({ ...inPlace(), window: { is: 'Unusable', timeZone: 'Europe/Berln' } }),
+    reason: 'CredentialCurrent',
   },
   ...([closed, undefined] as const).map((window) => ({
     row: 'create',
@@ -1942,6 +1963,7 @@ const cases: readonly Case[] = [
       ...able({ credentialPropagation: minute }),
       record: withGenerations([g({ state: 'Created', refusedAt: noon })]),
     }),
+    reason: 'CredentialUnverified',
     recheckAt: plus(noon, 5 * second),
   },
   {
@@ -2019,15 +2041,23 @@ const cases: readonly Case[] = [
   },
   ...(
     [
-      ['settled', 'for less than an hour', {}, rotating('Created'), plus(noon, hour - 1)],
-      ['outage', 'and nobody gets a token from that issuer', { outage: true }, rotating('Created'), plus(noon, hour)],
-      ['settled', 'the first one', {}, [g({ state: 'Created' })], plus(noon, hour)],
+      ['settled', 'for less than an hour', {}, rotating('Created'), plus(noon, hour - 1), 'CredentialCurrent'],
+      [
+        'outage',
+        'and nobody gets a token from that issuer',
+        { outage: true },
+        rotating('Created'),
+        plus(noon, hour),
+        'ProviderUnavailable',
+      ],
+      ['settled', 'the first one', {}, [g({ state: 'Created' })], plus(noon, hour), 'InProgress'],
     ] as const
-  ).map(([row, title, more, generations, now]) => ({
+  ).map(([row, title, more, generations, now, reason]) => ({
     row,
     title: `Created: ${title}, so it stays`,
     s: snapshot({ ...failed('verify'), ...more, record: withGenerations(generations) }),
     now,
+    reason,
     ...(row === 'outage' ? { action: { type: 'Prove' as const } } : {}),
   })),
   {
@@ -2035,6 +2065,7 @@ const cases: readonly Case[] = [
     title: 'Created: in place of one that may be dead by now, so it stays',
     s: snapshot({ ...failed('verify'), record: withGenerations(rotating('Created'), { variant: 'InPlace' }) }),
     now: plus(noon, 2 * hour),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'settled',
@@ -2321,6 +2352,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'taken out and still there: looked at when the pause is over',
     s: snapshot({ record: withGenerations([g({ state: 'Retiring', retireAfter: plus(noon, minute) }), g({ n: 2 })]) }),
+    reason: 'Draining',
     recheckAt: plus(noon, minute),
   },
   {
@@ -2467,7 +2499,9 @@ const cases: readonly Case[] = [
       window: closed,
       record: withSecret(rest),
     }),
-    ...(row === 'stale' ? { action: { type: 'Update' as const, generation: 1 } } : {}),
+    ...(row === 'stale'
+      ? { action: { type: 'Update' as const, generation: 1 } }
+      : { reason: 'CredentialCurrent' as const }),
   })),
   {
     row: 'settled',
@@ -2478,6 +2512,7 @@ const cases: readonly Case[] = [
       window: { ...closed, opensAt: plus(noon, hour) },
       record: withSecret(),
     }),
+    reason: 'CredentialCurrent',
     recheckAt: plus(noon, hour),
   },
   {
@@ -2536,24 +2571,39 @@ const cases: readonly Case[] = [
   },
   ...(
     [
-      ['and only once', { record: nothing({ nothingGiven: plus(noon, -1) }) }],
-      ['not as long as a clock that went ahead says so', { record: nothing({ nothingGiven: plus(noon, hour) }) }],
-      ['not for a refusal of anything else', { record: nothing({}, { reason: 'LifetimeTooLong' }) }],
-      ['not for one that is older than what was sent', { record: nothing({}, { at: plus(noon, -1) }), row: 'proof' }],
-      ['not a client of somebody else', { record: nothing({ observed: other }) }],
+      ['and only once', { record: nothing({ nothingGiven: plus(noon, -1) }) }, 'CredentialCurrent'],
+      [
+        'not as long as a clock that went ahead says so',
+        { record: nothing({ nothingGiven: plus(noon, hour) }) },
+        'CredentialCurrent',
+      ],
+      [
+        'not for a refusal of anything else',
+        { record: nothing({}, { reason: 'LifetimeTooLong' }) },
+        'CredentialCurrent',
+      ],
+      ['not a client of somebody else', { record: nothing({ observed: other }) }, 'ClientForeign'],
       [
         'nor one that is an administrator’s',
         { ...theirs, existing: handed('one'), record: external([theirOne()], { proofs: nothing().proofs }) },
+        'CredentialCurrent',
       ],
-      ['nor one that cannot be changed', { record: nothing(late) }],
+      ['nor one that cannot be changed', { record: nothing(late) }, 'RegistrationAccessTokenLost'],
     ] as const
-  ).map(([title, { row = 'settled', ...more }]: readonly [string, Partial<ClientSnapshot> & { row?: string }]) => ({
-    row,
+  ).map(([title, more, reason]) => ({
+    row: 'settled',
     title: `sent once more because nothing is given: ${title}`,
     s: snapshot({ asks, ...more }),
     now: plus(noon, 2),
-    ...(row === 'proof' ? { action: { type: 'Prove' as const } } : {}),
+    reason,
   })),
+  {
+    row: 'proof',
+    title: 'sent once more because nothing is given: not for a refusal that is older than what was sent',
+    s: snapshot({ asks, record: nothing({}, { at: plus(noon, -1) }) }),
+    now: plus(noon, 2),
+    action: { type: 'Prove' },
+  },
   {
     row: 'settled',
     title: 'sent once more because nothing is given: not where another ask is given, for the registration arrived',
@@ -2562,6 +2612,7 @@ const cases: readonly Case[] = [
       record: nothing({}, {}, { h2: { outcome: 'Accepted', at: noon, generation: 1 } }),
     }),
     now: plus(noon, 2),
+    reason: 'CredentialCurrent',
   },
   {
     row: 'proof',
@@ -2790,6 +2841,7 @@ const cases: readonly Case[] = [
     row: 'stopped',
     title: 'a pool that is stopped looks out for nothing',
     s: snapshot({ ...proven, ...stop, outage: true, failing: true }),
+    reason: 'Suspended',
   },
 
   {
@@ -2912,20 +2964,23 @@ const cases: readonly Case[] = [
   },
 ];
 
+const statesAfter = ({ next }: Extract<ClientAction, { type: 'Record' }>): Case['next'] =>
+  next === undefined ? 'gone' : next.generations.map(({ state }) => state);
+
 for (const c of cases) {
   test(`${c.row}: ${c.title}`, (t) => {
     const decision = decideClient(c.s, c.now ?? noon);
     t.is(decision.row, c.row);
     const { action } = decision;
     t.is(action?.type, c.action?.type);
+    t.true(c.action !== undefined || c.reason !== undefined, 'a case without an action says why there is none');
     if (c.action !== undefined) t.like(action, c.action);
     if (action !== undefined) t.truthy(decision.work, 'every action says its lane');
     if (c.reason !== undefined) t.is(decision.reason, c.reason);
     if (c.lane !== undefined) t.is(decision.work?.lane, c.lane);
     if (c.recheckAt !== undefined) t.is(decision.recheckAt, c.recheckAt);
     if (c.stored !== undefined) t.like(action?.type === 'Record' ? action.next : undefined, c.stored);
-    if (c.next === undefined || action?.type !== 'Record') return;
-    t.deepEqual(action.next?.generations.map(({ state }) => state) ?? 'gone', c.next);
+    if (c.next !== undefined) t.deepEqual(action?.type === 'Record' ? statesAfter(action) : undefined, c.next);
   });
 }
 

@@ -210,6 +210,7 @@ const cases: readonly Case[] = [
     row: 'unreadable',
     title: 'a running pod keeps its file: the token in there may be alive',
     s: buildSessionSnapshot({ invalid: true, pod: pod({ phase: 'Running', created: plus(noon, -6 * minute) }) }),
+    reason: 'RecordInvalid',
   },
 
   {
@@ -241,13 +242,20 @@ const cases: readonly Case[] = [
     row: 'unknown',
     title: 'pods are not synced: a live session stays',
     s: buildLiveSnapshot({ pod: { is: 'Unknown' } }),
+    reason: 'NotSynced',
   },
-  { row: 'unknown', title: 'namespaces are not synced', s: buildLiveSnapshot({ namespace: { is: 'Unknown' } }) },
+  {
+    row: 'unknown',
+    title: 'namespaces are not synced',
+    s: buildLiveSnapshot({ namespace: { is: 'Unknown' } }),
+    reason: 'NotSynced',
+  },
   {
     row: 'unknown',
     title: 'policies are not synced: no renewal',
     s: buildLiveSnapshot({ access: { is: 'Unknown' } }),
     now: plus(noon, 10 * minute),
+    reason: 'NotSynced',
   },
   {
     row: 'unknown',
@@ -306,6 +314,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'a request that is older than every token',
     s: renewed({ revokedBefore: new Map([['client-1', plus(noon, -hour)]]) }),
+    reason: 'Delivered',
   },
 
   {
@@ -821,6 +830,7 @@ const cases: readonly Case[] = [
     row: 'settled',
     title: 'the record cannot be written: whatever else is to be done goes on',
     s: renewed({ record: narrowedRecord, answered: new Map([['old', 'Confirmed']]), ...failed('revoked') }),
+    reason: 'Delivered',
   },
   {
     row: 'stopped',
@@ -902,6 +912,7 @@ const cases: readonly Case[] = [
       delivered: { digest: '', content: 'Error', at: noon },
       record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
     }),
+    reason: 'Suspended',
     recheckAt: plus(noon, 15 * minute),
   },
   {
@@ -915,6 +926,7 @@ const cases: readonly Case[] = [
         'Remove what stops it to go on.',
       ),
     }),
+    reason: 'Suspended',
   },
 
   {
@@ -935,6 +947,7 @@ const cases: readonly Case[] = [
     title: 'live: keeps its token, no renewal',
     s: buildLiveSnapshot({ guard: { is: 'Missing', objects: ['x'] } }),
     now: plus(noon, 10 * minute),
+    reason: 'GuardMissing',
   },
   {
     row: 'guard',
@@ -943,6 +956,7 @@ const cases: readonly Case[] = [
       guard: { is: 'Missing', objects: ['x'] },
       record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
     }),
+    reason: 'GuardMissing',
   },
   {
     row: 'guard',
@@ -967,6 +981,7 @@ const cases: readonly Case[] = [
     title: 'told already, and the pod has not waited for long',
     s: buildSessionSnapshot({ pod: unmounted({ claims: { publisher: 'other' } }), delivered: told }),
     now: plus(noon, 9 * second),
+    reason: 'ClaimInvalid',
     recheckAt: plus(noon, 10 * second),
   },
   {
@@ -1070,6 +1085,7 @@ const cases: readonly Case[] = [
     title: 'unknown clients deny nothing',
     s: buildSessionSnapshot({ client: { is: 'Unknown' } }),
     now: plus(noon, hour),
+    reason: 'WaitingForClient',
   },
   {
     row: 'waiting',
@@ -1127,6 +1143,7 @@ const cases: readonly Case[] = [
       delivered: { digest: 'digest', content: 'Token', at: noon, again: 3 },
     }),
     now: plus(noon, 79 * second),
+    reason: 'Delivered',
     recheckAt: plus(noon, 80 * second),
   },
   {
@@ -1344,6 +1361,7 @@ const cases: readonly Case[] = [
     title: 'narrowed, and a new process has not looked at the guard yet: the build keeps its token for a moment',
     s: buildLiveSnapshot({ access: { is: 'Seen', value: narrowedTo }, guard: { is: 'Unknown' }, seenSince: noon }),
     now: plus(noon, 29 * second),
+    reason: 'GuardUnknown',
   },
   {
     row: 'withdrawn',
@@ -1458,6 +1476,7 @@ const cases: readonly Case[] = [
     title:
       'a revokeBefore that is long to come, because the clock was set back, revokes nothing: each successor would be older, too',
     s: buildLiveSnapshot({ client: client({ revokeBefore: plus(noon, 3 * minute) }) }),
+    reason: 'Delivered',
     recheckAt: plus(noon, minute),
   },
   {
@@ -1592,12 +1611,14 @@ const cases: readonly Case[] = [
     title: 'nobody reads on a lost node',
     s: buildLiveSnapshot({ nodeLost: true }),
     now: plus(noon, 10 * minute),
+    reason: 'Delivered',
   },
   {
     row: 'settled',
     title: 'Superseded, delivered just now',
     s: renewed(),
     now: plus(noon, 149 * second),
+    reason: 'Delivered',
     recheckAt: plus(noon, 150 * second),
   },
   {
@@ -1606,6 +1627,7 @@ const cases: readonly Case[] = [
     s: buildLiveSnapshot({
       access: { is: 'Seen', value: buildGranted(buildAsk({ scopes: ['a', 'artifacts:publish'] })) },
     }),
+    reason: 'Delivered',
   },
   {
     row: 'settled',
@@ -1614,6 +1636,7 @@ const cases: readonly Case[] = [
       pod: { is: 'Gone' },
       record: buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value')] }),
     }),
+    reason: 'Settled',
     recheckAt: plus(noon, 15 * minute),
   },
 ];
@@ -1624,6 +1647,7 @@ for (const c of cases) {
     t.is(decision.row, c.row);
     const { action } = decision;
     t.is(action?.type, c.action);
+    t.true(c.action !== undefined || c.reason !== undefined, 'a case without an action says why there is none');
     if (action !== undefined) t.truthy(decision.work, 'every action says its lane');
     if (c.reason !== undefined) t.is(decision.reason, c.reason);
     if (c.lane !== undefined) t.is(decision.work?.lane, c.lane);
