@@ -129,7 +129,6 @@ export class Operator {
     const events = new EventRecorder({
       connection,
       instance: options.id,
-      signal: AbortSignal.any([]),
       onFailure: (error) => logger.debug('an event could not be written', { error }),
       onDrop: ({ reason }) => metrics.count('ci_identity_events_dropped_total', { reason }),
     });

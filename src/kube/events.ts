@@ -27,7 +27,6 @@ export interface EventRecorderOptions {
   readonly connection: ApiConnection;
   /** Which replica reports, e.g. the pod's name. */
   readonly instance: string;
-  readonly signal: AbortSignal;
   /** An event that could not be written; nothing else comes of it. */
   readonly onFailure?: (error: unknown) => void;
   /** An event that is dropped, because too much waits. */
@@ -54,7 +53,8 @@ const reportingController = 'ci-identity.dev/controller';
 /** Events of cluster-scoped objects live in this namespace: the API server wants it so. */
 const clusterScoped = 'default';
 const longestNote = 1_024;
-const deadline: Milliseconds = 10 * second;
+/** Each write ends by its deadline, also while the program stops. */
+const limits = { signal: AbortSignal.any([]), deadline: 10 * second };
 const mostRemembered = 5_000;
 /** The API server keeps events for an hour by default. */
 const forgetAfter = 50 * minute;
@@ -114,8 +114,7 @@ export class EventRecorder {
         const next = places.next();
         if (next === undefined) continue;
         isLeft = true;
-        if (!this.#o.signal.aborted)
-          await this.#write(next.key, next.value).catch((error: unknown) => this.#o.onFailure?.(error));
+        await this.#write(next.key, next.value).catch((error: unknown) => this.#o.onFailure?.(error));
         places.done(next.owner, next.key);
       }
     }
@@ -123,14 +122,14 @@ export class EventRecorder {
   }
 
   async #write(key: string, waiting: Pending): Promise<void> {
-    const { connection, signal } = this.#o;
+    const { connection } = this.#o;
     const now = connection.clock.now();
     const series = this.#series.get(key);
     if (series !== undefined && now < plus(series.written, forgetAfter)) {
       const count = series.count + waiting.times;
       const body = { series: { count, lastObservedTime: microTime(now) } };
       const place = { namespace: series.namespace, name: series.name };
-      const response = await sendPatch(connection, kinds.events, place, 'Merge', body, { signal, deadline });
+      const response = await sendPatch(connection, kinds.events, place, 'Merge', body, limits);
       if (response.status !== 404) {
         bodyOf(response, 'patch', kinds.events, place);
         this.#remember(key, { ...series, written: now, count });
@@ -140,10 +139,7 @@ export class EventRecorder {
     const { note } = waiting;
     const namespace = namespaceOf(note);
     const name = eventName(note.regarding.name, sha256(key, String(now), this.#o.instance));
-    await create(connection, kinds.events, { namespace }, this.#eventOf(note, namespace, name, now), {
-      signal,
-      deadline,
-    });
+    await create(connection, kinds.events, { namespace }, this.#eventOf(note, namespace, name, now), limits);
     this.#remember(key, { name, namespace, written: now, count: waiting.times });
   }
 

@@ -408,7 +408,6 @@ test('events are counted, not repeated', async (t) => {
   const recorder = new EventRecorder({
     connection,
     instance: 'replica-1',
-    signal,
     onFailure: (error) => failures.push(error),
   });
   const { apiVersion, kind, uid } = await identity('events');
@@ -439,7 +438,7 @@ test('events are counted, not repeated', async (t) => {
 test('however many notes wait about what is in order: a warning is written, and what is dropped is counted', async (t) => {
   const metrics = new Metrics();
   const onDrop = ({ reason }: EventNote): void => metrics.count('ci_identity_events_dropped_total', { reason });
-  const recorder = new EventRecorder({ connection: api, instance: 'replica-1', signal, onDrop });
+  const recorder = new EventRecorder({ connection: api, instance: 'replica-1', onDrop });
   const regarding = (uid: string): Regarding => ({ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace: agents, uid });
   const taken = Array.from({ length: 2_000 }, () =>
     recorder.record({ regarding: regarding(crypto.randomUUID()), type: 'Normal', reason: 'Delivered', message: 'a' }),
@@ -457,7 +456,6 @@ test('events of cluster-scoped objects go to namespace default; what cannot be w
   const recorder = new EventRecorder({
     connection: api,
     instance: 'replica-1',
-    signal,
     onFailure: (error) => failures.push(error),
   });
   const regarding = {
