@@ -15,7 +15,7 @@ import type { KindLife } from '../kube/definitions.ts';
 import { RecordMemory } from '../kube/record-memory.ts';
 import type { StoredRecord } from '../kube/records.ts';
 import type { ConfigMapFacts, NamespaceFacts, NodeFacts, Resource } from '../kube/trim.ts';
-import { type Kept, Store } from '../runtime/store.ts';
+import { type Kept, type ListenerErrorHandler, Store, raise } from '../runtime/store.ts';
 
 /** Indexes of the stores; a name for each, so that a misspelt one does not compile. */
 export const indexes = {
@@ -51,23 +51,32 @@ export function isServed({ terminating, labels: given }: NamespaceFacts): boolea
  * each is a watch of its own that can fail on its own.
  */
 export class Memory {
+  readonly #reported: ListenerErrorHandler = (error, store) => this.#onListenerError(error, store);
   /** By session: what providers answered to revocations and no record says yet. */
   readonly answered = new Map<string, ReadonlyMap<string, RevocationOutcome>>();
-  readonly pools = new Store<Resource<IdentityPoolSpec, IdentityPoolStatus>>('identitypools');
-  readonly policies = new Store<Resource<ScopePolicySpec, ScopePolicyStatus>>('scopepolicies');
-  readonly identities = new Store<Resource<CiIdentitySpec, CiIdentityStatus>>('ciidentities');
-  readonly namespaces = new Store<NamespaceFacts>('namespaces');
-  readonly nodes = new Store<NodeFacts>('nodes');
-  readonly configMaps = new Store<ConfigMapFacts>('configmaps');
-  readonly clients = new RecordMemory<ClientRecord>('client-records', {
-    worthKeeping: (record) => this.#leads() && holdsCredential(record),
-    objection: (record, known) => objectionTo(record, this.#leads() ? known : undefined, this.installation),
-  });
-  readonly sessions = new RecordMemory<SessionRecord>('session-records', {
-    worthKeeping: () => this.#leads(),
-    objection: (record, known) => (this.#leads() ? sessionObjectionTo(record, known) : undefined),
-  });
-  readonly limits = new Store<StoredRecord<LimitsRecord>>('limits-records');
+  readonly pools = this.newStore<Resource<IdentityPoolSpec, IdentityPoolStatus>>('identitypools');
+  readonly policies = this.newStore<Resource<ScopePolicySpec, ScopePolicyStatus>>('scopepolicies');
+  readonly identities = this.newStore<Resource<CiIdentitySpec, CiIdentityStatus>>('ciidentities');
+  readonly namespaces = this.newStore<NamespaceFacts>('namespaces');
+  readonly nodes = this.newStore<NodeFacts>('nodes');
+  readonly configMaps = this.newStore<ConfigMapFacts>('configmaps');
+  readonly clients = new RecordMemory<ClientRecord>(
+    'client-records',
+    {
+      worthKeeping: (record) => this.#leads() && holdsCredential(record),
+      objection: (record, known) => objectionTo(record, this.#leads() ? known : undefined, this.installation),
+    },
+    this.#reported,
+  );
+  readonly sessions = new RecordMemory<SessionRecord>(
+    'session-records',
+    {
+      worthKeeping: () => this.#leads(),
+      objection: (record, known) => (this.#leads() ? sessionObjectionTo(record, known) : undefined),
+    },
+    this.#reported,
+  );
+  readonly limits = this.newStore<StoredRecord<LimitsRecord>>('limits-records');
   readonly pods = new Map<string, Store<PodFacts>>();
 
   /** Whose clients these are at the providers; absent until it is known, which is before anything is read. */
@@ -83,9 +92,14 @@ export class Memory {
   readonly #reserved = new Set<string>();
   readonly #namespace: string;
   readonly #leads: () => boolean;
+  readonly #onListenerError: ListenerErrorHandler;
 
-  /** `leads`: this process alone writes and removes records. Of what another one does a standby cannot tell who did it. */
-  constructor(operatorNamespace: string, leads: () => boolean = () => true) {
+  /**
+   * `leads`: this process alone writes and removes records; of what another one does a standby cannot tell who did it. `onListenerError`: as
+   * that of {@link Store}, for every store.
+   */
+  constructor(operatorNamespace: string, leads: () => boolean = () => true, onListenerError = raise) {
+    this.#onListenerError = onListenerError;
     this.#namespace = operatorNamespace;
     this.#leads = leads;
     this.pools.addIndex(indexes.existing, ({ spec }) => (spec.client?.existing === undefined ? [] : ['yes']));
@@ -109,6 +123,11 @@ export class Memory {
     this.sessions.addIndex(indexes.identity, ({ record }) =>
       record === undefined ? [] : [`${record.pod.namespace}/${record.identity.name}`],
     );
+  }
+
+  /** A further store of what is known. */
+  newStore<T extends Kept>(name: string): Store<T> {
+    return new Store<T>(name, this.#reported);
   }
 
   pool(name: string): Known<IdentityPool> {

@@ -90,7 +90,11 @@ export class Operator {
     const { connection, namespace, clock, random, logger, metrics, configuration } = options;
     this.#o = options;
     this.#definitions = new Definitions(options);
-    this.#memory = new Memory(namespace, () => this.#watches.areCurrent && this.#leader.held());
+    this.#memory = new Memory(
+      namespace,
+      () => this.#watches.areCurrent && this.#leader.held(),
+      (...report) => this.#reporter.listenerFailed(...report),
+    );
     this.#configuration = configuration;
     this.#keys = new ReferencedKeys({
       readSecret: (name, signal) => readSecret(connection, { namespace, name }, signal),
@@ -149,10 +153,7 @@ export class Operator {
         this.#reporter.failure(machine, key, ...report);
         if (machine === machines.client) this.#wiring.clientFailed(key);
       },
-      onWork: (machine, _row, outcome, took) => {
-        metrics.count('ci_identity_decisions_total', { machine, outcome });
-        metrics.observe('ci_identity_work_seconds', { machine }, took / second);
-      },
+      onWork: (machine, _row, outcome, took) => this.#reporter.worked(machine, outcome, took),
     });
     this.#wiring = new Wiring(this.#memory, this.#targets, namespace, (machine, key, why = this.#wakeAs) => {
       // A standby keeps its memory current and nothing else; what leads looks at everything first.

@@ -1,6 +1,7 @@
 import type { PodFacts } from '../domain/session/machine.ts';
 import type { Reflector, ReflectorHealth } from '../runtime/reflector.ts';
-import { Store } from '../runtime/store.ts';
+import type { Store } from '../runtime/store.ts';
+import type { Memory } from './memory.ts';
 
 interface Watched {
   readonly reflector: Reflector<PodFacts>;
@@ -8,8 +9,8 @@ interface Watched {
 }
 
 export interface PodWatchesOptions {
-  /** One store per namespace; what is unsynced or missing here is unknown. */
-  readonly stores: Map<string, Store<PodFacts>>;
+  /** Gets one store per namespace; what is unsynced or missing there is unknown. */
+  readonly memory: Pick<Memory, 'newStore' | 'pods'>;
   readonly reflector: (namespace: string, store: Store<PodFacts>) => Reflector<PodFacts>;
   /** Called for each new store, before anything is in it. */
   readonly prepare: (namespace: string, store: Store<PodFacts>) => void;
@@ -30,9 +31,9 @@ export class PodWatches {
   /** Idempotent. */
   start(namespace: string): void {
     if (this.#watched.has(namespace)) return;
-    const store = new Store<PodFacts>(`pods/${namespace}`);
+    const store = this.#o.memory.newStore<PodFacts>(`pods/${namespace}`);
     this.#o.prepare(namespace, store);
-    this.#o.stores.set(namespace, store);
+    this.#o.memory.pods.set(namespace, store);
     const reflector = this.#o.reflector(namespace, store);
     const stop = new AbortController();
     this.#watched.set(namespace, { reflector, stop });
@@ -43,13 +44,13 @@ export class PodWatches {
   end(namespace: string): void {
     this.#watched.get(namespace)?.stop.abort();
     this.#watched.delete(namespace);
-    this.#o.stores.delete(namespace);
+    this.#o.memory.pods.delete(namespace);
   }
 
   endAll(): void {
     for (const { stop } of this.#watched.values()) stop.abort();
     this.#watched.clear();
-    this.#o.stores.clear();
+    this.#o.memory.pods.clear();
   }
 
   /** Each namespace has been read completely once, or could not be. */

@@ -22,7 +22,7 @@ import { catchUp } from '../runtime/catch-up.ts';
 import { IdleError } from '../runtime/idle.ts';
 import { Reflector, type ReflectorHealth } from '../runtime/reflector.ts';
 import { type Source, VersionExpiredError } from '../runtime/source.ts';
-import { type Kept, Store } from '../runtime/store.ts';
+import type { Kept, Store } from '../runtime/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Memory, isServed } from './memory.ts';
 import { PodWatches } from './pod-watches.ts';
@@ -94,12 +94,12 @@ export class Watches {
     );
     this.#add('limits-records', records(connection, { kind: 'limits', namespace, codec: limitsCodec }), memory.limits);
     for (const kind of Object.keys(admissionKinds) as (keyof typeof admissionKinds)[]) {
-      const store = new Store<AdmissionObject>(kind);
+      const store = memory.newStore<AdmissionObject>(kind);
       this.admission.set(kind, store);
       this.#add(kind, admissionObjects(connection, kind), store);
     }
     this.pods = new PodWatches({
-      stores: memory.pods,
+      memory,
       reflector: (name, store) => this.#reflector(`pods/${name}`, pods(connection, name), store),
       prepare: (name, store) => {
         indexPods(store);

@@ -1,4 +1,4 @@
-import { Store } from '../runtime/store.ts';
+import { type ListenerErrorHandler, Store } from '../runtime/store.ts';
 import type { StoredRecord } from './records.ts';
 
 export interface RecordRules<R> {
@@ -15,8 +15,8 @@ export interface RecordRules<R> {
 export class RecordMemory<R> extends Store<StoredRecord<R>> {
   readonly #rules: RecordRules<R>;
 
-  constructor(name: string, rules: RecordRules<R>) {
-    super(name);
+  constructor(name: string, rules: RecordRules<R>, onListenerError?: ListenerErrorHandler) {
+    super(name, onListenerError);
     this.#rules = rules;
   }
 

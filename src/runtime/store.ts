@@ -6,6 +6,14 @@ export interface Kept {
 
 export type ChangeListener<T> = (key: string, next: T | undefined, previous: T | undefined) => void;
 
+/** Is told what a listener threw, and the name of the store. */
+export type ListenerErrorHandler = (error: unknown, store: string) => void;
+
+/** Whoever changed the store gets what a listener threw, and further listeners are not called. */
+export const raise: ListenerErrorHandler = (error) => {
+  throw error;
+};
+
 interface Change<T> {
   readonly key: string;
   readonly next: T | undefined;
@@ -40,12 +48,12 @@ export class Store<T extends Kept> {
   readonly #indexes = new Map<string, Index<T>>();
   readonly #listeners: ChangeListener<T>[] = [];
   readonly #syncListeners: ((synced: boolean) => void)[] = [];
-  readonly #onListenerError: (error: unknown) => void;
+  readonly #onListenerError: ListenerErrorHandler;
   /** uid → the newest version of which we know that the object is gone; kept until the watch has passed it. */
   readonly #gone = new Map<string, string>();
   #synced = false;
 
-  constructor(name: string, onListenerError: (error: unknown) => void = () => {}) {
+  constructor(name: string, onListenerError = raise) {
     this.name = name;
     this.#onListenerError = onListenerError;
   }
@@ -161,7 +169,7 @@ export class Store<T extends Kept> {
     return found;
   }
 
-  /** A listener that throws is reported and harms nobody else. One object that took another's key shows as a delete, then a new one. */
+  /** A listener that throws is reported to `onListenerError` and harms nobody else. One object that took another's key shows as a delete, then a new one. */
   onChange(listener: ChangeListener<T>): void {
     this.#listeners.push(listener);
   }
@@ -234,7 +242,7 @@ export class Store<T extends Kept> {
     try {
       listener();
     } catch (error) {
-      this.#onListenerError(error);
+      this.#onListenerError(error, this.name);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { apiVersion } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
+import { type Milliseconds, second } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { LostLeaseError, OperatorError } from '../../errors.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
@@ -72,6 +73,18 @@ export class Reporter {
     else logger.warn(known.class === 'Terminal' ? 'refused' : 'failed', fields);
     if (machine === machines.session && known !== undefined && known.class !== 'Conflict')
       this.onPod(key, known.reason, known.message);
+  }
+
+  /** A listener of a store failed: what it should have woken or noted waits for the next change. */
+  listenerFailed(error: unknown, store: string): void {
+    this.#o.metrics.count('ci_identity_failures_total', { machine: 'memory', reason: 'InternalError' });
+    this.#o.logger.error('bug', { store, error });
+  }
+
+  /** Work was carried out. */
+  worked(machine: string, outcome: string, took: Milliseconds): void {
+    this.#o.metrics.count('ci_identity_decisions_total', { machine, outcome });
+    this.#o.metrics.observe('ci_identity_work_seconds', { machine }, took / second);
   }
 
   /** A step in the life of a client's credential. */

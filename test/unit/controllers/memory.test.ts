@@ -5,7 +5,7 @@ import { sessionRecordName } from '#src/domain/client/target.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import type { StoredRecord } from '#src/kube/records.ts';
-import { Store } from '#src/runtime/store.ts';
+import { type Kept, Store } from '#src/runtime/store.ts';
 import {
   buildClientRecord,
   buildGeneration,
@@ -151,3 +151,23 @@ for (const [what, happens, ...known] of fates)
       happens(memory);
       t.is(memory.clients.get('client')?.record?.highest, n);
     });
+
+const storesOf = (memory: Memory): readonly Store<Kept>[] =>
+  [...Object.values(memory), memory.newStore<Kept>('pods/ci-payments')].filter((one) => one instanceof Store);
+
+for (const [index, { name }] of storesOf(new Memory('ci-identity-system')).entries()) {
+  test(`what a listener of ${name} throws is told with the name of the store`, (t) => {
+    const told: unknown[] = [];
+    const memory = new Memory(
+      'ci-identity-system',
+      () => true,
+      (error, store) => told.push([(error as Error).message, store]),
+    );
+    const store = storesOf(memory)[index];
+    store?.onSynced(() => {
+      throw new Error('a bug');
+    });
+    store?.replaceAll([]);
+    t.deepEqual(told, [['a bug', name]]);
+  });
+}

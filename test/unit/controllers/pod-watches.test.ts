@@ -1,4 +1,5 @@
 import test from 'ava';
+import { Memory } from '#src/controllers/memory.ts';
 import { PodWatches } from '#src/controllers/pod-watches.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import { instant } from '#src/clock.ts';
@@ -14,7 +15,7 @@ for (const [title, healths, expected] of [
 ] as const) {
   test(`every namespace was tried: ${title}`, (t) => {
     const watches = new PodWatches({
-      stores: new Map(),
+      memory: new Memory('ci-identity-system'),
       prepare: () => {},
       reflector: (namespace) => {
         const health = (): ReflectorHealth => healths[Number(namespace)] ?? { synced: false };

@@ -144,7 +144,7 @@ test('synced comes with the first complete list, goes when the right is withdraw
 
 test('a listener that throws is reported and harms nobody else', (t) => {
   const errors: unknown[] = [];
-  const store = new Store<Thing>('things', (error) => errors.push(error));
+  const store = new Store<Thing>('things', (error, name) => errors.push([(error as Error).message, name]));
   store.onChange(() => {
     throw new Error('boom');
   });
@@ -157,7 +157,18 @@ test('a listener that throws is reported and harms nobody else', (t) => {
     '2',
   );
   t.is(log.length, 2);
-  t.is(errors.length, 2);
+  t.deepEqual(errors, [
+    ['boom', 'things'],
+    ['boom', 'things'],
+  ]);
+});
+
+test('what a listener throws reaches whoever changed the store, where nobody asked to be told', (t) => {
+  const store = new Store<Thing>('things');
+  store.onChange(() => {
+    throw new Error('boom');
+  });
+  t.throws(() => store.put('a', thing('1', 1)), { message: 'boom' });
 });
 
 test('an unknown index is a bug and says so', (t) => {

@@ -79,3 +79,18 @@ for (const [what, snapshot, facts] of [
     t.deepEqual(own[0], own[1]);
   });
 }
+
+test('a listener of a store that throws is a bug: an error in the log, and a failure that is counted', (t) => {
+  const told: unknown[] = [];
+  const reporter = new Reporter({
+    memory: new Memory('ci-identity-system'),
+    logger: { error: (...line: unknown[]) => told.push(line) },
+    metrics: { count: (...counted: unknown[]) => told.push(counted) },
+  } as unknown as ConstructorParameters<typeof Reporter>[0]);
+  const error = new TypeError('x is not a function');
+  reporter.listenerFailed(error, 'identitypools');
+  t.deepEqual(told, [
+    ['ci_identity_failures_total', { machine: 'memory', reason: 'InternalError' }],
+    ['bug', { store: 'identitypools', error }],
+  ]);
+});
