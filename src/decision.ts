@@ -22,24 +22,24 @@ export interface Work {
 }
 
 /** What a machine wants to happen next. No `action`: nothing to do until something changes or `recheckAt`. */
-export interface Decision<A> {
+export interface Decision<A, N extends string = string> {
   /** The name of the row that matched: tests, kill points and logs use it. */
-  readonly row: string;
+  readonly row: N;
   readonly action?: A;
   readonly work?: Work;
   readonly recheckAt?: Instant;
   readonly reason: Reason;
 }
 
-/** One line of a decision table. `when` and `then` are pure. */
-export interface Row<S, A> {
-  readonly name: string;
+/** One line of a decision table, whose names are `N`. `when` and `then` are pure. */
+export interface Row<S, A, N extends string = string> {
+  readonly name: N;
   when(s: S, now: Instant): boolean;
   then(s: S, now: Instant): Omit<Decision<A>, 'row'>;
 }
 
 /** The first row that matches decides. A table must end with a row that always matches; running off its end is a bug. */
-export function firstRow<S, A>(rows: readonly Row<S, A>[], s: S, now: Instant): Decision<A> {
+export function firstRow<S, A, N extends string>(rows: readonly Row<S, A, N>[], s: S, now: Instant): Decision<A, N> {
   for (const row of rows) if (row.when(s, now)) return { row: row.name, ...row.then(s, now) };
   throw new Error('no row of the table matches');
 }

@@ -7,7 +7,7 @@ import { type AuthorizeInput, authorize } from '../domain/access/authorize.ts';
 import { maxSessionAge } from '../domain/client/target.ts';
 import { decideSession } from '../domain/session/decide.ts';
 import { waitingError } from '../domain/session/explain.ts';
-import type { ClientFacts, PodFacts, SessionSnapshot } from '../domain/session/machine.ts';
+import type { ClientFacts, PodFacts, SessionRowName, SessionSnapshot } from '../domain/session/machine.ts';
 import type { NamespaceObject } from './objects.ts';
 import { isOptedIn, stopFor } from './objects.ts';
 
@@ -27,7 +27,7 @@ export interface Prediction {
   /** `Token`: mints and delivers one. `Error`: the build gets `error.json`. `Nothing`: the session is over, or nobody knows enough. */
   readonly does: 'Token' | 'Error' | 'Wait' | 'Nothing';
   /** Row of the session table that decides. */
-  readonly row: string;
+  readonly row: SessionRowName;
   readonly reason: string;
   readonly message?: string;
   readonly fix?: string;

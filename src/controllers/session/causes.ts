@@ -1,9 +1,10 @@
 import type { Instant } from '../../clock.ts';
+import type { SessionRowName } from '../../domain/session/machine.ts';
 
 /** Rows of the session table that end a token. */
-const ends: ReadonlySet<string> = new Set(['over', 'stopped', 'withdrawn', 'narrowed', 'recalled']);
+const ends: ReadonlySet<string> = new Set<SessionRowName>(['over', 'stopped', 'withdrawn', 'narrowed', 'recalled']);
 /** Rows on the way from the cause to the last revocation, or that only hold it up. */
-const under: ReadonlySet<string> = new Set(['unknown', 'clean', 'undelivered', 'revoke', 'revoked']);
+const under: ReadonlySet<string> = new Set<SessionRowName>(['unknown', 'clean', 'undelivered', 'revoke', 'revoked']);
 
 /**
  * Since when this process knows that a session's tokens must end: the moment at which its row changed to one that ends them, milliseconds

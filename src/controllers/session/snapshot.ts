@@ -175,11 +175,14 @@ export function jitterOf(key: string): number {
   return (Number.parseInt(sha256(key).slice(0, 8), 16) / 0xffff_ffff) * 2 - 1;
 }
 
-/** As a snapshot has it. */
-export function failureOf([first, ...rest]: readonly FailureNote[]): { readonly failure?: Failure } {
+/** As a snapshot has it. The loop gives back the names of rows that the table gave it. */
+export function failureOf<N extends string>([first, ...rest]: readonly FailureNote[]): {
+  readonly failure?: Failure<N>;
+} {
   if (first === undefined) return {};
-  const { error, row, at } = first;
-  const others = rest.length === 0 ? {} : { others: rest.map((note) => note.row) };
+  const { error, at } = first;
+  const row = first.row as N;
+  const others = rest.length === 0 ? {} : { others: rest.map((note) => note.row as N) };
   return {
     failure: { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal', ...others },
   };

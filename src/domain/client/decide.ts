@@ -4,15 +4,16 @@
  */
 import type { Instant } from '../../clock.ts';
 import { firstRow } from '../../decision.ts';
-import type { Decision, Row } from '../../decision.ts';
-import type { ClientAction, ClientSnapshot } from './machine.ts';
+import type { Decision } from '../../decision.ts';
+import type { ClientAction, ClientRowName, ClientSnapshot } from './machine.ts';
 import { endingRows } from './rows-ending.ts';
 import { planningRows } from './rows-planning.ts';
 import { recoveryRows } from './rows-recovery.ts';
 import { rotationRows } from './rows-rotation.ts';
 import { upkeepRows } from './rows-upkeep.ts';
+import type { ClientRow } from './steps.ts';
 
-export const clientRows: readonly Row<ClientSnapshot, ClientAction>[] = [
+export const clientRows: readonly ClientRow[] = [
   ...recoveryRows,
   ...endingRows,
   ...planningRows,
@@ -21,6 +22,6 @@ export const clientRows: readonly Row<ClientSnapshot, ClientAction>[] = [
 ];
 
 /** What this client needs next. Pure; `now` is the wall clock. */
-export function decideClient(s: ClientSnapshot, now: Instant): Decision<ClientAction> {
+export function decideClient(s: ClientSnapshot, now: Instant): Decision<ClientAction, ClientRowName> {
   return firstRow(clientRows, s, now);
 }

@@ -98,7 +98,7 @@ export interface ClientSnapshot {
   readonly keyAlgorithm?: string;
   /** Controller, API server and provider agree on the time. */
   readonly clockAgrees: boolean;
-  readonly failure?: Failure;
+  readonly failure?: Failure<ClientRowName>;
   /** Nobody has got a token from its issuer for a while. */
   readonly outage?: boolean;
   /** It gets none, and has not for a while, whatever others get. */
@@ -126,6 +126,45 @@ export interface ClientSnapshot {
   /** In [-1, 1], fixed per client: spreads rotations and drift checks. */
   readonly jitter?: number;
 }
+
+/** The rows of the client table. A failure is told by the row that failed, and other rows look for it. */
+export type ClientRowName =
+  | 'lost-lease'
+  | 'unknown'
+  | 'damaged'
+  | 'clock-set-back'
+  | 'revocation'
+  | 'restored'
+  | 'handed-in'
+  | 'retry'
+  | 'open-intent'
+  | 'answer-too-late'
+  | 'unwanted'
+  | 'emergency'
+  | 'stopped'
+  | 'first'
+  | 'wanted-again'
+  | 'replaced'
+  | 'asked'
+  | 'expiring-soon'
+  | 'due'
+  | 'expiring'
+  | 'method-changed'
+  | 'again'
+  | 'refused'
+  | 'abandoned'
+  | 'create'
+  | 'verify'
+  | 'not-accepted'
+  | 'drained'
+  | 'retire'
+  | 'noted'
+  | 'acknowledged'
+  | 'nothing-given'
+  | 'stale'
+  | 'proof'
+  | 'outage'
+  | 'settled';
 
 /** One effect each. */
 export type ClientAction =

@@ -6,7 +6,7 @@ import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
 import { canAuthenticate, currentOf, inWork, isForeign } from './generations.ts';
-import type { ClientSnapshot, Desired } from './machine.ts';
+import type { ClientRowName, ClientSnapshot, Desired } from './machine.ts';
 import type { Generation, Variant } from './record.ts';
 import { openRequests } from './requests.ts';
 import { dueAt, expiringAt, isExpiringSoon, isFailing, pausesPlanning, turnAt } from './schedule.ts';
@@ -69,7 +69,7 @@ function onItsWayOut(s: ClientSnapshot): Generation | undefined {
 }
 
 interface Trigger {
-  readonly name: string;
+  readonly name: ClientRowName;
   readonly reason: Reason;
   /** Default: with all others. */
   readonly lane?: Lane;

@@ -17,7 +17,7 @@ import {
   managementOf,
   siblings,
 } from './generations.ts';
-import type { ClientAction, ClientSnapshot, Desired, ProofUse } from './machine.ts';
+import type { ClientAction, ClientRowName, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
@@ -27,7 +27,7 @@ import { clientRecordName } from './target.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
-export type ClientRow = Row<ClientSnapshot, ClientAction>;
+export type ClientRow = Row<ClientSnapshot, ClientAction, ClientRowName>;
 export type Step = Omit<Decision<ClientAction>, 'row'>;
 
 export function desiredOf(s: ClientSnapshot): Desired | undefined {

@@ -115,12 +115,37 @@ export interface SessionSnapshot {
   /** The Mint of that successor has failed before. */
   readonly successorFailed?: boolean;
   readonly nodeLost: boolean;
-  readonly failure?: Failure;
+  readonly failure?: Failure<SessionRowName>;
   readonly deliveryLag: Milliseconds;
   readonly maxSessionAge: Milliseconds;
   /** In [-1, 1], fixed per session: spreads renewals. */
   readonly jitter: number;
 }
+
+/** The rows of the session table. A failure is told by the row that failed, and other rows look for it. */
+export type SessionRowName =
+  | 'lost-lease'
+  | 'damaged'
+  | 'unreadable'
+  | 'expired'
+  | 'unknown'
+  | 'recalled'
+  | 'clean'
+  | 'over'
+  | 'revoke'
+  | 'revoked'
+  | 'stopped'
+  | 'guard'
+  | 'untrusted'
+  | 'waiting'
+  | 'undelivered'
+  | 'limited'
+  | 'full'
+  | 'first'
+  | 'withdrawn'
+  | 'narrowed'
+  | 'due'
+  | 'settled';
 
 /** One effect each. `tokens` are SHA-256 names. */
 export type SessionAction =

@@ -17,11 +17,11 @@ import {
   nextLook,
   usableToken,
 } from './facts.ts';
-import type { DeliveredError, SessionAction, SessionSnapshot } from './machine.ts';
+import type { DeliveredError, SessionAction, SessionRowName, SessionSnapshot } from './machine.ts';
 import { newestOf } from './record.ts';
 import { answeredTokens, revocable } from './revocation.ts';
 
-export type SessionRow = Row<SessionSnapshot, SessionAction>;
+export type SessionRow = Row<SessionSnapshot, SessionAction, SessionRowName>;
 export type Step = Omit<Decision<SessionAction>, 'row'>;
 
 /** Nothing to do until something changes or time passes. */

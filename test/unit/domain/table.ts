@@ -2,9 +2,9 @@ import test from 'ava';
 import type { Row } from '#src/decision.ts';
 
 /** What holds of a table and its cases: its rows stand in the order that is `expected` (a row that moves is a decision), and each has a case. */
-export function tableTests<S, A>(
-  rows: readonly Row<S, A>[],
-  expected: readonly string[],
+export function tableTests<S, A, const Names extends readonly string[]>(
+  rows: readonly Row<S, A, Names[number]>[],
+  expected: Names,
   cases: readonly { readonly row: string }[],
 ): void {
   test('the table has these rows, in this order', (t) => {

@@ -5,7 +5,7 @@ import { failureOf } from '#src/controllers/session/snapshot.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
 import { leaves, mostInARow } from '#src/domain/lanes.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
-import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
+import type { SessionAction, SessionRowName, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { refused } from '#src/providers/classify.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Loop } from '#src/runtime/loop.ts';
@@ -64,7 +64,7 @@ class World {
   }
 
   #snapshot(key: string, held: readonly FailureNote[]): SessionSnapshot | undefined {
-    const failure = failureOf(held);
+    const failure = failureOf<SessionRowName>(held);
     if (this.#ended.has(key)) {
       const record = buildSessionRecord({ tokens: [buildEndedToken('Forbidden', { exp: this.#exp })] });
       return buildSessionSnapshot({ pod: { is: 'Gone' }, record, ...failure });

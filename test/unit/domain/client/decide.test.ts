@@ -2,10 +2,11 @@ import test from 'ava';
 import { day, hour, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
+import type { Decision } from '#src/decision.ts';
 import { lookedAt } from '#src/domain/client/answers.ts';
 import { clientRows, decideClient } from '#src/domain/client/decide.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
-import type { ClientAction, ClientSnapshot } from '#src/domain/client/machine.ts';
+import type { ClientAction, ClientRowName, ClientSnapshot } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
 import { isTriedAhead, proved } from '#src/domain/client/proofs.ts';
 import { openRequests } from '#src/domain/client/requests.ts';
@@ -68,7 +69,7 @@ const expiresIn = (life: number): Generation['credential'] => ({
 });
 const closed: NonNullable<ClientSnapshot['window']> = { is: 'Closed', opensAt: plus(noon, 100 * day), length: hour };
 const stop: Pick<ClientSnapshot, 'stop'> = { stop: suspended };
-const failed = (row: string, terminal = false): Pick<ClientSnapshot, 'failure'> => ({
+const failed = (row: ClientRowName, terminal = false): Pick<ClientSnapshot, 'failure'> => ({
   failure: { row, reason: 'ProviderUnavailable', message: 'x', at: noon, terminal },
 });
 const withGenerations = (generations: readonly Generation[], rest: Partial<ClientRecord> = {}): ClientRecord =>
@@ -2969,7 +2970,7 @@ const statesAfter = ({ next }: Extract<ClientAction, { type: 'Record' }>): Case[
 
 for (const c of cases) {
   test(`${c.row}: ${c.title}`, (t) => {
-    const decision = decideClient(c.s, c.now ?? noon);
+    const decision: Decision<ClientAction> = decideClient(c.s, c.now ?? noon);
     t.is(decision.row, c.row);
     const { action } = decision;
     t.is(action?.type, c.action?.type);
@@ -3022,7 +3023,7 @@ const expectedRows = [
   'proof',
   'outage', // the pool would say so until somebody asks for a token
   'settled', // nothing to do
-];
+] as const;
 
 tableTests(clientRows, expectedRows, cases);
 
@@ -3062,7 +3063,7 @@ test('an emergency, in the middle of which somebody revoked, owes its rotation w
   const wanted = wanting({ rotateRequest: 'e1', revokeRequest: 'r1' });
   const emergency = { emergency: 2, revoking: { id: 'e1', since: noon }, handled: ['e1'], observed: other };
   let kept: ClientRecord | undefined = withGenerations(rotating('Planned'), emergency);
-  for (const row of ['revocation', 'emergency']) {
+  for (const row of ['revocation', 'emergency'] as const) {
     const decision = decideClient(snapshot({ ...wanted, record: kept }), noon);
     t.is(decision.row, row);
     kept = decision.action?.type === 'Record' ? decision.action.next : undefined;

@@ -9,7 +9,13 @@ import type { Credential } from '#src/domain/client/credential.ts';
 import { decideClient } from '#src/domain/client/decide.ts';
 import { currentOf, generation, liveAfter, managementOf, newestSent, tagText } from '#src/domain/client/generations.ts';
 import { possibleOrphans } from '#src/domain/client/orphans.ts';
-import type { ClientAction, ClientCapabilities, ClientSnapshot, Desired } from '#src/domain/client/machine.ts';
+import type {
+  ClientAction,
+  ClientCapabilities,
+  ClientRowName,
+  ClientSnapshot,
+  Desired,
+} from '#src/domain/client/machine.ts';
 import { type ProofOutcome, credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
@@ -96,7 +102,7 @@ export interface ToyOptions {
 type Call = Extract<ClientAction, { type: 'Register' | 'Update' | 'Deregister' }>;
 
 /** Why a row is not tried yet. */
-type Hold = Failure & { readonly until: Instant };
+type Hold = Failure<ClientRowName> & { readonly until: Instant };
 
 /** What a leader had decided when it was frozen: from which stored record, and in which epoch. */
 interface Frozen {
@@ -207,7 +213,7 @@ export class ToyWorld {
     return plus(this.now, this.clockError);
   }
 
-  get decision(): Decision<ClientAction> {
+  get decision(): Decision<ClientAction, ClientRowName> {
     return this.#look().decision;
   }
 
@@ -347,7 +353,7 @@ export class ToyWorld {
   }
 
   /** `held`: the rows that are not tried yet, that which the world asks for first. */
-  #look(): { readonly decision: Decision<ClientAction>; readonly held: readonly Hold[] } {
+  #look(): { readonly decision: Decision<ClientAction, ClientRowName>; readonly held: readonly Hold[] } {
     const held: Hold[] = [];
     for (;;) {
       const [first, ...rest] = held;
@@ -371,7 +377,7 @@ export class ToyWorld {
     this.tokens.splice(0, this.tokens.length, ...kept);
   }
 
-  snapshot(failure: Failure | undefined): ClientSnapshot {
+  snapshot(failure: Failure<ClientRowName> | undefined): ClientSnapshot {
     const { record } = this;
     const lastExp = new Map<number, Instant>();
     const unexpired = this.tokens.filter(({ exp }) => exp > this.ours);

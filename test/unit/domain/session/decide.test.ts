@@ -2,10 +2,11 @@ import test from 'ava';
 import { hour, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import type { Reason } from '#src/api/reasons.ts';
+import type { Decision } from '#src/decision.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { decideSession, sessionRows } from '#src/domain/session/decide.ts';
 import { fullError } from '#src/domain/session/explain.ts';
-import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
+import type { SessionAction, SessionRowName, SessionSnapshot } from '#src/domain/session/machine.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import {
   suspended,
@@ -113,7 +114,7 @@ const movedAndRevoked = renewed({
 });
 const narrowedTo = buildGranted(buildAsk({ scopes: [] }));
 const failed = (
-  row: string,
+  row: SessionRowName,
   terminal = false,
   reason: Reason = 'ProviderUnavailable',
 ): Pick<SessionSnapshot, 'failure'> => ({
@@ -1643,7 +1644,7 @@ const cases: readonly Case[] = [
 
 for (const c of cases) {
   test(`${c.row}: ${c.title}`, (t) => {
-    const decision = decideSession(c.s, c.now ?? noon);
+    const decision: Decision<SessionAction> = decideSession(c.s, c.now ?? noon);
     t.is(decision.row, c.row);
     const { action } = decision;
     t.is(action?.type, c.action);
@@ -1690,7 +1691,7 @@ const expectedRows = [
   'narrowed',
   'due',
   'settled', // nothing to do
-];
+] as const;
 
 tableTests(sessionRows, expectedRows, cases);
 

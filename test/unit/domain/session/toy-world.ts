@@ -9,7 +9,13 @@ import type { Access, Guard } from '#src/domain/access/access.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import { isNarrowed, usableToken } from '#src/domain/session/facts.ts';
-import type { ClientFacts, Delivered, SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
+import type {
+  ClientFacts,
+  Delivered,
+  SessionAction,
+  SessionRowName,
+  SessionSnapshot,
+} from '#src/domain/session/machine.ts';
 import { sessionCodec } from '#src/domain/session/record-codec.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import { firstTryUntil, secondTryUntil } from '#src/domain/session/successor.ts';
@@ -61,7 +67,7 @@ export class ToyWorld {
   readonly #revocation: ClientFacts['revocation'];
   #delivered: Delivered | undefined;
   #answered = new Map<string, RevocationOutcome>();
-  #failure: (Failure & { readonly until: Instant }) | undefined;
+  #failure: (Failure<SessionRowName> & { readonly until: Instant }) | undefined;
   /** The token that must go, and until when it may wait for its successor. */
   #awaited: { readonly token: string; readonly until: Instant; readonly failed: boolean } | undefined;
   #count = 0;
@@ -77,7 +83,7 @@ export class ToyWorld {
     return decoded.record;
   }
 
-  get decision(): Decision<SessionAction> {
+  get decision(): Decision<SessionAction, SessionRowName> {
     const fresh = decideSession(this.snapshot(undefined), this.now);
     const note = this.#failure;
     if (note === undefined) return fresh;
@@ -141,7 +147,7 @@ export class ToyWorld {
       : buildGranted(buildAsk({ scopes: this.scopes }));
   }
 
-  snapshot(failure: Failure | undefined): SessionSnapshot {
+  snapshot(failure: Failure<SessionRowName> | undefined): SessionSnapshot {
     const { record } = this;
     const client = buildClientFacts({
       revocation: this.#revocation,
