@@ -157,3 +157,8 @@ export const reasons = {
 } as const;
 
 export type Reason = keyof typeof reasons;
+
+/** Whether a text that was stored is a reason of this version. */
+export function isReason(text: string): text is Reason {
+  return Object.hasOwn(reasons, text);
+}

@@ -1,3 +1,4 @@
+import type { Reason } from '../api/reasons.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, minute, plus, second } from '../clock.ts';
@@ -28,7 +29,7 @@ export interface Prediction {
   readonly does: 'Token' | 'Error' | 'Wait' | 'Nothing';
   /** Row of the session table that decides. */
   readonly row: SessionRowName;
-  readonly reason: string;
+  readonly reason: Reason;
   readonly message?: string;
   readonly fix?: string;
   readonly scopes?: readonly string[];

@@ -23,8 +23,8 @@ export interface Token {
   readonly end?: 'Superseded' | 'Forbidden';
   /** When it got its end. */
   readonly endedAt?: Instant;
-  /** Why it is Forbidden (`api/reasons.ts`); absent in records from before it was kept. */
-  readonly endedFor?: string;
+  /** Why it is Forbidden; absent in records from before it was kept, and where another version of the operator has said it in a word of its own. */
+  readonly endedFor?: Reason;
 }
 
 /** `Confirmed`: nobody can use it any more. `Requested`: some may still accept it. `NotSupported`: the provider does not revoke such tokens. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Reason } from '../api/reasons.ts';
 import { type Clock, toRfc3339 } from '../clock.ts';
 import { sha256 } from '../digest.ts';
 import { clean } from '../clean.ts';
@@ -49,7 +50,7 @@ export type AuditEvent = (typeof auditEvents)[number];
 export interface AuditFacts {
   readonly event: AuditEvent;
   readonly outcome: 'Success' | 'Failure' | 'Pending';
-  readonly reason: string;
+  readonly reason: Reason;
   readonly message?: string;
   readonly session_id?: string;
   readonly pool?: string;
@@ -76,7 +77,7 @@ export interface AuditFacts {
   readonly denials?: readonly {
     readonly scope?: string;
     readonly audience?: string;
-    readonly reason: string;
+    readonly reason: Reason;
     readonly by?: { readonly policy: string; readonly rule: number; readonly generation: number };
   }[];
   /** The policies that were consulted; what they do not grant is denied. */

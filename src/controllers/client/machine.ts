@@ -117,7 +117,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     key: string,
     s: ClientSnapshot,
     action: Action<'Register' | 'Update'>,
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     const plan = action.type === 'Register' ? action.plan : undefined;
@@ -174,7 +174,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     key: string,
     s: ClientSnapshot,
     action: Action<'Prove'>,
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     const work = this.#o.changes.workOn(s.record, action.generation);
@@ -225,7 +225,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     { record }: ClientSnapshot,
     next: ClientRecord,
     action: Action<'Register' | 'Update'>,
-    reason: string,
+    reason: Reason,
   ): void {
     const telling = secretReplaced(record, next);
     this.#done(next, action, { reason, ...(telling === undefined ? {} : { message: telling.message }) });

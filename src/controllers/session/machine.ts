@@ -1,4 +1,5 @@
 import { deliverySecretName } from '../../api/names.ts';
+import type { Reason } from '../../api/reasons.ts';
 import { type Instant, second } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { type Rendered, renderEmpty, renderError, renderToken } from '../../domain/delivery/render.ts';
@@ -38,7 +39,7 @@ export interface SessionMachineOptions extends RevokerOptions {
   /** Somebody should hear that a pod got an error instead of a token; `isNew`: it counts. */
   denied(key: string, error: DeliveredError, isNew: boolean): void;
   /** Somebody should hear that the record of a session was damaged, and is written again. */
-  restored(key: string, reason: string, message: string): void;
+  restored(key: string, reason: Reason, message: string): void;
 }
 
 const callDeadline = 20 * second;
@@ -103,7 +104,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     key: string,
     s: SessionSnapshot,
     action: Extract<SessionAction, { type: 'Mint' }>,
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     const { namespace, podUid, identity } = parseSessionKey(key);
@@ -121,7 +122,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     key: string,
     s: SessionSnapshot,
     action: Extract<SessionAction, { type: 'Deliver' }>,
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     const rendered = this.#render(key, s, action);
@@ -192,7 +193,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     key: string,
     s: SessionSnapshot,
     tokens: readonly string[],
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     if (s.record === undefined) return;
@@ -209,7 +210,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     this.#o.answered.delete(key);
   }
 
-  async #restore(key: string, s: SessionSnapshot, reason: string, signal: AbortSignal): Promise<void> {
+  async #restore(key: string, s: SessionSnapshot, reason: Reason, signal: AbortSignal): Promise<void> {
     const message = restoredMessage(recordNameOf(s) ?? '');
     this.#o.audit.record(key, s, { event: 'Restored', outcome: 'Failure', reason, message });
     this.#o.restored(key, reason, message);
@@ -220,7 +221,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     key: string,
     s: SessionSnapshot,
     tokens: readonly string[],
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<void> {
     if (s.record === undefined) return;

@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import { mintMoment } from '../../domain/clocks.ts';
 import { type Instant, plus, second } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
@@ -52,7 +53,7 @@ export class Minter {
     key: string,
     s: SessionSnapshot,
     action: Minting['action'],
-    reason: string,
+    reason: Reason,
     signal: AbortSignal,
   ): Promise<boolean> {
     const minting = this.#gather(key, s, action);
@@ -79,7 +80,7 @@ export class Minter {
   /** The token goes into the record of its session, and what is said of that. */
   async #keep(
     minting: Minting,
-    { token, answer, reason }: { readonly token: Token; readonly answer: Minted; readonly reason: string },
+    { token, answer, reason }: { readonly token: Token; readonly answer: Minted; readonly reason: Reason },
     signal: AbortSignal,
   ): Promise<void> {
     const { key, s, action, facts } = minting;
@@ -141,7 +142,7 @@ export class Minter {
   }
 
   /** Nothing is granted that the audit stream does not know of. */
-  #announce(minting: Minting, reason: string): void {
+  #announce(minting: Minting, reason: Reason): void {
     const { key, s } = minting;
     this.#refuseUnaudited(minting);
     this.#o.audit.record(key, s, { event: 'Requested', outcome: 'Pending', reason, ...subjectMatter(minting) });
@@ -164,7 +165,7 @@ export class Minter {
     });
   }
 
-  async #request(minting: Minting, reason: string, signal: AbortSignal): Promise<Minted> {
+  async #request(minting: Minting, reason: Reason, signal: AbortSignal): Promise<Minted> {
     const { tokens, action, client, credential, facts } = minting;
     const started = this.#o.clock.monotonic();
     try {

@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import { toRfc3339 } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import { usableToken } from '../../domain/session/facts.ts';
@@ -48,7 +49,7 @@ export function subjectMatter({ action, client, facts, s }: Minting): Partial<Au
 }
 
 /** The line about a token that came as it was asked for. */
-export function issued(minting: Minting, { exp, sha256 }: Token, reason: string): AuditFacts {
+export function issued(minting: Minting, { exp, sha256 }: Token, reason: Reason): AuditFacts {
   const what = { outcome: 'Success', reason, expires_at: toRfc3339(exp), token_sha256: sha256 } as const;
   return { event: eventOf(minting), ...what, ...subjectMatter(minting) };
 }
@@ -72,7 +73,7 @@ export function discarded(minting: Minting, error: unknown, sha256: string, fate
   };
 }
 
-function causeOf(error: unknown): { readonly reason: string; readonly message: string } {
+function causeOf(error: unknown): { readonly reason: Reason; readonly message: string } {
   if (!(error instanceof OperatorError)) return { reason: 'InternalError', message: 'a bug; the log has the details' };
   const { reason, message } = error;
   return { reason, message };

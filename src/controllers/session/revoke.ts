@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import { type Clock, type Milliseconds, earliest, second } from '../../clock.ts';
 import { revokerOf } from '../../domain/client/generations.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
@@ -39,7 +40,7 @@ export class Revoker {
   }
 
   /** RFC 7009, as the client and generation that minted it. What is answered stands in `answered` when this returns. */
-  async revoke(key: string, s: SessionSnapshot, sha256: string, reason: string, signal: AbortSignal): Promise<void> {
+  async revoke(key: string, s: SessionSnapshot, sha256: string, reason: Reason, signal: AbortSignal): Promise<void> {
     const token = s.record?.tokens.find((held) => held.sha256 === sha256);
     if (s.record === undefined || token === undefined) return;
     const started = this.#o.clock.monotonic();

@@ -125,7 +125,7 @@ export class Reporter {
   }
 
   /** Something about the session that its pod's people should hear. */
-  onPod(key: string, reason: string, message: string): void {
+  onPod(key: string, reason: Reason, message: string): void {
     const { namespace, pod, podUid } = parseSessionKey(key);
     this.#o.events.record({
       regarding: { apiVersion: 'v1', kind: 'Pod', name: pod, namespace, uid: podUid },

@@ -1,4 +1,5 @@
 import { sessionId } from '../../api/names.ts';
+import type { Reason } from '../../api/reasons.ts';
 import { type Clock, toRfc3339 } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Access } from '../../domain/access/access.ts';
@@ -20,7 +21,7 @@ interface SessionLine {
 
 interface Forbidding {
   readonly record: SessionRecord;
-  readonly reason: string;
+  readonly reason: Reason;
   readonly isMeant: (token: Token) => boolean;
 }
 

@@ -1,5 +1,5 @@
 /** Client records as JSON, with keys, secrets and management tokens in the open: for record Secrets only. */
-import { type Reason, reasons } from '../../api/reasons.ts';
+import { type Reason, isReason } from '../../api/reasons.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
 import type { Credential } from './credential.ts';
@@ -167,7 +167,7 @@ function readObservation(place: Place): ClientObservation {
 
 /** A word of a newer version is no reason to not understand the record. */
 function knownReason(word: string): Reason {
-  return Object.hasOwn(reasons, word) ? (word as Reason) : 'ScopeRefused';
+  return isReason(word) ? word : 'ScopeRefused';
 }
 
 function readProof(place: Place): Proof {

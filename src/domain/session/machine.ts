@@ -172,7 +172,7 @@ export type SessionAction =
 
 /** What `error.json` says. */
 export interface DeliveredError {
-  readonly reason: string;
+  readonly reason: Reason;
   readonly message: string;
   readonly fix: string;
 }

@@ -1,4 +1,5 @@
 /** Session records as JSON, with the tokens in the open: for record Secrets only. */
+import { isReason } from '../../api/reasons.ts';
 import type { Ask } from '../access/access.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, Place } from '../record-json.ts';
@@ -65,8 +66,14 @@ function readToken(place: Place): Token {
     ...place.optional('client', (value) => value.text()),
     ...place.optional('end', (value) => value.oneOf('Superseded', 'Forbidden')),
     ...place.optional('endedAt', (value) => value.instant()),
-    ...place.optional('endedFor', (value) => value.text()),
+    ...readEndedFor(place),
   };
+}
+
+/** A word of a newer version is no reason to not understand the record. */
+function readEndedFor(place: Place): Pick<Token, 'endedFor'> {
+  const { endedFor } = place.optional('endedFor', (value) => value.text());
+  return endedFor !== undefined && isReason(endedFor) ? { endedFor } : {};
 }
 
 function readAsk(place: Place): Ask {

@@ -2,6 +2,7 @@
  * Every way in which a session record changes. Pure: the old record stays as it is, the new one is frozen. The record store writes its own
  * epoch into whatever it stores.
  */
+import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import type { RevocationOutcome, Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
@@ -33,7 +34,7 @@ export function minted(
   predecessorEnd: 'Superseded' | 'Forbidden',
   now: Instant,
   epoch: number,
-  endedFor?: string,
+  endedFor?: Reason,
 ): SessionRecord {
   const older = (record?.tokens ?? [])
     .filter((held) => held.exp > now)
@@ -62,7 +63,7 @@ export function forbidden(
   tokens: readonly string[],
   now: Instant,
   revocation: ClientFacts['revocation'] = 'Immediate',
-  endedFor?: string,
+  endedFor?: Reason,
 ): SessionRecord {
   const next = record.tokens.map((token) =>
     tokens.includes(token.sha256) ? ended(token, 'Forbidden', now, revocation, endedFor) : token,
@@ -113,7 +114,7 @@ function ended(
   end: 'Superseded' | 'Forbidden',
   now: Instant,
   revocation: ClientFacts['revocation'],
-  endedFor: string | undefined,
+  endedFor: Reason | undefined,
 ): Token {
   if (token.end === end || token.end === 'Forbidden') return token;
   const why = end === 'Superseded' || endedFor === undefined ? {} : { endedFor };

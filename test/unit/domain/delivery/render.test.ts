@@ -122,12 +122,12 @@ test('the digest changes with what is delivered, and only with that', (t) => {
     renderToken(record([token({ exp: plus(minted, 10 * minute) })]), lag, 0),
     renderToken(record([token()], { subject: 'x' }), lag, 0),
     renderToken(record(), lag, 1),
-    renderError({ reason: 'a', message: 'b', fix: 'c' }),
+    renderError({ reason: 'Suspended', message: 'b', fix: 'c' }),
     renderEmpty(),
   ]) {
     t.not(other.digest, digest);
   }
-  t.not(renderError({ reason: 'a', message: 'b', fix: 'c' }).digest, renderEmpty().digest);
+  t.not(renderError({ reason: 'Suspended', message: 'b', fix: 'c' }).digest, renderEmpty().digest);
 });
 
 test('whatever the subject is, token.json is JSON; the token is in it never, and prints nowhere', (t) => {

@@ -33,7 +33,7 @@ interface Case {
   readonly action?: SessionAction['type'];
   readonly tokens?: readonly string[];
   readonly content?: 'Token' | 'Error' | 'Empty';
-  readonly error?: string;
+  readonly error?: Reason;
   readonly predecessor?: 'Superseded' | 'Forbidden';
   readonly lane?: number;
   readonly reason?: Reason;
@@ -121,7 +121,7 @@ const failed = (
   failure: { row, terminal, reason, message: 'the provider answers 503', at: noon },
 });
 const undeliveredYet = omit(buildLiveSnapshot(), 'delivered');
-const error = (reason: string, message: string, fix: string): NonNullable<SessionSnapshot['delivered']> => ({
+const error = (reason: Reason, message: string, fix: string): NonNullable<SessionSnapshot['delivered']> => ({
   digest: 'e',
   content: 'Error',
   at: noon,

@@ -25,7 +25,7 @@ const token = (sha256: string, ended: boolean): fc.Arbitrary<Token> =>
       keepsValue: fc.boolean(),
       end: fc.constantFrom('Superseded' as const, 'Forbidden' as const),
       endedAt: at,
-      endedFor: text,
+      endedFor: fc.constantFrom('Suspended' as const, 'Narrowed' as const),
     })
     .map(({ life: length, keepsValue, value, end, endedAt, endedFor, ...rest }) => ({
       sha256,
@@ -125,4 +125,11 @@ test('a decoded record prints no token', (t) => {
   const decoded = sessionCodec.decode(sessionCodec.encode(buildSessionRecord()));
   t.is(decoded.is, 'Record');
   t.false(`${JSON.stringify(decoded)} ${inspect(decoded, { depth: 9 })}`.includes('value of'));
+});
+
+test('a token that ended for a reason of another version is read without it', (t) => {
+  const tokens = [buildEndedToken('Forbidden', { endedFor: 'Suspended' })] as const;
+  const stored = sessionCodec.encode(buildSessionRecord({ tokens })).replace('"Suspended"', '"ReasonOfAnotherVersion"');
+  const decoded = sessionCodec.decode(stored);
+  t.deepEqual(decoded.is === 'Record' && decoded.record.tokens, [buildEndedToken('Forbidden')]);
 });
