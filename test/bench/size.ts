@@ -22,6 +22,7 @@ interface SizeFigures {
   readonly resident: number;
   readonly residentAfter: number;
   readonly heap: readonly number[];
+  readonly heapAfter: readonly number[];
   /** A minute, while nothing happens. */
   readonly idleCalls: number;
   /** Milliseconds of CPU likewise. */
@@ -108,8 +109,7 @@ async function measured(
   const before = { calls: await apiCallsOf(admin), cpu: useOf(operator.pid).cpu, issued: await issuedBy(lab) };
   const resident = await residentAtRest(operator, minutes);
   const idle = { calls: (await apiCallsOf(admin)) - before.calls, cpu: useOf(operator.pid).cpu - before.cpu };
-  const metrics = await scrape(operator);
-  const heap = ['used', 'total'].map((what) => metrics.sum(`nodejs_heap_size_${what}_bytes`) / 2 ** 20);
+  const heap = await heapOf(operator);
   await operator.stop();
   const started = performance.now();
   const next = lab.operator(profiling(profile));
@@ -121,6 +121,7 @@ async function measured(
   const spent = spentBetween(spentBefore, await spendingOf(lab, next));
   await untilDone(admin);
   const residentAfter = await residentAtRest(next, minutes);
+  const heapAfter = await heapOf(next);
   const mintedAgain = (await issuedBy(lab)) - before.issued;
   await next.stop();
   return {
@@ -131,6 +132,7 @@ async function measured(
     resident,
     residentAfter,
     heap,
+    heapAfter,
     idleCalls: idle.calls / minutes,
     idleCpu: idle.cpu / minutes,
     ready,
@@ -266,6 +268,14 @@ async function residentAtRest({ pid }: OperatorProcess, minutes: number): Promis
   return median(samples);
 }
 
+/** MiB of V8's heap: used, in all; and what is kept beside it, such as buffers. */
+async function heapOf(operator: OperatorProcess): Promise<readonly number[]> {
+  const metrics = await scrape(operator);
+  return ['heap_size_used', 'heap_size_total', 'external_memory'].map(
+    (what) => metrics.sum(`nodejs_${what}_bytes`) / 2 ** 20,
+  );
+}
+
 async function issuedBy({ provider }: Lab<ProviderProcess>): Promise<number> {
   return (await provider.counts()).issued;
 }
@@ -283,7 +293,15 @@ function table(f: SizeFigures): string {
     [`size: ${f.identities} identities, ${f.pods} pods, ${f.sessions} live sessions, ${f.namespaces} namespaces`, ''],
     ['resident memory at rest, MiB', f.resident.toFixed(0)],
     ['the same after the restart, MiB', f.residentAfter.toFixed(0)],
-    ['heap before it, used / in all, MiB', f.heap.map((value) => value.toFixed(0)).join(' / ')],
+    ...(
+      [
+        ['before', f.heap],
+        ['after', f.heapAfter],
+      ] as const
+    ).map(([when, heap]) => [
+      `heap ${when} it, used / in all, and beside it, MiB`,
+      heap.map((value) => value.toFixed(0)).join(' / '),
+    ]),
     ['API calls a minute at rest', f.idleCalls.toFixed(0)],
     ['CPU a minute at rest, ms', f.idleCpu.toFixed(0)],
     ['restart: start → ready, s', f.ready.toFixed(1)],
