@@ -258,7 +258,7 @@ async function identity(name: string): Promise<Resource<CiIdentitySpec, CiIdenti
 const condition = (type: string, status: 'True' | 'False', reason = 'Ready') =>
   ({ type, status, reason, message: 'm', observedGeneration: 1, lastTransitionTime: '2026-11-24T12:00:00Z' }) as const;
 
-test('status is written when it says something new, whole, and beside the conditions of others', async (t) => {
+test('status is written whole, and beside the conditions of others', async (t) => {
   await identity('status');
   const created = new Map((await ciIdentities(api, () => undefined).list({ limit: 500 }, signal)).items).get(
     `${agents}/status`,
@@ -268,8 +268,7 @@ test('status is written when it says something new, whole, and beside the condit
     conditions: [condition('Ready', 'True'), condition('Reconciling', 'True')],
   } as CiIdentityStatus;
   const first = await writeStatus(api, kinds.ciIdentities, created, status, signal);
-  if (first.is !== 'Written') return t.fail(first.is);
-  t.deepEqual(await writeStatus(api, kinds.ciIdentities, first.object, status, signal), { is: 'Equal' });
+  t.like(first?.status, status);
 
   const stale = await t.throwsAsync(writeStatus(api, kinds.ciIdentities, created, status, signal), {
     instanceOf: OperatorError,
@@ -292,7 +291,6 @@ test('status is written when it says something new, whole, and beside the condit
     { signal, query: { fieldManager: 'reviewer' } },
   );
   const known = trimResource<CiIdentitySpec, CiIdentityStatus>(both);
-  t.deepEqual(await writeStatus(api, kinds.ciIdentities, known, status, signal), { is: 'Equal' });
 
   const settled = await writeStatus(
     api,
@@ -301,19 +299,17 @@ test('status is written when it says something new, whole, and beside the condit
     { observedGeneration: 1, conditions: [condition('Ready', 'False', 'NoRule')] } as CiIdentityStatus,
     signal,
   );
-  if (settled.is !== 'Written') return t.fail(settled.is);
-  t.deepEqual(settled.object.status?.conditions?.map(({ type, status: value }) => `${type}=${value}`).toSorted(), [
+  t.deepEqual(settled?.status?.conditions?.map(({ type, status: value }) => `${type}=${value}`).toSorted(), [
     'Ready=False',
     'example.com/Reviewed=True',
   ]);
-  return undefined;
 });
 
 test('a status never reaches an object that was made anew, nor one that is gone', async (t) => {
   const old = await identity('reborn');
   await remove(admin, kinds.ciIdentities, { namespace: agents, name: 'reborn' }, {}, { signal });
   const status = { observedGeneration: 1 } as CiIdentityStatus;
-  t.deepEqual(await writeStatus(api, kinds.ciIdentities, old, status, signal), { is: 'Gone' });
+  t.is(await writeStatus(api, kinds.ciIdentities, old, status, signal), undefined);
   await identity('reborn');
   const stale = await t.throwsAsync(writeStatus(api, kinds.ciIdentities, old, status, signal), {
     instanceOf: OperatorError,

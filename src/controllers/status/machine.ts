@@ -126,8 +126,7 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
     const next = await effects.run(effect, { deadline: apiDeadline, signal }, async (bounded) => {
       if (action.type === 'AddFinalizer') return addFinalizer(connection, kind, known, poolFinalizer, bounded);
       if (action.type === 'RemoveFinalizer') return removeFinalizer(connection, kind, known, poolFinalizer, bounded);
-      const written = await writeStatus(connection, kind, known, action.status, bounded);
-      return written.is === 'Written' ? written.object : undefined;
+      return writeStatus(connection, kind, known, action.status, bounded);
     });
     this.#written.set(key, this.#parts.clock.now());
     if (action.type === 'WriteStatus') this.#tell(known, action.status);

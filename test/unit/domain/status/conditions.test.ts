@@ -105,6 +105,8 @@ for (const [what, a, b, same] of [
     true,
   ],
   ['an absent member', { conditions }, { conditions, clientId: undefined }, true],
+  ['the first status', {}, { conditions }, false],
+  ['another count', { sessions: 3 }, { sessions: 4 }, false],
   ['another message', { conditions }, { conditions: [{ ...conditions[0], message: 'y' }, conditions[1]] }, false],
   ['a condition of ours that is gone', { conditions }, { conditions: conditions.slice(1) }, false],
   ['order of a list', { conditions, stoppedBy: ['a', 'b'] }, { conditions, stoppedBy: ['b', 'a'] }, false],
