@@ -52,10 +52,10 @@ export interface ApiConnection {
    */
   request(method: Method, path: string, o: RequestParameters): Promise<ApiResponse>;
   /**
-   * The parsed JSON lines of a watch. Ends when the server ends it; an answer other than 200 throws what {@link toError} makes of it, a
+   * The parsed JSON lines of a watch, in the batches in which they come. Ends when the server ends it; an answer other than 200 throws what {@link toError} makes of it, a
    * line that is no JSON or is cut off throws TornStreamError, trouble on the way OperatorError Transient.
    */
-  stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
+  stream(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<readonly unknown[]>;
   /** How far the API server's clock is ahead of ours (± 1 s, from the `Date` header), and when that was seen. */
   serverTime(): { readonly offset: Milliseconds; readonly at: Instant } | undefined;
   close(): Promise<void>;

@@ -117,7 +117,7 @@ export function emergencyStops(connection: ApiConnection, namespace: string): So
   });
 }
 
-/** The four kinds of which the guard consists. One source each; keys are `<Kind>/<name>`, so that one store may take them all. */
+/** The four kinds of which the guard consists. One source each; keys are `<Kind>/<name>`. */
 export const admissionKinds = {
   MutatingAdmissionPolicy: kinds.mutatingPolicies,
   MutatingAdmissionPolicyBinding: kinds.mutatingPolicyBindings,
@@ -172,9 +172,10 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
         timeoutSeconds: String(timeoutSeconds),
       };
       // Whoever deletes a thousand objects has many of their events come while it is found out about the first.
-      for await (const events of connection.stream(pathOf(kind, place), query, signal)) {
-        const said = (events as readonly RawEvent[]).map(translate);
-        if ((events as readonly RawEvent[]).some(isOnItsWay)) await stands?.(signal);
+      for await (const batch of connection.stream(pathOf(kind, place), query, signal)) {
+        const events = batch as readonly RawEvent[];
+        const said = events.map(translate);
+        if (events.some(isOnItsWay)) await stands?.(signal);
         yield* said;
       }
     },
