@@ -10,7 +10,7 @@ import { counted } from './words.ts';
 
 /**
  * What there is to know, as a sentence in parts. `Info`: as somebody decided it. `Unchecked`: the caller may not see it. Only a `Problem`
- * makes the exit code 1.
+ * makes the exit code `exitCodes.no`.
  */
 export interface Finding {
   readonly level: 'Problem' | 'Warning' | 'Info' | 'Unchecked';

@@ -257,7 +257,7 @@ export class Wiring {
         this.sessionRecord(record);
   }
 
-  /** The guard changed: every session looks again. */
+  /** Every session looks again. */
   sessions(): void {
     for (const store of this.#memory.pods.values()) for (const [, pod] of store.entries()) this.pod(pod);
     for (const [, { record }] of this.#memory.sessions.entries()) this.sessionRecord(record);
