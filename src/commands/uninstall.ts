@@ -57,8 +57,9 @@ export interface Plan {
   readonly blocked?: string;
 }
 
-/** What protects goes last, and only when the rest is gone. */
-const rest = 'kubectl delete -k manifests/default && kubectl delete -k manifests/protection';
+/** What protects goes last, and only when the rest is gone. README.md has the same names. */
+const rest = 'kubectl delete -k ci-identity && kubectl delete -k manifests/protection';
+const whatIsMeant = '-k ci-identity is the kustomization that you applied';
 const lookEvery = second;
 
 export const runUninstall = clusterVerb(description, async (cluster, args, surface) => {
@@ -121,10 +122,10 @@ export function planText({ pools, policies, identities, blocked }: Plan): string
     ];
   });
   if (pools.length + policies.length + identities.length === 0)
-    return `There is no IdentityPool, ScopePolicy or CiIdentity. ${rest} takes out the operator.\n`;
+    return `There is no IdentityPool, ScopePolicy or CiIdentity. ${rest} takes out the operator (${whatIsMeant}).\n`;
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
   return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
-builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator.
+builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator (${whatIsMeant}).
 ${blocked === undefined ? '' : `It could not be done now: ${blocked}.\n`}${orphansText(pools)}`;
 }
 
@@ -142,7 +143,7 @@ export function doneText({ pools }: Plan): string {
   });
   const butFor = left.length === 0 ? '' : `, but for the clients of ${left.join(', ')}`;
   return `Nothing that the operator knows of is left at a provider${butFor}.
-${orphansText(pools)}Now take out the operator, its rights, policies and kinds:
+${orphansText(pools)}Now take out the operator, its rights, policies and kinds (${whatIsMeant}):
   ${rest}
 and, in each agent namespace, the component that you applied there. Labels ci-identity.dev/inject mean nothing any more.
 `;

@@ -1,4 +1,5 @@
 /** What people read, from facts: pure renderings and small readers of the plugin. */
+import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import type { CiIdentity } from '#src/api/v1alpha1/ci-identity.ts';
 import { hour, instant, plus } from '#src/clock.ts';
@@ -447,8 +448,21 @@ test('uninstall: clients that a pool has, not those that it needs; and whose the
 test('uninstall: nothing is there any more', (t) => {
   t.is(
     planText({ pools: [], policies: [], identities: [] }),
-    'There is no IdentityPool, ScopePolicy or CiIdentity. kubectl delete -k manifests/default && kubectl delete -k manifests/protection takes out the operator.\n',
+    'There is no IdentityPool, ScopePolicy or CiIdentity. kubectl delete -k ci-identity && kubectl delete -k manifests/protection takes out the operator (-k ci-identity is the kustomization that you applied).\n',
   );
+});
+
+test('uninstall: the operator is taken out with the commands of README.md', async (t) => {
+  const readme = await readFile('README.md', 'utf8');
+  const commands = doneText({ pools: [], policies: [], identities: [] }).match(/kubectl delete -k \S+/g) ?? [];
+  t.deepEqual(
+    commands,
+    readme
+      .slice(readme.indexOf('kubectl ci-identity uninstall --yes'))
+      .match(/kubectl delete -k \S+/g)
+      ?.slice(0, commands.length),
+  );
+  t.is(commands.length, 2);
 });
 
 test('uninstall: clients of which nobody knows are told before and afterwards', (t) => {
