@@ -13,9 +13,8 @@ export interface ReferencedKeysOptions {
 }
 
 /**
- * The keys of Secrets and ConfigMaps that the configuration refers to, held in memory and read again from time to time, because an
- * administrator replaces them without telling us. A key that cannot be read keeps its last value: an API server in trouble must not make
- * us forget a credential.
+ * The keys of Secrets and ConfigMaps that the configuration refers to. As what people hand in (`hand-ins.ts`), they are read again from time to
+ * time, and one that cannot be read keeps its last value.
  */
 export class ReferencedKeys {
   readonly #o: ReferencedKeysOptions;

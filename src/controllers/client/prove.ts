@@ -87,7 +87,6 @@ function isAboutTheAsk({ reason }: OperatorError, settles: ProofUse): boolean {
   );
 }
 
-/** A probe token that could not be revoked lives until it expires; nobody holds it. */
 async function revokeProbe(
   { effects, tokens, clientId, credential, signal }: Probe,
   value: Redacted<string>,

@@ -14,7 +14,6 @@ export function hasEnded({ deleting, phase }: PodFacts): boolean {
   return deleting || phase === 'Succeeded' || phase === 'Failed';
 }
 
-/** Why the session is over, from facts that are certain. */
 export function endCause(s: EndFacts, now: Instant): Reason | undefined {
   if (s.pod.is === 'Gone') return 'PodOver';
   const pod = s.pod.is === 'Seen' ? s.pod.value : undefined;
