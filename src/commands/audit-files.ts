@@ -18,7 +18,7 @@ export function openLogs(paths: readonly string[]): readonly LogFile[] {
  * A file comes before another if some process has a lower number in it. Times are not looked at: replicas have clocks of their own. Where the
  * numbers contradict each other, somebody swapped lines, and the order on the command line stays.
  */
-export function inOrder(files: readonly LogFile[]): readonly LogFile[] {
+function inOrder(files: readonly LogFile[]): readonly LogFile[] {
   const left = files.map((file) => ({ file, first: firstNumbers(file) }));
   const ordered: LogFile[] = [];
   while (left.length > 0) {

@@ -76,7 +76,7 @@ function nearPoolOf({ pools }: Pick<Objects, 'pools'>, { spec }: CiIdentity): st
   );
 }
 
-export function poolOf({ pools }: Pick<Objects, 'pools'>, identity: CiIdentity): Known<IdentityPool> {
+function poolOf({ pools }: Pick<Objects, 'pools'>, identity: CiIdentity): Known<IdentityPool> {
   if (pools.is !== 'Seen') return { is: 'Unknown' };
   const found = pools.value.find(({ metadata }) => metadata.name === identity.spec.pool);
   return found === undefined ? { is: 'Gone' } : { is: 'Seen', value: found };

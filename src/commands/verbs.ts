@@ -63,7 +63,7 @@ export const pluginVerbs: readonly Verb[] = [
 ];
 
 /** The long-running roles. */
-export const roles: readonly Verb[] = [
+const roles: readonly Verb[] = [
   {
     name: 'controller',
     summary: 'the operator',

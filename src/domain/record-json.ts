@@ -16,7 +16,7 @@ export type Decoded<R> =
   | { readonly is: 'Invalid'; readonly message: string };
 
 /** The format that this version writes; it reads this one and the one before (there is none before 1). */
-export const formatVersion = 1;
+const formatVersion = 1;
 
 /** `leaseTransitions` is an int32: of a record beyond, no Lease could ever take the lead, and a million leaders may still follow. */
 const lastEpoch = 2 ** 31 - 2 ** 20;

@@ -59,7 +59,7 @@ interface ConnectionSettings {
 }
 
 /** Wrong encoding or too many bytes: the answer was cut off and thrown away. */
-export class UnusableAnswer extends Error {
+class UnusableAnswer extends Error {
   override readonly name = 'UnusableAnswer';
 }
 

@@ -19,7 +19,7 @@ export const watchBackoff: Backoff = { first: 50, most: 30 * second };
 export const circuitBackoff: Backoff = { first: 1 * second, most: 1 * minute };
 
 /** The delay's upper bound after `attempts` failures in a row (from 1): doubles each time. */
-export function ceiling({ first, most }: Backoff, attempts: number): Milliseconds {
+function ceiling({ first, most }: Backoff, attempts: number): Milliseconds {
   return Math.min(most, first * 2 ** Math.min(Math.max(attempts, 1) - 1, 40));
 }
 

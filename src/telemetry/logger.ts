@@ -65,7 +65,7 @@ const deepest = 6;
  * Any value as JSON that is safe to log. JSON itself prints a nested Error as `{}`; this keeps name, message, stack and cause. Every string
  * is cleaned, boxes (`Redacted`, dates) print what their `toJSON` says, and what is nested deeper than six levels (or in itself) is cut.
  */
-export function plain(value: unknown, depth = 0): unknown {
+function plain(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return clean(value, 4_000);
   if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? String(value) : value;
   if (depth > deepest) return '…';

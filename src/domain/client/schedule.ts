@@ -10,7 +10,7 @@ import { spreadOver } from './window.ts';
 import type { WindowState } from './window.ts';
 
 /** Clocks of pods, provider and controller may differ by this much. */
-export const skew: Milliseconds = 30 * second;
+const skew: Milliseconds = 30 * second;
 
 /** A refusal is asked about again after this long, while the provider may still be taking the credential over. */
 export const proofPause: Milliseconds = 5 * second;
@@ -107,7 +107,7 @@ function windowOf(window: WindowState | undefined): Pick<ClientSnapshot, 'window
 }
 
 /** A secret with a tenth of its life left is replaced whatever the hour: a window that opens too late would leave none that works. */
-export function expiringSoonAt({ credential, since }: Generation): Instant | undefined {
+function expiringSoonAt({ credential, since }: Generation): Instant | undefined {
   if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
   return plus(credential.expiresAt, (since - credential.expiresAt) / 10);
 }
@@ -147,7 +147,7 @@ export function isDrained(s: ClientSnapshot, { n }: Generation, now: Instant): b
   return last === undefined || last + skew <= now;
 }
 
-export function staleAt(record: ClientRecord, jitter: number): Instant | undefined {
+function staleAt(record: ClientRecord, jitter: number): Instant | undefined {
   const { observed } = record;
   if (observed === undefined) return undefined;
   const current = currentOf(record);

@@ -9,7 +9,7 @@ import type { DeliveredError, SessionSnapshot } from './machine.ts';
 
 const longestMessage = 1_024;
 
-export function errorOf(s: SessionSnapshot, reason: Reason, why: string, fix: string): DeliveredError {
+function errorOf(s: SessionSnapshot, reason: Reason, why: string, fix: string): DeliveredError {
   return { reason, message: clean(`${subject(s)}: ${why}`, longestMessage), fix };
 }
 
