@@ -144,17 +144,6 @@ export async function sendPatch(
   return connection.request('PATCH', pathOf(kind, place), { ...o, body, contentType: patchContent[type] });
 }
 
-export async function patch<T = KubeObject>(
-  connection: ApiConnection,
-  kind: Kind,
-  place: Place,
-  type: PatchType,
-  body: unknown,
-  o: CallOptions,
-): Promise<T> {
-  return bodyOf<T>(await sendPatch(connection, kind, place, type, body, o), 'patch', kind, place);
-}
-
 export interface Preconditions {
   readonly uid?: string;
   readonly resourceVersion?: string;

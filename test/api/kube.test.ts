@@ -13,7 +13,7 @@ import { type EventNote, EventRecorder, type Regarding } from '#src/kube/events.
 import { addFinalizer, removeFinalizer } from '#src/kube/finalizers.ts';
 import { readConfigMap, readSecret } from '#src/kube/keys.ts';
 import { leaseAccess } from '#src/kube/leases.ts';
-import { create, get, kinds, listPage, patch, remove } from '#src/kube/resources.ts';
+import { bodyOf, create, get, kinds, listPage, remove, sendPatch } from '#src/kube/resources.ts';
 import { mayUse } from '#src/kube/reviews.ts';
 import { writeStatus } from '#src/kube/status.ts';
 import { type Resource, trimResource } from '#src/kube/trim.ts';
@@ -52,6 +52,11 @@ test.after.always(async () => {
   rmSync(dir, { recursive: true });
   await lab?.stop();
 });
+
+/** What the API server then has. */
+async function patch<T>(...[connection, kind, place, ...what]: Parameters<typeof sendPatch>): Promise<T> {
+  return bodyOf(await sendPatch(connection, kind, place, ...what), 'patch', kind, place);
+}
 
 /** A kubeconfig of the operator whose token is in a file. */
 async function withTokenFile(name: string): Promise<{ kubeconfig: string; tokenFile: string; token: string }> {
