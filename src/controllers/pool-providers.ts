@@ -1,6 +1,7 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration, IssuerConfiguration } from '../config.ts';
+import { issuerNotListed } from '../domain/access/explain.ts';
 import { nearName } from '../domain/access/near-name.ts';
 import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
@@ -151,6 +152,6 @@ export function notConfigured(issuer: string): OperatorError {
   return new OperatorError({
     class: 'Waiting',
     reason: 'IssuerNotConfigured',
-    message: `issuer ${issuer} is not listed in the operator's configuration; add it under issuers`,
+    message: `${issuerNotListed(issuer, undefined)}; add it under issuers`,
   });
 }

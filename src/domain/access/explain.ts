@@ -94,8 +94,13 @@ export function wrongPurpose(pool: string): string {
   return `IdentityPool ${pool} has purpose Interactive: it serves people who log in, never builds. Name a pool with purpose Automation in spec.pool.`;
 }
 
+/** Without a remedy, which depends on who reads it. */
+export function issuerNotListed(issuer: string, near: string | undefined): string {
+  return `issuer ${issuer} is not listed in the configuration of the operator${thereIs(near)}, so it is never called`;
+}
+
 export function issuerNotConfigured(pool: string, issuer: string): string {
-  return `IdentityPool ${pool}: issuer ${issuer} is not listed in the configuration of the operator, so it is never called. Ask the operator's administrator to add it under issuers, or name another pool.`;
+  return `IdentityPool ${pool}: ${issuerNotListed(issuer, undefined)}. Ask the operator's administrator to add it under issuers, or name another pool.`;
 }
 
 export function namespaceGone(namespace: string): string {

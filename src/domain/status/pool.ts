@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPoolStatus, IdentityPoolStatusCapabilities } from '../../api/v1alpha1/identity-pool.ts';
 import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import { cut, thereIs } from '../access/explain.ts';
+import { cut, issuerNotListed } from '../access/explain.ts';
 import { stopSentence, stoppedBy } from '../access/stops.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
@@ -200,7 +200,7 @@ function blockedBy({
   const live = mints
     ? ' Tokens that pods hold stay good until they expire, and none of them is renewed or revoked.'
     : '';
-  const why = `issuer ${pool.spec.provider.issuer} is not listed in the configuration of the operator${thereIs(nearIssuer)}, so it is never called. Add it under issuers, or create the pool with another issuer.${live}`;
+  const why = `${issuerNotListed(pool.spec.provider.issuer, nearIssuer)}. Add it under issuers, or create the pool with another issuer.${live}`;
   return { ready: draft('Ready', 'False', 'IssuerNotConfigured', about(subject, why)), going: 'Stalled' };
 }
 

@@ -29,7 +29,7 @@ const rows: readonly Row[] = [
     what: 'the issuer is not listed',
     stored: { ...secret, record: buildClientRecord() },
     unlisted: true,
-    then: ['IssuerNotConfigured', /^issuer https:\S+ is not listed in the operator's configuration/],
+    then: ['IssuerNotConfigured', /^issuer https:\S+ is not listed in the configuration of the operator/],
   },
   {
     what: 'the client record is damaged, or of another installation',
