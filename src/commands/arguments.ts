@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nearName } from '../domain/access/near-name.ts';
 
 /** One flag of a verb. */
 export interface Option {
@@ -143,29 +144,8 @@ export function helpOf(verb: Description): string {
   ].join('\n\n');
 }
 
-/** ` (did you mean x?)` for the name that is nearest, if one is near. */
+/** ` (did you mean x?)` for a name that begins so, or that was most likely meant. */
 export function didYouMean(word: string, names: readonly string[], prefix = ''): string {
-  const near = names
-    .map((name) => ({ name, far: name.startsWith(word) && word.length > 1 ? 1 : distance(word, name) }))
-    .toSorted((a, b) => a.far - b.far)[0];
-  return near === undefined || near.far > 2 ? '' : ` (did you mean ${prefix}${near.name}?)`;
-}
-
-/** Optimal string alignment: letters changed, left out, added, or two neighbours swapped. */
-function distance(a: string, b: string): number {
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      row[j] = Math.min(
-        (rows[i - 1]?.[j] ?? 0) + 1,
-        (row[j - 1] ?? 0) + 1,
-        (rows[i - 1]?.[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        swapped ? (rows[i - 2]?.[j - 2] ?? 0) + 1 : Infinity,
-      );
-    }
-    rows.push(row);
-  }
-  return rows[a.length]?.[b.length] ?? 0;
+  const near = names.find((name) => word.length > 1 && name.startsWith(word)) ?? nearName(word, names);
+  return near === undefined ? '' : ` (did you mean ${prefix}${near}?)`;
 }
