@@ -3,7 +3,7 @@ import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clo
 import { optInSteps } from '../domain/access/explain.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
 import type { Read } from './cluster.ts';
-import type { Definition } from '../kube/definitions.ts';
+import { missingMembers } from '../kube/definitions.ts';
 import type { Facts, LeaseObject } from './doctor-facts.ts';
 import type { NamespaceObject } from './objects.ts';
 import { counted } from './words.ts';
@@ -75,8 +75,7 @@ const definitions: Check = ({ definitions: read, shippedDefinitions }) =>
             `see kubectl describe crd ${shipped.metadata.name}`,
           ),
         ];
-      const [ours, theirs] = [propertiesOf(shipped), propertiesOf(live)];
-      const [missing, more] = [minus(ours, theirs), minus(theirs, ours)];
+      const [missing, more] = [missingMembers(shipped, live), missingMembers(live, shipped)];
       return [
         ...(missing.length === 0
           ? []
@@ -94,28 +93,6 @@ const definitions: Check = ({ definitions: read, shippedDefinitions }) =>
       ];
     }),
   );
-
-/** Every field of the schema, as paths. */
-function propertiesOf(definition: Definition): ReadonlySet<string> {
-  const found = new Set<string>();
-  const walk = (schema: unknown, path: string): void => {
-    const { properties, items } = (schema ?? {}) as {
-      readonly properties?: Readonly<Record<string, unknown>>;
-      readonly items?: unknown;
-    };
-    for (const [name, inner] of Object.entries(properties ?? {})) {
-      found.add(`${path}${name}`);
-      walk(inner, `${path}${name}.`);
-    }
-    if (items !== undefined) walk(items, path);
-  };
-  walk(definition.spec.versions.find(({ name }) => name === ourVersion)?.schema?.openAPIV3Schema, '');
-  return found;
-}
-
-function minus(a: ReadonlySet<string>, b: ReadonlySet<string>): readonly string[] {
-  return [...a].filter((item) => !b.has(item));
-}
 
 export function some(items: readonly string[]): string {
   return items.length <= 5 ? items.join(', ') : `${items.slice(0, 5).join(', ')} and ${items.length - 5} more`;

@@ -134,22 +134,25 @@ export async function definitionMeta(
 export function problemOf(shipped: Definition, installed: Definition | undefined): string | undefined {
   const subject = `CustomResourceDefinition ${shipped.metadata.name}`;
   if (installed === undefined) return `${subject}: it is not installed, so nothing of its kind can exist; ${remedy}`;
-  const [wanted, found] = [schemaOf(shipped), schemaOf(installed)];
-  if (found === undefined) return `${subject}: it does not serve ${group}/${version}; ${remedy}`;
-  const missing = missingMembers(wanted ?? {}, found);
+  if (schemaOf(installed) === undefined) return `${subject}: it does not serve ${group}/${version}; ${remedy}`;
+  const missing = missingMembers(shipped, installed);
   if (missing.length === 0) return undefined;
   const more = missing.length > mostNamed ? ` and ${missing.length - mostNamed} more` : '';
   return `${subject}: it is of an older version and lacks ${missing.slice(0, mostNamed).join(', ')}${more}, which the API server would drop without a word; ${remedy}`;
 }
 
-/** Paths of the members that `wanted` has and `found` has not, outermost only. */
-export function missingMembers(wanted: Schema, found: Schema, at: readonly string[] = []): readonly string[] {
+/** Paths of the members of our version that `wanted` has and `found` has not, outermost only. */
+export function missingMembers(wanted: Definition, found: Definition): readonly string[] {
+  return missingIn(schemaOf(wanted) ?? {}, schemaOf(found) ?? {}, []);
+}
+
+function missingIn(wanted: Schema, found: Schema, at: readonly string[]): readonly string[] {
   const own = Object.entries(wanted.properties ?? {}).flatMap(([name, schema]) => {
     const there = found.properties?.[name];
-    return there === undefined ? [[...at, name].join('.')] : missingMembers(schema, there, [...at, name]);
+    return there === undefined ? [[...at, name].join('.')] : missingIn(schema, there, [...at, name]);
   });
   const inner = ([a, b]: readonly [Schema | boolean | undefined, Schema | boolean | undefined]): readonly string[] =>
-    typeof a === 'object' && typeof b === 'object' ? missingMembers(a, b, at) : [];
+    typeof a === 'object' && typeof b === 'object' ? missingIn(a, b, at) : [];
   return [
     ...own,
     ...inner([wanted.items, found.items]),
