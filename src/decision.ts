@@ -31,15 +31,19 @@ export interface Decision<A, N extends string = string> {
   readonly reason: Reason;
 }
 
-/** One line of a decision table, whose names are `N`. `when` and `then` are pure. */
+/** One line of a decision table, whose names are `N`. It matches where `when` holds and `then` knows what to do. Both are pure. */
 export interface Row<S, A, N extends string = string> {
   readonly name: N;
-  when(s: S, now: Instant): boolean;
-  then(s: S, now: Instant): Omit<Decision<A>, 'row'>;
+  /** Absent: where `then` knows what to do. */
+  when?(s: S, now: Instant): boolean;
+  then(s: S, now: Instant): Omit<Decision<A>, 'row'> | undefined;
 }
 
 /** The first row that matches decides. A table must end with a row that always matches; running off its end is a bug. */
 export function firstRow<S, A, N extends string>(rows: readonly Row<S, A, N>[], s: S, now: Instant): Decision<A, N> {
-  for (const row of rows) if (row.when(s, now)) return { row: row.name, ...row.then(s, now) };
+  for (const row of rows) {
+    const step = row.when?.(s, now) === false ? undefined : row.then(s, now);
+    if (step !== undefined) return { row: row.name, ...step };
+  }
   throw new Error('no row of the table matches');
 }

@@ -21,6 +21,25 @@ test('the first row that matches decides, and its name is in the decision', (t) 
   t.deepEqual(firstRow(rows, 2, instant(5)), { row: 'rest', action: 'rest 2', reason: 'Settled' });
 });
 
+test('a row whose step depends on what it finds matches where it finds something, and is asked once', (t) => {
+  const asked: number[] = [];
+  const even: Row<number, string> = {
+    name: 'even',
+    ['then']: (n) => {
+      asked.push(n);
+      return n % 2 === 0 ? { action: `even ${n}`, reason: 'Settled' } : undefined;
+    },
+  };
+  const guarded: Row<number, string> = { ...even, when: (n) => n > 5 };
+  const rest = row('rest', () => true);
+  t.deepEqual(firstRow([even, rest], 2, now), { row: 'even', action: 'even 2', reason: 'Settled' });
+  t.is(firstRow([even, rest], 3, now).row, 'rest');
+  t.deepEqual(asked, [2, 3]);
+  t.is(firstRow([guarded, rest], 4, now).row, 'rest');
+  t.is(firstRow([guarded, rest], 6, now).row, 'even');
+  t.deepEqual(asked, [2, 3, 6]);
+});
+
 test('rows after the first match are not asked', (t) => {
   const bug = row('bug', () => t.fail('was asked') as never);
   t.is(firstRow([row('first', () => true), bug], 0, now).row, 'first');

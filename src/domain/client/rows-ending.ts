@@ -148,8 +148,7 @@ function waitingFor(s: ClientSnapshot, record: ClientRecord): Step['reason'] {
 /** The same id in `revokeRequest` and `rotation.request`: a rotation that does not wait, also while stopped. And the end of each revocation. */
 const emergency: ClientRow = {
   name: 'emergency',
-  when: (s, now) => emergencyStep(s, now) !== undefined,
-  then: (s, now) => emergencyStep(s, now) ?? wait(s, now, 'RevokeRequested'),
+  then: (s, now) => emergencyStep(s, now),
 };
 
 /** What an emergency asks for next; `undefined`: none does, or it has to wait. */

@@ -46,12 +46,10 @@ function variantOfFirst(s: ClientSnapshot): Variant {
  */
 const wantedAgain: ClientRow = {
   name: 'wanted-again',
-  when: (s) => onItsWayOut(s) !== undefined && !gaveWay(s, 'wanted-again'),
+  when: (s) => !gaveWay(s, 'wanted-again'),
   then: (s, now) => {
     const one = onItsWayOut(s);
-    return one === undefined
-      ? wait(s, now, 'InProgress')
-      : prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
+    return one && prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
   },
 };
 
@@ -152,20 +150,16 @@ const triggers: readonly Trigger[] = [
 function rotation({ name, reason, waits, whileLeaving, holds, lane }: Trigger): ClientRow {
   return {
     name,
-    when: (s, now) => {
+    then: (s, now) => {
       const current = currentOf(s.record);
       const desired = desiredOf(s);
-      if (s.leaving === true && whileLeaving !== true) return false;
-      if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return false;
-      if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return false;
+      if (s.leaving === true && whileLeaving !== true) return undefined;
+      if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return undefined;
+      if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return undefined;
       const variant = variantNow(s, now);
-      if (variant === undefined || (s.leaving === true && variant === 'NewClient')) return false;
-      if (waits !== 'AtOnce' && isPaused(s, now)) return false;
-      return holds(current, desired, s, now);
-    },
-    then: (s, now) => {
-      const variant = variantNow(s, now);
-      return variant === undefined ? wait(s, now, 'RotationUnsupported') : plan(s, now, reason, variant, lane);
+      if (variant === undefined || (s.leaving === true && variant === 'NewClient')) return undefined;
+      if (waits !== 'AtOnce' && isPaused(s, now)) return undefined;
+      return holds(current, desired, s, now) ? plan(s, now, reason, variant, lane) : undefined;
     },
   };
 }

@@ -25,8 +25,10 @@ const lostLease: ClientRow = {
 
 const unknown: ClientRow = {
   name: 'unknown',
-  when: (s) => unknownReason(s) !== undefined,
-  then: (s) => ({ reason: unknownReason(s) ?? 'NotSynced' }),
+  then: (s) => {
+    const reason = unknownReason(s);
+    return reason && { reason };
+  },
 };
 
 /** The record as last stored is the truth, whatever somebody did to its Secret. */
@@ -43,20 +45,16 @@ const damaged: ClientRow = {
 const clockSetBack: ClientRow = {
   name: 'clock-set-back',
   when: ({ record }, now) => isFarAhead(record?.revokeBefore ?? now, now),
-  then: (s, now) => {
-    if (s.record === undefined) return wait(s, now, 'RevokeRequested');
-    return write(s, now, 'RevokeRequested', { ...s.record, revokeBefore: now }, lanes.Stop);
-  },
+  then: (s, now) => s.record && write(s, now, 'RevokeRequested', { ...s.record, revokeBefore: now }, lanes.Stop),
 };
 
 /** A `revokeRequest` alone changes nothing at the provider, so it waits for no call whose answer was lost, and for nobody. */
 const revocation: ClientRow = {
   name: 'revocation',
-  when: (s) => askedToRevoke(s) !== undefined,
   then: (s, now) => {
     const { record } = s;
     const asked = askedToRevoke(s);
-    if (record === undefined || asked === undefined) return wait(s, now, 'RevokeRequested');
+    if (record === undefined || asked === undefined) return undefined;
     // An emergency under way revokes these tokens too, and whether its rotation is still owed is known by its id.
     const revoking = record.emergency === undefined ? undefined : record.revoking;
     const changes = { revokeBefore: revokeMoment(s.youngest, now), revoking: revoking ?? { id: asked.id, since: now } };
@@ -90,12 +88,13 @@ const restored: ClientRow = {
 /** A person handed in a new registration access token: it is tried, and refused it is asked for again. */
 const handedInRow: ClientRow = {
   name: 'handed-in',
-  when: ({ record, handedIn }) =>
-    record !== undefined && isUnmanaged(record) && handedIn !== undefined && handedIn.digest !== record.handedIn,
-  then: (s, now) =>
-    s.record === undefined || s.handedIn === undefined
-      ? wait(s, now, 'RegistrationAccessTokenLost')
-      : write(s, now, 'RegistrationAccessTokenLost', managementHandedIn(s.record, s.handedIn)),
+  then: (s, now) => {
+    const { record, handedIn } = s;
+    if (record === undefined || !isUnmanaged(record) || handedIn === undefined) return undefined;
+    return handedIn.digest === record.handedIn
+      ? undefined
+      : write(s, now, 'RegistrationAccessTokenLost', managementHandedIn(record, handedIn));
+  },
 };
 
 /**
@@ -104,10 +103,9 @@ const handedInRow: ClientRow = {
  */
 const retry: ClientRow = {
   name: 'retry',
-  when: (s) => retryRequested(s) !== undefined,
   then: (s, now) => {
     const id = retryRequested(s);
-    if (s.record === undefined || id === undefined) return wait(s, now, 'Probing');
+    if (s.record === undefined || id === undefined) return undefined;
     return write(s, now, 'Probing', { ...s.record, retried: { id, at: now } });
   },
 };
@@ -210,10 +208,9 @@ function proveWhenTaken(s: ClientSnapshot, now: Instant, of: Generation, intent:
 /** The new credential cannot be sent again, so a proof says whether it arrived. Everything else that needs the token waits in its own row. */
 const answerTooLate: ClientRow = {
   name: 'answer-too-late',
-  when: (s) => lateGeneration(s) !== undefined,
   then: (s, now) => {
     const of = lateGeneration(s);
-    if (s.record === undefined || of === undefined) return wait(s, now, 'RegistrationAccessTokenLost');
+    if (s.record === undefined || of === undefined) return undefined;
     return of.credential.type === 'PrivateKeyJwt'
       ? prove(s, now, 'RegistrationAccessTokenLost', of, 'OpenIntent')
       : write(s, now, 'RegistrationAccessTokenLost', countRollback(without(s.record, of.n), now));

@@ -17,7 +17,7 @@ import {
   removedLately,
   siblings,
 } from './generations.ts';
-import type { ClientSnapshot } from './machine.ts';
+import type { ClientSnapshot, Desired } from './machine.ts';
 import { variantToRegister } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import {
@@ -51,24 +51,23 @@ import { countRollback, moved, notConfirmed, replaced, rolledBack, without } fro
  */
 const abandoned: ClientRow = {
   name: 'abandoned',
-  when: (s, now) => {
+  then: (s, now) => {
     const { record, wanted } = s;
     const of = inWork(record);
     const isOurs = of?.state === 'Planned' && !isExternal(of) && record?.intent === undefined;
-    if (!isOurs || record === undefined || wanted.is !== 'Seen') return false;
-    if (cannotGoOn(s, of, now)) return true;
-    if (siblings(record, of).length > 0) return isGone(record);
-    return wanted.value.existing !== undefined || of.credential.type !== wanted.value.authentication;
-  },
-  then: (s, now) => {
-    const of = inWork(s.record);
-    if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
-    const next = without(s.record, of.n);
+    if (!isOurs || record === undefined || wanted.is !== 'Seen') return undefined;
+    const next = without(record, of.n);
     // Whoever asked for a rotation has got none, so the next try is owed: see row *again*.
-    const isOwed = cannotGoOn(s, of, now) && currentOf(next) !== undefined;
-    return write(s, now, 'Planned', isOwed ? countRollback(next, now) : next);
+    if (cannotGoOn(s, of, now))
+      return write(s, now, 'Planned', currentOf(next) === undefined ? next : countRollback(next, now));
+    return isOutOfPlace(record, of, wanted.value) ? write(s, now, 'Planned', next) : undefined;
   },
 };
+
+function isOutOfPlace(record: ClientRecord, of: Generation, { existing, authentication }: Desired): boolean {
+  if (siblings(record, of).length > 0) return isGone(record);
+  return existing !== undefined || of.credential.type !== authentication;
+}
 
 /** It is still wanted, and this plan leads nowhere. */
 function cannotGoOn(s: ClientSnapshot, of: Generation, now: Instant): boolean {
@@ -88,16 +87,14 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
 
 const createRow: ClientRow = {
   name: 'create',
-  when: (s, now) => {
-    const isPlanned = inWork(s.record)?.state === 'Planned' && !mayNotChange(s) && !waitsForWindow(s, now);
-    return (isPlanned || variantToRegister(s, now) !== undefined) && !gaveWay(s, 'create');
-  },
+  when: (s) => !gaveWay(s, 'create'),
   then: (s, now) => {
-    const of = inWork(s.record);
+    const { record } = s;
+    const of = inWork(record);
     const variant = variantToRegister(s, now);
     if (variant !== undefined) return planAndRegister(s, now, variant);
-    if (s.record === undefined || of === undefined) return wait(s, now, 'InProgress');
-    return create(s, now, s.record, of, currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine);
+    if (record === undefined || of?.state !== 'Planned' || mayNotChange(s) || waitsForWindow(s, now)) return undefined;
+    return create(s, now, record, of, currentOf(record) === undefined ? lanes.NewPod : lanes.Routine);
   },
 };
 
@@ -119,21 +116,12 @@ export function mayNotChange({ record }: ClientSnapshot): boolean {
 
 const verify: ClientRow = {
   name: 'verify',
-  when: (s, now) => {
-    const of = inWork(s.record);
-    return of?.state === 'Created' && mayProve(s, of, now) && !gaveWay(s, 'verify');
-  },
+  when: (s) => !gaveWay(s, 'verify'),
   then: (s, now) => {
     const of = inWork(s.record);
-    if (of === undefined) return wait(s, now, 'CredentialUnverified');
-    return prove(
-      s,
-      now,
-      'CredentialUnverified',
-      of,
-      'Verify',
-      currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine,
-    );
+    if (of?.state !== 'Created' || !mayProve(s, of, now)) return undefined;
+    const lane = currentOf(s.record) === undefined ? lanes.NewPod : lanes.Routine;
+    return prove(s, now, 'CredentialUnverified', of, 'Verify', lane);
   },
 };
 
@@ -149,20 +137,18 @@ function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
 
 const notAccepted: ClientRow = {
   name: 'not-accepted',
-  when: (s, now) => notAcceptedStep(s, now) !== undefined && !gaveWay(s, 'not-accepted'),
-  then: (s, now) => notAcceptedStep(s, now) ?? wait(s, now, 'CredentialRefused'),
+  when: (s) => !gaveWay(s, 'not-accepted'),
+  then: (s, now) => {
+    const of = inWork(s.record);
+    if (s.record !== undefined && of?.state === 'Created' && of.refusedAt !== undefined) {
+      return refusedNew(s, now, s.record, of);
+    }
+    const current = currentOf(s.record);
+    if (s.record !== undefined && of !== undefined && isNeverProven(s, of, now))
+      return write(s, now, 'CredentialUnverified', rolledBack(s.record, of.n, now));
+    return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
+  },
 };
-
-function notAcceptedStep(s: ClientSnapshot, now: Instant): Step | undefined {
-  const of = inWork(s.record);
-  if (s.record !== undefined && of?.state === 'Created' && of.refusedAt !== undefined) {
-    return refusedNew(s, now, s.record, of);
-  }
-  const current = currentOf(s.record);
-  if (s.record !== undefined && of !== undefined && isNeverProven(s, of, now))
-    return write(s, now, 'CredentialUnverified', rolledBack(s.record, of.n, now));
-  return current?.refusedAt === undefined ? undefined : refusedCurrent(s, now, current, current.refusedAt);
-}
 
 /**
  * So long something else than a refusal may keep a new credential from being proven, while others get tokens of its issuer. One that was
@@ -233,8 +219,7 @@ function spareOf(s: ClientSnapshot, record: ClientRecord): Generation | undefine
 
 const drained: ClientRow = {
   name: 'drained',
-  when: (s, now) => drainedStep(s, now) !== undefined,
-  then: (s, now) => drainedStep(s, now) ?? wait(s, now, 'Draining'),
+  then: (s, now) => drainedStep(s, now),
 };
 
 /** The step that takes an old credential out, or proves that it is out. */
@@ -292,8 +277,7 @@ export function isUnprovable(s: ClientSnapshot, record: ClientRecord, one: Gener
 
 const retire: ClientRow = {
   name: 'retire',
-  when: (s, now) => retirable(s, now) !== undefined,
-  then: (s, now) => retirable(s, now) ?? wait(s, now, 'Draining'),
+  then: (s, now) => retirable(s, now),
 };
 
 export const rotationRows: readonly ClientRow[] = [abandoned, createRow, verify, notAccepted, drained, retire];

@@ -22,16 +22,15 @@ import {
   wait,
   write,
 } from './steps.ts';
-import type { ClientRow, Step } from './steps.ts';
+import type { ClientRow } from './steps.ts';
 import { isOwnClient } from './variants.ts';
 
 /** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
 const noted: ClientRow = {
   name: 'noted',
-  when: (s) => retainChange(s) !== undefined,
   then: (s, now) => {
     const retain = retainChange(s);
-    if (s.record === undefined || retain === undefined) return wait(s, now, 'Settled');
+    if (s.record === undefined || retain === undefined) return undefined;
     return write(s, now, 'InProgress', { ...s.record, retain });
   },
 };
@@ -45,10 +44,10 @@ function retainChange(s: ClientSnapshot): boolean | undefined {
 
 const acknowledged: ClientRow = {
   name: 'acknowledged',
-  when: ({ record, orphansAcknowledged: isSaid }) => record !== undefined && isSaid === true && openOrphans(record) > 0,
+  when: (s) => s.orphansAcknowledged === true,
   then: (s, now) =>
-    s.record === undefined
-      ? wait(s, now, 'Settled')
+    s.record === undefined || openOrphans(s.record) === 0
+      ? undefined
       : write(s, now, 'OrphanAcknowledged', orphansAcknowledged(s.record)),
 };
 
@@ -59,10 +58,7 @@ const acknowledged: ClientRow = {
 const nothingGiven: ClientRow = {
   name: 'nothing-given',
   when: (s) => isNothingGiven(s) && s.record?.nothingGiven === undefined && mayChange(s),
-  then: (s, now) =>
-    s.record === undefined
-      ? wait(s, now, 'ScopeRefused')
-      : write(s, now, 'ScopeRefused', { ...s.record, nothingGiven: now }),
+  then: (s, now) => s.record && write(s, now, 'ScopeRefused', { ...s.record, nothingGiven: now }),
 };
 
 /** Since it was last sent. */
@@ -85,25 +81,23 @@ function mayChange(s: ClientSnapshot): boolean {
 /** The daily look; and what the provider has otherwise than is wanted, unless that waits for the window: {@link changeWaits}. */
 const stale: ClientRow = {
   name: 'stale',
-  when: (s, now) => staleStep(s, now) !== undefined && !gaveWay(s, 'stale'),
-  then: (s, now) => staleStep(s, now) ?? wait(s, now, 'ClientDrifted'),
+  when: (s) => !gaveWay(s, 'stale'),
+  then: (s, now) => {
+    const { record } = s;
+    const current = currentOf(record);
+    const desired = desiredOf(s);
+    if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
+    const isWrong = !isAsWanted(record, desired) && !changeWaits({ ...s, record, desired }, now);
+    if (mayChange(s) && (isWrong || (isNothingGiven(s) && isPerhapsLost(record, now)))) {
+      // Whose client it is may have changed since the last look, and a foreign one is never written to.
+      return isSeenLately(record, now)
+        ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
+        : act(s, now, 'ClientDrifted', { type: 'Observe' });
+    }
+    const isUnseen = mayChange(s) && record.repairing === true;
+    return isUnseen || isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
+  },
 };
-
-function staleStep(s: ClientSnapshot, now: Instant): Step | undefined {
-  const { record } = s;
-  const current = currentOf(record);
-  const desired = desiredOf(s);
-  if (record === undefined || current === undefined || desired === undefined || isExternal(current)) return undefined;
-  const isWrong = !isAsWanted(record, desired) && !changeWaits({ ...s, record, desired }, now);
-  if (mayChange(s) && (isWrong || (isNothingGiven(s) && isPerhapsLost(record, now)))) {
-    // Whose client it is may have changed since the last look, and a foreign one is never written to.
-    return isSeenLately(record, now)
-      ? actOnLook(s, now, 'ClientDrifted', { type: 'Update', generation: current.n })
-      : act(s, now, 'ClientDrifted', { type: 'Observe' });
-  }
-  const isUnseen = mayChange(s) && record.repairing === true;
-  return isUnseen || isStale(record, s.jitter ?? 0, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
-}
 
 /** Not sent since it was found to get nothing; by a clock that went ahead that would stay so however often it is sent. */
 function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord, now: Instant): boolean {
@@ -112,10 +106,10 @@ function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord, now: Insta
 
 const proof: ClientRow = {
   name: 'proof',
-  when: (s, now) => unproven(s, now) !== undefined && !gaveWay(s, 'proof'),
+  when: (s) => !gaveWay(s, 'proof'),
   then: (s, now) => {
     const next = unproven(s, now);
-    if (next === undefined) return wait(s, now, 'Probed');
+    if (next === undefined) return undefined;
     const { generation, hash, ask } = next;
     return act(s, now, 'Probing', { type: 'Prove', generation: generation.n, hash, ask, settles: 'Ask' });
   },
@@ -153,11 +147,10 @@ function unproven(s: ClientSnapshot, now: Instant): Unproven | undefined {
  */
 const outage: ClientRow = {
   name: 'outage',
-  when: (s) => (s.outage === true || s.failing === true) && currentOf(s.record) !== undefined,
+  when: (s) => s.outage === true || s.failing === true,
   then: (s, now) => {
     const current = currentOf(s.record);
-    const reason = 'ProviderUnavailable';
-    return current === undefined ? wait(s, now, reason) : prove(s, now, reason, current, 'Ask');
+    return current && prove(s, now, 'ProviderUnavailable', current, 'Ask');
   },
 };
 

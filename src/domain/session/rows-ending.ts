@@ -95,12 +95,10 @@ const clean: SessionRow = {
 
 const over: SessionRow = {
   name: 'over',
-  when: (s, now) => {
-    const cause = endCause(s, now);
-    return cause !== undefined && !isEnding(s) && !(isHeld(s, now) && isDenied(s));
-  },
+  when: (s, now) => !isEnding(s) && !(isHeld(s, now) && isDenied(s)),
   then: (s, now) => {
-    const cause = endCause(s, now) ?? 'PodOver';
+    const cause = endCause(s, now);
+    if (cause === undefined) return undefined;
     if (isHeld(s, now)) return waitButRevoke(s, now, 'BrakeHolds');
     if (s.record !== undefined) return forbidAll(s, now, cause);
     return hangs(s, cause) ? deliverError(s, now, cause, goneError(s, cause)) : wait(s, now, cause);
@@ -109,10 +107,10 @@ const over: SessionRow = {
 
 const revokeRow: SessionRow = {
   name: 'revoke',
-  when: (s, now) => revocable(s, now) !== undefined && !(usableToken(s) !== undefined && isDenied(s)),
+  when: (s) => !(usableToken(s) !== undefined && isDenied(s)),
   then: (s, now) => {
     const token = revocable(s, now);
-    return token === undefined ? wait(s, now, 'Settled') : revoke(s, now, token);
+    return token && revoke(s, now, token);
   },
 };
 

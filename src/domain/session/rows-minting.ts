@@ -48,9 +48,10 @@ const guard: SessionRow = {
 /** Decided at the first token only. */
 const untrusted: SessionRow = {
   name: 'untrusted',
-  when: (s) => s.record === undefined && distrust(s) !== undefined,
+  when: (s) => s.record === undefined,
   then: (s, now) => {
-    const reason = distrust(s) ?? 'ClaimInvalid';
+    const reason = distrust(s);
+    if (reason === undefined) return undefined;
     const error = reason === 'CreatorMayNotUse' ? forbiddenError(s) : untrustedError(s, reason);
     return deliverError(s, now, reason, error);
   },
