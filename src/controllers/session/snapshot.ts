@@ -6,6 +6,7 @@ import { sha256 } from '../../digest.ts';
 import type { Access, Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
+import { currentOf } from '../../domain/client/generations.ts';
 import type { ExistingCredential } from '../../domain/client/machine.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
@@ -220,7 +221,7 @@ function clientFacts(
   const record = stored?.record;
   const issuer = pool.value.spec.provider.issuer;
   const proof = access.is === 'Seen' && access.value.is === 'Granted' ? record?.proofs[access.value.hash] : undefined;
-  const current = currentOf(record);
+  const current = mintingCredentialOf(record);
   const outage = sources.outage(issuer, target?.recordName ?? '');
   const revokeBefore = latest(
     session === undefined ? undefined : sources.memory.clients.get(session.client)?.record?.revokeBefore,
@@ -275,9 +276,9 @@ function lastClient(sources: SessionSources, { client, issuer }: SessionRecord):
   };
 }
 
-function currentOf(record: ClientRecord | undefined): ClientFacts['current'] {
-  const generation = record?.generations.find((g) => g.state === 'Current');
-  return generation?.clientId === undefined ? undefined : { generation: generation.n, clientId: generation.clientId };
+function mintingCredentialOf(record: ClientRecord | undefined): ClientFacts['current'] {
+  const current = currentOf(record);
+  return current?.clientId === undefined ? undefined : { generation: current.n, clientId: current.clientId };
 }
 
 /** Why no client mints, as far as it is known. */

@@ -1,6 +1,6 @@
 import type { Instant } from '../../clock.ts';
 import { type Diagnosis, diagnose } from '../client/authentication.ts';
-import { isAsAnswered, isGone } from '../client/generations.ts';
+import { currentOf, isAsAnswered, isGone } from '../client/generations.ts';
 import type { Generation } from '../client/record.ts';
 import { about, draft, type Draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -31,7 +31,7 @@ export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, n
     (failure === undefined ? undefined : calls[failure.reason as keyof typeof calls]) ??
     (record?.managementLost === true ? 'Manage' : refused === undefined ? undefined : 'Token');
   if (call === undefined) return undefined;
-  const generation = refused ?? record?.generations.find(({ state }) => state === 'Current');
+  const generation = refused ?? currentOf(record);
   // Another failure may speak of an audience as well: of the one that a token was asked for.
   const failed = failure?.reason === 'CredentialRefused' ? failure.message : '';
   const observed = record === undefined || isAsAnswered(record) ? undefined : record.observed;

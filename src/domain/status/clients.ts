@@ -3,24 +3,20 @@ import { day, earliest, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { annotations } from '../../api/names.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
-import type { Generation } from '../client/record.ts';
+import { currentOf } from '../client/generations.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
 
 /** A rotation by schedule counts as overdue when it is this late: windows, spreading and an outage may delay it. */
 export const overdueAfter = day;
 
-export function currentOf({ record }: ClientView): Generation | undefined {
-  return record?.generations.find(({ state }) => state === 'Current');
-}
-
 export function isReady(client: ClientView): boolean {
-  return currentOf(client) !== undefined && !isRefused(client);
+  return currentOf(client.record) !== undefined && !isRefused(client);
 }
 
 /** The provider refuses the credential that shall mint. */
 export function isRefused(client: ClientView): boolean {
-  return currentOf(client)?.refusedAt !== undefined;
+  return currentOf(client.record)?.refusedAt !== undefined;
 }
 
 /** So long before it expires somebody hears of it: rotation day must not be the day on which it is found. */
@@ -85,7 +81,7 @@ export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
 
 function ofSchedule({ rotateEvery }: PoolFacts, client: ClientView): readonly Instant[] {
   const { nextRotation } = client;
-  const current = currentOf(client);
+  const current = currentOf(client.record);
   if (current === undefined || !isExternal(current) || rotateEvery === undefined) {
     return nextRotation === undefined ? [] : [plus(nextRotation, overdueAfter)];
   }

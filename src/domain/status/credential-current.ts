@@ -2,8 +2,9 @@
 import { type Instant, plus } from '../../clock.ts';
 import { isExternal } from '../client/existing.ts';
 import type { IgnoredExpiry } from '../client/credential.ts';
+import { currentOf } from '../client/generations.ts';
 import { diagnosisOf } from './authentication.ts';
-import { currentOf, failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
+import { failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
 import { mayBeInGap, rotationInWords, unsupportedInWords } from './rotation.ts';
@@ -32,7 +33,7 @@ function refused(facts: PoolFacts, wanted: readonly ClientView[], now: Instant):
 }
 
 function unverified(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
-  const client = wanted.find((one) => currentOf(one) === undefined);
+  const client = wanted.find((one) => currentOf(one.record) === undefined);
   if (client === undefined) return undefined;
   if (client.failure !== undefined) return failed('CredentialCurrent', facts, client, client.failure);
   const why = `no credential of the client${ownerOf(client)} is proven yet; tokens wait for it.`;
@@ -55,11 +56,11 @@ function overdue(facts: PoolFacts, wanted: readonly ClientView[], now: Instant):
 function methodUnchanged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
   const { authentication = 'PrivateKeyJwt' } = facts.pool.spec.client ?? {};
   const client = wanted.find((one) => {
-    const current = currentOf(one);
+    const current = currentOf(one.record);
     return current !== undefined && !isExternal(current) && current.credential.type !== authentication;
   });
   if (client === undefined || facts.existing !== undefined || mayReplace(facts)) return undefined;
-  const uses = currentOf(client)?.credential.type ?? '';
+  const uses = currentOf(client.record)?.credential.type ?? '';
   const why = `authentication ${authentication} takes a new client with a new subject (sub), because the one that is there${ownerOf(client)} authenticates with ${uses} and cannot do both. Set spec.rotation.allowSubjectChange, or set spec.client.authentication back; until then ${uses} mints on`;
   return draft('CredentialCurrent', 'False', 'RotationUnsupported', say(facts, `${why}.`));
 }
@@ -105,6 +106,6 @@ const saidAs: Readonly<Record<IgnoredExpiry, string>> = {
 };
 
 function ignoredOf(client: ClientView): IgnoredExpiry | undefined {
-  const credential = currentOf(client)?.credential;
+  const credential = currentOf(client.record)?.credential;
   return credential?.type === 'PrivateKeyJwt' ? undefined : credential?.expiryIgnored;
 }

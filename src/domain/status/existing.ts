@@ -1,9 +1,10 @@
 /** What the pool says of a client that an administrator registered by hand. */
 import { formatDuration, type Instant, toRfc3339 } from '../../clock.ts';
 import { isExternal, remindAt, wasRefused } from '../client/existing.ts';
+import { currentOf } from '../client/generations.ts';
 import type { Generation } from '../client/record.ts';
 import { draft, type Draft } from './conditions.ts';
-import { currentOf, say } from './clients.ts';
+import { say } from './clients.ts';
 import type { PoolFacts } from './pool-facts.ts';
 
 /** Replaces what is said of clients that the operator registers; `undefined`: nothing special. */
@@ -22,7 +23,7 @@ export function existingRegistered(facts: PoolFacts): Draft | undefined {
 export function existingCredential(facts: PoolFacts, now: Instant): Draft | undefined {
   if (facts.existing === undefined) return undefined;
   const [client] = facts.clients.filter(({ wanted }) => wanted);
-  const current = client === undefined ? undefined : currentOf(client);
+  const current = currentOf(client?.record);
   const { existing, pool } = facts;
   const clientId = pool.spec.client?.existing?.clientId;
   const refused = existing.is === 'Usable' && wasRefused(client?.record?.rollbacks, existing.source, clientId);

@@ -8,7 +8,7 @@ import type { Decision } from '../../decision.ts';
 import type { Access, Denial } from '../access/access.ts';
 import { cut } from '../access/explain.ts';
 import { stoppedBy } from '../access/stops.ts';
-import { currentOf } from './clients.ts';
+import { currentOf } from '../client/generations.ts';
 import { setConditions, type Draft } from './conditions.ts';
 import { notSynced, statusDecision, type StatusAction } from './decision.ts';
 import { identityConditions } from './identity-conditions.ts';
@@ -35,7 +35,7 @@ export function identityStatus(facts: IdentityFacts, now: Instant): CiIdentitySt
   const { identity, access, client, stop } = facts;
   const generation = identity.metadata.generation ?? 0;
   const drafts = identityConditions(facts);
-  const clientId = client.is === 'Seen' ? currentOf(client.value)?.clientId : undefined;
+  const clientId = client.is === 'Seen' ? currentOf(client.value.record)?.clientId : undefined;
   const known = access.is === 'Seen' ? access.value : undefined;
   const wouldDeny = known?.is === 'Granted' ? known.wouldDeny : [];
   const grants = known?.is === 'Granted' ? grantsOf(known) : [];

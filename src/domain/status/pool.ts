@@ -5,9 +5,10 @@ import { earliest, plus, second, toRfc3339, type Instant, type Milliseconds } fr
 import type { Decision } from '../../decision.ts';
 import { cut, issuerNotListed } from '../access/explain.ts';
 import { stopSentence, stoppedBy } from '../access/stops.ts';
+import { currentOf } from '../client/generations.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { authenticating } from './authentication.ts';
-import { currentOf, isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
+import { isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
 import { credentialCurrent } from './credential-current.ts';
 import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -84,7 +85,8 @@ export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
   const wanted = clients.filter((client) => client.wanted);
   const orphans = clients.reduce((sum, { record }) => sum + (record === undefined ? 0 : openOrphans(record)), 0);
   const only = (pool.spec.client?.per ?? 'Pool') === 'Pool' ? wanted[0] : undefined;
-  const clientId = (only && (currentOf(only)?.clientId ?? only.record?.generations.at(-1)?.clientId)) ?? undefined;
+  const clientId =
+    (only && (currentOf(only.record)?.clientId ?? only.record?.generations.at(-1)?.clientId)) ?? undefined;
   const requests = requestsOf(facts, now);
   return {
     conditions: setConditions(pool.status?.conditions, conditions(facts, now), generation, now),
@@ -196,7 +198,7 @@ function blockedBy({
     return { ready: draft('Ready', 'False', 'NotBuilt', about(subject, why)), going: 'Stalled' };
   }
   if (issuerConfigured) return undefined;
-  const mints = clients.some((client) => currentOf(client) !== undefined);
+  const mints = clients.some((client) => currentOf(client.record) !== undefined);
   const live = mints
     ? ' Tokens that pods hold stay good until they expire, and none of them is renewed or revoked.'
     : '';
@@ -208,7 +210,7 @@ function blockedBy({
 function credentialOf(wanted: readonly ClientView[]): Pick<IdentityPoolStatus, 'credential'> {
   const [first] = wanted
     .flatMap((client) => {
-      const generation = currentOf(client);
+      const generation = currentOf(client.record);
       const gap = client.record && gapInWords(client.record);
       return generation === undefined ? [] : [{ generation, next: client.nextRotation, gap }];
     })

@@ -3,7 +3,8 @@ import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1/identity-pool.ts';
 import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
-import type { ClientRecord, Generation } from '../client/record.ts';
+import { currentOf } from '../client/generations.ts';
+import type { ClientRecord } from '../client/record.ts';
 import { hasRotated, idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -105,14 +106,10 @@ function turnInWords({ id }: Asked, asked: readonly Asked[], { clients, stop }: 
 }
 
 function doneInWords(kind: Asked['kind'], wanted: readonly ClientView[], at: Instant, now: Instant): string {
-  const only = wanted.length === 1 ? currentOf(wanted[0]) : undefined;
+  const only = wanted.length === 1 ? currentOf(wanted[0]?.record) : undefined;
   const which = only === undefined ? `${wanted.length} clients have new credentials.` : `Generation ${only.n} mints.`;
   const what = kind === 'Rotate' ? which : 'No token from before the request is left.';
   return `${what} ${tookInWords(at, now)}`;
-}
-
-function currentOf(client: ClientView | undefined): Generation | undefined {
-  return client?.record?.generations.find(({ state }) => state === 'Current');
 }
 
 /** A request is handled as soon as its credential is planned; it is done when that one mints, or when no token from before is left. */
