@@ -58,6 +58,17 @@ export function parseHttpDate(text: string): Instant | undefined {
   return Number.isNaN(parsed) || !text.endsWith('GMT') ? undefined : instant(parsed);
 }
 
+/**
+ * When to come back by a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date by `theirs`, the clock of who wrote it. Between 1 s and 15 min from
+ * `now`, whatever it says; `undefined` for garbage, which is no wish.
+ */
+export function retryAfter(text: string | undefined, now: Instant, theirs = now): Instant | undefined {
+  const said = text?.trim() ?? '';
+  const date = parseHttpDate(said);
+  const wait = /^[+-]?\d+(\.\d+)?$/.test(said) ? Number(said) * second : date === undefined ? undefined : date - theirs;
+  return wait === undefined ? undefined : plus(now, Math.min(Math.max(wait, second), 15 * minute));
+}
+
 const durationUnits: Readonly<Record<string, Milliseconds>> = { s: second, m: minute, h: hour, d: day };
 
 /**

@@ -1,4 +1,4 @@
-import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
+import { type Instant, plus, retryAfter, second } from '../clock.ts';
 import { OperatorError, type ErrorClass } from '../errors.ts';
 import { operatorNamespace } from '../api/names.ts';
 import type { Reason } from '../api/reasons.ts';
@@ -23,8 +23,6 @@ interface Status {
   };
 }
 
-const shortest = 1 * second;
-const longest = 15 * minute;
 const retryRefused = 30 * second;
 
 /**
@@ -67,14 +65,19 @@ export function toError(response: ApiResponse, subject: Subject): OperatorError 
     case 410:
       return new VersionExpiredError(`API server: ${call}: the resource version is too old (410)`);
     case 429:
-      return make('Transient', 'RateLimited', `API server: ${call} has to wait (429)`, retryAfter(response));
+      return make(
+        'Transient',
+        'RateLimited',
+        `API server: ${call} has to wait (429)`,
+        retryAfter(response.headers['retry-after'], response.at),
+      );
     default:
       if (response.status >= 500 || response.status === 408) {
         return make(
           'Transient',
           'ApiServerUnavailable',
           `API server: ${call} failed (${response.status})${storeFull(status)}; it is tried again`,
-          retryAfter(response),
+          retryAfter(response.headers['retry-after'], response.at),
         );
       }
       return make(
@@ -151,15 +154,6 @@ function storeFull({ message = '' }: Status): string {
   return message.includes('database space exceeded')
     ? ': etcd is full, so nothing can be written; compact and defragment it, and disarm its alarm'
     : '';
-}
-
-/** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), clamped to 1 s – 15 min; absent: the caller's back-off decides. */
-function retryAfter(response: ApiResponse): Instant | undefined {
-  const value = response.headers['retry-after'];
-  if (value === undefined) return undefined;
-  const date = parseHttpDate(value);
-  const wait = /^\d{1,9}$/.test(value) ? Number(value) * second : date === undefined ? shortest : date - response.at;
-  return plus(response.at, Math.min(longest, Math.max(shortest, wait)));
 }
 
 function namespaceMissing(status: Status): boolean {

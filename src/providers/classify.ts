@@ -1,7 +1,7 @@
 /** Answers of identity providers that are failures → `OperatorError`. Foreign text is cleaned and cut; secrets never get here or are scrubbed. */
 import type { Reason } from '../api/reasons.ts';
 import { clean } from '../clean.ts';
-import { type Instant, minute, parseHttpDate, plus, second } from '../clock.ts';
+import { type Instant, retryAfter } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import { type ProviderError, readProviderError } from './provider-error.ts';
 import type { HttpAnswer } from './http.ts';
@@ -55,7 +55,7 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
       ...(error.text === undefined ? {} : { said: error.text }),
     });
 
-  const retryAt = retryAfter(answer, where.now);
+  const retryAt = retryAfter(answer.headers['retry-after'], where.now, answer.providerTime);
   if (error.status === 429 || (error.status === 503 && retryAt !== undefined)) {
     return temporary('RateLimited', 'asks to wait', 'The work keeps its place.', retryAt);
   }
@@ -200,19 +200,6 @@ function askedInWords({ asked }: Where): string {
   ] as const;
   const told = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what} ${names.join(' ')}`]));
   return told.length === 0 ? '' : ` Asked was ${clean(told.join(', '), 300)}.`;
-}
-
-/** RFC 9110 §10.2.3: seconds or a date; held between 1 s and 15 min; garbage is no wish. */
-export function retryAfter(answer: HttpAnswer, now: Instant): Instant | undefined {
-  const text = answer.headers['retry-after']?.trim();
-  if (text === undefined || text === '') return undefined;
-  const date = parseHttpDate(text);
-  const wait = /^[+-]?\d+(\.\d+)?$/.test(text)
-    ? Number(text) * second
-    : date === undefined
-      ? undefined
-      : date - (answer.providerTime ?? now);
-  return wait === undefined ? undefined : plus(now, Math.min(Math.max(wait, second), 15 * minute));
 }
 
 /** A success whose content cannot be used. `whose` is the issuer only where everything of it is concerned. */

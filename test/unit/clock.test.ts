@@ -11,6 +11,7 @@ import {
   parseHttpDate,
   parseRfc3339,
   plus,
+  retryAfter,
   second,
   systemClock,
   toRfc3339,
@@ -130,4 +131,30 @@ test('sleepUntil: more than 2^31 ms is no overflow that fires at once, and leave
   stop.abort();
   await sleep;
   t.true(over);
+});
+
+for (const [text, wait] of [
+  ['7', 7 * second],
+  ['0', second],
+  ['-10', second],
+  ['1.5', 1.5 * second],
+  ['999999', 15 * minute],
+  ['99999999999', 15 * minute],
+  ['1e3', undefined],
+  ['soon', undefined],
+  ['', undefined],
+  [undefined, undefined],
+  ['Tue, 24 Nov 2026 12:00:30 GMT', 30 * second],
+  ['Tue, 24 Nov 2020 12:00:30 GMT', second],
+  ['Tue, 24 Nov 2099 12:00:30 GMT', 15 * minute],
+] as const) {
+  test(`Retry-After: ${text ?? 'absent'}`, (t) => {
+    const now = parseRfc3339('2026-11-24T12:00:00Z')!;
+    t.is(retryAfter(text, now), wait === undefined ? undefined : plus(now, wait));
+  });
+}
+
+test('a date of Retry-After is read by the clock that wrote it', (t) => {
+  const [now, theirs] = [parseRfc3339('2026-11-24T12:00:00Z')!, parseRfc3339('2026-11-24T13:00:00Z')!];
+  t.is(retryAfter('Tue, 24 Nov 2026 13:00:30 GMT', now, theirs), plus(now, 30 * second));
 });
