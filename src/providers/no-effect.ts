@@ -1,5 +1,6 @@
 import type { Reason } from '../api/reasons.ts';
 import type { OperatorError } from '../errors.ts';
+import { causes, codeOf } from './unreachable.ts';
 
 /** The other side answered that it did not do it, or the call was never sent. */
 const refusals: readonly Reason[] = [
@@ -33,14 +34,5 @@ const unsent: readonly string[] = [
  * that nobody knows.
  */
 export function surelyWithoutEffect(error: OperatorError): boolean {
-  if (refusals.includes(error.reason)) return true;
-  for (
-    let cause: unknown = error.cause, depth = 0;
-    cause instanceof Error && depth < 8;
-    cause = cause.cause, depth += 1
-  ) {
-    const found = cause instanceof AggregateError ? [cause, ...cause.errors] : [cause];
-    if (found.some((one: unknown) => unsent.includes((one as { code?: string }).code ?? ''))) return true;
-  }
-  return false;
+  return refusals.includes(error.reason) || causes(error.cause).some((cause) => unsent.includes(codeOf(cause) ?? ''));
 }

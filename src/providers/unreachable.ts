@@ -45,7 +45,8 @@ export function unreachable(error: unknown, where: Where, signal?: AbortSignal):
 
 const again = 'It is tried again.';
 
-function causes(error: unknown): readonly Error[] {
+/** The error, what caused it, what caused that, and so on, members of an AggregateError included. */
+export function causes(error: unknown): readonly Error[] {
   const found: Error[] = [];
   for (let next = error; next instanceof Error && found.length < 8; next = next.cause) {
     found.push(next);
@@ -58,7 +59,7 @@ function named(error: unknown, name: string): boolean {
   return causes(error).some((cause) => cause.name === name);
 }
 
-function codeOf(error: Error): string | undefined {
+export function codeOf(error: Error): string | undefined {
   const code: unknown = (error as { code?: unknown }).code;
   return typeof code === 'string' ? code : undefined;
 }
