@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { type Instant, earliest, instant, minute, parseHttpDate, plus, second } from '../clock.ts';
+import { latestEpochSeconds } from './fields.ts';
 import type { ClientAnswer } from './port.ts';
 
 /** What an issuer depends on that can expire. */
@@ -51,7 +52,7 @@ export function secretExpiry(
 ): Pick<ClientAnswer, 'secretExpiresAt' | 'secretExpiryIgnored'> {
   if (said === undefined || said === 0) return {};
   if (typeof said === 'string') return { secretExpiryIgnored: 'Text' };
-  if (said >= 100_000_000_000) return { secretExpiryIgnored: 'TooLarge' };
+  if (said >= latestEpochSeconds) return { secretExpiryIgnored: 'TooLarge' };
   const at = plus(instant(said * second), now - providerNow);
   return at > plus(now, minute) ? { secretExpiresAt: at } : { secretExpiryIgnored: 'Past' };
 }

@@ -1,4 +1,5 @@
 /** Reading members of foreign JSON: each is what it should be, or `undefined`. */
+import { type Instant, instant, second } from '../clock.ts';
 
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
@@ -14,6 +15,14 @@ export function record(value: unknown): Readonly<Record<string, unknown>> | unde
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Readonly<Record<string, unknown>>)
     : undefined;
+}
+
+/** The year 5138. Whatever is later was counted in milliseconds, or is a mistake. */
+export const latestEpochSeconds = 100_000_000_000;
+
+/** `NumericDate` of RFC 7519 §2; 0, by which some mean never, is none. */
+export function epochSeconds(value: unknown): Instant | undefined {
+  return typeof value === 'number' && value > 0 && value < latestEpochSeconds ? instant(value * second) : undefined;
 }
 
 /** The objects of a list; `undefined` for what is no list. */

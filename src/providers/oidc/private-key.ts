@@ -1,9 +1,9 @@
 /** Private keys that an administrator made: PKCS #8, PKCS #1 and SEC 1 in PEM (RFC 7468), or one JWK (RFC 7517). */
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { instant, type Instant, second } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import { Redacted } from '../../redacted.ts';
-import { parseJsonObject, text as textOf } from '../fields.ts';
+import { epochSeconds, parseJsonObject, text as textOf } from '../fields.ts';
 
 /** `problem`: the end of a sentence that begins with where the key was found. It never quotes the text. */
 export type ReadKey = { readonly credential: Credential; readonly expiresAt?: Instant } | { readonly problem: string };
@@ -62,7 +62,7 @@ function credentialOf(
   const alg = named ?? usable[0] ?? fitting[0] ?? '';
   const kid = textOf(jwk['kid']);
   const names = { alg, use: 'sig', ...(kid === undefined ? {} : { kid }), ...thumbprintsIn(jwk) };
-  const expires = jwk['exp'];
+  const expiresAt = epochSeconds(jwk['exp']);
   return {
     credential: {
       type: 'PrivateKeyJwt',
@@ -71,9 +71,7 @@ function credentialOf(
       publicJwk: { ...(createPublicKey(key).export({ format: 'jwk' }) as Record<string, string>), ...names },
       privateJwk: new Redacted(JSON.stringify({ ...key.export({ format: 'jwk' }), ...names })),
     },
-    ...(typeof expires === 'number' && expires > 0 && expires < 100_000_000_000
-      ? { expiresAt: instant(expires * second) }
-      : {}),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   };
 }
 

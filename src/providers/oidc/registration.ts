@@ -4,9 +4,9 @@ import type { ClientObservation } from '../../domain/client/record.ts';
 import { Redacted } from '../../redacted.ts';
 import { isNotOffered, misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { secretExpiry } from '../expiry.ts';
-import { parseJsonObject, withoutUndefined } from '../fields.ts';
+import { epochSeconds, parseJsonObject, withoutUndefined } from '../fields.ts';
 import { refusalBy } from '../whose-word.ts';
-import { date, jwtClaims } from './token-answer.ts';
+import { jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
 import type { Changes } from './changes.ts';
@@ -198,7 +198,7 @@ export class Registration implements ClientRegistry {
   #made(answer: HttpAnswer, operation: Operation, desired: DesiredClient, endpoint: string): ClientAnswer {
     const made = this.#read(answer, operation, desired, endpoint);
     const signed = answer.providerTime === undefined ? made.management?.token.reveal() : undefined;
-    const issuedAt = signed === undefined ? undefined : date(jwtClaims(signed)?.['iat']);
+    const issuedAt = signed === undefined ? undefined : epochSeconds(jwtClaims(signed)?.['iat']);
     if (issuedAt !== undefined) this.#o.http.sawTime(issuedAt);
     return made;
   }

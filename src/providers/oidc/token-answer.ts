@@ -1,11 +1,10 @@
 /** What a token endpoint answered → `Minted`: parsed, not judged, nothing trusted (RFC 6749 §5.1). */
-import { instant, type Instant, second } from '../../clock.ts';
 import { sha256 } from '../../digest.ts';
 import type { JwtFacts, Minted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import { Redacted } from '../../redacted.ts';
 import { misbehaves, type Where } from '../classify.ts';
-import { parseJsonObject, strings, text, withoutUndefined, words } from '../fields.ts';
+import { epochSeconds, parseJsonObject, strings, text, withoutUndefined, words } from '../fields.ts';
 import type { HttpAnswer } from '../http.ts';
 
 /** Characters of the longest token that is delivered: headers of 16 KiB are what common servers still accept. */
@@ -68,17 +67,12 @@ function jwtFacts(
 ): JwtFacts {
   const issuer = text(claims['iss']);
   return withoutUndefined({
-    exp: date(claims['exp']),
-    notBefore: date(claims['nbf']),
-    issuedAt: date(claims['iat']),
+    exp: epochSeconds(claims['exp']),
+    notBefore: epochSeconds(claims['nbf']),
+    issuedAt: epochSeconds(claims['iat']),
     scopes: scopesIn(claims['scope'], claims['scp'])?.map(named),
     foreignIssuer: issuer === undefined || issuer === tokenIssuer ? undefined : named(issuer),
   });
-}
-
-/** `NumericDate` of RFC 7519 §2. */
-export function date(value: unknown): Instant | undefined {
-  return typeof value === 'number' && value > 0 && value < 100_000_000_000 ? instant(value * second) : undefined;
 }
 
 function lifetime(value: unknown): number | undefined {
