@@ -4,6 +4,9 @@ export const group = 'ci-identity.dev';
 export const version = 'v1alpha1';
 export const apiVersion = `${group}/${version}`;
 
+/** The right on a CiIdentity that the creator of a pod needs and its service account must not have, as RBAC names it. */
+export const useRight = { group, resource: 'ciidentities', verb: 'use' } as const;
+
 export const operatorNamespace = 'ci-identity-system';
 export const operatorServiceAccount = 'controller';
 export const leaseName = 'ci-identity-controller';

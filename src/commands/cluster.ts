@@ -14,7 +14,7 @@ import {
   connect,
 } from '../kube/connection.ts';
 import { loadConfig } from '../kube/kubeconfig.ts';
-import { groupsOf } from '../kube/reviews.ts';
+import { reviewOf } from '../kube/reviews.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
 import { clean } from '../clean.ts';
 import { type Arguments, valueOf } from './arguments.ts';
@@ -97,11 +97,7 @@ export class Cluster {
   /** Whether `user` may do that; `undefined`: the caller may not ask (create subjectaccessreviews). */
   async may(user: string, attributes: Readonly<Record<string, string>>): Promise<boolean | undefined> {
     const answer = await this.call('POST', pathOf(kinds.subjectAccessReviews), {
-      body: {
-        apiVersion: 'authorization.k8s.io/v1',
-        kind: 'SubjectAccessReview',
-        spec: { user, groups: groupsOf(user), resourceAttributes: attributes },
-      },
+      body: reviewOf(user, attributes),
     });
     return answer.status === 201
       ? (answer.body as { readonly status?: { readonly allowed?: boolean } }).status?.allowed === true

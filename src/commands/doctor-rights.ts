@@ -1,9 +1,10 @@
-import { group, labels, operatorServiceAccount } from '../api/names.ts';
+import { labels, operatorServiceAccount, useRight } from '../api/names.ts';
 import { type Check, type Finding, checked, problem, some, warning } from './doctor-checks.ts';
 import type { Facts } from './doctor-facts.ts';
 import {
   type Grant,
   type RawSubject,
+  everybody,
   grantsFor,
   isAdministrator,
   isSameSubject,
@@ -23,8 +24,6 @@ const needed: readonly (readonly [string, string, string])[] = [
 
 /** What nobody should be able to do with Secrets beside what must: reading them is reading tokens, and so is a dry-run delete. */
 const readingVerbs = ['get', 'list', 'watch', 'delete'];
-
-const everybody = ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts'];
 
 /** The rights of the operator in each namespace that opted in. */
 const operatorRights: Check = (facts) =>
@@ -62,7 +61,7 @@ const operatorRights: Check = (facts) =>
 const useRights: Check = (facts) =>
   perAgentNamespace(facts, 'right to use identities', (namespace, grants) => {
     const subject = `Namespace ${namespace}`;
-    const holders = grantsFor(grants, { group, resource: 'ciidentities', verb: 'use', namespace }).filter(
+    const holders = grantsFor(grants, { ...useRight, namespace }).filter(
       (grant) => !isAdministrator(grants, grant.subject) && !isSystem(grant.subject),
     );
     const wide = holders.filter((grant) => grant.subject.kind === 'Group' && everybody.includes(grant.subject.name));
@@ -127,7 +126,7 @@ const sharedCreators: Check = (facts) =>
       (grant) =>
         grant.namespace !== undefined &&
         agents.includes(grant.namespace) &&
-        grantsFor([grant], { group, resource: 'ciidentities', verb: 'use', namespace: grant.namespace }).length > 0,
+        grantsFor([grant], { ...useRight, namespace: grant.namespace }).length > 0,
     );
     return unique(bound.map((grant) => grant.subject)).flatMap((subject) => {
       const places = [

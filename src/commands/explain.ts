@@ -1,3 +1,4 @@
+import { useRight } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { clean } from '../clean.ts';
 import { systemClock } from '../clock.ts';
@@ -187,13 +188,7 @@ async function nextOf(cluster: Cluster, objects: Objects, identity: CiIdentity, 
   const allowed =
     pod.requester === undefined
       ? undefined
-      : await cluster.may(pod.requester, {
-          group: 'ci-identity.dev',
-          resource: 'ciidentities',
-          verb: 'use',
-          namespace,
-          name: identity.metadata.name,
-        });
+      : await cluster.may(pod.requester, { ...useRight, namespace, name: identity.metadata.name });
   const now = systemClock.now();
   return predict(
     {

@@ -96,9 +96,15 @@ export function isAdministrator(grants: readonly Grant[], subject: RawSubject): 
   );
 }
 
+/** Groups that nobody has to be put into. */
+export const everybody: readonly string[] = [
+  'system:authenticated',
+  'system:unauthenticated',
+  'system:serviceaccounts',
+];
+
 /** Part of Kubernetes itself. */
 export function isSystem({ kind, name, namespace }: RawSubject): boolean {
-  const everybody = ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts'];
   if (kind === 'ServiceAccount') return namespace === 'kube-system';
   return name.startsWith('system:') && !everybody.includes(name) && !/^system:serviceaccounts?:/.test(name);
 }

@@ -1,4 +1,5 @@
 import { clean } from '../clean.ts';
+import { useRight } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, systemClock } from '../clock.ts';
 import { notOptedIn } from '../domain/access/explain.ts';
@@ -127,7 +128,7 @@ async function usesOf(
 ): Promise<ReadonlyMap<string, Uses>> {
   const account = `system:serviceaccount:${namespace}:${serviceAccount}`;
   const found = identities.map(async ({ metadata: { name } }) => {
-    const right = { group: 'ci-identity.dev', resource: 'ciidentities', verb: 'use', namespace, name };
+    const right = { ...useRight, namespace, name };
     const [creates, runs] = await Promise.all([cluster.may(creator, right), cluster.may(account, right)]);
     const uses: Uses = {
       ...(creates === undefined ? {} : { creator: creates }),

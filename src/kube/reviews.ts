@@ -1,4 +1,4 @@
-import { group } from '../api/names.ts';
+import { useRight } from '../api/names.ts';
 import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from './connection.ts';
 import { create, kinds } from './resources.ts';
@@ -14,15 +14,7 @@ export async function mayUse(
   o: { readonly user: string; readonly namespace: string; readonly identity: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const body = {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SubjectAccessReview',
-    spec: {
-      user: o.user,
-      groups: groupsOf(o.user),
-      resourceAttributes: { group, resource: 'ciidentities', verb: 'use', namespace: o.namespace, name: o.identity },
-    },
-  };
+  const body = reviewOf(o.user, { ...useRight, namespace: o.namespace, name: o.identity });
   const answer = await create<{ readonly status?: ReviewStatus }>(connection, kinds.subjectAccessReviews, {}, body, {
     signal,
   });
@@ -42,8 +34,17 @@ interface ReviewStatus {
   readonly evaluationError?: string;
 }
 
+/** The SubjectAccessReview that asks whether `user` has a right, with the groups that {@link groupsOf} knows of. */
+export function reviewOf(user: string, resourceAttributes: Readonly<Record<string, string>>): unknown {
+  return {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: { user, groups: groupsOf(user), resourceAttributes },
+  };
+}
+
 /** What authentication adds to a user that is known by name only: groups of https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens. */
-export function groupsOf(user: string): readonly string[] {
+function groupsOf(user: string): readonly string[] {
   const namespace = /^system:serviceaccount:([^:]+):[^:]+$/.exec(user)?.[1];
   const everybody = 'system:authenticated';
   return namespace === undefined
