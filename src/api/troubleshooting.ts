@@ -153,8 +153,9 @@ export const remedies = {
     by: 'Security',
   },
   AuditBlocked: {
-    cause: 'The disk is full, or nobody reads the pipe into which the audit stream goes.',
-    step: 'Make room, or let the reader go on. Nothing is lost meanwhile, and tokens are revoked all the same.',
+    cause:
+      'The disk is full, nobody reads the pipe into which the audit stream goes, or its file was rotated and the new one cannot be opened.',
+    step: 'Make room, let the reader go on, or let the operator’s user write the new file. Nothing is lost meanwhile, and tokens are revoked all the same.',
     by: 'Platform',
   },
   ClockSkew: {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { plus, second, systemClock } from '../clock.ts';
+import { second, systemClock } from '../clock.ts';
 import type { Configuration, LogLevel } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { Operator } from '../controllers/operator.ts';
@@ -7,12 +7,12 @@ import { type Flag, helpText, parseAddress, parseFlags } from '../flags.ts';
 import { connect } from '../kube/connection.ts';
 import { TrustedClock } from '../runtime/trusted-clock.ts';
 import { AuditLog } from '../telemetry/audit.ts';
-import { type AuditSink, openAuditFile, standardOutput } from '../telemetry/audit-file.ts';
 import { AuditStream } from '../telemetry/audit-stream.ts';
 import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { operatorNamespace } from '../api/names.ts';
+import { keepAuditFlowing, openAudit } from './audit-output.ts';
 import { ConfigurationFile, readConfiguration } from './configuration-file.ts';
 import type { ProcessSurface } from './surface.ts';
 
@@ -176,7 +176,7 @@ async function run({ id, values, file, configuration, logger, surface }: Start):
   // However the operator ends, nothing may keep the process alive: another replica leads by then.
   const over = new AbortController();
   const until = AbortSignal.any([surface.stop, over.signal]);
-  const watching = [settings.follow(until), keepAuditFlowing(audit, surface, until)];
+  const watching = [settings.follow(until), keepAuditFlowing({ audit, surface, logger }, until)];
   try {
     const ended = await operator.run(surface.stop);
     if (ended === 'LostLease') logger.error('lost the lease: exiting, another replica leads');
@@ -196,30 +196,5 @@ function crashPoint(at: string, surface: ProcessSurface): (name: string, moment:
   };
 }
 
-/** Standard output is opened anew, so that a reader that stands still cannot stop the program; where that is refused it is printed to. */
-function openAudit(path: string | undefined, surface: ProcessSurface): AuditSink {
-  if (path !== undefined) return openAuditFile(path);
-  try {
-    return openAuditFile(standardOutput);
-  } catch {
-    return {
-      write: (bytes) => (surface.print(Buffer.from(bytes).toString()), bytes.length),
-      follow: () => false,
-      close: () => undefined,
-    };
-  }
-}
-
-/** How long audit lines may wait for room in their file, or for its next name. */
-const auditPoll = second / 4;
 /** How long a stopping process waits for a stream that takes nothing. */
 const lastWords = 5 * second;
-
-async function keepAuditFlowing(audit: AuditStream, surface: ProcessSurface, stop: AbortSignal): Promise<void> {
-  surface.onHangup(() => audit.follow());
-  while (!stop.aborted) {
-    await systemClock.sleepUntil(plus(systemClock.now(), auditPoll), stop);
-    audit.follow();
-    audit.keepUp();
-  }
-}

@@ -29,6 +29,8 @@ export class AuditStream {
   #bytes = 0;
   #since: Instant | undefined;
   #why = '';
+  /** While the file was renamed or removed and its name cannot be opened: what the old one would take could be gone with it. */
+  #left: { readonly since: Instant; readonly why: string } | undefined;
 
   constructor(options: AuditStreamOptions) {
     this.#o = options;
@@ -40,8 +42,10 @@ export class AuditStream {
     return this.#waiting.length - this.#first;
   }
 
-  /** Why lines wait, as a sentence; `undefined`: none does. */
+  /** Why lines wait, or the next one would, as a sentence; `undefined`: it is written. */
   get trouble(): string | undefined {
+    if (this.#left !== undefined)
+      return `the audit file was renamed or removed, and since ${toRfc3339(this.#left.since)} its name cannot be opened (${this.#left.why}), ${this.waiting} lines wait: no pod gets a token until it can, revocation goes on. Let the operator’s user create it, or write and read what took its name`;
     if (this.#since === undefined || this.waiting === 0) return undefined;
     return `the audit stream takes no lines since ${toRfc3339(this.#since)} (${this.#why}), ${this.waiting} wait: no pod gets a token until it does, revocation goes on. Make room, or let somebody read it`;
   }
@@ -61,6 +65,7 @@ export class AuditStream {
 
   /** Tries again what waits. To be called a few times a second, so that nothing waits longer than its cause. */
   keepUp(): void {
+    if (this.#left !== undefined) return;
     for (let written = 0; written < turn && this.waiting > 0; written += 1) if (!this.#writeFirst()) return;
     if (this.waiting > 0) return;
     this.#waiting = [];
@@ -68,19 +73,21 @@ export class AuditStream {
     this.#since = undefined;
   }
 
-  /** Follows a file that was renamed or removed. A line that is half in the old file is written whole into the new one. */
+  /** Follows a file that was renamed or removed; where that fails, lines wait until a later call can. A line that is half in the old file is written whole into the new one. */
   follow(): void {
     try {
       if (this.#o.sink.follow()) this.#taken = 0;
+      this.#left = undefined;
     } catch (error) {
-      // Its directory is gone or full: the old file goes on taking lines.
       if (!isSystemError(error)) throw error;
+      this.#left = { since: this.#left?.since ?? this.#o.clock.now(), why: error.message };
     }
   }
 
   /** Gives what waits a last chance; what is left then is lost with the process. */
   async close(signal: AbortSignal): Promise<void> {
     while (this.waiting > 0 && !signal.aborted) {
+      this.follow();
       this.keepUp();
       await this.#o.clock.sleepUntil((this.#o.clock.now() + 20) as Instant, signal);
     }

@@ -178,6 +178,11 @@ export const metricTable = {
     help: 'Audit lines that the stream has not taken yet; above 0 no token is minted.',
     labels: [],
   },
+  ci_identity_audit_blocked: {
+    type: 'gauge',
+    help: '1 while audit lines cannot be written, or the next one could not; no token is minted.',
+    labels: [],
+  },
   ci_identity_configuration_loads_total: {
     type: 'counter',
     help: 'Readings of a changed configuration file by outcome: Loaded, or Refused (the old one stays in force).',

@@ -73,7 +73,8 @@ const blocked = (operator: OperatorProcess, why: RegExp): Promise<true> =>
   eventually('it says that the audit stream is blocked', async () => {
     const { status, text } = await page(operator, '/readyz');
     const metrics = (await page(operator, '/metrics')).text;
-    const waits = /^ci_identity_audit_waiting_lines [1-9]/m.test(metrics);
+    const waits =
+      /^ci_identity_audit_waiting_lines [1-9]/m.test(metrics) && /^ci_identity_audit_blocked 1$/m.test(metrics);
     const refuses = /^ci_identity_failures_total\{.*reason="AuditBlocked".*\} [1-9]/m.test(metrics);
     return status === 503 && why.test(text) && waits && refuses ? true : undefined;
   });

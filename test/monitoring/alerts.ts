@@ -174,9 +174,9 @@ export const alertRows: readonly AlertRow[] = [
     'CiIdentityAuditBlocked',
     '5m',
     once,
-    { ci_identity_audit_waiting_lines: '3x10' },
+    { ci_identity_audit_blocked: '1x10' },
     {
-      ci_identity_audit_waiting_lines: '0x10',
+      ci_identity_audit_blocked: '0x10',
     },
   ),
   ...row(

@@ -37,6 +37,7 @@ export class Observation {
   collect(): void {
     const { metrics, memory, watches, loop, guard, leader, budgets, clock, auditStream } = this.#o;
     metrics.set('ci_identity_audit_waiting_lines', {}, auditStream.waiting);
+    metrics.set('ci_identity_audit_blocked', {}, auditStream.trouble === undefined ? 0 : 1);
     collectMetrics({
       metrics,
       memory,

@@ -1,7 +1,11 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { AuditLog } from '#src/telemetry/audit.ts';
 import { verifyChain } from '#src/telemetry/audit-chain.ts';
+import { type AuditSink, openAuditFile } from '#src/telemetry/audit-file.ts';
 import { AuditStream } from '#src/telemetry/audit-stream.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { written } from './audit-lines.ts';
@@ -12,6 +16,8 @@ class Sink {
   room = Number.POSITIVE_INFINITY;
   error: string | undefined;
   moved = false;
+  /** What opening the new file says, while it cannot be opened. */
+  shut: string | undefined;
   closed = false;
 
   write(bytes: Uint8Array): number {
@@ -24,6 +30,7 @@ class Sink {
 
   follow(): boolean {
     const { moved } = this;
+    if (moved && this.shut !== undefined) throw Object.assign(new Error(this.shut), { code: this.shut });
     this.moved = false;
     return moved;
   }
@@ -35,7 +42,7 @@ class Sink {
 
 const started = { event: 'Started', outcome: 'Success', reason: 'Ready' } as const;
 
-function streamOn(sink: Sink, most?: number) {
+function streamOn(sink: AuditSink, most?: number) {
   const clock = new VirtualClock();
   const lines: string[] = [];
   const stream = new AuditStream({
@@ -95,6 +102,79 @@ test('a file that is renamed in the middle of a line: the new file has the line 
   stream.follow();
   stream.keepUp();
   t.like(verifyChain(`${old}\n${sink.text}`.split('\n')), { is: 'Whole', lines: 2, torn: [2] });
+});
+
+test('a file that was renamed and whose name cannot be opened: nothing goes into the old one, and the trouble has a sentence', (t) => {
+  const sink = new Sink();
+  const { stream, record } = streamOn(sink);
+  record();
+  [sink.moved, sink.shut] = [true, 'EACCES'];
+  stream.follow();
+  const sentence = (waiting: number): string =>
+    `the audit file was renamed or removed, and since 2026-11-24T12:00:00Z its name cannot be opened (EACCES), ${waiting} lines wait: no pod gets a token until it can, revocation goes on. Let the operator’s user create it, or write and read what took its name`;
+  t.is(stream.trouble, sentence(0), 'before anything waits');
+  const old = sink.text;
+  record();
+  stream.follow();
+  stream.keepUp();
+  t.deepEqual([stream.trouble, sink.text], [sentence(1), old]);
+  sink.shut = undefined;
+  stream.follow();
+  stream.keepUp();
+  t.is(stream.trouble, undefined);
+  t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: 2, torn: [] });
+});
+
+test('closing follows once more: what waited for a name is in its file', async (t) => {
+  const sink = new Sink();
+  const { stream, record } = streamOn(sink);
+  [sink.moved, sink.shut] = [true, 'EACCES'];
+  stream.follow();
+  record();
+  sink.shut = undefined;
+  const stop = new AbortController();
+  const closed = stream.close(stop.signal);
+  stop.abort();
+  await closed;
+  t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: 1 });
+});
+
+test('real files, however they are rotated: every line is in one of them, in order, none twice', (t) => {
+  const how = fc.constantFrom('not', 'renamed', 'renamed and taken', 'given back');
+  fc.assert(
+    fc.property(fc.array(fc.record({ lines: fc.nat(3), rotated: how }), { maxLength: 20 }), (steps) => {
+      const directory = mkdtempSync(join(tmpdir(), 'audit-'));
+      const path = join(directory, 'audit.log');
+      const files: string[] = [];
+      const rename = (): void => {
+        if (!existsSync(path) || statSync(path).isDirectory()) return;
+        files.push(`${path}.${files.length}`);
+        renameSync(path, files.at(-1) ?? '');
+      };
+      const free = (): void => {
+        if (existsSync(path) && statSync(path).isDirectory()) rmdirSync(path);
+      };
+      try {
+        const { stream, record } = streamOn(openAuditFile(path));
+        let recorded = 0;
+        for (const { lines, rotated } of [...steps, { lines: 1, rotated: 'given back' }]) {
+          if (rotated.startsWith('renamed')) rename();
+          if (rotated === 'renamed and taken' && !existsSync(path)) mkdirSync(path);
+          if (rotated === 'given back') free();
+          stream.follow();
+          const blocked = existsSync(path) && statSync(path).isDirectory();
+          t.is(stream.trouble !== undefined, blocked);
+          for (let n = 0; n < lines; n += 1) record();
+          recorded += lines;
+          stream.keepUp();
+        }
+        const text = [...files, path].map((file) => readFileSync(file, 'utf8')).join('');
+        t.like(verifyChain(text.split('\n')), { is: 'Whole', lines: recorded, torn: [] });
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    }),
+  );
 });
 
 test('more than memory may hold is lost, counted, and a gap in the chain', (t) => {
