@@ -56,8 +56,9 @@ export const providerRemedies = {
     by: 'Provider',
   },
   ClientGone: {
-    cause: 'Somebody deleted the client at the provider.',
-    step: 'Set `spec.rotation.allowSubjectChange: true` if a new client, with a new subject, may take its place.',
+    cause:
+      'Somebody deleted the client at the provider; or the cluster was restored from a backup from before a rotation.',
+    step: 'Set `spec.rotation.allowSubjectChange: true` if a new client, with a new subject, may take its place. After a restore first give the issuer a `managementTokenRef` and annotate the pool with `ci-identity.dev/retry`: the client keeps its id.',
     by: 'Platform',
   },
   ClientForeign: {

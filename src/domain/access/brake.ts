@@ -17,6 +17,13 @@ export interface Ending {
   readonly held?: boolean;
 }
 
+/** Where it was an accident. Kubernetes never takes a deletion back, and what is made anew has another UID. */
+const undoing: Readonly<Record<BrakedThing, string>> = {
+  clients:
+    'If it is not, undo it: where a namespace is back, or the spec as before, its client is used again. A pool or identity that was deleted gets a new client with a new subject (sub) when it is applied again; take the finalizer away from a pool that is still Terminating.',
+  sessions: 'If it is not, bring back what was deleted.',
+};
+
 /** What would end at once. */
 export interface MassChange {
   readonly what: BrakedThing;
@@ -87,7 +94,7 @@ export function brakeOf(change: MassChange, now: Instant): Brake | undefined {
     keys: new Set(held.map(({ key }) => key)),
     lost,
     isOfFew,
-    message: `${subject}: ${many} of ${total} ${what} would ${effect}, ${size}.${whose} If that is meant, run: kubectl annotate ${kubectlName(subject)} --overwrite ${annotations.acknowledge}=${id}. If it is not, bring back what was deleted.`,
+    message: `${subject}: ${many} of ${total} ${what} would ${effect}, ${size}.${whose} If that is meant, run: kubectl annotate ${kubectlName(subject)} --overwrite ${annotations.acknowledge}=${id}. ${undoing[what]}`,
     acknowledged: isAcknowledged(what, held.length, change.acknowledged, now),
   };
 }

@@ -78,8 +78,8 @@ const rows: readonly DiagnosisRow[] = [
     when: ({ gone }) => gone === true,
     then: () => ({
       reason: 'ClientGone',
-      why: 'the client no longer exists there, or was disabled: somebody did that',
-      todo: 'Bring it back, or set spec.rotation.allowSubjectChange so that a new one is registered',
+      why: 'the client no longer exists there, or was disabled: somebody did that; or our credential is one from before a rotation, restored with the cluster from a backup',
+      todo: 'Bring it back, or set spec.rotation.allowSubjectChange so that a new one is registered; after a restore give the issuer a managementTokenRef and annotate the pool with ci-identity.dev/retry first, which keeps the client',
     }),
   },
   {

@@ -64,7 +64,7 @@ function missing(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undef
   const remedy = mayReplace(facts)
     ? 'a new one with a new subject takes its place'
     : 'a new one would have a new subject, which nobody trusts yet: set spec.rotation.allowSubjectChange if it shall be made';
-  const message = `the client${ownerOf(gone)} ${whyGone(gone.record)}; ${remedy}.`;
+  const message = `the client${ownerOf(gone)} ${whyGone(facts, gone.record)}; ${remedy}.`;
   return draft('Registered', 'False', 'ClientGone', say(facts, message));
 }
 
@@ -93,9 +93,9 @@ function clients(missing: readonly ClientView[]): string {
   return missing.length === 1 && missing[0] !== undefined ? `the client${ownerOf(missing[0])} is` : 'some clients are';
 }
 
-function whyGone(record: ClientRecord | undefined): string {
+function whyGone(facts: PoolFacts, record: ClientRecord | undefined): string {
   if (record?.observed?.is === 'Gone') return 'no longer exists at the provider, somebody deleted it there';
-  return 'was deleted or disabled at the provider, which refuses its credential and its registration access token; bring it back there if that was a mistake';
+  return `was deleted or disabled at the provider, which refuses its credential and its registration access token (bring it back there if that was a mistake), or this cluster was restored from a backup from before a rotation (then give the issuer a managementTokenRef and run ${retryCommand(facts)}, and it keeps its id)`;
 }
 
 function foreign(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {

@@ -1,7 +1,15 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { day, instant, plus } from '#src/clock.ts';
-import { type Brake, type Ending, type MassChange, brakeOf, isHeldBy, isPiledUp } from '#src/domain/access/brake.ts';
+import {
+  type Brake,
+  type BrakedThing,
+  type Ending,
+  type MassChange,
+  brakeOf,
+  isHeldBy,
+  isPiledUp,
+} from '#src/domain/access/brake.ts';
 
 const now = instant(20_781.5 * day);
 
@@ -55,6 +63,13 @@ for (const [what, ending, id, at] of [
 ] as const) {
   test(`an acknowledgement does not count: ${what}`, (t) => t.is(held(brakeOf(change(ending, 100, id), at)), ending));
 }
+
+test('what was deleted is not promised back: who applies a pool again learns that its client is a new one', (t) => {
+  const ending = losing({ 'ci-payments': 20, 'ci-web': 20 });
+  const words = (what: BrakedThing): string => brakeOf({ ...change(40, 100), what, ending }, now)?.message ?? '';
+  t.regex(words('clients'), /undo it: .* deleted gets a new client with a new subject .* take the finalizer away/);
+  t.regex(words('sessions'), /If it is not, bring back what was deleted\.$/);
+});
 
 test('several ids in one annotation', (t) => {
   t.is(held(brakeOf(change(40, 100, 'sessions-90-20781, clients-40-20780'), now)), 0);

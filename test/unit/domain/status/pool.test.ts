@@ -479,6 +479,18 @@ test('restored from a backup: a pool that is being deleted says what it waits fo
   t.regex(messageOf(poolStatus(facts, now), 'Ready'), /deletionPolicy Retain/);
 });
 
+test('credential and management token are both refused: a restore from a backup is named as a cause, and what then keeps the client', (t) => {
+  const refused = { ...generation(1, 'Current'), refusedAt: now, refusedAgain: true };
+  const status = poolStatus(
+    poolFacts({ clients: [client({ record: record({ generations: [refused], managementLost: true }) })] }),
+    now,
+  );
+  t.regex(
+    messageOf(status, 'Registered'),
+    /deleted or disabled .* restored from a backup .* managementTokenRef .*retry/,
+  );
+});
+
 test('the provider refuses the only credential: the pool has no client that is ready, and its sentence names a cause', (t) => {
   const refused = record({ generations: [{ ...generation(1, 'Current'), refusedAt: now }] });
   const status = poolStatus(poolFacts({ clients: [client({ record: refused })] }), now);
