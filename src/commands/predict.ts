@@ -5,7 +5,7 @@ import { type Instant, minute, plus, second } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { type AuthorizeInput, authorize } from '../domain/access/authorize.ts';
-import { maxSessionAge } from '../domain/client/target.ts';
+import { maxSessionAge } from '../domain/pool-defaults.ts';
 import { decideSession } from '../domain/session/decide.ts';
 import { waitingError } from '../domain/session/explain.ts';
 import type { ClientFacts, PodFacts, SessionRowName, SessionSnapshot } from '../domain/session/machine.ts';

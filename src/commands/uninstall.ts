@@ -4,6 +4,7 @@ import { type Milliseconds, plus, second, systemClock } from '../clock.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
 import { type Description, clusterWideOptions, isJson, outputOption } from './arguments.ts';
 import { clean } from '../clean.ts';
+import { deletionPolicyOf } from '../domain/pool-defaults.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { leaderless } from './doctor-checks.ts';
 import type { LeaseObject } from './doctor-facts.ts';
@@ -98,12 +99,13 @@ async function planFor(cluster: Cluster): Promise<Plan> {
 }
 
 /** Pure: what goes with one pool. Of clients that it needs and has not, there is nothing to delete. */
-export function plannedFor({ metadata, spec, status }: IdentityPool): Plan['pools'][number] {
+export function plannedFor(pool: IdentityPool): Plan['pools'][number] {
+  const { metadata, spec, status } = pool;
   return {
     name: metadata.name,
     issuer: spec.provider.issuer,
     clients: status?.clients?.ready ?? 0,
-    deletionPolicy: spec.deletionPolicy ?? 'Delete',
+    deletionPolicy: deletionPolicyOf(pool),
     ...(spec.client?.existing === undefined ? {} : { existing: true }),
     ...(status?.clients?.possibleOrphans === undefined ? {} : { possibleOrphans: status.clients.possibleOrphans }),
   };

@@ -6,6 +6,7 @@ import { sha256 } from '../digest.ts';
 import { type Claim, holderOf } from '../domain/client/claims.ts';
 import { readSecretText } from '../domain/client/existing.ts';
 import type { ClientSnapshot, ExistingCredential } from '../domain/client/machine.ts';
+import { authenticationOf } from '../domain/pool-defaults.ts';
 import type { SecretContent } from '../kube/keys.ts';
 import type { Issuer } from '../providers/issuers.ts';
 import type { ReadKey } from '../providers/oidc/private-key.ts';
@@ -143,7 +144,7 @@ export class HandIns {
       const what = secret === undefined ? `${place} does not exist` : `${place} has no key ${key}`;
       return unusable('CredentialMissing', `${what}. Put the credential of the client there`);
     }
-    const method = pool.spec.client?.authentication ?? 'PrivateKeyJwt';
+    const method = authenticationOf(pool);
     const read: ReadKey | undefined =
       method === 'PrivateKeyJwt'
         ? this.#o.issuer(pool.spec.provider.issuer)?.readKey(text)

@@ -7,7 +7,7 @@ import type { LimitsRecord } from '../domain/access/limits.ts';
 import { holdsCredential, objectionTo } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { isUnmanaged } from '../domain/client/management.ts';
-import { sessionRecordName } from '../domain/client/target.ts';
+import { sessionRecordName } from '../domain/record-names.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf, objectionTo as sessionObjectionTo } from '../domain/session/record.ts';
 import type { RevocationOutcome } from '../domain/token.ts';

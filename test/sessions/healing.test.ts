@@ -3,7 +3,7 @@ import { established } from '#test/support/established.ts';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Condition } from '#src/api/meta.ts';
-import { sessionRecordName } from '#src/domain/client/target.ts';
+import { sessionRecordName } from '#src/domain/record-names.ts';
 import {
   type Pod,
   auditOf,

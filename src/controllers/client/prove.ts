@@ -4,7 +4,7 @@ import type { Ask } from '../../domain/access/access.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import type { ProofUse } from '../../domain/client/machine.ts';
 import type { ProofOutcome } from '../../domain/client/proofs.ts';
-import { maxTokenLifetime } from '../../domain/client/target.ts';
+import { maxTokenLifetime } from '../../domain/pool-defaults.ts';
 import { checkMinted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Redacted } from '../../redacted.ts';

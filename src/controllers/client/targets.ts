@@ -2,7 +2,8 @@ import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
 import { currentOf } from '../../domain/client/generations.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
-import { type ClientTarget, type IdentityRef, clientRecordName, targetOf } from '../../domain/client/target.ts';
+import { type ClientTarget, type IdentityRef, targetOf } from '../../domain/client/target.ts';
+import { clientRecordName } from '../../domain/record-names.ts';
 import { type Memory, indexes } from '../memory.ts';
 
 /** What a client record says of itself. */

@@ -1,7 +1,7 @@
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import { type Clock, second } from '../../clock.ts';
-import { sha256 } from '../../digest.ts';
 import { type LimitsRecord, begun, breachOf, startsIn } from '../../domain/access/limits.ts';
+import { limitsRecordName } from '../../domain/record-names.ts';
 import type { RecordStore } from '../../kube/records.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import { type EffectName, limitsEffect } from '../effect-names.ts';
@@ -118,16 +118,12 @@ export class SessionLimits {
     if (startsIn(known, now).some((start) => start.pod === pod)) return true;
     const next = begun(known, { namespace, name, uid }, pod, now);
     await this.#o.effects.run(limitsEffect, { deadline, signal }, (bounded) =>
-      this.#o.records.write(recordName(uid), next, known, bounded),
+      this.#o.records.write(limitsRecordName(uid), next, known, bounded),
     );
     return true;
   }
 
   #recordOf(uid: string): LimitsRecord | undefined {
-    return this.#o.memory.limits.get(recordName(uid))?.record;
+    return this.#o.memory.limits.get(limitsRecordName(uid))?.record;
   }
-}
-
-function recordName(identity: string): string {
-  return `limits-${sha256(identity).slice(0, 32)}`;
 }

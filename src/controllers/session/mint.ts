@@ -2,7 +2,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { mintMoment } from '../../domain/clocks.ts';
 import { type Instant, plus, second } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
-import { maxTokenLifetime } from '../../domain/client/target.ts';
+import { maxTokenLifetime } from '../../domain/pool-defaults.ts';
 import type { SessionSnapshot } from '../../domain/session/machine.ts';
 import { heldBefore, minted } from '../../domain/session/transitions.ts';
 import { type Minted, type Token, checkMinted } from '../../domain/token.ts';

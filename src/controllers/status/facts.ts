@@ -5,7 +5,7 @@ import type { Known } from '../../decision.ts';
 import type { Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
-import { rotateEvery } from '../../domain/client/target.ts';
+import { rotateEvery } from '../../domain/pool-defaults.ts';
 import type { IdentityFacts } from '../../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../../domain/status/policy.ts';
 import type { ClientFailure, ClientView, PoolFacts } from '../../domain/status/pool-facts.ts';

@@ -1,5 +1,5 @@
 import type { Reason } from '../../api/reasons.ts';
-import { maxTokenLifetime } from '../client/target.ts';
+import { maxTokenLifetime } from '../pool-defaults.ts';
 import type { Ask, RuleRef } from './access.ts';
 import { askOf } from './ask.ts';
 import * as explain from './explain.ts';

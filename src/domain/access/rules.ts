@@ -2,7 +2,7 @@ import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicy } from '../../api/v1alpha1/scope-policy.ts';
 import { parseDuration, type Milliseconds } from '../../clock.ts';
-import { maxTokenLifetime } from '../client/target.ts';
+import { maxTokenLifetime } from '../pool-defaults.ts';
 import type { PolicyRef, RuleRef } from './access.ts';
 import { nearName } from './near-name.ts';
 import { isAudience, isScope, setOf, type TextSet } from './scopes.ts';

@@ -23,7 +23,7 @@ import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
 import { isFailing, isWorthAnotherTry, nextLook } from './schedule.ts';
-import { clientRecordName } from './target.ts';
+import { clientRecordName } from '../record-names.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 

@@ -3,6 +3,7 @@ import { type Instant, plus } from '../../clock.ts';
 import { isExternal } from '../client/existing.ts';
 import type { IgnoredExpiry } from '../client/credential.ts';
 import { currentOf } from '../client/generations.ts';
+import { authenticationOf } from '../pool-defaults.ts';
 import { diagnosisOf } from './authentication.ts';
 import { failed, isRefused, issuerOf, mayReplace, overdueAfter, ownerOf, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
@@ -54,7 +55,7 @@ function overdue(facts: PoolFacts, wanted: readonly ClientView[], now: Instant):
 
 /** The spec asks for another way of authentication than the credential that mints. */
 function methodUnchanged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
-  const { authentication = 'PrivateKeyJwt' } = facts.pool.spec.client ?? {};
+  const authentication = authenticationOf(facts.pool);
   const client = wanted.find((one) => {
     const current = currentOf(one.record);
     return current !== undefined && !isExternal(current) && current.credential.type !== authentication;

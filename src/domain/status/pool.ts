@@ -7,6 +7,7 @@ import { cut, issuerNotListed } from '../access/explain.ts';
 import { stopSentence, stoppedBy } from '../access/stops.ts';
 import { currentOf } from '../client/generations.ts';
 import { openOrphans } from '../client/orphans.ts';
+import { clientsPer } from '../pool-defaults.ts';
 import { authenticating } from './authentication.ts';
 import { isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
 import { credentialCurrent } from './credential-current.ts';
@@ -84,7 +85,7 @@ export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {
   const generation = pool.metadata.generation ?? 0;
   const wanted = clients.filter((client) => client.wanted);
   const orphans = clients.reduce((sum, { record }) => sum + (record === undefined ? 0 : openOrphans(record)), 0);
-  const only = (pool.spec.client?.per ?? 'Pool') === 'Pool' ? wanted[0] : undefined;
+  const only = clientsPer(pool) === 'Pool' ? wanted[0] : undefined;
   const clientId =
     (only && (currentOf(only.record)?.clientId ?? only.record?.generations.at(-1)?.clientId)) ?? undefined;
   const requests = requestsOf(facts, now);

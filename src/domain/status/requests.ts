@@ -1,9 +1,9 @@
-import { annotations } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../../api/v1alpha1/identity-pool.ts';
 import { parseRfc3339, toRfc3339, type Instant } from '../../clock.ts';
 import { cut } from '../access/explain.ts';
 import { currentOf } from '../client/generations.ts';
+import { requestIdsOf } from '../client/pool-requests.ts';
 import type { ClientRecord } from '../client/record.ts';
 import { hasRotated, idOfMark } from '../client/requests.ts';
 import { longestMessage } from './conditions.ts';
@@ -41,15 +41,12 @@ export function unlistedRequests(pool: IdentityPool | undefined): readonly Asked
 }
 
 /** What spec and annotations ask for now; both count. */
-function askedOf({ metadata, spec }: IdentityPool): readonly Asked[] {
-  const { rotate, revoke } = annotations;
-  const ids: readonly (readonly [Asked['kind'], string | undefined])[] = [
-    ['Rotate', spec.rotation?.request],
-    ['Rotate', metadata.annotations?.[rotate]],
-    ['Revoke', spec.revokeRequest],
-    ['Revoke', metadata.annotations?.[revoke]],
+function askedOf(pool: IdentityPool): readonly Asked[] {
+  const { rotate, revoke } = requestIdsOf(pool);
+  const asked: readonly Asked[] = [
+    ...rotate.map((id) => ({ kind: 'Rotate' as const, id: shown(id) })),
+    ...revoke.map((id) => ({ kind: 'Revoke' as const, id: shown(id) })),
   ];
-  const asked = ids.flatMap(([kind, id]) => (id === undefined || id === '' ? [] : [{ kind, id: shown(id) }]));
   return asked.filter((one, index) => asked.findIndex((other) => isSame(one, other)) === index);
 }
 

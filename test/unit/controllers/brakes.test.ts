@@ -7,7 +7,7 @@ import { Brakes } from '#src/controllers/brakes.ts';
 import { ClientTargets } from '#src/controllers/client/targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type BrakedThing, isHeldBy } from '#src/domain/access/brake.ts';
-import { clientRecordName } from '#src/domain/client/target.ts';
+import { clientRecordName } from '#src/domain/record-names.ts';
 import { LostLeaseError } from '#src/errors.ts';
 import { buildClientRecord, buildSessionRecord, noon } from '#test/support/builders.ts';
 import type { AuditFacts } from '#src/telemetry/audit.ts';

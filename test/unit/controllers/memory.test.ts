@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Memory, indexes } from '#src/controllers/memory.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
-import { sessionRecordName } from '#src/domain/client/target.ts';
+import { sessionRecordName } from '#src/domain/record-names.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import type { StoredRecord } from '#src/kube/records.ts';

@@ -6,7 +6,7 @@ import type { ClientAction } from '#src/domain/client/machine.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { isTriedAhead, proved } from '#src/domain/client/proofs.ts';
 import { openRequests } from '#src/domain/client/requests.ts';
-import { clientRecordName } from '#src/domain/client/target.ts';
+import { clientRecordName } from '#src/domain/record-names.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { buildAsk, buildDesired, issuer, noon } from '#test/support/builders.ts';
 import { tableTests } from '../table.ts';

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { day, hour, instant, minute, plus } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
-import { clientRecordName } from '#src/domain/client/target.ts';
+import { clientRecordName } from '#src/domain/record-names.ts';
 import { dueAt, expiringAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
 import { windowState, type WindowState } from '#src/domain/client/window.ts';
 import { jitterOf } from '#src/controllers/session/snapshot.ts';
