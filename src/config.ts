@@ -2,6 +2,9 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { parseDocument } from 'yaml';
 import { type Milliseconds, hour, parseDuration, second } from './clock.ts';
 
+/** The kubelet of most clusters brings a changed Secret into a pod within this time. */
+export const defaultDeliveryLag: Milliseconds = 150 * second;
+
 /** A key of a Secret or ConfigMap in the operator's namespace. */
 export interface KeyRef {
   readonly name: string;
@@ -189,7 +192,7 @@ export function parseConfiguration(text: string): ParsedConfiguration {
       allowPrivateNetwork: false,
       ...issuer,
     })),
-    limits: { deliveryLag: parseDuration(file.limits?.deliveryLag ?? '') ?? 150 * second },
+    limits: { deliveryLag: parseDuration(file.limits?.deliveryLag ?? '') ?? defaultDeliveryLag },
     log: { level: file.log?.level ?? 'info' },
     audit: file.audit ?? {},
   };

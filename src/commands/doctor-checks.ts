@@ -127,7 +127,8 @@ const protection: Check = ({ admission: read, operatorNamespace }) =>
   });
 
 const staleLease = 60 * second;
-const skew = 3 * second;
+/** What a round trip and the whole seconds of a `Date` header make of clocks that agree. */
+const clockTolerance = 3 * second;
 
 /** Why nobody leads, at this time of the API server; `undefined`: somebody does. */
 export function leaderless(lease: LeaseObject | undefined, server: Instant): string | undefined {
@@ -149,7 +150,7 @@ const leader: Check = ({ lease: read, now, serverOffset, operatorNamespace }) =>
       return [problem(subject, 'has no leader', why, `see kubectl get pods,lease -n ${operatorNamespace}`)];
     }
     const ahead = (parseRfc3339(lease?.spec?.renewTime ?? '') ?? server) - server;
-    return ahead > skew
+    return ahead > clockTolerance
       ? [
           problem(
             subject,
@@ -178,7 +179,7 @@ const leaving: Check = ({ pools, lease, now, serverOffset }) => {
 };
 
 const clock: Check = ({ serverOffset = 0 }) =>
-  Math.abs(serverOffset) <= skew
+  Math.abs(serverOffset) <= clockTolerance
     ? []
     : [
         warning(

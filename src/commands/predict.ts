@@ -2,6 +2,7 @@ import type { Reason } from '../api/reasons.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Instant, minute, plus, second } from '../clock.ts';
+import { defaultDeliveryLag } from '../config.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
 import { type AuthorizeInput, authorize } from '../domain/access/authorize.ts';
@@ -76,7 +77,7 @@ function snapshotOf({ identity, input, namespace, pod, mayUse, guard }: Scene, n
     seenSince: now,
     client: pool.is === 'Seen' ? { is: 'Seen', value: clientOf(pool.value) } : pool,
     nodeLost: false,
-    deliveryLag: 150 * second,
+    deliveryLag: defaultDeliveryLag,
     maxSessionAge: pool.is === 'Seen' ? maxSessionAge(pool.value) : Number.MAX_SAFE_INTEGER,
     jitter: 0,
   };
