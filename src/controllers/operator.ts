@@ -1,7 +1,7 @@
 import { leaseName } from '../api/names.ts';
 import { type Clock, type Instant, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
-import { atOnce, leaves, mostInARow } from '../domain/lanes.ts';
+import { maxConcurrent, leaves, maxConsecutiveStarts } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -142,8 +142,8 @@ export class Operator {
       random,
       budgets: this.#budgets,
       workers: () => workersFor(this.#configuration.issuers.length),
-      atOnce,
-      mostInARow,
+      maxConcurrent,
+      maxConsecutiveStarts,
       onDecision: (machine, key, decision, previousRow) => {
         this.#reporter.decision(machine, key, decision, previousRow);
         if (machine === machines.session) causes.decided(key, decision.row, clock.now());

@@ -4,19 +4,19 @@ export const lanes = { Stop: 0, Expiring: 1, NewPod: 2, Renew: 3, Routine: 4, Cl
 export type Lane = (typeof lanes)[keyof typeof lanes];
 
 /**
- * How many writes of a lane are under way at once, besides those that belong to a call of a provider. Status may come in thousands, nobody
+ * How many works of a lane that call no provider, so writes of statuses above all, are under way at once. Status may come in thousands, nobody
  * waits for it, and each write that is under way makes the API server slower for those that a build waits for.
  */
-export function atOnce(lane: number): number {
+export function maxConcurrent(lane: number): number {
   return lane < lanes.Routine ? Number.POSITIVE_INFINITY : 8;
 }
 
 /**
- * So many starts in a row a lane has before less urgent work has its turn. A tenant can make work for a lane without end, such as by editing its own
- * identities again and again, and others' builds and status must not wait for that. A mass rotation, of which each takes out its old credential
- * in the end, gives little to that while others have no new one yet.
+ * A lane starts at most this many works before a less urgent lane gets one: a tenant who edits identities without end must not keep the builds
+ * and statuses of others waiting. Routine may start more, so that in a mass rotation few starts go to taking out old credentials (CleanUp) while
+ * other clients still wait for their new one.
  */
-export function mostInARow(lane: number): number {
+export function maxConsecutiveStarts(lane: number): number {
   return lane === lanes.Routine ? 19 : 4;
 }
 

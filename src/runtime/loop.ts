@@ -14,7 +14,7 @@ import { Alarm, Appointments } from './timers.ts';
 
 export type WorkOutcome = 'Done' | 'Bug' | ErrorClass;
 
-export interface LoopOptions extends Pick<QueueOptions, 'atOnce' | 'mostInARow'> {
+export interface LoopOptions extends Pick<QueueOptions, 'maxConcurrent' | 'maxConsecutiveStarts'> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly budgets: Budgets;

@@ -22,24 +22,25 @@ export interface QueueOptions {
   readonly clock: Clock;
   readonly budgets: Budgets;
   /** How many keys of a lane that spend no budget may run at once; default any number. */
-  readonly atOnce?: ((lane: number) => number) | undefined;
-  /** So many starts in a row this lane has, of all and of each budget, before less urgent work has its turn; default any number. */
-  readonly mostInARow?: ((lane: number) => number) | undefined;
+  readonly maxConcurrent?: ((lane: number) => number) | undefined;
+  /** How many works of a lane start, of all and of each budget, before a less urgent lane gets one; default any number. */
+  readonly maxConsecutiveStarts?: ((lane: number) => number) | undefined;
 }
 
 /** Where starts are counted that take from no budget or from any: workers are everybody's. */
 const anyBudget = '';
 
 /**
- * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `mostInARow`; inside a lane resources and groups take turns, and
- * inside a group its members; of a member the earliest `by`. What its resource cannot serve now keeps its place while others go on. Who finds out whether it works again
- * is chosen across lanes ({@link ProbeTurns}); nothing else here is O(number of keys). Lanes and resources are few.
+ * What waits for a worker: one entry per key, and never two workers on a key. Lanes first, but for `maxConsecutiveStarts`; inside a lane
+ * resources and groups take turns, and inside a group its members; of a member the earliest `by`. What its resource cannot serve now keeps its
+ * place while others go on. Who finds out whether it works again is chosen across lanes ({@link ProbeTurns}); nothing else here is O(number of
+ * keys). Lanes and resources are few.
  */
 export class Queue {
   readonly #clock: Clock;
   readonly #budgets: Budgets;
-  readonly #atOnce: (lane: number) => number;
-  readonly #mostInARow: (lane: number) => number;
+  readonly #maxConcurrent: (lane: number) => number;
+  readonly #maxConsecutiveStarts: (lane: number) => number;
   /** Budget → lane → its starts since one of less urgent work. */
   readonly #inARow = new Map<string, Map<number, number>>();
   readonly #waiting = new Map<string, Entry>();
@@ -53,8 +54,8 @@ export class Queue {
   constructor(o: QueueOptions) {
     this.#clock = o.clock;
     this.#budgets = o.budgets;
-    this.#atOnce = o.atOnce ?? (() => Number.POSITIVE_INFINITY);
-    this.#mostInARow = o.mostInARow ?? (() => Number.POSITIVE_INFINITY);
+    this.#maxConcurrent = o.maxConcurrent ?? (() => Number.POSITIVE_INFINITY);
+    this.#maxConsecutiveStarts = o.maxConsecutiveStarts ?? (() => Number.POSITIVE_INFINITY);
   }
 
   /** The last put replaces work and delay of a key that waits. A key that runs waits for its own end first. `due` is monotonic. */
@@ -185,7 +186,7 @@ export class Queue {
   }
 
   #hadItsRow(budget: string, { number }: Lane): boolean {
-    return (this.#inARow.get(budget)?.get(number) ?? 0) >= this.#mostInARow(number);
+    return (this.#inARow.get(budget)?.get(number) ?? 0) >= this.#maxConsecutiveStarts(number);
   }
 
   #count({ number }: Lane, resource: string): void {
@@ -212,7 +213,7 @@ export class Queue {
 
   /** What runs is little, so counting it is cheap. */
   #isFull({ number }: Lane): boolean {
-    const most = this.#atOnce(number);
+    const most = this.#maxConcurrent(number);
     if (this.#running.size < most) return false;
     let running = 0;
     for (const { work } of this.#running.values())

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { instant, minute, plus } from '#src/clock.ts';
 import type { Work } from '#src/decision.ts';
 import { OperatorError } from '#src/errors.ts';
-import { atOnce, lanes, leaves, mostInARow } from '#src/domain/lanes.ts';
+import { maxConcurrent, lanes, leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Heap } from '#src/runtime/heap.ts';
 import { Queue, type Taken } from '#src/runtime/queue.ts';
@@ -12,11 +12,11 @@ import { VirtualClock } from '#test/support/virtual-clock.ts';
 function setUp(
   perSecond = 1000,
   most?: (lane: number) => number,
-  inARow: ((lane: number) => number) | undefined = mostInARow,
+  inARow: ((lane: number) => number) | undefined = maxConsecutiveStarts,
 ): { clock: VirtualClock; queue: Queue; budgets: Budgets } {
   const clock = new VirtualClock();
   const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond, parallel: 1000 }), leaves });
-  return { clock, budgets, queue: new Queue({ clock, budgets, atOnce: most, mostInARow: inARow }) };
+  return { clock, budgets, queue: new Queue({ clock, budgets, maxConcurrent: most, maxConsecutiveStarts: inARow }) };
 }
 
 const work = (lane: number, by = 0, group = 'ns', resource?: string): Work => ({
@@ -142,7 +142,7 @@ const flood: fc.Arbitrary<Flood> = fc.record({
 
 /** How many works start before the one of `good`, while each of `evil` begins anew with its next work as soon as it is done. */
 function startsBefore(good: Flood, evil: readonly (readonly Flood[])[], workers: number, most: number): number {
-  const { queue, budgets } = setUp(1e9, atOnce);
+  const { queue, budgets } = setUp(1e9, maxConcurrent);
   const submit = (key: string, { lane, resource }: Flood, group: string): void =>
     queue.put(key, work(lane, 0, group, resource));
   for (const [n, [first = good]] of evil.entries()) submit(`${n}`, first, 'evil');
@@ -173,7 +173,8 @@ test('whatever somebody submits without end, the work of another namespace start
       const keys = evil.flatMap((works) => Array.from({ length: 20 }, () => works));
       // Each lane has its share of what those above it leave, where three resources and two namespaces take turns; it may miss a turn of its budget.
       const shares = Object.values(lanes).filter((lane) => lane < good.lane);
-      const most = shares.reduce<number>((product, lane) => product * (mostInARow(lane) + 1), 1) * 3 * 2 * 2 + 1;
+      const most =
+        shares.reduce<number>((product, lane) => product * (maxConsecutiveStarts(lane) + 1), 1) * 3 * 2 * 2 + 1;
       t.true(startsBefore(good, keys, workers, most) < most);
     }),
     { numRuns: 300 },
@@ -291,7 +292,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 for (const [inARow, order] of [
   [() => Number.POSITIVE_INFINITY, 'always the best lane that may start'],
-  [mostInARow, 'lanes take turns'],
+  [maxConsecutiveStarts, 'lanes take turns'],
 ] as const)
   test(`never two workers on a key, nothing lost, nothing invented; ${order}`, async (t) => {
     await fc.assert(
@@ -315,7 +316,7 @@ for (const [inARow, order] of [
             t.is(taken === undefined, ready.length === 0);
             if (taken === undefined) continue;
             t.false(running.has(taken.key));
-            if (inARow !== mostInARow) t.is(taken.work.lane, Math.min(...ready.map(([, w]) => w.lane)));
+            if (inARow !== maxConsecutiveStarts) t.is(taken.work.lane, Math.min(...ready.map(([, w]) => w.lane)));
             t.is(wanted.get(taken.key)?.lane, taken.work.lane);
             wanted.delete(taken.key);
             running.set(taken.key, () => {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { type Milliseconds, minute, plus, second } from '#src/clock.ts';
 import { failureOf } from '#src/controllers/session/snapshot.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
-import { leaves, mostInARow } from '#src/domain/lanes.ts';
+import { leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { OperatorError } from '#src/errors.ts';
@@ -48,7 +48,7 @@ class Builds {
     this.sessions = new Map(Array.from({ length: count }, (_, i) => [`s${i}`, {}]));
     this.#budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond: 500, parallel: 16 }), leaves });
     this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches });
-    this.#loop = new Loop({ clock, random, budgets: this.#budgets, mostInARow });
+    this.#loop = new Loop({ clock, random, budgets: this.#budgets, maxConsecutiveStarts });
     this.#loop.register(this.#machine());
   }
 

@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute, plus, second } from '#src/clock.ts';
 import { failureOf } from '#src/controllers/session/snapshot.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
-import { leaves, mostInARow } from '#src/domain/lanes.ts';
+import { leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import type { SessionAction, SessionRowName, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { refused } from '#src/providers/classify.ts';
@@ -22,7 +22,7 @@ class World {
     rateOf: () => ({ perSecond: 50 }),
     leaves,
   });
-  readonly loop = new Loop({ clock: this.clock, random: () => 0.5, budgets: this.budgets, mostInARow });
+  readonly loop = new Loop({ clock: this.clock, random: () => 0.5, budgets: this.budgets, maxConsecutiveStarts });
   readonly waits: number[] = [];
   readonly revokedAfter: number[] = [];
   readonly #fails: SessionAction['type'];
