@@ -9,6 +9,7 @@ import { readShippedPolicies, trimPolicy } from '../kube/guard.ts';
 import { type Kind, kinds } from '../kube/resources.ts';
 import { admissionKinds } from '../kube/watches.ts';
 import type { Cluster, Read } from './cluster.ts';
+import { readShippedRoles } from './doctor-operator.ts';
 import type { NamespaceObject } from './objects.ts';
 import { type Grant, type RawBinding, type RawRole, grantsOf } from './rights.ts';
 import { CommandError } from './surface.ts';
@@ -39,6 +40,8 @@ export interface Facts {
   readonly lease: Read<LeaseObject | undefined>;
   readonly emergencyStop: Read<{ readonly data?: Readonly<Record<string, string>> } | undefined>;
   readonly grants: Read<readonly Grant[]>;
+  /** What the operator needs for itself. */
+  readonly shippedRoles: readonly RawRole[];
 }
 
 const rbac = (plural: string): Kind => ({ group: 'rbac.authorization.k8s.io', version: 'v1', plural });
@@ -78,6 +81,7 @@ export async function gatherFacts(cluster: Cluster): Promise<Facts> {
     lease,
     emergencyStop,
     grants,
+    shippedRoles: readShippedRoles(),
   };
 }
 

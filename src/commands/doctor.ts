@@ -6,6 +6,7 @@ import { type Finding, checks } from './doctor-checks.ts';
 import { conditionChecks } from './doctor-conditions.ts';
 import { type Facts, gatherFacts } from './doctor-facts.ts';
 import { nameChecks } from './doctor-names.ts';
+import { ownRights } from './doctor-operator.ts';
 import { rightsChecks } from './doctor-rights.ts';
 import { clusterVerb } from './run.ts';
 import { exitCodes } from './surface.ts';
@@ -35,7 +36,9 @@ const order = ['Problem', 'Warning', 'Info', 'Unchecked'] as const;
 
 /** Pure: everything that there is to know, the worst first, nothing twice. */
 export function diagnose(facts: Facts): readonly Finding[] {
-  const all = [...checks, ...conditionChecks, ...nameChecks, ...rightsChecks].flatMap((check) => check(facts));
+  const all = [...checks, ...conditionChecks, ...nameChecks, ownRights, ...rightsChecks].flatMap((check) =>
+    check(facts),
+  );
   const sorted = order.flatMap((level) => all.filter((finding) => finding.level === level));
   const texts = sorted.map(textOf);
   return sorted.filter((_, index) => texts.indexOf(texts[index] ?? '') === index);

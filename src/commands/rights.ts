@@ -36,7 +36,10 @@ export interface Right {
   readonly verb: string;
   readonly group: string;
   readonly resource: string;
-  readonly namespace: string;
+  /** Absent: in all namespaces, or of something that is in none. */
+  readonly namespace?: string;
+  /** Absent: for every object of the resource. */
+  readonly name?: string;
 }
 
 /** Roles and ClusterRoles, RoleBindings and ClusterRoleBindings: a namespace in the metadata tells which. */
@@ -53,7 +56,7 @@ export function grantsOf(roles: readonly RawRole[], bindings: readonly RawBindin
   });
 }
 
-/** The grants that give this right, for every object of the resource. */
+/** The grants that give this right. */
 export function grantsFor(grants: readonly Grant[], right: Right): readonly Grant[] {
   return grants.filter(
     ({ namespace, rule }) =>
@@ -61,7 +64,27 @@ export function grantsFor(grants: readonly Grant[], right: Right): readonly Gran
       has(rule.verbs, right.verb) &&
       has(rule.apiGroups, right.group) &&
       has(rule.resources, right.resource) &&
-      (rule.resourceNames ?? []).length === 0,
+      ((rule.resourceNames ?? []).length === 0 || (right.name !== undefined && has(rule.resourceNames, right.name))),
+  );
+}
+
+/** Every right that a role gives where it is bound. */
+export function rightsOf({ metadata: { namespace }, rules }: RawRole): readonly Right[] {
+  const place = namespace === undefined ? {} : { namespace };
+  return (rules ?? []).flatMap(({ apiGroups = [], resources = [], resourceNames, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        verbs.flatMap((verb) =>
+          (resourceNames ?? [undefined]).map((name) => ({
+            verb,
+            group,
+            resource,
+            ...place,
+            ...(name === undefined ? {} : { name }),
+          })),
+        ),
+      ),
+    ),
   );
 }
 

@@ -14,13 +14,20 @@ const name = 'ci-identity-operator:0.1.0';
 
 /**
  * Writes a docker archive with what `manifests/controller/Containerfile` puts into the image (there is no engine here to build it): the program,
- * its packages without those for development, the admission policies, Node from the lockfile, and this machine's C library for a base.
+ * its packages without those for development, the admission policies, its own roles, Node from the lockfile, and this machine's C library for a base.
  * Resolves with the path; the caller removes its directory.
  */
 export async function writeOperatorImage(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'operator-image-'));
   const layer = join(dir, 'layer.tar');
-  const app = ['package.json', 'src', 'manifests/admission', 'crds', ...(await packages())];
+  const app = [
+    'package.json',
+    'src',
+    'manifests/admission',
+    'manifests/controller/rbac.yaml',
+    'crds',
+    ...(await packages()),
+  ];
   const below = ['--transform=flags=r;s,^,app/,', '--owner=0', '--group=0', '--sort=name'];
   await run('tar', ['-C', root, ...below, '-cf', layer, ...app]);
   await run('tar', ['-C', '/', '--dereference', '--owner=0', '--group=0', '-rf', layer, ...sharedObjects()]);

@@ -4,7 +4,8 @@ import { instant, second, toRfc3339 } from '#src/clock.ts';
 import { diagnose, findingsText } from '#src/commands/doctor.ts';
 import type { Facts } from '#src/commands/doctor-facts.ts';
 import { type Definition, readShippedDefinitions } from '#src/kube/definitions.ts';
-import { type PolicyRule, type RawSubject, grantsOf } from '#src/commands/rights.ts';
+import { readShippedRoles } from '#src/commands/doctor-operator.ts';
+import { type PolicyRule, type RawRole, type RawSubject, grantsOf } from '#src/commands/rights.ts';
 import { defaultedSpec } from '#src/domain/access/trust.ts';
 import { readShippedPolicies } from '#src/kube/guard.ts';
 import { identity, policy, pool, rule } from '../domain/access/objects.ts';
@@ -30,14 +31,32 @@ interface Bound {
   readonly namespace?: string;
 }
 
-const healthyBindings: readonly Bound[] = [
-  { namespace: 'ci-payments', subject: operator, rules: [pods, secrets('create', 'update')] },
-  { namespace: 'ci-payments', subject: jenkins, rules: [use] },
-  {
-    namespace: 'ci-identity-system',
+const shippedRoles = readShippedRoles();
+const ownBindings = (roles: readonly RawRole[]): readonly Bound[] =>
+  roles.map(({ metadata: { namespace }, rules }) => ({
     subject: operator,
-    rules: [secrets('get', 'list', 'watch', 'create', 'update', 'delete')],
-  },
+    rules: rules ?? [],
+    ...(namespace === undefined ? {} : { namespace }),
+  }));
+
+/** What is shipped, without what is about this resource. */
+const ownRightsWithout = (lost: string): Facts['grants'] => {
+  const roles = shippedRoles.map((role) => ({
+    ...role,
+    rules: (role.rules ?? []).filter(({ resources = [] }) => !resources.includes(lost)),
+  }));
+  return grants(...healthyBindings.filter(({ subject }) => subject !== operator), ...ownBindings(roles), agentRights);
+};
+
+const agentRights: Bound = {
+  namespace: 'ci-payments',
+  subject: operator,
+  rules: [pods, secrets('create', 'update')],
+};
+const healthyBindings: readonly Bound[] = [
+  agentRights,
+  { namespace: 'ci-payments', subject: jenkins, rules: [use] },
+  ...ownBindings(shippedRoles),
   { subject: { kind: 'Group', name: 'system:masters' }, rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }] },
   { subject: { kind: 'User', name: 'root' }, rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }] },
   { subject: { kind: 'ServiceAccount', namespace: 'kube-system', name: 'gc' }, rules: [secrets('*')] },
@@ -111,6 +130,7 @@ const healthy: Facts = {
   lease: read({ spec: { holderIdentity: 'a', renewTime: toRfc3339(now) } }),
   emergencyStop: read(undefined),
   grants: grants(...healthyBindings),
+  shippedRoles,
 };
 
 const without = (index: number): Facts['grants'] => grants(...healthyBindings.toSpliced(index, 1));
@@ -265,6 +285,21 @@ const cases: readonly (readonly [string, Partial<Facts>, string])[] = [
     'no rights for the operator',
     { grants: without(0) },
     'Problem: Namespace ci-payments opts in, but the operator has not its rights there',
+  ],
+  [
+    'an operator that may not ask who may use what',
+    { grants: ownRightsWithout('subjectaccessreviews') },
+    'Problem: operator in namespace ci-identity-system lacks rights for the whole cluster',
+  ],
+  [
+    'an operator that may not look at its own definitions, which it may by name only',
+    { grants: ownRightsWithout('customresourcedefinitions') },
+    'Problem: operator in namespace ci-identity-system lacks rights for the whole cluster',
+  ],
+  [
+    'an operator that may not write its lease',
+    { grants: ownRightsWithout('leases') },
+    'Problem: operator in namespace ci-identity-system lacks rights in namespace ci-identity-system',
   ],
   [
     'an operator that may read Secrets of agents',
