@@ -69,8 +69,7 @@ test.serial('a cluster goes with the process that started it, however that dies'
   const { child, dir } = await ownerOfCluster();
   t.false(await isGone(dir));
   child.kill('SIGKILL');
-  await waitFor('a clean machine', () => isGone(dir), []);
-  t.pass();
+  await t.notThrowsAsync(waitFor('a clean machine', () => isGone(dir), []));
 });
 
 test.serial('what a killed process and its watchdog left goes with the next start', async (t) => {

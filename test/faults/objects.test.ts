@@ -109,8 +109,7 @@ test.serial('a pod that is gone before its token comes: the token is revoked, an
     () => (lab.provider.liveTokens().length <= before ? true : undefined),
     patient,
   );
-  await deliveryGone(pod);
-  t.pass();
+  await t.notThrowsAsync(deliveryGone(pod));
 });
 
 test.serial(
