@@ -354,7 +354,7 @@ const registrationRows: Readonly<Record<string, Rewrite>> = {
   'unknown members and null': (body) => ({ body: { ...body, logo_uri: null, x: { y: [1] } } }),
 };
 
-test('tolerant of registration answers', async (t) => {
+test('a registration answer may be odd in many ways, and the client works all the same', async (t) => {
   const { provider, issuer } = await start(t);
   for (const [name, rewrite] of Object.entries(registrationRows)) {
     provider.faults.add({

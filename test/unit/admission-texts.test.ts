@@ -286,8 +286,9 @@ test('the second run of the mutation ends only where the first wrote everything'
   const written = [named(variables, 'wanted'), named(variables, 'claim'), mutations![0]!.jsonPatch.expression].join(
     ' ',
   );
-  for (const suffix of [...written.matchAll(/variables\.env \+ '(\w+)'/g)].map(([, name]) => name!))
-    t.true(due.includes(`'${suffix}'`), suffix);
+  const suffixes = [...written.matchAll(/variables\.env \+ '(\w+)'/g)].map(([, name]) => name!);
+  t.is(suffixes.length, 3, suffixes.join());
+  for (const suffix of suffixes) t.true(due.includes(`'${suffix}'`), suffix);
   for (const part of [
     'identity.ci-identity.dev/',
     'ci-identity.dev/requester',

@@ -174,7 +174,7 @@ test('the least configuration: everything has a default', (t) => {
   });
 });
 
-test('the whole configuration', (t) => {
+test('every setting of the configuration is read', (t) => {
   const text = `${issuer(`profile: Keycloak
   registrationTokenRef: {name: idp, key: token}
   managementTokenRef: {name: idp, key: admin}

@@ -12,7 +12,7 @@ test('a failure is of the one object unless it says otherwise, and carries no ca
   t.false('cause' in error);
 });
 
-test('a failure of the issuer with a time and a cause', (t) => {
+test('a failure of the issuer keeps its time and its cause', (t) => {
   const cause = new Error('socket');
   const error = new OperatorError({
     class: 'Transient',

@@ -171,7 +171,7 @@ for (const [file, text, expected] of planted) {
   });
 }
 
-test('what a barrel is', (t) => {
+test('a barrel is a file that only exports what others hold', (t) => {
   t.true(
     isBarrel(parse('src/api/index.ts', "/** All. */\nexport * from './a.ts';\nexport { b, type C } from './b.ts';\n")),
   );

@@ -133,7 +133,7 @@ for (const { name, pod = {}, identities = [identity()], optedIn = true, uses, se
   });
 }
 
-test('admission expected: generateName', (t) => {
+test('admission expected: a pod with generateName is refused', (t) => {
   const { name: _, ...unnamed } = agent;
   const o = { optedIn: true, creator, namespace: 'ci-payments', uses: new Map() };
   t.regex(expectAdmission(unnamed, [identity()], o).refusals.join(), /has generateName/);

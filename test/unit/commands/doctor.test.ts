@@ -380,7 +380,7 @@ function withoutField(definition: Definition | undefined): Definition {
   return JSON.parse(text) as Definition;
 }
 
-test('a healthy installation: nothing', (t) => {
+test('the doctor has nothing to say of a healthy installation', (t) => {
   t.deepEqual(diagnose(healthy), []);
   t.is(findingsText([]), '0 problems, 0 warnings, 0 for information, 0 not checked.\n');
 });

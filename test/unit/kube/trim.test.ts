@@ -120,7 +120,7 @@ test('JENKINS_SECRET leaves no trace', (t) => {
   t.notRegex(JSON.stringify(trimPod(pod)), /hunter2|JENKINS_SECRET/);
 });
 
-test('a pod without anything', (t) => {
+test('a pod without anything has empty facts, and none that it does not say', (t) => {
   const facts = trimPod({
     metadata: { ...meta, name: 'p', namespace: 'n', deletionTimestamp: '2026-11-24T12:01:00Z' },
   });

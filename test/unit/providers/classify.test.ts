@@ -192,7 +192,7 @@ const networkRows: readonly (readonly [unknown, string])[] = [
   ['a string', 'Transient ProviderUnavailable Issuer'],
 ];
 
-test('no answer at all', (t) => {
+test('a request without an answer is Transient and says what failed; a failure of our own stays as it is', (t) => {
   for (const [thrown, expected] of networkRows) t.is(kind(unreachable(thrown, where)), expected);
   const cancelled = unreachable(new DOMException('x', 'AbortError'), where, AbortSignal.abort());
   t.is(kind(cancelled), 'Transient ProviderUnavailable Object');

@@ -14,7 +14,7 @@ const waits = (key: string, lane: number, group: string, seq = 0): Prober => ({
   work: { lane, by: instant(0), group, resource: 'a/tokens' },
 });
 
-test('whose turn it is', (t) => {
+test('lanes and groups probe in turns, and the one for which it worked last comes first', (t) => {
   const turns = new ProbeTurns();
   const [urgent, urgentToo] = [waits('a1', 1, 'a', 1), waits('a2', 1, 'a', 2)];
   const [other, late] = [waits('b1', 2, 'b', 3), waits('c1', 4, 'c', 4)];

@@ -74,7 +74,7 @@ for (const [name, facts] of misfits) {
   test(`the schema refuses ${name}`, (t) => t.false(validate(parsed(written('p', [facts as AuditFacts])[0]))));
 }
 
-test('numbers, hashes and time of the first two lines', (t) => {
+test('each line carries its number, its time and the hash of the line before', (t) => {
   const [first, second] = written('p', everyEvent);
   t.like(parsed(first), {
     version: 1,

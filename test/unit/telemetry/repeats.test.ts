@@ -29,7 +29,7 @@ test('the same is said once, and how often it was when its time is over', (t) =>
   t.deepEqual(lines.slice(3), ['a'], 'and is new again');
 });
 
-test('said again after its time: first how often it was', (t) => {
+test('what is said again after its time comes after how often it was said', (t) => {
   const { clock, lines, repeats } = told();
   repeats.say('a', 'a');
   repeats.say('a', 'a');

@@ -65,7 +65,7 @@ test('never more than the limit in any hour, whatever the order of arrivals', (t
   );
 });
 
-test('codec: back and forth, a newer format, and what is none', (t) => {
+test('a limits record is read as it was written; a newer format and what is none are told apart', (t) => {
   const record = begun(undefined, identity, 'a', noon);
   t.deepEqual(limitsCodec.decode(limitsCodec.encode(record)), { is: 'Record', record });
   t.is(limitsCodec.decode('{"formatVersion":2}').is, 'Newer');

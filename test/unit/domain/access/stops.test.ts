@@ -7,7 +7,7 @@ import { identity, pool } from './objects.ts';
 const stop = 'ci-identity.dev/emergency-stop';
 const everythingRuns = { pool: pool(), identity: identity(), namespace: { name: 'ci-payments', annotations: {} } };
 
-test('nothing stops', (t) => {
+test('what nobody stops is not stopped', (t) => {
   t.is(stopOf(everythingRuns), undefined);
   t.is(stopOf({}), undefined);
   t.is(stopOf({ pool: pool({ suspend: false }) }), undefined);

@@ -104,7 +104,7 @@ test('a record whose newest value was dropped renders empty', (t) => {
   t.is(renderToken(record([dropped]), lag, 0).content, 'Empty');
 });
 
-test('error.json alone', (t) => {
+test('an error is one file, error.json', (t) => {
   const error = renderError({ reason: 'ScopeRefused', message: 'the provider refuses it', fix: 'allow it' });
   t.is(error.content, 'Error');
   t.deepEqual(filesOf(error), {
@@ -112,7 +112,7 @@ test('error.json alone', (t) => {
   });
 });
 
-test('empty has no key', (t) => t.deepEqual(filesOf(renderEmpty()), {}));
+test('what is empty has no file', (t) => t.deepEqual(filesOf(renderEmpty()), {}));
 
 test('the digest changes with what is delivered, and only with that', (t) => {
   const digest = renderToken(record(), lag, 0).digest;
