@@ -1,50 +1,39 @@
-import { deliverySecretName } from '../../api/names.ts';
 import type { Reason } from '../../api/reasons.ts';
 import { type Instant, second } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import { type Rendered, renderEmpty, renderError, renderToken } from '../../domain/delivery/render.ts';
 import { decideSession } from '../../domain/session/decide.ts';
 import { restoredMessage } from '../../domain/session/explain.ts';
 import { usableToken } from '../../domain/session/facts.ts';
-import type { DeliveredError, SessionAction, SessionSnapshot } from '../../domain/session/machine.ts';
-import { type SessionRecord, newestOf } from '../../domain/session/record.ts';
+import type { SessionAction, SessionSnapshot } from '../../domain/session/machine.ts';
+import type { SessionRecord } from '../../domain/session/record.ts';
 import { concluded, dropped, forbidden } from '../../domain/session/transitions.ts';
 import type { Token } from '../../domain/token.ts';
 import { assertNever } from '../../errors.ts';
-import type { Deliveries } from '../../kube/deliveries.ts';
 import type { RecordStore } from '../../kube/records.ts';
 import type { FailureNote, Machine } from '../../runtime/machine.ts';
 import type { EffectName } from '../effect-names.ts';
 import { heldToken } from '../telling/session-audit.ts';
-import { type DeliveredState, isNewDenial, lastDelivery } from './delivered.ts';
+import { Deliverer, type DelivererOptions } from './deliver.ts';
 import type { SessionLimits } from './limits.ts';
 import type { Minter } from './mint.ts';
 import { Revoker, type RevokerOptions } from './revoke.ts';
-import { type SessionSources, jitterOf, parseSessionKey, recordNameOf, snapshotSession } from './snapshot.ts';
+import { type SessionSources, parseSessionKey, recordNameOf, snapshotSession } from './snapshot.ts';
 import { AwaitedSuccessors } from './successors.ts';
 
 type Taken = Decision<SessionAction> & { readonly action: SessionAction };
 
-export interface SessionMachineOptions extends RevokerOptions {
+export interface SessionMachineOptions extends RevokerOptions, DelivererOptions {
   readonly sources: SessionSources;
-  readonly delivered: Map<string, DeliveredState>;
   readonly minter: Minter;
   readonly limits: SessionLimits;
   readonly records: RecordStore<SessionRecord>;
-  readonly deliveries: Deliveries;
-  /** How the delivery of a Secret into a namespace ended; `error` absent: it is there. */
-  written(namespace: string, error?: unknown): void;
   /** The session is over: what is remembered of it goes. */
   forget(key: string): void;
-  /** Somebody should hear that a pod got an error instead of a token; `isNew`: it counts. */
-  denied(key: string, error: DeliveredError, isNew: boolean): void;
   /** Somebody should hear that the record of a session was damaged, and is written again. */
   restored(key: string, reason: Reason, message: string): void;
 }
 
 const callDeadline = 20 * second;
-
-const deliveryEvents = { Token: 'Delivered', Error: 'Denied', Empty: 'Emptied' } as const;
 
 /**
  * Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. Audit lines are
@@ -53,11 +42,13 @@ const deliveryEvents = { Token: 'Delivered', Error: 'Denied', Empty: 'Emptied' }
 export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   readonly name = 'session';
   readonly #o: SessionMachineOptions;
+  readonly #deliverer: Deliverer;
   readonly #revoker: Revoker;
   readonly #successors: AwaitedSuccessors;
 
   constructor(options: SessionMachineOptions) {
     this.#o = options;
+    this.#deliverer = new Deliverer(options);
     this.#revoker = new Revoker(options);
     this.#successors = new AwaitedSuccessors(options.clock);
   }
@@ -83,7 +74,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
       case 'Mint':
         return this.#mint(key, s, action, reason, signal);
       case 'Deliver':
-        return this.#deliver(key, s, action, reason, signal);
+        return this.#deliverer.deliver(key, s, action, reason, signal);
       case 'Revoke':
         return this.#revoker.revoke(key, s, action.token, reason, signal);
       case 'Conclude':
@@ -116,77 +107,6 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
     if (usableToken(s) !== undefined) await this.#successors.minting(key, s, mint);
     else if (known.is !== 'Seen') await mint();
     else await this.#o.limits.within(known.value, podUid, signal, mint);
-  }
-
-  async #deliver(
-    key: string,
-    s: SessionSnapshot,
-    action: Extract<SessionAction, { type: 'Deliver' }>,
-    reason: Reason,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const rendered = this.#render(key, s, action);
-    if (rendered === undefined) return;
-    const { namespace, pod, podUid, identity } = parseSessionKey(key);
-    const delivery = {
-      namespace,
-      name: deliverySecretName(identity, pod),
-      data: Object.fromEntries(Object.entries(rendered.data).map(([file, text]) => [file, text.reveal()])),
-      pod: { name: pod, uid: podUid },
-    };
-    const before = this.#o.delivered.get(key);
-    const last = lastDelivery(s, before);
-    const written = await this.#o.effects
-      .run('session.Deliver.write', { deadline: callDeadline, signal }, (bounded) =>
-        action.content === 'Empty'
-          ? this.#o.deliveries.replace(delivery, last, bounded)
-          : this.#o.deliveries.put(delivery, last, bounded),
-      )
-      .catch((error: unknown) => {
-        // Somebody wrote in between, or took it away: the next attempt overwrites whatever is there.
-        this.#o.delivered.delete(key);
-        this.#o.written(namespace, error);
-        throw error;
-      });
-    this.#o.written(namespace);
-    const at = this.#o.clock.now();
-    this.#o.delivered.set(key, {
-      digest: rendered.digest,
-      content: action.content,
-      at,
-      ...written,
-      ...(action.content === 'Error' ? { error: action.error } : {}),
-      ...(action.content !== 'Empty' && action.again !== undefined ? { again: (before?.again ?? 0) + 1 } : {}),
-    });
-    if (written === undefined) return;
-    const newest = s.record?.tokens.at(-1);
-    // The very same once more, because the pod seems to miss it, is no other denial.
-    if (action.content === 'Error' && (before?.content !== 'Error' || before.digest !== rendered.digest)) {
-      this.#o.denied(key, action.error, isNewDenial(s, before));
-      if (action.error.reason === 'LimitReached') this.#o.limits.refused(namespace, identity);
-    }
-    this.#o.audit.record(key, s, {
-      event: deliveryEvents[action.content],
-      outcome: action.content === 'Error' ? 'Failure' : 'Success',
-      reason,
-      ...(action.content === 'Error' ? { message: action.error.message } : {}),
-      ...(action.content === 'Token' && s.record !== undefined ? heldToken(s.record, newestOf(s.record)) : {}),
-    });
-    const mintedHere = newest !== undefined && s.seenSince !== undefined && newest.minted >= s.seenSince;
-    const first = action.content === 'Token' && mintedHere && s.record?.tokens.length === 1 && before === undefined;
-    if (first && s.pod.is === 'Seen' && s.record !== undefined) {
-      this.#o.metrics.observe(
-        'ci_identity_delivery_seconds',
-        { pool: s.record.pool.name },
-        (at - s.pod.value.created) / second,
-      );
-    }
-  }
-
-  #render(key: string, s: SessionSnapshot, action: Extract<SessionAction, { type: 'Deliver' }>): Rendered | undefined {
-    if (action.content === 'Error') return renderError(action.error);
-    if (action.content === 'Empty') return renderEmpty();
-    return s.record === undefined ? undefined : renderToken(s.record, s.deliveryLag, jitterOf(key));
   }
 
   async #forbid(
