@@ -7,43 +7,21 @@ import { formats } from '#src/domain/delivery/formats.ts';
 import { renderEmpty, renderError, renderToken, type Rendered, tokenDigest } from '#src/domain/delivery/render.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
 import { renewAt, type Token } from '#src/domain/token.ts';
+import { buildAsk, buildSessionRecord, buildToken } from '#test/support/builders.ts';
 
 const minted = parseRfc3339('2026-11-24T12:00:00Z') ?? instant(0);
 const lag = 150 * second;
 
-function token(partial: Partial<Token> = {}): Token {
-  return {
-    sha256: 'aa',
+const token = (partial: Partial<Token> = {}): Token =>
+  buildToken({
     value: new Redacted('s3cr3t.t0ken'),
-    ask: {
-      scopes: ['artifacts:publish', 'artifacts:read'],
-      audiences: ['https://registry.example.com'],
-      maxLifetime: 15 * minute,
-    },
+    ask: buildAsk({ scopes: ['artifacts:publish', 'artifacts:read'] }),
     minted,
-    exp: plus(minted, 15 * minute),
-    generation: 1,
-    clientId: 'ci-1',
     ...partial,
-  };
-}
+  });
 
-function record(tokens: SessionRecord['tokens'] = [token()], partial: Partial<SessionRecord> = {}): SessionRecord {
-  return {
-    formatVersion: 1,
-    epoch: 3,
-    pod: { namespace: 'ci-payments', name: 'agent-1', uid: 'pod-uid' },
-    identity: { name: 'publisher', uid: 'identity-uid' },
-    pool: { name: 'ci-bots', uid: 'pool-uid' },
-    client: 'client-1',
-    requester: 'system:serviceaccount:jenkins:jenkins',
-    since: minted,
-    subject: 'service-account-ci',
-    issuer: 'https://idp.example.com/realms/ci',
-    tokens,
-    ...partial,
-  };
-}
+const record = (tokens: SessionRecord['tokens'] = [token()], partial: Partial<SessionRecord> = {}): SessionRecord =>
+  buildSessionRecord({ subject: 'service-account-ci', tokens, ...partial });
 
 function filesOf(rendered: Rendered): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(rendered.data).map(([name, text]) => [name, text.reveal()]));
