@@ -1,7 +1,7 @@
 import { leaseName } from '../api/names.ts';
 import { type Clock, type Instant, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
-import { maxConcurrent, leaves, maxConsecutiveStarts } from '../domain/lanes.ts';
+import { maxConcurrent, reservedShare, maxConsecutiveStarts } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -101,9 +101,9 @@ export class Operator {
       readConfigMap: (name, signal) => readConfigMap(connection, { namespace, name }, signal),
       changed: () => this.#useConfiguration(),
     });
-    const leave = (issuer: string, signal: AbortSignal): Promise<void> =>
-      this.#budgets.leave(`${issuer}/tokens`, signal);
-    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, leave });
+    const awaitTurn = (issuer: string, signal: AbortSignal): Promise<void> =>
+      this.#budgets.awaitTurn(`${issuer}/tokens`, signal);
+    this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, awaitTurn });
     this.#handIns = new HandIns({
       ...options,
       memory: this.#memory,
@@ -129,7 +129,7 @@ export class Operator {
         metrics.observe('ci_identity_effect_seconds', { operation, outcome }, took / second),
       ...(options.crash === undefined ? {} : { crash: options.crash }),
     });
-    this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer), leaves });
+    this.#budgets = new Budgets({ clock, random, rateOf: (issuer) => this.#providers.rateOf(issuer), reservedShare });
     const events = new EventRecorder({
       connection,
       instance: options.id,
@@ -247,7 +247,7 @@ export class Operator {
     } catch (error) {
       if (error instanceof LostLeaseError) {
         logger.error('this process no longer leads', { error });
-        this.#auditors.leave();
+        this.#auditors.leaseLost();
         return 'LostLease';
       }
       throw error;

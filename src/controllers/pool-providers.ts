@@ -29,7 +29,7 @@ export class PoolProviders {
   readonly #keys: ReferencedKeys;
   readonly #issuers: Issuers;
   readonly #metrics: Metrics;
-  readonly #leave: (issuer: string, signal: AbortSignal) => Promise<void>;
+  readonly #awaitTurn: (issuer: string, signal: AbortSignal) => Promise<void>;
   #configuration: Configuration;
 
   constructor(o: {
@@ -39,14 +39,14 @@ export class PoolProviders {
     random: () => number;
     configuration: Configuration;
     metrics: Metrics;
-    /** Awaited before each call to this issuer ({@link Budgets.leave}). */
-    leave: (issuer: string, signal: AbortSignal) => Promise<void>;
+    /** Awaited before each call to this issuer ({@link Budgets.awaitTurn}). */
+    awaitTurn: (issuer: string, signal: AbortSignal) => Promise<void>;
   }) {
     this.#memory = o.memory;
     this.#keys = o.keys;
     this.#issuers = new Issuers({ clock: o.clock, random: o.random });
     this.#metrics = o.metrics;
-    this.#leave = o.leave;
+    this.#awaitTurn = o.awaitTurn;
     this.#configuration = o.configuration;
     this.configure(o.configuration);
   }
@@ -100,7 +100,7 @@ export class PoolProviders {
     return (
       provider &&
       counted(provider, {
-        leave: (signal) => this.#leave(issuer, signal),
+        awaitTurn: (signal) => this.#awaitTurn(issuer, signal),
         ended: (operation, outcome) => {
           this.#metrics.count('ci_identity_provider_calls_total', { issuer, operation, outcome });
           if (refusals.has(outcome))

@@ -4,7 +4,7 @@ import type { ClientRegistry, IdentityProvider, TokenSource } from '../providers
 
 export interface CallCounter {
   /** Awaited before every call: it may have to wait for the others of its issuer. */
-  readonly leave: (signal: AbortSignal) => Promise<void>;
+  readonly awaitTurn: (signal: AbortSignal) => Promise<void>;
   /** Told of every call when it has ended: `Done` or the reason of its failure. */
   readonly ended: (operation: string, outcome: string) => void;
 }
@@ -55,7 +55,7 @@ async function seen<T>(
   args: readonly [...unknown[], AbortSignal],
   call: () => Promise<T>,
 ): Promise<T> {
-  await count.leave(args[args.length - 1] as AbortSignal);
+  await count.awaitTurn(args[args.length - 1] as AbortSignal);
   try {
     const answer = await call();
     count.ended(operation, 'Done');

@@ -20,8 +20,8 @@ export function maxConsecutiveStarts(lane: number): number {
   return lane === lanes.Routine ? 19 : 4;
 }
 
-/** The share of an issuer's budget that this lane leaves to those before it, so that builds do not wait behind what nobody waits for. */
-export function leaves(lane: number): number {
+/** The share of an issuer's budget that is kept from this lane for those before it, so that builds do not wait behind what nobody waits for. */
+export function reservedShare(lane: number): number {
   if (lane === lanes.Stop) return 0;
   return lane < lanes.Routine ? 0.2 : 0.4;
 }

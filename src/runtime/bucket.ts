@@ -3,7 +3,7 @@ import { plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 
 /**
- * What one budget allows. In the long run no more calls than `perSecond`, and in no second do more than `burst + perSecond` leave. In any window of
+ * What one budget allows. In the long run no more calls than `perSecond`, and in no second more than `burst + perSecond`. In any window of
  * w seconds at most `burst + perSecond * w` starts, those not counted that were handed back unused.
  */
 export interface Rate {
@@ -21,8 +21,8 @@ export interface Rate {
 const longestWait: Milliseconds = 8 * second;
 
 /**
- * So long a call waits for a turn that leaves others theirs. Then it leaves as soon as the second has room: its work has begun, and is not given up
- * because others go on coming; they start later for it.
+ * So long a call waits for a turn that takes none from others. Then it is made as soon as the second has room: its work has begun, and is not given
+ * up because others go on coming; they start later for it.
  */
 const longEnough: Milliseconds = 1 * second;
 
@@ -34,26 +34,26 @@ export class Bucket {
   readonly #clock: Clock;
   readonly #name: string;
   readonly #rate: () => Rate;
-  readonly #leaves: (lane: number) => number;
+  readonly #reservedShare: (lane: number) => number;
   #tokens: number;
   #filledAt: Milliseconds;
   #running = 0;
   /** Lanes of the calls that wait for a turn of their own. */
   readonly #waiting: number[] = [];
-  /** When the calls of the last second left. */
-  readonly #left: Milliseconds[] = [];
+  /** When the calls of the last second were made. */
+  readonly #callTimes: Milliseconds[] = [];
 
-  /** `rate` is asked each time; `leaves`: the share, below 1, that a lane leaves to more urgent ones. */
+  /** `rate` is asked each time; `reservedShare`: the part, below 1, that is kept from a lane for more urgent ones. */
   constructor(o: {
     readonly clock: Clock;
     readonly name: string;
     readonly rate: () => Rate;
-    readonly leaves: (lane: number) => number;
+    readonly reservedShare: (lane: number) => number;
   }) {
     this.#clock = o.clock;
     this.#name = o.name;
     this.#rate = o.rate;
-    this.#leaves = o.leaves;
+    this.#reservedShare = o.reservedShare;
     this.#tokens = this.#burst();
     this.#filledAt = o.clock.monotonic();
   }
@@ -79,10 +79,10 @@ export class Bucket {
   }
 
   /**
-   * Resolves when a call may leave. `isPaid`: it is the one that its work was started for. Any other waits for a while until it leaves one call to more
-   * urgent lanes, as far as its own leaves them anything. Rejects as {@link Budgets.leave} says.
+   * Resolves when a call may be made. `isPaid`: it is the one that its work was started for. Any other waits for a while until one call is left for
+   * more urgent lanes, where anything is kept for them. Rejects as {@link Budgets.awaitTurn} says.
    */
-  async leave(lane: number, isPaid: boolean, signal: AbortSignal): Promise<void> {
+  async awaitTurn(lane: number, isPaid: boolean, signal: AbortSignal): Promise<void> {
     const since = this.#clock.monotonic();
     const needed = Math.min(2, this.#needed(lane));
     const turn = (): Milliseconds => {
@@ -99,7 +99,7 @@ export class Bucket {
     } finally {
       if (!isPaid) this.#waiting.splice(this.#waiting.indexOf(lane), 1);
     }
-    this.#left.push(this.#clock.monotonic());
+    this.#callTimes.push(this.#clock.monotonic());
     if (!isPaid) this.#tokens -= 1;
   }
 
@@ -110,16 +110,16 @@ export class Bucket {
 
   #untilRoom(): Milliseconds {
     const now = this.#clock.monotonic();
-    while (this.#left[0] !== undefined && this.#left[0] <= now - second) this.#left.shift();
+    while (this.#callTimes[0] !== undefined && this.#callTimes[0] <= now - second) this.#callTimes.shift();
     const most = Math.floor(this.#burst() + this.#rate().perSecond);
-    const earlier = this.#left.at(-most);
-    return this.#left.length < most || earlier === undefined ? 0 : earlier + second - now;
+    const earlier = this.#callTimes.at(-most);
+    return this.#callTimes.length < most || earlier === undefined ? 0 : earlier + second - now;
   }
 
   /** A work that waits for the turn of its next call has none under way. */
   #isFull(lane: number): boolean {
     const parallel = this.#rate().parallel ?? 8;
-    const share = this.#leaves(lane);
+    const share = this.#reservedShare(lane);
     const slots = share === 0 || parallel === 1 ? parallel : parallel - Math.max(1, Math.floor(parallel * share));
     return this.#running - this.#waiting.length >= slots;
   }
@@ -131,9 +131,9 @@ export class Bucket {
 
   #needed(lane: number): number {
     const burst = this.#burst();
-    const left = burst * this.#leaves(lane);
-    // Of a small burst, so little helps nobody whom it is left to, and costs each call of this lane a part of the time between two calls.
-    return Math.min(burst, 1 + (left < 0.5 ? 0 : left));
+    const reserved = burst * this.#reservedShare(lane);
+    // Of a small burst, so little helps nobody for whom it is kept, and costs each call of this lane a part of the time between two calls.
+    return Math.min(burst, 1 + (reserved < 0.5 ? 0 : reserved));
   }
 
   #burst(): number {

@@ -53,7 +53,7 @@ export class Budgets {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #rateOf: (budget: string) => Rate;
-  readonly #leaves: (lane: number) => number;
+  readonly #reservedShare: (lane: number) => number;
   readonly #buckets = new Map<string, Bucket>();
   /** Of the work that runs. */
   readonly #under = new AsyncLocalStorage<Permit | undefined>();
@@ -63,19 +63,19 @@ export class Budgets {
   readonly #parties: Parties;
 
   /**
-   * `rateOf` is asked each time, so a changed configuration holds at once. `leaves`: the share of a budget, below 1, that a lane leaves to
-   * more urgent ones.
+   * `rateOf` is asked each time, so a changed configuration holds at once. `reservedShare`: the part of a budget, below 1,
+   * that is kept from a lane for more urgent ones.
    */
   constructor(o: {
     readonly clock: Clock;
     readonly random: () => number;
     readonly rateOf: (budget: string) => Rate;
-    readonly leaves: (lane: number) => number;
+    readonly reservedShare: (lane: number) => number;
   }) {
     this.#clock = o.clock;
     this.#random = o.random;
     this.#rateOf = o.rateOf;
-    this.#leaves = o.leaves;
+    this.#reservedShare = o.reservedShare;
     this.#parties = new Parties(o.clock);
   }
 
@@ -88,7 +88,7 @@ export class Budgets {
     return { resource, lane, probe: circuit !== undefined };
   }
 
-  /** Runs work with the permit that was taken for it, so that {@link leave} knows its calls; `undefined`: it spends no budget. */
+  /** Runs work with the permit that was taken for it, so that {@link awaitTurn} knows its calls; `undefined`: it spends no budget. */
   under<T>(permit: Permit | undefined, work: () => Promise<T>): Promise<T> {
     return this.#under.run(permit, work);
   }
@@ -99,12 +99,12 @@ export class Budgets {
    * as after a slow write: then the call waits here too. Rejects when `signal` aborts, and with OperatorError Transient `TimedOut` where its turn does
    * not come.
    */
-  async leave(resource: string, signal: AbortSignal): Promise<void> {
+  async awaitTurn(resource: string, signal: AbortSignal): Promise<void> {
     const permit = this.#under.getStore();
     const isPaid = permit !== undefined && budgetOf(permit.resource) === budgetOf(resource) && !this.#used.has(permit);
     if (isPaid) this.#used.add(permit);
     try {
-      await this.#bucket(resource).leave(permit?.lane ?? 0, isPaid, signal);
+      await this.#bucket(resource).awaitTurn(permit?.lane ?? 0, isPaid, signal);
     } catch (error) {
       if (isPaid) this.#used.delete(permit);
       throw error;
@@ -202,7 +202,7 @@ export class Budgets {
     const name = budgetOf(resource);
     const bucket =
       this.#buckets.get(name) ??
-      new Bucket({ clock: this.#clock, name, rate: () => this.#rateOf(name), leaves: this.#leaves });
+      new Bucket({ clock: this.#clock, name, rate: () => this.#rateOf(name), reservedShare: this.#reservedShare });
     this.#buckets.set(name, bucket);
     return bucket;
   }

@@ -57,7 +57,7 @@ export class Auditors {
   }
 
   /** The lease is lost: only what this process has counted and not told yet, because another one speaks by now. */
-  leave(): void {
+  leaseLost(): void {
     if (this.#led) this.#flush(true);
     this.#led = false;
   }

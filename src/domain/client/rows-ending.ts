@@ -61,14 +61,14 @@ const unwanted: ClientRow = {
     if (record === undefined) return { reason: 'Deregistered' };
     if (record.generations.length === 0) return write(s, now, 'Deregistered', undefined);
     for (const one of record.generations.toReversed()) {
-      const step = leave(s, now, record, one);
+      const step = letGo(s, now, record, one);
       if (step?.action !== undefined) return step;
     }
     return wait(s, now, waitingFor(s, record));
   },
 };
 
-function leave(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
+function letGo(s: ClientSnapshot, now: Instant, record: ClientRecord, one: Generation): Step | undefined {
   switch (one.state) {
     case 'Planned':
       return write(s, now, 'Deregistering', emptied(without(record, one.n)));

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { minute, plus } from '#src/clock.ts';
-import { leaves } from '#src/domain/lanes.ts';
+import { reservedShare } from '#src/domain/lanes.ts';
 import { OperatorError } from '#src/errors.ts';
 import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import type { Rate } from '#src/runtime/bucket.ts';
@@ -13,7 +13,7 @@ const clients = 'https://idp.example/clients';
 
 function setUp(rate: Rate): { clock: VirtualClock; budgets: Budgets } {
   const clock = new VirtualClock();
-  return { clock, budgets: new Budgets({ clock, random: () => 0.5, rateOf: () => rate, leaves }) };
+  return { clock, budgets: new Budgets({ clock, random: () => 0.5, rateOf: () => rate, reservedShare }) };
 }
 
 function outage(retryAt?: Parameters<typeof plus>[0]): OperatorError {
@@ -64,7 +64,7 @@ for (const calls of [0, 1, 2, 3]) {
     const work = async (permit: Permit): Promise<void> => {
       await clock.sleepUntil(plus(clock.now(), 100), never);
       for (let call = 0; call < calls; call += 1) {
-        await budgets.leave(permit.resource, never);
+        await budgets.awaitTurn(permit.resource, never);
         made += 1;
       }
       budgets.finish(permit, 'Done');
@@ -95,7 +95,7 @@ test('however late works come to their calls, in no second do more leave than bu
         const work = async (permit: Permit, late: number, calls: number): Promise<void> => {
           await clock.sleepUntil(plus(clock.now(), late), never);
           for (let call = 0; call < calls; call += 1) {
-            await budgets.leave(permit.resource, never);
+            await budgets.awaitTurn(permit.resource, never);
             left.push(clock.monotonic());
           }
           budgets.finish(permit, 'Done');
@@ -121,15 +121,15 @@ test('however late works come to their calls, in no second do more leave than bu
 test('a call that waits for its turn ends with its signal', async (t) => {
   const { budgets } = setUp({ perSecond: 1, burst: 1 });
   const over = new AbortController();
-  await budgets.leave(tokens, over.signal);
-  const waiting = budgets.leave(tokens, over.signal);
+  await budgets.awaitTurn(tokens, over.signal);
+  const waiting = budgets.awaitTurn(tokens, over.signal);
   over.abort(new Error('over'));
   await t.throwsAsync(waiting, { message: 'over' });
 });
 
 test('a call whose turn does not come is given up before its deadline, and known not to have been made', async (t) => {
   const { clock, budgets } = setUp({ perSecond: 0.5, burst: 1 });
-  const calls = Array.from({ length: 20 }, () => budgets.leave(tokens, never));
+  const calls = Array.from({ length: 20 }, () => budgets.awaitTurn(tokens, never));
   const outcomes = Promise.allSettled(calls);
   await clock.advance(9_000);
   const failures = (await outcomes).flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
@@ -140,7 +140,7 @@ test('a call whose turn does not come is given up before its deadline, and known
     t.true(surelyWithoutEffect(error), 'so that its intent is closed');
   }
   await t.notThrowsAsync(async () => {
-    const next = budgets.leave(tokens, never);
+    const next = budgets.awaitTurn(tokens, never);
     await clock.advance(1_000);
     await next;
   });
@@ -172,7 +172,7 @@ function working({ clock, budgets }: ReturnType<typeof setUp>, lane: number, cal
   const permit = budgets.start(tokens, lane)!;
   void budgets.under(permit, async () => {
     for (let call = 0; call < calls; call += 1) {
-      await budgets.leave(tokens, never);
+      await budgets.awaitTurn(tokens, never);
       left.push(clock.monotonic() - began);
     }
     budgets.finish(permit, 'Done');
@@ -223,11 +223,11 @@ test('what was handed back unused is there whole, although the budget was full m
 test('a call that was paid for and given up while it waited is given back', async (t) => {
   const { clock, budgets } = setUp({ perSecond: 1, burst: 2 });
   const permit = budgets.start(tokens, 0)!;
-  const others = [1, 2, 3, 4].map(() => budgets.leave(tokens, never));
+  const others = [1, 2, 3, 4].map(() => budgets.awaitTurn(tokens, never));
   await clock.advance(1_100);
   await Promise.all(others);
   const over = new AbortController();
-  const waiting = budgets.under(permit, () => budgets.leave(tokens, over.signal));
+  const waiting = budgets.under(permit, () => budgets.awaitTurn(tokens, over.signal));
   over.abort(new Error('over'));
   await t.throwsAsync(waiting, { message: 'over' });
   const before = budgets.nextStart(tokens, 0)!;

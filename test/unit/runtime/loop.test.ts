@@ -36,7 +36,7 @@ function start(decide: Decide, apply: Apply = () => {}, options: Partial<LoopOpt
     clock,
     random: () => 0.5,
     rateOf: () => ({ perSecond: 100, parallel: 16 }),
-    leaves: () => 0,
+    reservedShare: () => 0,
   });
   const loop = new Loop({
     clock,
@@ -115,7 +115,7 @@ test('a recheck comes at its moment, however near; one in the past comes after a
 
 test('before it runs the last wake decides on the order, then the first', async (t) => {
   const clock = new VirtualClock();
-  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond: 1 }), leaves: () => 0 });
+  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond: 1 }), reservedShare: () => 0 });
   const loop = new Loop({ clock, random: () => 0.5, budgets });
   const looked: string[] = [];
   const machine: Machine<string, string> = {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { instant, minute, second } from '#src/clock.ts';
 import type { Decision } from '#src/decision.ts';
-import { maxConcurrent, lanes, leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
+import { maxConcurrent, lanes, reservedShare, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Loop } from '#src/runtime/loop.ts';
@@ -84,7 +84,7 @@ const cases: readonly Case[] = [
 async function waited({ failing, others }: Case): Promise<readonly number[]> {
   const clock = new VirtualClock();
   const random = (): number => 0.5;
-  const budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond: 1000, parallel: 16 }), leaves });
+  const budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond: 1000, parallel: 16 }), reservedShare });
   const loop = new Loop({ clock, random, budgets, workers: () => 32, maxConcurrent, maxConsecutiveStarts });
   const since = new Map<string, number>();
   const waits: number[] = [];

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { instant, minute, plus } from '#src/clock.ts';
 import type { Work } from '#src/decision.ts';
 import { OperatorError } from '#src/errors.ts';
-import { maxConcurrent, lanes, leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
+import { maxConcurrent, lanes, reservedShare, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { Budgets } from '#src/runtime/budget.ts';
 import { Heap } from '#src/runtime/heap.ts';
 import { Queue, type Taken } from '#src/runtime/queue.ts';
@@ -15,7 +15,12 @@ function setUp(
   inARow: ((lane: number) => number) | undefined = maxConsecutiveStarts,
 ): { clock: VirtualClock; queue: Queue; budgets: Budgets } {
   const clock = new VirtualClock();
-  const budgets = new Budgets({ clock, random: () => 0.5, rateOf: () => ({ perSecond, parallel: 1000 }), leaves });
+  const budgets = new Budgets({
+    clock,
+    random: () => 0.5,
+    rateOf: () => ({ perSecond, parallel: 1000 }),
+    reservedShare,
+  });
   return { clock, budgets, queue: new Queue({ clock, budgets, maxConcurrent: most, maxConsecutiveStarts: inARow }) };
 }
 
@@ -92,7 +97,7 @@ for (const circuit of ['tokens', 'revocations']) {
       for (let taken = queue.take(); taken?.permit !== undefined; taken = queue.take()) {
         if (taken.key.startsWith('pod')) served += 1;
         const { permit } = taken;
-        await budgets.under(permit, () => budgets.leave(permit.resource, new AbortController().signal));
+        await budgets.under(permit, () => budgets.awaitTurn(permit.resource, new AbortController().signal));
         budgets.finish(permit, 'Done');
         queue.done(taken.key);
       }

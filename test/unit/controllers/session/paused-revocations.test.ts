@@ -3,7 +3,7 @@ import test from 'ava';
 import { type Milliseconds, minute, plus, second } from '#src/clock.ts';
 import { failureOf } from '#src/controllers/session/snapshot.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
-import { leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
+import { reservedShare, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import type { SessionAction, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { OperatorError } from '#src/errors.ts';
@@ -46,7 +46,7 @@ class Builds {
     const random = (): number => 0.5;
     const podWatches = { health: () => [], healthOf: () => undefined };
     this.sessions = new Map(Array.from({ length: count }, (_, i) => [`s${i}`, {}]));
-    this.#budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond: 500, parallel: 16 }), leaves });
+    this.#budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond: 500, parallel: 16 }), reservedShare });
     this.#troubles = new Troubles({ clock, budgets: this.#budgets, podWatches });
     this.#loop = new Loop({ clock, random, budgets: this.#budgets, maxConsecutiveStarts });
     this.#loop.register(this.#machine());
@@ -107,7 +107,7 @@ class Builds {
 
   /** Yields `now`. */
   async #call(circuit: keyof Builds['down'], now: Milliseconds): Promise<Milliseconds> {
-    await this.#budgets.leave(`${issuer}/${circuit}`, new AbortController().signal);
+    await this.#budgets.awaitTurn(`${issuer}/${circuit}`, new AbortController().signal);
     if (!this.down[circuit]) return now;
     const retryAt = plus(this.clock.now(), minute);
     throw new OperatorError({ class: 'Transient', reason: 'RateLimited', whose: 'Issuer', message: '429', retryAt });

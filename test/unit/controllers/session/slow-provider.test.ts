@@ -61,7 +61,7 @@ for (const { title, record, wanted, done } of cases) {
         },
       };
       const random = (): number => 0.5;
-      const budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond }), leaves: () => 0 });
+      const budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond }), reservedShare: () => 0 });
       const loop = new Loop({ clock, random, budgets });
       loop.register(machine);
       for (const key of records.keys()) loop.wake('client', key);

@@ -45,7 +45,7 @@ class Sessions {
   constructor(count: number, answers: readonly Answer[], perSecond = 100) {
     const { clock } = this;
     const random = (): number => 0.9;
-    this.budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond, parallel: 16 }), leaves: () => 0 });
+    this.budgets = new Budgets({ clock, random, rateOf: () => ({ perSecond, parallel: 16 }), reservedShare: () => 0 });
     this.loop = new Loop({ clock, random, budgets: this.budgets });
     const podWatches = { health: () => [], healthOf: () => undefined };
     this.#troubles = new Troubles({ clock, budgets: this.budgets, podWatches });
@@ -92,7 +92,7 @@ class Sessions {
   }
 
   async #mint(key: string): Promise<void> {
-    await this.budgets.leave(`${issuer}/tokens`, new AbortController().signal);
+    await this.budgets.awaitTurn(`${issuer}/tokens`, new AbortController().signal);
     const answer = (this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0]) ?? 'Token';
     this.#say(key, answer);
     if (answer === 'Token') this.#live.delete(key);

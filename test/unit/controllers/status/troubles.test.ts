@@ -19,7 +19,7 @@ function setUp(): {
   troubles: Troubles;
 } {
   const clock = new VirtualClock();
-  const budgets = new Budgets({ clock, random: () => 0, rateOf: () => ({ perSecond: 100 }), leaves: () => 0 });
+  const budgets = new Budgets({ clock, random: () => 0, rateOf: () => ({ perSecond: 100 }), reservedShare: () => 0 });
   const watches = new Map<string, ReflectorHealth>();
   const podWatches = { health: () => [...watches], healthOf: (namespace: string) => watches.get(namespace) };
   return { clock, budgets, watches, troubles: new Troubles({ clock, budgets, podWatches }) };

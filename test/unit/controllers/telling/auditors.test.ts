@@ -217,7 +217,7 @@ test('who leads tells when the admission policies are not whole, and when they a
   scene.auditors.begin(1, intact);
   for (const guard of [intact, { is: 'Unknown' }, intact, missing, missing, intact] as const)
     scene.auditors.guarded(guard);
-  scene.auditors.leave();
+  scene.auditors.leaseLost();
   scene.auditors.begin(2, intact);
   const [whole, broken] = ['Guarded whole since 2026-11-24T12:00:00Z', 'Unguarded use.ci-identity.dev (missing)'];
   t.deepEqual(scene.told, ['Started epoch 1', whole, broken, whole, 'Started epoch 2', whole]);

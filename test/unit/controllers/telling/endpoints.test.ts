@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute, plus, second } from '#src/clock.ts';
 import { failureOf } from '#src/controllers/session/snapshot.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
-import { leaves, maxConsecutiveStarts } from '#src/domain/lanes.ts';
+import { reservedShare, maxConsecutiveStarts } from '#src/domain/lanes.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
 import type { SessionAction, SessionRowName, SessionSnapshot } from '#src/domain/session/machine.ts';
 import { refused } from '#src/providers/classify.ts';
@@ -20,7 +20,7 @@ class World {
     clock: this.clock,
     random: () => 0.5,
     rateOf: () => ({ perSecond: 50 }),
-    leaves,
+    reservedShare,
   });
   readonly loop = new Loop({ clock: this.clock, random: () => 0.5, budgets: this.budgets, maxConsecutiveStarts });
   readonly waits: number[] = [];
@@ -38,7 +38,7 @@ class World {
       snapshot: (key, held) => this.#snapshot(key, held),
       decide: decideSession,
       apply: async (key, _s, { action, work }) => {
-        await this.budgets.leave(work?.resource ?? '', new AbortController().signal);
+        await this.budgets.awaitTurn(work?.resource ?? '', new AbortController().signal);
         this.#call(key, action.type);
       },
     });
