@@ -142,7 +142,6 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
     auditTrouble: () => parts.auditStream.trouble,
     metrics,
     clock,
-    epoch: parts.epoch,
     witness: new Witness({ ...parts, audit, credentialOf }),
     providerOf: (pool) => providers.providerOf(pool),
     credentialOf,

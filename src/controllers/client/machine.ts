@@ -154,7 +154,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const made = await this.#newCredential(s, desired, variant);
     if (made === undefined) return undefined;
     const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
-    return planned(s.record, plan, this.#o.clock.now(), this.#o.sources.epoch());
+    return planned(s.record, plan, this.#o.clock.now());
   }
 
   async #newCredential(

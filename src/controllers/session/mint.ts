@@ -24,7 +24,6 @@ export interface MinterOptions extends StoringOptions {
   auditTrouble(): string | undefined;
   readonly metrics: Metrics;
   readonly witness: Witness;
-  readonly epoch: () => number;
   /** The provider as the pool uses it; `undefined` where its issuer is not configured any more. */
   providerOf(pool: string): IdentityProvider | undefined;
   credentialOf(client: string, generation: number): Credential | undefined;
@@ -100,7 +99,6 @@ export class Minter {
       { ...facts, ...subjectOf(answer) },
       action.predecessor,
       this.#o.clock.now(),
-      this.#o.epoch(),
       reason,
     );
     await this.#storing.store(minting, next, answer, signal);

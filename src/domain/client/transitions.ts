@@ -34,7 +34,7 @@ export interface Plan {
 }
 
 /** Key first: the new credential is stored before anybody else knows it. An emergency is what both requests ask for with one id. */
-export function planned(record: ClientRecord | undefined, plan: Plan, now: Instant, epoch: number): ClientRecord {
+export function planned(record: ClientRecord | undefined, plan: Plan, now: Instant): ClientRecord {
   const { desired, handles, generation: n, variant, credential, source, expiresAt } = plan;
   const { installation, owner, issuer, pool, namespace, identity } = desired;
   const clientId = plannedClientId(record, plan);
@@ -62,7 +62,7 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
       ...(identity === undefined ? {} : { identity }),
       proofs: {},
     }),
-    epoch,
+    epoch: record?.epoch ?? 0,
     variant,
     generations: [...(record?.generations ?? []), made],
     highest: n,

@@ -33,8 +33,7 @@ export function minted(
   facts: SessionFacts,
   predecessorEnd: 'Superseded' | 'Forbidden',
   now: Instant,
-  epoch: number,
-  endedFor?: Reason,
+  endedFor: Reason,
 ): SessionRecord {
   const older = (record?.tokens ?? [])
     .filter((held) => held.exp > now)
@@ -44,7 +43,7 @@ export function minted(
   const subject = facts.subject ?? record?.subject;
   return checked({
     formatVersion: 1,
-    epoch,
+    epoch: record?.epoch ?? 0,
     pod,
     identity,
     pool,
@@ -62,8 +61,8 @@ export function forbidden(
   record: SessionRecord,
   tokens: readonly string[],
   now: Instant,
-  revocation: ClientFacts['revocation'] = 'Immediate',
-  endedFor?: Reason,
+  revocation: ClientFacts['revocation'],
+  endedFor: Reason,
 ): SessionRecord {
   const next = record.tokens.map((token) =>
     tokens.includes(token.sha256) ? ended(token, 'Forbidden', now, revocation, endedFor) : token,
@@ -114,10 +113,10 @@ function ended(
   end: 'Superseded' | 'Forbidden',
   now: Instant,
   revocation: ClientFacts['revocation'],
-  endedFor: Reason | undefined,
+  endedFor: Reason,
 ): Token {
   if (token.end === end || token.end === 'Forbidden') return token;
-  const why = end === 'Superseded' || endedFor === undefined ? {} : { endedFor };
+  const why = end === 'Superseded' ? {} : { endedFor };
   const next = { ...token, end, endedAt: now, ...why };
   return revocation === 'ExpiryOnly' ? withoutValue(next) : next;
 }

@@ -77,7 +77,7 @@ async function carryOut({
     order.push(`${event} ${generation}${clientId === undefined ? '' : ` of ${clientId}`}`);
   };
   const machine = new ClientMachine({
-    sources: { memory, providers, epoch: () => 1 },
+    sources: { memory, providers },
     changes: new ClientChanges(o as unknown as ConstructorParameters<typeof ClientChanges>[0]),
     effects,
     audit: new AuditLog({ write, clock }),

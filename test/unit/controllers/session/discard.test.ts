@@ -50,7 +50,6 @@ class World {
       auditTrouble: () => undefined,
       metrics: { observe: () => undefined, count: () => undefined },
       clock: new VirtualClock(),
-      epoch: () => 1,
       providerOf: () => ({
         capabilities: { ignoredScopes: [], carrierScopes: () => [], revocation: 'Immediate' },
         tokens,

@@ -87,7 +87,7 @@ for (const [what, answer, later, isOthers] of tags) {
     const seen = (tag: string | undefined) =>
       ({ is: 'Present', at: noon, drift: [], ...(tag === undefined ? {} : { tag }) }) as const;
     const plan = { desired: buildDesired(), variant: 'TwoKeys', clientIdBy: 'Provider', handles: [] } as const;
-    const first = planned(undefined, { ...plan, generation: 1, credential: buildKey() }, noon, 1);
+    const first = planned(undefined, { ...plan, generation: 1, credential: buildKey() }, noon);
     const asked = withIntent(first, { call: 'Register', generation: 1, at: noon });
     const made = answered(asked, { clientId: 'c1', observed: seen(answer) }, plan.desired, noon);
     t.false(isForeign(made), 'as it was answered');
@@ -96,7 +96,7 @@ for (const [what, answer, later, isOthers] of tags) {
     t.is(isForeign({ ...leaving, observed: seen(answer) }, leaving.generations[0]), isOthers, 'before it is deleted');
 
     const current = replaced(made, 1, (one) => ({ ...one, state: 'Current' }));
-    const next = planned(current, { ...plan, generation: 2, credential: buildKey('k2') }, noon, 1);
+    const next = planned(current, { ...plan, generation: 2, credential: buildKey('k2') }, noon);
     const sent = withIntent(next, { call: 'Update', generation: 2, at: noon });
     const rotated = answered(sent, { clientId: 'c1', observed: seen(later) }, plan.desired, noon);
     t.is(isForeign(rotated), isOthers, 'after a rotation');

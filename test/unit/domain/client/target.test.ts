@@ -147,7 +147,7 @@ test('client ids: what a pool registers next is not what another pool registers 
   const idOf = (name: string, generation: number): string | undefined => {
     const desired = desiredOf(pool({}, { name }), targetOf(pool({}, { name }), undefined)!, installation);
     const plan = { desired, variant: 'NewClient', credential: buildKey(), clientIdBy: 'Us', handles: [] } as const;
-    return planned(undefined, { ...plan, generation }, noon, 1).generations[0]?.clientId;
+    return planned(undefined, { ...plan, generation }, noon).generations[0]?.clientId;
   };
   t.not(idOf('team', 2), idOf('team-2', 1));
   t.not(idOf('team', 2), idOf('team.2', 1));
@@ -158,7 +158,7 @@ test('client ids: one that was given up, or may be there without its secret, is 
   const desired = buildDesired();
   const plan = { desired, variant: 'TwoKeys', credential: buildKey(), clientIdBy: 'Us', handles: [] } as const;
   const idOf = (record: ClientRecord | undefined, generation: number): string | undefined =>
-    planned(record, { ...plan, generation }, noon, 1).generations[0]?.clientId;
+    planned(record, { ...plan, generation }, noon).generations[0]?.clientId;
   t.deepEqual([idOf(undefined, 1), idOf(before, 2)], ['ci-1', 'ci-1_2']);
 });
 

@@ -432,7 +432,7 @@ export class ToyWorld {
     const theirOwn = plan.variant === 'External' && this.#existing?.is === 'Usable' ? this.#existing : undefined;
     const made = theirOwn ?? { credential: fresh };
     const { clientIdBy } = this.#o.capabilities;
-    return planned(record, { desired, generation: n, ...plan, ...made, clientIdBy }, this.ours, this.epoch);
+    return planned(record, { desired, generation: n, ...plan, ...made, clientIdBy }, this.ours);
   }
 
   #prove(action: Extract<ClientAction, { type: 'Prove' }>, mishap: Mishap): void {

@@ -211,7 +211,7 @@ export class ToyWorld {
         this.#store(this.record && concluded(this.record, this.#answered));
         break;
       case 'Forbid':
-        this.#store(this.record && forbidden(this.record, action.tokens, this.now, this.#revocation));
+        this.#store(this.record && forbidden(this.record, action.tokens, this.now, this.#revocation, 'Suspended'));
         break;
       case 'Restore':
         this.#store(this.record);
@@ -239,7 +239,7 @@ export class ToyWorld {
     }
     const { pod, identity, pool, client, requester, issuer } = facts;
     const who = { pod, identity, pool, client, requester, issuer, revocation: this.#revocation };
-    this.#store(minted(heldBefore(this.record, this.#answered), token, who, predecessor, this.now, this.epoch));
+    this.#store(minted(heldBefore(this.record, this.#answered), token, who, predecessor, this.now, 'RenewalDue'));
   }
 
   #revoke(sha256: string, mishap: Mishap): void {

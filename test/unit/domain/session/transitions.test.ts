@@ -10,7 +10,7 @@ test('a session that moves to another client knows of each token which client mi
   const before = buildSessionRecord();
   const facts = { ...before, client: 'client-2', revocation: 'Immediate' } as const;
   const token = buildToken({ sha256: 'b2', minted: plus(noon, minute), clientId: 'ci-2' });
-  const moved = minted(before, token, facts, 'Superseded', plus(noon, minute), 1);
+  const moved = minted(before, token, facts, 'Superseded', plus(noon, minute), 'RenewalDue');
   t.is(moved.client, 'client-2');
   t.deepEqual(
     moved.tokens.map((one) => clientOf(moved, one)),
@@ -18,7 +18,14 @@ test('a session that moves to another client knows of each token which client mi
   );
   t.deepEqual(clientsOf(moved), ['client-1', 'client-2']);
   const back = buildToken({ sha256: 'c3', minted: plus(noon, 2 * minute) });
-  const again = minted(moved, back, { ...facts, client: 'client-1' }, 'Superseded', plus(noon, 2 * minute), 1);
+  const again = minted(
+    moved,
+    back,
+    { ...facts, client: 'client-1' },
+    'Superseded',
+    plus(noon, 2 * minute),
+    'RenewalDue',
+  );
   t.deepEqual(
     again.tokens.map((one) => clientOf(again, one)),
     ['client-1', 'client-2', 'client-1'],
@@ -67,7 +74,7 @@ for (const [older, predecessor, becomes] of [
     const before = buildSessionRecord({ tokens: [buildEndedToken(older, { sha256: 'old' }), buildToken()] });
     const facts = { ...before, revocation: 'Immediate' } as const;
     const now = plus(noon, minute);
-    const next = minted(before, buildToken({ sha256: 'new', minted: now }), facts, predecessor, now, 1, 'Narrowed');
+    const next = minted(before, buildToken({ sha256: 'new', minted: now }), facts, predecessor, now, 'Narrowed');
     t.deepEqual(
       next.tokens.map(({ end }) => end),
       [becomes, predecessor, undefined],
