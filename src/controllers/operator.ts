@@ -35,6 +35,7 @@ import { Observation } from './telling/observation.ts';
 import { repeat } from './upkeep/periodic.ts';
 import { PoolProviders, workersFor } from './pool-providers.ts';
 import { ReferencedKeys, refersTo } from './referenced-keys.ts';
+import { RefusedCalls } from './telling/refused-calls.ts';
 import { Reporter } from './telling/reporter.ts';
 import { Reviews } from './session/reviews.ts';
 import type { SessionLimits } from './session/limits.ts';
@@ -136,7 +137,8 @@ export class Operator {
       onFailure: (error) => logger.debug('an event could not be written', { error }),
       onDrop: ({ reason }) => metrics.count('ci_identity_events_dropped_total', { reason }),
     });
-    this.#reporter = new Reporter({ memory: this.#memory, events, logger, metrics });
+    const refusedCalls = new RefusedCalls(clock);
+    this.#reporter = new Reporter({ memory: this.#memory, events, logger, metrics, refusedCalls });
     this.#loop = new Loop({
       clock,
       random,
@@ -178,19 +180,6 @@ export class Operator {
       now: () => instant(clock.now() + (connection.serverTime()?.offset ?? 0)),
       held: () => this.#leader.held(),
     });
-    this.observation = new Observation({
-      ...options,
-      memory: this.#memory,
-      targets: this.#targets,
-      providers: this.#providers,
-      apiServerOffset: () => connection.serverTime()?.offset,
-      watches: this.#watches,
-      loop: this.#loop,
-      guard: this.#guard,
-      leader: this.#leader,
-      budgets: this.#budgets,
-      definitions: this.#definitions,
-    });
     const parts = {
       ...options,
       memory: this.#memory,
@@ -214,6 +203,16 @@ export class Operator {
       installation: () => this.#memory.installation ?? '',
       configuration: () => this.#configuration,
     };
+    this.observation = new Observation({
+      ...parts,
+      apiServerOffset: () => connection.serverTime()?.offset,
+      watches: this.#watches,
+      loop: this.#loop,
+      leader: this.#leader,
+      budgets: this.#budgets,
+      definitions: this.#definitions,
+      refusedCalls,
+    });
     this.#limits = registerMachines(this.#loop, parts);
     this.#upkeep = upkeep({ ...parts, leader: this.#leader, resync: (signal) => this.#resync(signal) });
   }

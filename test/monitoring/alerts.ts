@@ -171,6 +171,20 @@ export const alertRows: readonly AlertRow[] = [
     },
   ),
   ...row(
+    'CiIdentityApiRefuses',
+    '15m',
+    [{ machine: 'session', reason: 'ApiForbidden' }],
+    { 'ci_identity_failures_total{machine="session",reason="ApiForbidden"}': '0+2x20' },
+    { 'ci_identity_failures_total{machine="session",reason="ProviderUnavailable"}': '0+2x20' },
+  ),
+  ...row(
+    'CiIdentityApiRefuses',
+    '20m',
+    [{ machine: 'client', reason: 'QuotaExceeded' }],
+    { 'ci_identity_failures_total{machine="client",reason="QuotaExceeded"}': '0+2x20' },
+    { 'ci_identity_failures_total{machine="client",reason="QuotaExceeded"}': '7x20' },
+  ),
+  ...row(
     'CiIdentityAuditBlocked',
     '5m',
     once,

@@ -9,6 +9,7 @@ import { Credentials, type CredentialsOptions } from './credentials.ts';
 import type { Definitions } from '../definitions.ts';
 import type { GuardKeeper } from '../guard.ts';
 import { collectMetrics } from './metrics.ts';
+import type { RefusedCalls } from './refused-calls.ts';
 import { readyChecks, watchHealth } from './readiness.ts';
 import type { Watches } from '../watches.ts';
 
@@ -21,6 +22,7 @@ export interface ObservationOptions extends CredentialsOptions {
   readonly leader: Leader;
   readonly budgets: Budgets;
   readonly definitions: Definitions;
+  readonly refusedCalls: RefusedCalls;
   readonly clock: Clock;
 }
 
@@ -52,11 +54,12 @@ export class Observation {
   }
 
   health(): Health {
-    const { watches, guard, budgets, clock, auditStream, definitions } = this.#o;
+    const { watches, guard, budgets, clock, auditStream, definitions, refusedCalls } = this.#o;
     return {
       live: () => [{ name: 'process', ok: true }],
       ready: () => {
         const { trouble } = auditStream;
+        const refused = refusedCalls.last();
         const checks = readyChecks({
           core: watches.coreHealth(),
           pods: watches.podHealth(),
@@ -65,6 +68,7 @@ export class Observation {
           credentials: this.#credentials,
           now: clock.now(),
           ...(trouble === undefined ? {} : { auditTrouble: trouble }),
+          ...(refused === undefined ? {} : { refused }),
         });
         return [definitions.check(), ...checks];
       },

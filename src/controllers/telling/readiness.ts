@@ -47,6 +47,8 @@ export interface Observed {
   readonly credentials: Pick<Credentials, 'issuers' | 'expiries' | 'clockOffsets'>;
   /** Why the audit stream takes no lines, as a sentence. */
   readonly auditTrouble?: string;
+  /** What the API server refused last, where that was not long ago. */
+  readonly refused?: { readonly at: Instant; readonly message: string };
   readonly now: Instant;
 }
 
@@ -69,6 +71,9 @@ export function readyChecks(o: Observed): readonly Check[] {
     ...o.pods.flatMap(([name, health]) =>
       health.synced ? [] : [warning(`watch ${name}`, health.message ?? 'not read completely yet')],
     ),
+    ...(o.refused === undefined
+      ? []
+      : [warning('API server', `refused at ${toRfc3339(o.refused.at)}: ${o.refused.message}`)]),
     ...guardWarning(o.guard),
     // One that is not configured any more is never called again, so its trouble would never end.
     ...o.troubles

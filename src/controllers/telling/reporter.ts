@@ -12,6 +12,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { StoredRecord } from '../../kube/records.ts';
 import type { Memory } from '../memory.ts';
+import type { RefusedCalls } from './refused-calls.ts';
 import { parseSessionKey } from '../session/snapshot.ts';
 import { machines } from '../wiring.ts';
 
@@ -38,9 +39,16 @@ export class Reporter {
     readonly events: EventRecorder;
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly refusedCalls: RefusedCalls;
   };
 
-  constructor(options: { memory: Memory; events: EventRecorder; logger: Logger; metrics: Metrics }) {
+  constructor(options: {
+    memory: Memory;
+    events: EventRecorder;
+    logger: Logger;
+    metrics: Metrics;
+    refusedCalls: RefusedCalls;
+  }) {
     this.#o = options;
     const { clients, sessions } = options.memory;
     clients.onChange((...change) => this.#problem('record of a client', ...change));
@@ -66,6 +74,7 @@ export class Reporter {
     const known = error instanceof OperatorError ? error : undefined;
     const reason = known?.reason ?? 'InternalError';
     metrics.count('ci_identity_failures_total', { machine, reason });
+    if (known !== undefined) this.#o.refusedCalls.note(known);
     const fields = { machine, key, row, attempts, reason, error };
     if (known === undefined) logger.error('bug', fields);
     else if (known.class === 'Conflict') logger[attempts < stubborn ? 'debug' : 'warn']('conflict', fields);

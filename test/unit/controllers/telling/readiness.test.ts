@@ -41,6 +41,14 @@ const table: readonly (readonly [what: string, observed: Partial<Observed>, says
     ['ok watch identitypools', 'not ok audit stream: full disk'],
   ],
   [
+    'the API server refuses what the operator has to do: pods wait, and no restart heals it',
+    { refused: { at: now, message: 'API server: create subjectaccessreviews is refused (403)' } },
+    [
+      ...allWell,
+      'ok API server, but: refused at 2026-11-24T12:00:00Z: API server: create subjectaccessreviews is refused (403)',
+    ],
+  ],
+  [
     'the admission policies were edited',
     { guard: { is: 'Missing', objects: ['ValidatingAdmissionPolicy use.ci-identity.dev (edited)'] } },
     [

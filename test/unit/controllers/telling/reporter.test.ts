@@ -1,5 +1,8 @@
 import test from 'ava';
+import type { Reason } from '#src/api/reasons.ts';
+import { minute } from '#src/clock.ts';
 import { Memory } from '#src/controllers/memory.ts';
+import { RefusedCalls } from '#src/controllers/telling/refused-calls.ts';
 import { Reporter, eventType } from '#src/controllers/telling/reporter.ts';
 import { sessionKey } from '#src/controllers/session/snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
@@ -8,6 +11,7 @@ import { identityStatus } from '#src/domain/status/identity.ts';
 import { OperatorError } from '#src/errors.ts';
 import type { EventNote } from '#src/kube/events.ts';
 import { buildSessionSnapshot, suspended } from '#test/support/builders.ts';
+import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { accessOf, identity, seen } from '../../domain/access/objects.ts';
 import { identityFacts, now } from '../../domain/status/facts.ts';
 
@@ -42,6 +46,7 @@ for (const [errorClass, attempts, level] of [
       memory: new Memory('ci-identity-system'),
       logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
       metrics: { count: () => undefined },
+      refusedCalls: new RefusedCalls(new VirtualClock()),
     } as unknown as ConstructorParameters<typeof Reporter>[0]);
     const error =
       errorClass === undefined
@@ -51,6 +56,27 @@ for (const [errorClass, attempts, level] of [
     t.deepEqual(levels, [level]);
   });
 }
+
+test('what the API server refuses is remembered for ten minutes; any other failure is not', async (t) => {
+  const clock = new VirtualClock();
+  const refusedCalls = new RefusedCalls(clock);
+  const reporter = new Reporter({
+    memory: new Memory('ci-identity-system'),
+    logger: { info: () => undefined, warn: () => undefined },
+    metrics: { count: () => undefined },
+    refusedCalls,
+  } as unknown as ConstructorParameters<typeof Reporter>[0]);
+  const fails = (reason: Reason, message: string): void =>
+    reporter.failure('client', 'client-1', 'first', new OperatorError({ class: 'Waiting', reason, message }), 1);
+  fails('ProviderUnavailable', 'away');
+  t.is(refusedCalls.last(), undefined);
+  fails('ApiForbidden', 'no right');
+  fails('QuotaExceeded', 'no room');
+  fails('ProviderUnavailable', 'away');
+  t.is(refusedCalls.last()?.message, 'no room');
+  await clock.advance(10 * minute);
+  t.is(refusedCalls.last(), undefined);
+});
 
 const deny = seen(accessOf({ policies: seen([]) }));
 for (const [what, snapshot, facts] of [
