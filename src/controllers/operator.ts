@@ -162,7 +162,7 @@ export class Operator {
       if (this.#leader.held()) this.#loop.wake(machine, key, why);
     });
     this.#access.onChange((identity, policies) => this.#wiring.access(identity, policies));
-    const creators = new Creators(this.#memory.namespaces, (namespaces) => this.#wiring.newsFor(namespaces));
+    const creators = new Creators(this.#memory.namespaces, (namespaces) => this.#wiring.deferNamespaces(namespaces));
     this.#watches = new Watches({
       ...options,
       memory: this.#memory,

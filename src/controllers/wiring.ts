@@ -32,12 +32,13 @@ export class Wiring {
   readonly #targets: ClientTargets;
   readonly #operatorNamespace: string;
   readonly #wake: Wake;
-  readonly #counted = new Set<string>();
-  /** Namespaces all of whose identities have news. */
-  readonly #newsOf = new Set<string>();
-  readonly #countedPolicies = new Set<string>();
-  readonly #countedPools = new Set<string>();
-  readonly #countedClients = new Set<string>();
+  // What waits for the next `wakeDeferred`.
+  readonly #deferredIdentities = new Set<string>();
+  /** All of whose identities wait for it. */
+  readonly #deferredNamespaces = new Set<string>();
+  readonly #deferredPolicies = new Set<string>();
+  readonly #deferredPools = new Set<string>();
+  readonly #deferredClients = new Set<string>();
 
   /** The operator's namespace carries acknowledgements, which concern everything. */
   constructor(memory: Memory, targets: ClientTargets, operatorNamespace: string, wake: Wake) {
@@ -68,7 +69,7 @@ export class Wiring {
       else this.namespace(name);
       // Which of them a rule covers.
       if (JSON.stringify(next?.labels) !== JSON.stringify(previous?.labels))
-        for (const [policy] of policies.entries()) this.#countedPolicies.add(policy);
+        for (const [policy] of policies.entries()) this.#deferredPolicies.add(policy);
     });
     nodes.onChange((_name, next, previous) => {
       if (next?.ready !== previous?.ready) this.sessions();
@@ -143,8 +144,8 @@ export class Wiring {
   /** An identity was judged and gets something else than before: whoever counts it, or its client, looks again. */
   access(identity: CiIdentity, policies: Iterable<string>): void {
     const { pool } = identity.spec;
-    for (const policy of policies) this.#countedPolicies.add(policy);
-    this.#countedPools.add(pool);
+    for (const policy of policies) this.#deferredPolicies.add(policy);
+    this.#deferredPools.add(pool);
     for (const client of this.#targets.around(pool, refOf(identity))) this.#servingClient(client);
   }
 
@@ -167,37 +168,38 @@ export class Wiring {
     if (pod === undefined) return;
     for (const identity of Object.keys(pod.claims)) {
       this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity }));
-      this.#counted.add(`${pod.namespace}/${identity}`);
+      this.#deferredIdentities.add(`${pod.namespace}/${identity}`);
     }
   }
 
-  /** The identities of these namespaces look afresh at the next news, for example because one creator makes pods in all of them. */
-  newsFor(namespaces: Iterable<string>): void {
-    for (const namespace of namespaces) this.#newsOf.add(namespace);
+  /** The identities of these namespaces look afresh at the next {@link wakeDeferred}, for example because one creator makes pods in all of them. */
+  deferNamespaces(namespaces: Iterable<string>): void {
+    for (const namespace of namespaces) this.#deferredNamespaces.add(namespace);
   }
 
   /**
-   * What has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace;
+   * Wakes what has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace;
    * pools count their clients, and tell what is wrong with their issuer, and their clients look out for its end; a client that works
    * for many looks at their asks, and one whose successors work by now goes. To be called about once a second.
    */
-  news(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
-    this.newsFor(troubled.namespaces);
-    for (const namespace of this.#newsOf)
-      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace)) this.#counted.add(key);
-    this.#newsOf.clear();
-    for (const key of this.#counted) this.#wake(machines.identity, key);
-    this.#counted.clear();
-    for (const policy of this.#countedPolicies) this.#wake(machines.policy, policy);
-    this.#countedPolicies.clear();
-    for (const client of this.#countedClients) this.#wake(machines.client, client);
-    this.#countedClients.clear();
-    for (const pool of this.#countedPools) {
+  wakeDeferred(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
+    this.deferNamespaces(troubled.namespaces);
+    for (const namespace of this.#deferredNamespaces)
+      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
+        this.#deferredIdentities.add(key);
+    this.#deferredNamespaces.clear();
+    for (const key of this.#deferredIdentities) this.#wake(machines.identity, key);
+    this.#deferredIdentities.clear();
+    for (const policy of this.#deferredPolicies) this.#wake(machines.policy, policy);
+    this.#deferredPolicies.clear();
+    for (const client of this.#deferredClients) this.#wake(machines.client, client);
+    this.#deferredClients.clear();
+    for (const pool of this.#deferredPools) {
       this.#wake(machines.pool, pool);
       for (const client of this.#targets.ofPool(pool))
         if (!this.#targets.isWanted(client)) this.#wake(machines.client, client);
     }
-    this.#countedPools.clear();
+    this.#deferredPools.clear();
     for (const [name, { spec }] of this.#memory.pools.entries()) {
       if (!troubled.issuers.includes(spec.provider.issuer)) continue;
       this.#wake(machines.pool, name);
@@ -223,13 +225,13 @@ export class Wiring {
   #poolOfMany(name: string): void {
     const { per = 'Pool' } = this.#memory.pools.get(name)?.spec.client ?? {};
     if (per === 'Pool' && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
-    else this.#countedPools.add(name);
+    else this.#deferredPools.add(name);
   }
 
   /** A client that works for many looks at all of them, so an edit of one has a second's time. One that is still to be made does not wait. */
   #servingClient(name: string): void {
     const isThere = this.#memory.clients.get(name) !== undefined;
-    if (isThere && this.#targets.find(name)?.identity === undefined) this.#countedClients.add(name);
+    if (isThere && this.#targets.find(name)?.identity === undefined) this.#deferredClients.add(name);
     else this.#wake(machines.client, name);
   }
 
