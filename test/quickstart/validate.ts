@@ -20,12 +20,13 @@ export async function byJwks(trust: Trust, fetch: Fetch) {
   const keys = createRemoteJWKSet(new URL(jwks_uri), { [customFetch]: fetch });
   return async (token: string): Promise<readonly string[]> => {
     const { issuer, audience } = trust;
-    const { payload } = await jwtVerify<{ scope?: string }>(token, keys, {
+    const { payload } = await jwtVerify<{ scope?: string | readonly string[] }>(token, keys, {
       issuer,
       audience,
       requiredClaims: ['exp', 'sub'],
     });
-    return (payload.scope ?? '').split(' ');
+    // Text by RFC 9068; a list at some products.
+    return [payload.scope ?? ''].flat().join(' ').split(' ');
   };
 }
 
