@@ -13,7 +13,7 @@ export interface KeyRef {
 
 export interface IssuerConfiguration {
   readonly url: string;
-  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd';
+  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd' | 'Spring';
   readonly registrationTokenRef?: KeyRef;
   readonly managementTokenRef?: KeyRef;
   readonly caBundleRef?: KeyRef;
@@ -86,7 +86,10 @@ const configurationSchema = {
         additionalProperties: false,
         properties: {
           url: { type: 'string', description: 'an https URL of at most 512 characters', maxLength: 512 },
-          profile: { description: 'Generic, Keycloak or Glewlwyd', enum: ['Generic', 'Keycloak', 'Glewlwyd'] },
+          profile: {
+            description: 'Generic, Keycloak, Glewlwyd or Spring',
+            enum: ['Generic', 'Keycloak', 'Glewlwyd', 'Spring'],
+          },
           registrationTokenRef: keyRef,
           managementTokenRef: keyRef,
           caBundleRef: keyRef,

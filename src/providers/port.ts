@@ -17,6 +17,8 @@ export interface Capabilities {
   readonly variants: readonly Variant[];
   readonly clientIdBy: 'Us' | 'Provider';
   readonly findByTag: boolean;
+  /** Clients are neither changed nor deleted there once they are registered. */
+  readonly registersOnly?: true;
   readonly revocation: RevocationReach;
   readonly narrowsScopes: boolean;
   readonly exchange: boolean;

@@ -450,7 +450,7 @@ for (const [what, instead] of Object.entries(gateways))
     t.deepEqual([back.is, back.drift], ['Present', []]);
   });
 
-// Spring Authorization Server, as is said of it; servers that know the verb and not the path; what RFC 9110 has for it.
+// Frameworks without a route; servers that know the path and not the verb; what RFC 9110 has for it.
 for (const status of [404, 405, 501])
   test(`a provider that answers ${status} to every change: a client there can be replaced, not changed, and is not gone`, async (t) => {
     const { provider, issuer } = await start(t);

@@ -183,11 +183,13 @@ function clientOf(sources: StatusSources, identity: CiIdentity, pool: Known<Iden
 
 /** With what its pool tells of the rotation, which is no business of the identities that it works for, of which there may be ten thousand. */
 function rotatingView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {
-  const view = clientView(sources, pool, recordName);
-  const target = sources.targets.find(recordName);
-  if (target === undefined) return view;
   const capabilities = sources.providers.capabilities(pool.spec.provider.issuer);
-  return { ...view, ...rotationFacts(pool, target, view.record, capabilities, sources.now()) };
+  const registersOnly = capabilities?.registersOnly === true ? { registersOnly: true as const } : {};
+  const view = { ...clientView(sources, pool, recordName), ...registersOnly };
+  const target = sources.targets.find(recordName);
+  return target === undefined
+    ? view
+    : { ...view, ...rotationFacts(pool, target, view.record, capabilities, sources.now()) };
 }
 
 function clientView(sources: StatusSources, pool: IdentityPool, recordName: string): ClientView {

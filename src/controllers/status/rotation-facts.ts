@@ -3,6 +3,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { isExternal } from '../../domain/client/existing.ts';
 import { type ChangeFacts, changeWaits, changesLeaveGap, mayLeaveGap } from '../../domain/client/gap.ts';
 import { currentOf } from '../../domain/client/generations.ts';
+import type { Desired } from '../../domain/client/machine.ts';
 import type { ClientRecord, Generation } from '../../domain/client/record.ts';
 import { nextRotation } from '../../domain/client/schedule.ts';
 import { desiredOf, type ClientTarget } from '../../domain/client/target.ts';
@@ -14,7 +15,7 @@ import { jitterOf } from '../session/snapshot.ts';
 
 export type RotationFacts = Pick<
   ClientView,
-  'nextRotation' | 'registersAnew' | 'unknownTimeZone' | 'unsupported' | 'gapWaits' | 'changeWaits'
+  'nextRotation' | 'registersAnew' | 'unknownTimeZone' | 'unsupported' | 'lacks' | 'noKeys' | 'gapWaits' | 'changeWaits'
 >;
 
 /** When the credential of one client is replaced by schedule; `undefined`: nothing mints yet, or its window never opens. */
@@ -52,8 +53,21 @@ export function rotationFacts(
     ...(next === undefined && declared?.timeZone !== undefined ? { unknownTimeZone: declared.timeZone } : {}),
     ...(variant === 'NewClient' ? { registersAnew: true } : {}),
     ...(knows && variant === undefined ? { unsupported: 'NeedsNewSubject' } : {}),
+    ...(knows ? whatIsNotOffered(record, desired, capabilities) : {}),
     ...(variant === 'InPlace' && declared === undefined ? { unsupported: 'NeedsWindow' } : {}),
     ...(knows ? gapFacts(pool, { record, desired, capabilities }, now) : {}),
+  };
+}
+
+function whatIsNotOffered(
+  { sentScopes }: ClientRecord,
+  desired: Desired,
+  { registersOnly, variants }: Capabilities,
+): Pick<RotationFacts, 'lacks' | 'noKeys'> {
+  const lacks = registersOnly === true ? desired.scopes.filter((scope) => sentScopes?.includes(scope) === false) : [];
+  return {
+    ...(lacks.length === 0 ? {} : { lacks }),
+    ...(variants.includes('TwoKeys') ? {} : { noKeys: true }),
   };
 }
 

@@ -18,6 +18,8 @@ export interface RefusedCredential {
   readonly gone?: boolean;
   /** Provider's clock minus ours, where it told it. */
   readonly clockOffset?: Milliseconds;
+  /** The provider changes no clients. */
+  readonly registersOnly?: true;
 }
 
 /** The likely cause as a reason, what speaks for it, and the next step. */
@@ -123,11 +125,19 @@ const rows: readonly DiagnosisRow[] = [
     }),
   },
   {
+    when: ({ registersOnly }) => registersOnly === true,
+    then: () => ({
+      reason: 'CredentialRefused',
+      why: 'it refuses the credential of the client, which worked before',
+      todo: 'See whether the client is still there; a rotation (annotation ci-identity.dev/rotate) with spec.rotation.allowSubjectChange registers a new one',
+    }),
+  },
+  {
     when: () => true,
     then: () => ({
       reason: 'CredentialRefused',
       why: 'it refuses the credential of the client, which worked before',
-      todo: 'See whether the client is enabled there and still has our key; a rotation (annotation ci-identity.dev/rotate) replaces the credential',
+      todo: 'See whether the client is enabled there and still has our credential; a rotation (annotation ci-identity.dev/rotate) replaces the credential',
     }),
   },
 ];

@@ -142,7 +142,8 @@ function emptied(record: ClientRecord): ClientRecord | undefined {
 function waitingFor(s: ClientSnapshot, record: ClientRecord): Step['reason'] {
   if (inState(record, 'Draining').length > 0) return 'Draining';
   if (s.brake === true) return 'BrakeHolds';
-  return isUnmanageable(s, record) ? 'RegistrationAccessTokenLost' : 'Deregistering';
+  if (!isUnmanageable(s, record)) return 'Deregistering';
+  return s.capabilities?.registersOnly === true ? 'RegistrationRefused' : 'RegistrationAccessTokenLost';
 }
 
 /** The same id in `revokeRequest` and `rotation.request`: a rotation that does not wait, also while stopped. And the end of each revocation. */

@@ -168,7 +168,8 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   if (isForeign(record)) return 'ClientForeign';
   if (isGone(record) && current !== undefined) return 'ClientGone';
   if (current?.refusedAt !== undefined) return 'CredentialRefused';
-  if (isUnmanaged(record) && s.managementFallback !== true) return 'RegistrationAccessTokenLost';
+  if (isUnmanaged(record) && s.managementFallback !== true && s.capabilities?.registersOnly !== true)
+    return 'RegistrationAccessTokenLost';
   const draining = inState(record, 'Draining').find((one) => one.retireAfter !== undefined && now >= one.retireAfter);
   if (draining !== undefined) return s.clockAgrees ? 'Draining' : 'ClockUnsure';
   if (inState(record, 'Draining', 'Retiring').length > 0) return 'Draining';

@@ -85,7 +85,8 @@ export function tell(
     const old = before === undefined ? undefined : generation(before, one.n);
     if (old === undefined) tellings.push(planned(one, before, after));
     else if (old.state !== one.state) tellings.push(...moved(old, one, before, after));
-    else if (old.stillThere === undefined && one.stillThere !== undefined) tellings.push(...stillThere(one, after));
+    else if (old.stillThere === undefined && one.stillThere !== undefined)
+      tellings.push(...stillThere(old, one, after));
   }
   for (const old of before?.generations ?? []) {
     if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
@@ -160,9 +161,14 @@ function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
 }
 
 /** The first time; the pool says it for as long as it lasts. */
-function stillThere(one: Generation, record: ClientRecord | undefined): readonly Telling[] {
+function stillThere(old: Generation, one: Generation, record: ClientRecord | undefined): readonly Telling[] {
   const isWhole = record !== undefined && siblings(record, one).every(({ state }) => state === 'Retiring');
   if (!isWhole) return [];
+  if (old.removedAt === undefined) {
+    const message = `client ${one.clientId ?? ''} mints no more and still works at the provider, where the operator cannot delete it. Delete it there by hand.`;
+    const reason = isManagementLost(record, one) ? 'RegistrationAccessTokenLost' : 'RegistrationRefused';
+    return [{ step: 'Deregistered', generation: one.n, reason, good: false, message }];
+  }
   const message = `the provider said that it deleted client ${one.clientId ?? ''}, and the client is still there.`;
   return [{ step: 'Deregistered', generation: one.n, reason: 'ProviderMisbehaves', good: false, message }];
 }

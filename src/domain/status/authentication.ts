@@ -25,7 +25,11 @@ export function authenticating(facts: PoolFacts, now: Instant): Draft {
 }
 
 /** `undefined`: nobody refuses a credential of this client. */
-export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, now: Instant): Diagnosis | undefined {
+export function diagnosisOf(
+  facts: PoolFacts,
+  { record, failure, registersOnly }: ClientView,
+  now: Instant,
+): Diagnosis | undefined {
   const refused = record?.generations.find(isRefused);
   const call =
     (failure === undefined ? undefined : calls[failure.reason as keyof typeof calls]) ??
@@ -42,6 +46,7 @@ export function diagnosisOf(facts: PoolFacts, { record, failure }: ClientView, n
       ...(generation === undefined ? {} : { generation }),
       ...(observed === undefined ? {} : { observed }),
       ...(record !== undefined && isGone(record) ? { gone: true } : {}),
+      ...(registersOnly === true ? { registersOnly } : {}),
       ...(facts.clockOffset === undefined ? {} : { clockOffset: facts.clockOffset }),
     },
     now,

@@ -27,6 +27,12 @@ export interface ClientView {
   readonly unknownTimeZone?: string;
   /** Why its credential cannot be replaced as the pool stands, by what the provider can do. */
   readonly unsupported?: 'NeedsNewSubject' | 'NeedsWindow';
+  /** Its provider neither changes nor deletes clients once they are registered. */
+  readonly registersOnly?: true;
+  /** Its provider changes no client, and these scopes of the ceiling came after the client was registered. */
+  readonly lacks?: readonly string[];
+  /** Its provider rotates no key, so that a key instead of its secret is no way out. */
+  readonly noKeys?: true;
   /** Each change costs it its secret, and the window for that is closed; `until` is absent where its time zone is not known. */
   readonly gapWaits?: { readonly until?: Instant };
   /** The client differs from what the pool asks for, and setting it right leaves a gap. */

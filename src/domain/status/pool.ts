@@ -159,7 +159,12 @@ function conditions(facts: PoolFacts, now: Instant): readonly Draft[] {
 }
 
 /** What keeps a pool that is deleted from going, besides failures. */
-const keepsLeaving: readonly Reason[] = ['RegistrationAccessTokenLost', 'RestoredState', 'ProviderMisbehaves'];
+const keepsLeaving: readonly Reason[] = [
+  'RegistrationAccessTokenLost',
+  'RegistrationRefused',
+  'RestoredState',
+  'ProviderMisbehaves',
+];
 
 /** Told here once, and not by each of its identities. Live tokens stay good, which is what a reader wants to know first. */
 function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {

@@ -32,6 +32,8 @@ export function registered(facts: PoolFacts): Draft {
     missing(facts, wanted) ??
     foreign(facts, wanted) ??
     restored(facts, wanted) ??
+    registeredOnly(facts) ??
+    lacking(facts, wanted) ??
     unmanaged(facts, wanted) ??
     stillThere(facts) ??
     held(facts) ??
@@ -115,8 +117,32 @@ function restored(facts: PoolFacts, wanted: readonly ClientView[]): Draft | unde
   return draft('Registered', 'False', 'RestoredState', say(facts, `${why}.`));
 }
 
+/** Told where it holds up a deletion: before that it is as it should be. */
+function registeredOnly(facts: PoolFacts): Draft | undefined {
+  if (facts.pool.metadata.deletionTimestamp === undefined) return undefined;
+  const ids = facts.clients.flatMap(({ registersOnly, record }) =>
+    registersOnly === true ? (record?.generations ?? []).flatMap(({ clientId }) => clientId ?? []) : [],
+  );
+  const [first, ...others] = new Set(ids);
+  if (first === undefined) return undefined;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  const why = `${issuerOf(facts)} deletes no clients: delete ${cut(first, 64)}${more} there by hand (their names begin with ci-identity ${facts.pool.metadata.name}), and set spec.deletionPolicy: Retain, with which the pool goes.`;
+  return draft('Registered', 'True', 'RegistrationRefused', say(facts, why));
+}
+
+/** What was taken out of the ceiling since is not asked for any more; what came in is refused. */
+function lacking(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+  const client = wanted.find(({ lacks }) => lacks !== undefined);
+  if (client?.lacks === undefined) return undefined;
+  const allowed = mayReplace(facts) ? '' : 'spec.rotation.allowSubjectChange and ';
+  const why = `the client${ownerOf(client)} was registered before ${cut(client.lacks.join(', '), 200)} came into the ceiling, and ${issuerOf(facts)} changes no clients: tokens with that are refused. Set ${allowed}a new spec.rotation.request, which registers a new client with a new subject (sub).`;
+  return draft('Registered', 'True', 'ClientDrifted', say(facts, why));
+}
+
 function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
-  const client = wanted.find(({ record }) => record !== undefined && isUnmanaged(record));
+  const client = wanted.find(
+    ({ record, registersOnly }) => record !== undefined && registersOnly !== true && isUnmanaged(record),
+  );
   if (client?.record === undefined || facts.managementFallback === true) return undefined;
   const of = unmanagedOne(client.record);
   const isOld = of?.management !== undefined;

@@ -1,6 +1,6 @@
 /** The state of a rotation in words, for the condition CredentialCurrent. Follows from the record alone, so it changes when that does. */
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
-import { asClause } from '../access/explain.ts';
+import { asClause, cut } from '../access/explain.ts';
 import { isExternal } from '../client/existing.ts';
 import { currentOf } from '../client/generations.ts';
 import { planAgainAt } from '../client/schedule.ts';
@@ -52,7 +52,7 @@ function inWords(
       return [draining(one, client.clockUnsure === true, now)];
     case 'Retiring':
       if (isExternal(one)) return [`generation ${n} is used no longer`];
-      return [retiring(one)];
+      return [retiring(one, client.registersOnly === true)];
   }
 }
 
@@ -69,7 +69,9 @@ export function whenItOpens({ gapWaits }: ClientView): string {
 }
 
 /** Only a credential that was still accepted after its removal has to wait for the next one. */
-function retiring({ n, removedAt, retireAfter }: Generation): string {
+function retiring({ n, clientId, removedAt, retireAfter }: Generation, registersOnly: boolean): string {
+  if (registersOnly)
+    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour, and until then nothing else is rotated`;
   if (removedAt !== undefined)
     return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
   return retireAfter === undefined
@@ -127,14 +129,14 @@ function rollback({ rollbacks, generations, variant }: ClientRecord): readonly s
 }
 
 /** Why nothing rotates although it is asked or due, and what to do. `undefined`: nothing speaks against a rotation. */
-export function unsupportedInWords({ unsupported, record }: ClientView): string | undefined {
+export function unsupportedInWords({ unsupported, record, noKeys }: ClientView): string | undefined {
   if (unsupported === undefined) return undefined;
-  const isKey = currentOf(record)?.credential.type === 'PrivateKeyJwt';
+  const keyHelps = currentOf(record)?.credential.type !== 'PrivateKeyJwt' && noKeys !== true;
   switch (unsupported) {
     case 'NeedsWindow':
       return 'a proven credential mints, but this provider replaces a client secret with a short gap only, and nothing says when that may be. Declare spec.rotation.window, allow a new client with spec.rotation.allowSubjectChange, or use spec.client.authentication PrivateKeyJwt.';
     case 'NeedsNewSubject':
-      return `a proven credential mints, but this provider can replace it by a new client only, whose subject (sub) is new and which no trust policy knows. Set spec.rotation.allowSubjectChange if that is all right${isKey ? '' : ', or use spec.client.authentication PrivateKeyJwt'}.`;
+      return `a proven credential mints, but this provider can replace it by a new client only, whose subject (sub) is new and which no trust policy knows. Set spec.rotation.allowSubjectChange if that is all right${keyHelps ? ', or use spec.client.authentication PrivateKeyJwt' : ''}.`;
   }
 }
 

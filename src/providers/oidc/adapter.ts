@@ -1,6 +1,7 @@
 import type { Redacted } from '../../redacted.ts';
 import type { Clock } from '../../clock.ts';
 import type { Variant } from '../../domain/client/record.ts';
+import { withoutUndefined } from '../fields.ts';
 import type { Http } from '../http.ts';
 import type { Capabilities, IdentityProvider } from '../port.ts';
 import { carriers } from './audiences.ts';
@@ -36,6 +37,7 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
     variants: variantsOf(issuer, metadata),
     clientIdBy: issuer.profile.clientIdBy,
     findByTag: false,
+    ...withoutUndefined({ registersOnly: issuer.profile.registersOnly }),
     revocation: issuer.reach.of(metadata),
     narrowsScopes: true,
     exchange: false,

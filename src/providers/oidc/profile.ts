@@ -63,6 +63,10 @@ export interface Profile {
   readonly credentialPropagation: Milliseconds;
   readonly clientIdBy: 'Us' | 'Provider';
   variants(authentication: ReadonlySet<AuthenticationMethod>): readonly Variant[];
+  /** Clients are neither changed nor deleted once they are registered: it has nothing of RFC 7592, or reading alone. */
+  readonly registersOnly?: true;
+  /** Why such a client cannot be registered at this product, which is not asked then. */
+  whyNotRegistered?(desired: DesiredClient): string | undefined;
   /** The steps that the product's administrator has to take. */
   registrationHint(error: ProviderError, issuer: string, wanted: WantedScopes): string | undefined;
   /** Where we choose the id: whether a refused registration says that a client with this id is there already. */

@@ -43,6 +43,8 @@ export class Registration implements ClientRegistry {
 
   async register(desired: DesiredClient, signal: AbortSignal): Promise<ClientAnswer> {
     const endpoint = await this.#endpoint(signal);
+    const impossible = this.#o.profile.whyNotRegistered?.(desired);
+    if (impossible !== undefined) throw terminal(this.#o.issuer, 'RegistrationRefused', impossible);
     const token = this.#o.registrationToken();
     const { clientId, ...unnamed } = desired;
     const named = this.#o.profile.clientIdBy === 'Us' && clientId !== undefined ? desired : unnamed;

@@ -19,6 +19,7 @@ const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
 const generic = profiles['Generic']!;
 const keycloak = profiles['Keycloak']!;
 const glewlwyd = profiles['Glewlwyd']!;
+const spring = profiles['Spring']!;
 const parse = (body: unknown) =>
   parseTokenAnswer({ status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) }, where);
 const token = { access_token: 'opaque', token_type: 'Bearer' };
@@ -167,7 +168,7 @@ const desired = (keys: DesiredClient['keys'] = []): DesiredClient => ({
   maxTokenLifetime: hour,
 });
 
-for (const profile of [generic, keycloak, glewlwyd]) {
+for (const profile of [generic, keycloak, glewlwyd, spring]) {
   test(`${profile.name}: what is written is read back without drift`, async (t) => {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);
@@ -409,7 +410,7 @@ test('what revocation reaches is learnt from tokens', (t) => {
   t.is(after('opaque').of(unasked), 'Immediate');
 });
 
-for (const profile of [generic, glewlwyd]) {
+for (const profile of [generic, glewlwyd, spring]) {
   test(`${profile.name}: whatever we set of a client and somebody changed is drift, in whatever order it is told`, async (t) => {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);
@@ -510,6 +511,6 @@ test('a refused registration: each product names the steps of its administrator'
     glewlwyd.registrationHint(refusedWith(400), 'https://idp.example.com/api/ci', wanted) ?? '',
     /plugin ci allows/,
   );
-  for (const profile of [generic, keycloak, glewlwyd])
+  for (const profile of [generic, keycloak, glewlwyd, spring])
     t.is(profile.registrationHint(refusedWith(500), issuer, wanted), undefined);
 });

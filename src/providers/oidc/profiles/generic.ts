@@ -9,6 +9,9 @@ const methodNames: Readonly<Record<AuthenticationMethod, string>> = {
   ClientSecretPost: 'client_secret_post',
 };
 
+/** For products that ask for one whatever the grant is. Nobody can send a code there: `.invalid` never resolves (RFC 2606 §2). */
+export const unusedRedirect = 'https://ci-identity.invalid/unused';
+
 /** A server that follows RFC 7591, 7592, 8414, 8707 and 7523 as they are written; oidc-provider is one. */
 export const generic: Profile = {
   name: 'Generic',

@@ -1,8 +1,5 @@
 import type { Profile } from '../profile.ts';
-import { generic } from './generic.ts';
-
-/** Asked for whatever the grant is. Nobody can send a code there: `.invalid` never resolves (RFC 2606 §2). */
-const unusedRedirect = 'https://ci-identity.invalid/unused';
+import { generic, unusedRedirect } from './generic.ts';
 
 /** Told of every registered client, whatever it asked for. */
 const ownGrant = 'authorization_code';

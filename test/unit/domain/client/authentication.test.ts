@@ -21,6 +21,12 @@ const base: RefusedCredential = { call: 'Token', said: '401 invalid_client', gen
 
 const table: readonly (readonly [what: string, facts: Partial<RefusedCredential>, reason: Reason, says: RegExp])[] = [
   ['nothing else speaks', {}, 'CredentialRefused', /worked before/],
+  [
+    'a provider that changes no clients',
+    { registersOnly: true, generation: secret() },
+    'CredentialRefused',
+    /worked before\. See whether the client is still there; a rotation .* with spec\.rotation\.allowSubjectChange registers a new one/,
+  ],
   ['registration', { call: 'Register', said: '401' }, 'RegistrationCredentialRefused', /registrationTokenRef/],
   ['management', { call: 'Manage', said: '401' }, 'RegistrationAccessTokenLost', /managementTokenRef/],
   ['a secret past its end', { generation: secret(plus(now, -minute)) }, 'SecretExpired', /2026-11-24T11:59:00Z/],

@@ -157,6 +157,16 @@ export const endingCases: readonly Case[] = [
   },
   {
     row: 'unwanted',
+    title: 'a provider that deletes no clients: the client stays until its pool says so',
+    s: snapshot({
+      ...gone,
+      ...able({ variants: ['NewClient'], registersOnly: true }),
+      record: omit(withGenerations([g({ state: 'Retiring' })]), 'management') as ClientRecord,
+    }),
+    reason: 'RegistrationRefused',
+  },
+  {
+    row: 'unwanted',
     title: 'the management token is lost, and a management credential that does not rotate takes its place',
     s: snapshot({ ...gone, managementFallback: true, record: withGenerations([g({ state: 'Retiring' })], late) }),
     action: { type: 'Deregister' },

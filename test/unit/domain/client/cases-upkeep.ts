@@ -518,6 +518,15 @@ export const upkeepCases: readonly Case[] = [
   },
   {
     row: 'settled',
+    title: 'a provider that changes no clients gives no management token, and nothing is wrong with that',
+    s: snapshot({
+      ...able({ variants: ['NewClient'], registersOnly: true }),
+      record: omit(record(), 'management') as ClientRecord,
+    }),
+    reason: 'CredentialCurrent',
+  },
+  {
+    row: 'settled',
     title: 'the clocks disagree, so nothing is retired',
     s: snapshot({ clockAgrees: false, record: withGenerations(drainingAndCurrent) }),
     now: plus(noon, hour),

@@ -151,6 +151,13 @@ const rows: readonly (readonly [
     /^the provider said that it deleted client ci-1, and the client is still there\.$/,
   ],
   [
+    'an old client that nothing of ours can delete',
+    of([g({ state: 'Retiring' })]),
+    of([g({ state: 'Retiring', stillThere: 1 })]),
+    'Deregistered',
+    /^client ci-1 mints no more and still works at the provider, where the operator cannot delete it\. Delete it there by hand\.$/,
+  ],
+  [
     'a person has dealt with what may be left',
     of([one], { possibleOrphans: 1 }),
     of([one], { possibleOrphans: 1, acknowledgedOrphans: 1 }),

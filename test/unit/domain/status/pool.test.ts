@@ -13,6 +13,7 @@ import { brief, client, finalizers, generation, messageOf, now, poolFacts, recor
 import { statusProblems } from './schema.ts';
 
 /** The provider is ahead of the record. */
+const { management: _given, ...unmanaged } = record();
 const restoredRecord = record({ observed: { is: 'Present', at: now, drift: ['client_name', 'jwks'], generation: 7 } });
 
 const problemsWith = statusProblems('identitypools.yaml');
@@ -139,6 +140,16 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     'Ready=True/Ready Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/RegistrationAccessTokenLost',
   ],
   [
+    'the provider gives no token that manages its client, because it only registers clients',
+    { clients: [client({ registersOnly: true, record: unmanaged })] },
+    `Ready=True/Ready ${good}`,
+  ],
+  [
+    'a scope came into the ceiling of a client that the provider does not change',
+    { clients: [client({ registersOnly: true, record: unmanaged, lacks: ['artifacts:delete'] })] },
+    'Ready=True/Ready Registered=True/ClientDrifted CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid',
+  ],
+  [
     'restored from a backup',
     { clients: [client({ record: restoredRecord })] },
     'Ready=False/RestoredState Registered=False/RestoredState CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Stalled=True/RestoredState',
@@ -246,6 +257,11 @@ const cases: readonly (readonly [what: string, facts: Partial<PoolFacts>, condit
     'being deleted, and nobody can delete its client any more',
     { pool: deleted, clients: [client({ wanted: true, record: record({ managementLost: true }) })] },
     'Ready=False/RegistrationAccessTokenLost Registered=True/RegistrationAccessTokenLost CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Authenticating=False/RegistrationAccessTokenLost Reconciling=True/RegistrationAccessTokenLost',
+  ],
+  [
+    'being deleted, and the provider deletes no clients',
+    { pool: deleted, clients: [client({ registersOnly: true, record: unmanaged })] },
+    'Ready=False/RegistrationRefused Registered=True/RegistrationRefused CredentialCurrent=True/CredentialCurrent RegistrationCredentialValid=True/RegistrationCredentialValid Reconciling=True/RegistrationRefused',
   ],
   [
     'a client that is no longer wanted does not count',
@@ -695,6 +711,28 @@ test('a request that leaves a gap says that it waits for the window', (t) => {
   t.regex(said({ gapWaits: {}, registersAnew: true }) ?? '', /when its turn has come/, 'a new client leaves none');
 });
 
+test('a provider that only registers clients: what a person has to do, and no token that it does not have', (t) => {
+  const view = { registersOnly: true, record: unmanaged } as const;
+  const said = (facts: Parameters<typeof poolFacts>[0], condition: string): string =>
+    messageOf(poolStatus(poolFacts(facts), now), condition);
+  t.regex(
+    said({ pool: deleted, clients: [client(view)] }, 'Ready'),
+    /deletes no clients: delete ci-1234-ci-bots there by hand .*, and set spec\.deletionPolicy: Retain, with which the pool goes\./,
+  );
+  const wider = { clients: [client({ ...view, lacks: ['artifacts:delete'] })] };
+  t.regex(
+    said(wider, 'Registered'),
+    /before artifacts:delete came into the ceiling.* Set spec\.rotation\.allowSubjectChange and a new spec\.rotation\.request/,
+  );
+  const rotated = { ...generation(1, 'Retiring'), clientId: 'old' };
+  const generations = [rotated, { ...generation(2, 'Current'), clientId: 'new' }];
+  const after = { clients: [client({ ...view, record: { ...unmanaged, variant: 'NewClient', generations } })] };
+  t.regex(
+    said(after, 'CredentialCurrent'),
+    /generation 1 mints no more and still works at the provider, which deletes no clients: delete client old there by hand/,
+  );
+});
+
 test('what stands in the way of a rotation is said long before it is due', (t) => {
   const said = (partial: Parameters<typeof client>[0]): string =>
     messageOf(poolStatus(poolFacts({ clients: [client(partial)] }), now), 'CredentialCurrent');
@@ -707,6 +745,8 @@ test('what stands in the way of a rotation is said long before it is due', (t) =
     pool: pool({ client: { authentication: 'ClientSecretBasic' } }, { finalizers }),
     clients: [client({ unsupported: 'NeedsNewSubject', record: record({ generations: [secret] }) })],
   });
+  const noKeys = bySecret.clients.map((one) => ({ ...one, noKeys: true as const }));
+  t.regex(messageOf(poolStatus({ ...bySecret, clients: noKeys }, now), 'CredentialCurrent'), /if that is all right\.$/);
   t.regex(
     messageOf(poolStatus(bySecret, now), 'CredentialCurrent'),
     /, or use spec\.client\.authentication PrivateKeyJwt/,
@@ -918,8 +958,6 @@ test('an issuer that is nearly one of the configuration is told which one', (t) 
   t.true(said({ nearIssuer: near }).includes(` of the operator (there is ${near}), so it is never called.`));
   t.true(said({}).includes(' of the operator, so it is never called.'));
 });
-
-const { management: _given, ...unmanaged } = record();
 
 test('a client that cannot be managed says so, for the reason that it has, unless the issuer has a credential for all', (t) => {
   const said = (partial: Partial<PoolFacts>): string => messageOf(poolStatus(poolFacts(partial), now), 'Registered');
