@@ -1,4 +1,4 @@
-import { type Clock, type Instant, second } from '../clock.ts';
+import type { Clock, Instant } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
@@ -25,6 +25,7 @@ import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client/changes.ts';
 import { clocksAgree } from './client/snapshot.ts';
 import { ClientMachine } from './client/machine.ts';
+import { deadlines } from './deadlines.ts';
 import type { Creators } from './session/creators.ts';
 import type { EffectName } from './effect-names.ts';
 import type { GuardKeeper } from './guard.ts';
@@ -219,7 +220,7 @@ async function noteRefusal(
   const record = memory.clients.get(name)?.record;
   const subject = record === undefined ? undefined : generation(record, n);
   if (record === undefined || subject === undefined || subject.refusedAt !== undefined) return;
-  await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
+  await effects.run('client.Refusal.record', { deadline: deadlines.apiWrite, signal }, (bounded) =>
     clients.write(name, credentialRefused(record, n, clock.now(), said), record, bounded),
   );
 }
@@ -235,7 +236,7 @@ async function noteDoubt(
   const record = memory.clients.get(name)?.record;
   const next = record === undefined ? undefined : doubted(record, hash);
   if (record === undefined || next === undefined || next === record) return;
-  await effects.run('client.Refusal.record', { deadline: 15 * second, signal }, (bounded) =>
+  await effects.run('client.Refusal.record', { deadline: deadlines.apiWrite, signal }, (bounded) =>
     clients.write(name, next, record, bounded),
   );
 }

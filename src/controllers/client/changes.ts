@@ -11,6 +11,7 @@ import type { RecordStore } from '../../kube/records.ts';
 import { surelyWithoutEffect } from '../../providers/no-effect.ts';
 import type { ClientRegistry, IdentityProvider } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
+import { deadlines } from '../deadlines.ts';
 import { clientRef, desiredClient, nothingDesired } from './desired.ts';
 import type { EffectName } from '../effect-names.ts';
 import type { Memory } from '../memory.ts';
@@ -25,8 +26,6 @@ export interface ClientWork {
   readonly provider: IdentityProvider;
 }
 
-const providerDeadline: Milliseconds = 45 * second; // longer than the port itself waits for any answer
-const apiDeadline: Milliseconds = 15 * second;
 /** An answer that could not be stored is stored again and again for so long: what is in it exists nowhere else. */
 const persistFor: Milliseconds = 60 * second;
 const persistEvery: Milliseconds = second / 4;
@@ -122,7 +121,7 @@ export class ClientChanges {
       s.wanted.is === 'Seen'
         ? desiredClient(record, s.wanted.value, subject, undefined)
         : nothingDesired(record, subject);
-    const options = { deadline: providerDeadline, signal, whose: 'Issuer' } as const;
+    const options = { deadline: deadlines.clientCall, signal, whose: 'Issuer' } as const;
     const { management, ...observation } = await this.#o.effects.run('client.Observe.call', options, (bounded) =>
       registry.observe(clientRef(record, subject), wanted, bounded),
     );
@@ -179,13 +178,13 @@ export class ClientChanges {
     from: ClientRecord | undefined,
     signal: AbortSignal,
   ): Promise<ClientRecord> {
-    return this.#o.effects.run(effect, { deadline: apiDeadline, signal }, (bounded) =>
+    return this.#o.effects.run(effect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
       this.#o.records.write(key, next, from, bounded),
     );
   }
 
   async remove(effect: EffectName, key: string, from: ClientRecord | undefined, signal: AbortSignal): Promise<void> {
-    await this.#o.effects.run(effect, { deadline: apiDeadline, signal }, (bounded) =>
+    await this.#o.effects.run(effect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
       this.#o.records.remove(key, from, bounded),
     );
   }
@@ -202,7 +201,7 @@ export class ClientChanges {
     const url = s.record?.issuer ?? (s.wanted.is === 'Seen' ? s.wanted.value.issuer : undefined);
     const issuer = this.#o.providers.issuer(url ?? '');
     if (issuer === undefined) throw notConfigured(url ?? key);
-    await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, (bounded) =>
+    await this.#o.effects.run(effect, { deadline: deadlines.clientCall, signal, whose: 'Issuer' }, (bounded) =>
       issuer.ready(bounded),
     );
     const work = this.workOn(await planned(), n);
@@ -225,7 +224,7 @@ export class ClientChanges {
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
-      return await this.#o.effects.run(effect, { deadline: providerDeadline, signal, whose: 'Issuer' }, call);
+      return await this.#o.effects.run(effect, { deadline: deadlines.clientCall, signal, whose: 'Issuer' }, call);
     } catch (error) {
       if (error instanceof OperatorError && (error.reason === 'ClientIdTaken' || surelyWithoutEffect(error))) {
         await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>

@@ -1,5 +1,5 @@
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
-import { type Instant, second } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import type { Ask } from '../../domain/access/access.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import type { ProofUse } from '../../domain/client/machine.ts';
@@ -10,9 +10,8 @@ import { OperatorError } from '../../errors.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
-
-const tokenDeadline = 30 * second;
 
 export interface Probe {
   readonly effects: Effects<EffectName>;
@@ -42,8 +41,10 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
   const started = o.now();
   let answer;
   try {
-    answer = await effects.run('client.Prove.call', { deadline: tokenDeadline, signal, whose: 'Issuer' }, (bounded) =>
-      tokens.mint(ask, clientId, credential, bounded),
+    answer = await effects.run(
+      'client.Prove.call',
+      { deadline: deadlines.tokenCall, signal, whose: 'Issuer' },
+      (bounded) => tokens.mint(ask, clientId, credential, bounded),
     );
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
@@ -91,7 +92,7 @@ async function revokeProbe(
   { effects, tokens, clientId, credential, signal }: Probe,
   value: Redacted<string>,
 ): Promise<void> {
-  const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
+  const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
   try {
     await effects.run('client.Prove.revoke', options, (bounded) => tokens.revoke(value, clientId, credential, bounded));
   } catch (error) {

@@ -7,6 +7,7 @@ import { newestOf } from '../../domain/session/record.ts';
 import type { Deliveries } from '../../kube/deliveries.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
 import { type SessionAudit, heldToken } from '../telling/session-audit.ts';
 import { type DeliveredState, isNewDenial, lastDelivery } from './delivered.ts';
@@ -39,8 +40,6 @@ interface Work {
   readonly rendered: Rendered;
   readonly before: DeliveredState | undefined;
 }
-
-const callDeadline = 20 * second;
 
 const deliveryEvents = { Token: 'Delivered', Error: 'Denied', Empty: 'Emptied' } as const;
 
@@ -75,7 +74,7 @@ export class Deliverer {
     };
     const last = lastDelivery(s, before);
     const written = await this.#o.effects
-      .run('session.Deliver.write', { deadline: callDeadline, signal }, (bounded) =>
+      .run('session.Deliver.write', { deadline: deadlines.sessionWrite, signal }, (bounded) =>
         action.content === 'Empty'
           ? this.#o.deliveries.replace(delivery, last, bounded)
           : this.#o.deliveries.put(delivery, last, bounded),

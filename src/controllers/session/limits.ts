@@ -1,9 +1,10 @@
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
-import { type Clock, second } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
 import { type LimitsRecord, begun, breachOf, startsIn } from '../../domain/access/limits.ts';
 import { limitsRecordName } from '../../domain/record-names.ts';
 import type { RecordStore } from '../../kube/records.ts';
 import type { Effects } from '../../runtime/effect.ts';
+import { deadlines } from '../deadlines.ts';
 import { type EffectName, limitsEffect } from '../effect-names.ts';
 import { type Memory, indexes } from '../memory.ts';
 
@@ -13,8 +14,6 @@ export interface SessionLimitsOptions {
   readonly effects: Effects<EffectName>;
   readonly clock: Clock;
 }
-
-const deadline = 15 * second;
 
 /**
  * Limits of identities on their sessions. Who holds a token is in the session records; who began within the last hour is in a record of its
@@ -90,7 +89,9 @@ export class SessionLimits {
       const { namespace, name: identity, uid } = record.identity;
       const known = memory.identity(namespace, identity);
       if (known.is === 'Unknown' || (known.is === 'Seen' && known.value.metadata.uid === uid)) continue;
-      await effects.run(limitsEffect, { deadline, signal }, (bounded) => records.remove(name, record, bounded));
+      await effects.run(limitsEffect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
+        records.remove(name, record, bounded),
+      );
     }
   }
 
@@ -117,7 +118,7 @@ export class SessionLimits {
     const known = this.#recordOf(uid);
     if (startsIn(known, now).some((start) => start.pod === pod)) return true;
     const next = begun(known, { namespace, name, uid }, pod, now);
-    await this.#o.effects.run(limitsEffect, { deadline, signal }, (bounded) =>
+    await this.#o.effects.run(limitsEffect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
       this.#o.records.write(limitsRecordName(uid), next, known, bounded),
     );
     return true;

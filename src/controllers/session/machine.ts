@@ -1,5 +1,5 @@
 import type { Reason } from '../../api/reasons.ts';
-import { type Instant, second } from '../../clock.ts';
+import type { Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { decideSession } from '../../domain/session/decide.ts';
 import { restoredMessage } from '../../domain/session/explain.ts';
@@ -11,6 +11,7 @@ import type { Token } from '../../domain/token.ts';
 import { assertNever } from '../../errors.ts';
 import type { RecordStore } from '../../kube/records.ts';
 import type { FailureNote, Machine } from '../../runtime/machine.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
 import { heldToken } from '../telling/session-audit.ts';
 import { Deliverer, type DelivererOptions } from './deliver.ts';
@@ -32,8 +33,6 @@ export interface SessionMachineOptions extends RevokerOptions, DelivererOptions 
   /** Somebody should hear that the record of a session was damaged, and is written again. */
   restored(key: string, reason: Reason, message: string): void;
 }
-
-const callDeadline = 20 * second;
 
 /**
  * Snapshot and apply of one (pod, CiIdentity): mint, deliver, renew, revoke, end. The table is `domain/session/decide.ts`. Audit lines are
@@ -171,7 +170,7 @@ export class SessionMachine implements Machine<SessionSnapshot, SessionAction> {
   ): Promise<void> {
     const name = recordNameOf(s);
     if (name === undefined) return;
-    await this.#o.effects.run(effect, { deadline: callDeadline, signal }, async (bounded) => {
+    await this.#o.effects.run(effect, { deadline: deadlines.sessionWrite, signal }, async (bounded) => {
       if (next === undefined) await this.#o.records.remove(name, s.record, bounded);
       else await this.#o.records.write(name, next, s.record, bounded);
     });

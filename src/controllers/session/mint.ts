@@ -9,10 +9,11 @@ import { type Minted, type Token, checkMinted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { IdentityProvider } from '../../providers/port.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { deadlines } from '../deadlines.ts';
 import { type Minting, concernsTheAsk, discarded, failed, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
 import { shadowDenied } from '../telling/session-audit.ts';
-import { Storing, type StoringOptions, tokenDeadline } from './storing.ts';
+import { Storing, type StoringOptions } from './storing.ts';
 import type { Witness } from './witness.ts';
 
 /** How soon a token is asked for again that could not be audited. */
@@ -59,8 +60,10 @@ export class Minter {
     if (minting === undefined) return false;
     const { facts } = minting;
     const { namespace } = facts.pod;
-    const allowed = await this.#o.effects.run('session.Mint.review', { deadline: tokenDeadline, signal }, (bounded) =>
-      this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
+    const allowed = await this.#o.effects.run(
+      'session.Mint.review',
+      { deadline: deadlines.tokenCall, signal },
+      (bounded) => this.#o.reviews.allowed(facts.requester, namespace, facts.identity.name, bounded),
     );
     if (!allowed) return false;
     this.#announce(minting, reason);
@@ -169,7 +172,7 @@ export class Minter {
     try {
       const answer = await this.#o.effects.run(
         'session.Mint.call',
-        { deadline: tokenDeadline, signal, whose: 'Issuer' },
+        { deadline: deadlines.tokenCall, signal, whose: 'Issuer' },
         (bounded) => tokens.mint(action.ask, client.current.clientId, credential, bounded),
       );
       const took = (this.#o.clock.monotonic() - started) / second;

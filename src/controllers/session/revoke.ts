@@ -10,6 +10,7 @@ import type { StoredRecord } from '../../kube/records.ts';
 import type { TokenSource } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { deadlines } from '../deadlines.ts';
 import type { Causes } from './causes.ts';
 import type { EffectName } from '../effect-names.ts';
 import { notConfigured } from '../pool-providers.ts';
@@ -28,8 +29,6 @@ export interface RevokerOptions {
   /** The record of the client that minted, as memory has it. */
   clientRecord(name: string): StoredRecord<ClientRecord> | undefined;
 }
-
-const callDeadline = 20 * second;
 
 /** The action Revoke: one call to the provider, and what is told of it. */
 export class Revoker {
@@ -77,8 +76,10 @@ export class Revoker {
     // Whatever hides the provider or the credential may pass; only the provider itself can say that it does not revoke.
     if (tokens === undefined) throw notConfigured(record.issuer);
     if (credential === undefined) throw withoutCredential(client, stored);
-    return this.#o.effects.run('session.Revoke.call', { deadline: callDeadline, signal, whose: 'Issuer' }, (bounded) =>
-      tokens.revoke(value, token.clientId, credential, bounded),
+    return this.#o.effects.run(
+      'session.Revoke.call',
+      { deadline: deadlines.revocation, signal, whose: 'Issuer' },
+      (bounded) => tokens.revoke(value, token.clientId, credential, bounded),
     );
   }
 }

@@ -4,14 +4,13 @@ import type { Minted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { RecordStore } from '../../kube/records.ts';
 import type { Effects } from '../../runtime/effect.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
 import type { Memory } from '../memory.ts';
 import { type Fate, type Minting, discarded } from './minting.ts';
 import type { SessionAudit } from '../telling/session-audit.ts';
 import { recordNameOf } from './snapshot.ts';
 
-/** A token request may take this long in all, the answer included. */
-export const tokenDeadline = 30 * second;
 /** How long a record that could not be stored is tried again. */
 const storeFor = 60 * second;
 const storeEvery = second / 4;
@@ -38,7 +37,7 @@ export class Storing {
     const until = plus(this.#o.clock.now(), storeFor);
     for (;;) {
       try {
-        await this.#o.effects.run('session.Mint.record', { deadline: tokenDeadline, signal }, (bounded) =>
+        await this.#o.effects.run('session.Mint.record', { deadline: deadlines.tokenCall, signal }, (bounded) =>
           this.#o.records.write(recordNameOf(s) ?? '', next, s.record, bounded),
         );
         return;
@@ -54,7 +53,7 @@ export class Storing {
 
   /** Revokes a token that goes into no record. A failure is no error: the token then lives until it expires, and nobody holds it. */
   async revoke({ tokens, client, credential }: Minting, answer: Minted, signal: AbortSignal): Promise<Fate> {
-    const options = { deadline: tokenDeadline, signal, whose: 'Issuer' } as const;
+    const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
     return this.#o.effects
       .run('session.Mint.revoke', options, (bounded) =>
         tokens.revoke(answer.value, client.current.clientId, credential, bounded),

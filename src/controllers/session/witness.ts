@@ -1,4 +1,4 @@
-import { type Clock, type Instant, type Milliseconds, minute, plus, second } from '../../clock.ts';
+import { type Clock, type Instant, type Milliseconds, minute, plus } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import type { SessionSnapshot } from '../../domain/session/machine.ts';
 import type { Token } from '../../domain/token.ts';
@@ -7,11 +7,11 @@ import type { TokenSource } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
 import type { Reporter } from '../telling/reporter.ts';
 import { type SessionAudit, heldToken } from '../telling/session-audit.ts';
 
-const deadline = 10 * second;
 /** So long nobody is asked who called a good token inactive: with most it is for good. */
 const askAgain: Milliseconds = 10 * minute;
 
@@ -92,7 +92,7 @@ export class Witness {
     const { value, clientId } = token;
     const introspect = tokens.introspect?.bind(tokens);
     if (introspect === undefined || credential === undefined || value === undefined) return undefined;
-    const options = { deadline, signal, whose: 'Issuer' } as const;
+    const options = { deadline: deadlines.introspection, signal, whose: 'Issuer' } as const;
     try {
       const answer = await this.#o.effects.run('session.Mint.introspect', options, (bounded) =>
         introspect(value, clientId, credential, bounded),

@@ -3,7 +3,7 @@ import { poolFinalizer } from '../../api/names.ts';
 import type { CiIdentityStatus } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPoolStatus } from '../../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicyStatus } from '../../api/v1alpha1/scope-policy.ts';
-import { type Clock, type Instant, second } from '../../clock.ts';
+import type { Clock, Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { changeToTell } from '../../domain/status/changes.ts';
 import type { StatusAction } from '../../domain/status/decision.ts';
@@ -20,6 +20,7 @@ import type { Resource } from '../../kube/trim.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { Machine } from '../../runtime/machine.ts';
 import type { Store } from '../../runtime/store.ts';
+import { deadlines } from '../deadlines.ts';
 import { type EffectName, type ProjectionEffects, statusEffects } from '../effect-names.ts';
 import type { Reporter } from '../telling/reporter.ts';
 import { type StatusSources, identityFacts, policyFacts, poolFacts } from './facts.ts';
@@ -43,8 +44,6 @@ interface Projection<Spec, Status extends WithConditions, Facts> {
   facts(key: string, writtenAt: Instant | undefined): Facts | undefined;
   decide(facts: Facts, now: Instant): Decision<StatusAction<Status>>;
 }
-
-const apiDeadline = 15 * second;
 
 export function poolMachine(parts: ProjectionParts): Machine<PoolFacts, StatusAction<IdentityPoolStatus>> {
   return new StatusMachine(parts, {
@@ -123,7 +122,7 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
     const { connection, effects } = this.#parts;
     const effect = projected[action.type];
     if (effect === undefined) throw new Error(`the projection ${name} has no effect ${action.type}`);
-    const next = await effects.run(effect, { deadline: apiDeadline, signal }, async (bounded) => {
+    const next = await effects.run(effect, { deadline: deadlines.apiWrite, signal }, async (bounded) => {
       if (action.type === 'AddFinalizer') return addFinalizer(connection, kind, known, poolFinalizer, bounded);
       if (action.type === 'RemoveFinalizer') return removeFinalizer(connection, kind, known, poolFinalizer, bounded);
       return writeStatus(connection, kind, known, action.status, bounded);
