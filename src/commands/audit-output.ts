@@ -18,6 +18,24 @@ export function openAudit(path: string | undefined, surface: ProcessSurface): Au
   }
 }
 
+/** The sentence for a file that cannot be opened; `undefined`: the error is about something else. */
+export function unopened(error: unknown): string | undefined {
+  const { syscall, code, path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  return syscall === 'open' && path !== undefined
+    ? `${path} cannot be opened (${code}); check --audit-path and audit.path`
+    : undefined;
+}
+
+/** Why audit lines could not go to this file after the next start, as the sentence with which that would end; `undefined`: they could. */
+export function auditPathProblem(path: string): string | undefined {
+  try {
+    openAuditFile(path).close();
+    return undefined;
+  } catch (error) {
+    return unopened(error) ?? `${path} cannot be written; check audit.path`;
+  }
+}
+
 /** How long audit lines may wait for room in their file, or for its next name. */
 const auditPoll = second / 4;
 /** A reader that is a moment slower than a burst is no news. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { plus, systemClock } from '../clock.ts';
 import { type Configuration, type ParsedConfiguration, parseConfiguration } from '../config.ts';
+import { auditPathProblem } from './audit-output.ts';
 import type { Check } from '../telemetry/health.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -22,6 +23,8 @@ export interface ConfigurationFileOptions {
   /** What was read from it and is in force; the file may be another one by now. */
   readonly configuration: Configuration;
   readonly followLogLevel: boolean;
+  /** Whether the next start would open `audit.path`. */
+  readonly followAuditPath: boolean;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Takes a new configuration into force. What it refers to may not be readable: then this rejects and is called again. */
@@ -37,6 +40,8 @@ const mostShown = 3;
 export class ConfigurationFile {
   readonly #o: ConfigurationFileOptions;
   #problems: readonly string[] = [];
+  /** The last `audit.path` that could be opened: opening it again and again would make it anew under whoever rotates it. */
+  #opened: string | undefined;
 
   constructor(options: ConfigurationFileOptions) {
     this.#o = options;
@@ -64,7 +69,7 @@ export class ConfigurationFile {
     let isDone = true;
     while (!stop.aborted) {
       await systemClock.sleepUntil(plus(systemClock.now(), pollEvery), stop);
-      const read = readConfiguration(file);
+      const read = this.#tried(readConfiguration(file));
       const text = JSON.stringify(read);
       if (text === last && isDone) continue;
       last = text;
@@ -82,6 +87,10 @@ export class ConfigurationFile {
       try {
         await configure(read.configuration);
         logger.info('configuration reloaded', { issuers: read.configuration.issuers.length });
+        if (this.#movesAudit(read.configuration))
+          logger.warn('audit.path takes effect at the next start', {
+            path: read.configuration.audit.path ?? 'standard output',
+          });
       } catch (error) {
         isDone = false;
         logger.warn(
@@ -90,6 +99,21 @@ export class ConfigurationFile {
         );
       }
     }
+  }
+
+  #movesAudit({ audit }: Configuration): boolean {
+    return this.#o.followAuditPath && audit.path !== this.#o.configuration.audit.path;
+  }
+
+  /** With an `audit.path` that cannot be opened the next start would fail, so it is a problem like any other. */
+  #tried(read: ParsedConfiguration): ParsedConfiguration {
+    if (read.is === 'Problems' || !this.#movesAudit(read.configuration)) return read;
+    const { path } = read.configuration.audit;
+    if (path === undefined || path === this.#opened) return read;
+    const problem = auditPathProblem(path);
+    if (problem !== undefined) return { is: 'Problems', problems: [problem] };
+    this.#opened = path;
+    return read;
   }
 
   #say(problems: readonly string[]): void {

@@ -12,7 +12,7 @@ import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { operatorNamespace } from '../api/names.ts';
-import { keepAuditFlowing, openAudit } from './audit-output.ts';
+import { keepAuditFlowing, openAudit, unopened } from './audit-output.ts';
 import { ConfigurationFile, readConfiguration } from './configuration-file.ts';
 import type { ProcessSurface } from './surface.ts';
 
@@ -105,12 +105,10 @@ export async function runController(argv: readonly string[], surface: ProcessSur
 function settingProblem(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof OperatorError && error.reason === 'ConfigurationInvalid') return error.message;
-  const { syscall, code, path, port } = error as NodeJS.ErrnoException & { readonly port?: number };
+  const { syscall, code, port } = error as NodeJS.ErrnoException & { readonly port?: number };
   if (syscall === 'listen')
     return `port ${port} cannot be listened on (${code}); choose another with --metrics-address or --health-address`;
-  return syscall === 'open' && path !== undefined
-    ? `${path} cannot be opened (${code}); check --audit-path and audit.path`
-    : undefined;
+  return unopened(error);
 }
 
 interface Start {
@@ -156,6 +154,7 @@ async function run({ id, values, file, configuration, logger, surface }: Start):
     file,
     configuration,
     followLogLevel: values['log-level'] === undefined,
+    followAuditPath: values['audit-path'] === undefined,
     logger,
     metrics,
     configure: (changed) => operator.configure(changed),
