@@ -1,15 +1,26 @@
 /** When a new credential is made: the first one, and every reason for a rotation. */
 import type { Reason } from '../../api/reasons.ts';
+import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
+import { asPast } from '../clocks.ts';
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
 import { canAuthenticate, currentOf, inWork, isForeign } from './generations.ts';
 import type { ClientRowName, ClientSnapshot, Desired } from './machine.ts';
-import type { Generation, Variant } from './record.ts';
+import type { ClientRecord, Generation, Variant } from './record.ts';
 import { openRequests } from './requests.ts';
-import { dueAt, expiringAt, isExpiringSoon, isFailing, pausesPlanning, turnAt } from './schedule.ts';
+import {
+  dueAt,
+  expiringAt,
+  isExpiringSoon,
+  isFailing,
+  isSeenLately,
+  pausesPlanning,
+  proofPause,
+  turnAt,
+} from './schedule.ts';
 import { desiredOf, isAtRest, plan, prove, variantAtAll, variantNow, wait } from './steps.ts';
 import type { ClientRow } from './steps.ts';
 import { firstVariant } from './variants.ts';
@@ -42,18 +53,25 @@ function variantOfFirst(s: ClientSnapshot): Variant {
 
 /**
  * Its removal has begun, and somebody wants the client again (a GitOps tool pruned too much): its newest credential is proven, and accepted it mints
- * again, so the client keeps its id and its subject. Refused, or taken out already, it goes on its way, and the next client is a new one.
+ * again, so the client keeps its id and its subject. Refused more than once, or taken out already, it goes on its way, and the next client is a new
+ * one.
  */
 const wantedAgain: ClientRow = {
   name: 'wanted-again',
   when: (s) => !gaveWay(s, 'wanted-again'),
   then: (s, now) => {
-    const one = onItsWayOut(s);
-    return one && prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
+    const one = mayMintAgain(s, now);
+    if (one === undefined || isRefusedLately(one, now)) return undefined;
+    return prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
   },
 };
 
-function onItsWayOut(s: ClientSnapshot): Generation | undefined {
+function isRefusedLately({ refusedAt }: Generation, now: Instant): boolean {
+  return refusedAt !== undefined && now < plus(asPast(refusedAt, now), proofPause);
+}
+
+/** What row *wanted-again* proves. Until that is done, whatever holds it up, nothing of the client is taken out. */
+export function mayMintAgain(s: ClientSnapshot, now: Instant): Generation | undefined {
   const { record } = s;
   const desired = desiredOf(s);
   const isNeeded = desired !== undefined && s.leaving !== true && s.unasked !== true;
@@ -61,9 +79,21 @@ function onItsWayOut(s: ClientSnapshot): Generation | undefined {
     return undefined;
   const newest = record.generations.at(-1);
   if (newest === undefined || isExternal(newest) !== (desired.existing !== undefined)) return undefined;
-  const isThere = newest.refusedAt === undefined && newest.removedAt === undefined && newest.clientId !== undefined;
-  if (!isThere || !canAuthenticate(newest) || isForeign(record, newest)) return undefined;
-  return newest.credential.type === desired.authentication ? newest : undefined;
+  const isThere = newest.refusedAgain !== true && newest.removedAt === undefined && newest.clientId !== undefined;
+  if (!isThere || !canAuthenticate(newest) || isForeign(record, newest) || isMissed(s, record, now)) return undefined;
+  // Another method takes a new client, and without one the pool keeps the method that its client has.
+  const isReplaced = newest.credential.type !== desired.authentication && desired.allowSubjectChange;
+  return isReplaced ? undefined : newest;
+}
+
+/** The provider fails at it as it also does at a client that is gone, and a look shows none. */
+function isMissed(s: ClientSnapshot, record: ClientRecord, now: Instant): boolean {
+  return isPerhapsGone(s) && isSeenLately(record, now) && record.observed?.is !== 'Present';
+}
+
+/** What fails so may be there all the same: a look shows it. */
+export function isPerhapsGone({ failure }: ClientSnapshot): boolean {
+  return failure?.row === 'wanted-again' && failure.reason === 'ClientUnusable';
 }
 
 interface Trigger {

@@ -18,13 +18,14 @@ import {
   siblings,
 } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
-import { variantToRegister } from './rows-planning.ts';
+import { isPerhapsGone, mayMintAgain, variantToRegister } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
 import {
   mayHaveExpired,
   isDrained,
   isOwnerKnown,
   isRetried,
+  isSeenLately,
   proofPause,
   propagationOf,
   refusedPause,
@@ -197,7 +198,7 @@ function mayReplaceGone(s: ClientSnapshot, record: ClientRecord): boolean {
 
 /** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
 export function drainedStep(s: ClientSnapshot, now: Instant): Step | undefined {
-  if (s.record === undefined) return undefined;
+  if (s.record === undefined || mayMintAgain(s, now) !== undefined) return undefined;
   const spare = spareOf(s, s.record);
   if (spare !== undefined) return write(s, now, 'Draining', moved(s.record, spare.n, 'Retiring', now));
   if (!s.clockAgrees) return undefined;
@@ -226,6 +227,8 @@ const drained: ClientRow = {
 export function retirable(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
   if (record === undefined || gaveWay(s, 'retire')) return undefined;
+  if (mayMintAgain(s, now) !== undefined)
+    return isPerhapsGone(s) && !isSeenLately(record, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
   for (const one of inState(record, 'Retiring').toReversed()) {
     const step = retireStep(s, now, one);
     if (step !== undefined) return step;

@@ -753,6 +753,13 @@ export const endingCases: readonly Case[] = [
     s: snapshot({ ...stop, record: withGenerations(retiringAndCurrent) }),
     action: { type: 'Update', generation: 1, without: 1 },
   },
+  ...(['Draining', 'Retiring'] as const).map((state) => ({
+    row: 'stopped',
+    title: `a client that is wanted again (${state}) is not deleted: it is proven when the stop is over`,
+    s: snapshot({ ...stop, record: withGenerations([g({ state })]) }),
+    now: plus(noon, hour),
+    reason: 'Suspended' as const,
+  })),
   {
     row: 'stopped',
     title: 'a pool that is stopped looks out for nothing',

@@ -1,13 +1,15 @@
-import { day, hour, minute, plus } from '#src/clock.ts';
+import { day, hour, minute, plus, second } from '#src/clock.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import { Redacted } from '#src/redacted.ts';
-import { noon } from '#test/support/builders.ts';
+import type { ClientRecord } from '#src/domain/client/record.ts';
+import { noon, omit } from '#test/support/builders.ts';
 import {
   able,
   closed,
   expired,
   expiresIn,
   external,
+  failed,
   g,
   givenLess,
   givenUp,
@@ -111,6 +113,55 @@ export const planningCases: readonly Case[] = [
     s: snapshot({ record: withGenerations([g({ state, retireAfter: plus(noon, hour) })]) }),
     action: { type: 'Prove' as const, settles: 'WantedAgain' as const, generation: 1 },
   })),
+  {
+    row: 'wanted-again',
+    title: 'one refusal may be a mishap: the client that is wanted again is proven once more, some seconds later',
+    s: snapshot({ record: withGenerations([g({ state: 'Retiring', refusedAt: noon })]) }),
+    now: plus(noon, 5 * second),
+    action: { type: 'Prove', settles: 'WantedAgain', generation: 1 },
+  },
+  {
+    row: 'settled',
+    title: 'until those seconds are over the client that is wanted again is not deleted',
+    s: snapshot({ record: withGenerations([g({ state: 'Retiring', refusedAt: noon })]) }),
+    now: plus(noon, 4 * second),
+    reason: 'Draining',
+    recheckAt: plus(noon, 5 * second),
+  },
+  ...(['Draining', 'Retiring'] as const).map((state) => ({
+    row: 'settled',
+    title: `the proof of a client that is wanted again is held up (${state}): it is not deleted meanwhile`,
+    s: snapshot({ ...failed('wanted-again'), record: withGenerations([g({ state })]) }),
+    now: plus(noon, hour),
+    reason: 'Draining' as const,
+  })),
+  ...(
+    [
+      ['it is looked at', undefined, { type: 'Observe' }],
+      ['it is there', { is: 'Present', at: noon, drift: [] }, undefined],
+      ['it is gone', { is: 'Gone', at: noon, drift: [] }, { type: 'Deregister' }],
+    ] as const
+  ).map(([title, observed, action]) => ({
+    row: action === undefined ? 'settled' : 'retire',
+    title: `the provider fails at a client that is wanted again as it does at one that was deleted: ${title}`,
+    s: snapshot({
+      failure: { ...failed('wanted-again').failure!, reason: 'ClientUnusable' },
+      record: omit(
+        withGenerations([g({ state: 'Retiring' })], observed === undefined ? {} : { observed }),
+        ...(observed === undefined ? (['observed'] as const) : []),
+      ) as ClientRecord,
+    }),
+    ...(action === undefined ? { reason: 'Draining' as const } : { action }),
+  })),
+  {
+    row: 'wanted-again',
+    title: 'the pool asks for another method by now, which its client cannot change: it is proven all the same',
+    s: snapshot({
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      record: withGenerations([g({ state: 'Retiring' })]),
+    }),
+    action: { type: 'Prove', settles: 'WantedAgain', generation: 1 },
+  },
 
   {
     row: 'replaced',

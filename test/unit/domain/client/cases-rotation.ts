@@ -635,14 +635,19 @@ export const rotationCases: readonly Case[] = [
 
   ...(
     [
-      ['its credential is refused', { refusedAt: noon }, 'Deregister'],
-      ['the provider said that it is gone', { removedAt: plus(noon, -minute) }, 'Prove'],
-      ['it is of another method', { credential: { type: 'ClientSecretPost' } }, 'Deregister'],
+      ['its credential is refused twice', refusedTwice, {}, 'Deregister'],
+      ['the provider said that it is gone', { removedAt: plus(noon, -minute) }, {}, 'Prove'],
+      [
+        'with another method, which a new client may have',
+        {},
+        { authentication: 'ClientSecretPost', allowSubjectChange: true },
+        'Deregister',
+      ],
     ] as const
-  ).map(([title, more, type]): Case => ({
+  ).map(([title, more, desired, type]): Case => ({
     row: 'retire',
     title: `a client is wanted again, but ${title}: it goes, and the next one is a new one`,
-    s: snapshot({ record: withGenerations([g({ state: 'Retiring', ...more })]) }),
+    s: snapshot({ ...wanting(desired), record: withGenerations([g({ state: 'Retiring', ...more })]) }),
     action: { type },
   })),
   {
@@ -765,7 +770,7 @@ export const rotationCases: readonly Case[] = [
     row: 'retire',
     title: 'a first client that was rolled back is deregistered',
     s: snapshot({
-      record: withGenerations([g({ state: 'Retiring', refusedAt: noon })], { rollbacks: { count: 1, at: noon } }),
+      record: withGenerations([g({ state: 'Retiring', ...refusedTwice })], { rollbacks: { count: 1, at: noon } }),
     }),
     action: { type: 'Deregister' },
   },

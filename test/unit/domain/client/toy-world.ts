@@ -122,6 +122,8 @@ export class ToyWorld {
   jitter = 0;
   stopped = false;
   deleted = false;
+  /** The brake holds back the deletion, together with those of others. */
+  braked = false;
   outage = false;
   fallback = false;
   window: keyof typeof windows = 'none';
@@ -386,6 +388,7 @@ export class ToyWorld {
     return {
       wanted: this.deleted ? { is: 'Gone' } : { is: 'Seen', value: this.desired },
       ...(this.stopped ? { stop: suspended } : {}),
+      ...(this.braked && this.deleted ? { brake: true } : {}),
       ...(record === undefined ? {} : { record }),
       synced: true,
       issuerConfigured: true,

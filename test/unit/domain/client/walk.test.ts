@@ -131,6 +131,8 @@ type Event =
   | 'in-time'
   | 'replicas'
   | 'delete'
+  | 'undelete'
+  | 'brake'
   | 'replace'
   | 'mistake'
   | 'vanish'
@@ -217,12 +219,7 @@ for (const { name, options } of worlds) {
       fc.property(jitter, fc.array(turn, { minLength: 1, maxLength: 40 }), (own, turns) => {
         const world = new ToyWorld(options);
         world.jitter = own;
-        try {
-          walk(world, turns);
-          settle(world);
-        } catch (error) {
-          throw new Error(`${String(error)}\n  ${world.trail.join('\n  ')}`, { cause: error });
-        }
+        walkAndSettle(world, turns);
         for (const line of world.trail) seen.add(line.split(' ')[0] ?? '');
       }),
       { numRuns: runs, seed, includeErrorInReport: true },
@@ -252,6 +249,50 @@ for (const { name, options } of worlds) {
     ]) {
       t.true(seen.has(row), `no history came through row ${row}`);
     }
+  });
+}
+
+/** A registration, and a deletion that the brake holds. */
+const held: readonly Turn[] = (['nothing', 'brake', 'delete'] as const).map((event) => ({
+  event,
+  mishap: 'none',
+  steps: 6,
+  sweeps: true,
+}));
+
+const regret: fc.Arbitrary<Turn> = fc.record({
+  event: fc.constantFrom<Event>(
+    'undelete',
+    'undelete',
+    'delete',
+    'brake',
+    'stop',
+    'start',
+    'outage',
+    'up',
+    'method',
+    'minute',
+    'leader',
+    'emergency',
+  ),
+  mishap: fc.constantFrom<Mishap>('none', 'limited', 'unsent', 'unclear', 'ask-refused', 'crash-answer'),
+  steps: fc.integer({ min: 1, max: 4 }),
+  sweeps: fc.boolean(),
+});
+
+for (const { name, options } of worlds.filter(({ options }) => options.existing !== true)) {
+  test(`a deletion that the brake holds, and somebody wants the client again: ${name}`, (t) => {
+    t.log(`WALK_SEED=${seed}, ${runs} histories`);
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(fc.array(regret, { minLength: 1, maxLength: 12 }), (turns) => {
+        const world = new ToyWorld(options);
+        walkAndSettle(world, [...held, ...turns]);
+        for (const line of world.trail) seen.add(line);
+      }),
+      { numRuns: runs, seed, includeErrorInReport: true },
+    );
+    t.true(seen.has('wanted-again Prove'));
   });
 }
 
@@ -446,12 +487,24 @@ for (const [whose, tag] of [
     t.is(world.trail.includes('retire Deregister'), tag === undefined);
   });
 
+function walkAndSettle(world: ToyWorld, turns: readonly Turn[]): void {
+  try {
+    walk(world, turns);
+    settle(world);
+  } catch (error) {
+    throw new Error(`${String(error)}\n  ${world.trail.join('\n  ')}`, { cause: error });
+  }
+}
+
 function walk(world: ToyWorld, turns: readonly Turn[]): void {
   for (const [index, { event, mishap, steps, sweeps }] of turns.entries()) {
     happen(world, event, `request-${index}`);
     for (let i = 0; i < steps; i += 1) {
       const before = workingCurrent(world);
+      const again = wantedAgain(world);
       world.step(i === 0 ? mishap : 'none');
+      if (again !== undefined && !world.clients.has(again))
+        throw new Error('a client that is wanted again was deleted');
       if (sweeps) {
         world.sweep();
         world.meetRefusal();
@@ -555,6 +608,12 @@ function happen(world: ToyWorld, event: Event, id: string): void {
       return world.removeClient();
     case 'delete':
       world.deleted = true;
+      return;
+    case 'undelete':
+      world.deleted = false;
+      return;
+    case 'brake':
+      world.braked = !world.braked;
   }
 }
 
@@ -570,6 +629,18 @@ function workingCurrent(world: ToyWorld): string | undefined {
   const current = currentOf(world.record);
   const works = current !== undefined && world.authenticates(current.clientId, current.credential);
   return works ? `${current.clientId} ${kidOf(current.credential)}` : undefined;
+}
+
+/** Nothing mints, and a client whose removal has begun would: it keeps its id and its subject, whatever holds up its proof. */
+function wantedAgain(world: ToyWorld): string | undefined {
+  const { record, desired } = world;
+  const newest = record?.generations.at(-1);
+  if (world.deleted || record === undefined || newest === undefined || record.intent !== undefined) return undefined;
+  const isLeft = (newest.state === 'Draining' || newest.state === 'Retiring') && currentOf(record) === undefined;
+  const isTold = newest.removedAt !== undefined || newest.refusedAgain === true;
+  const isOfMethod = newest.credential.type === desired.authentication || !desired.allowSubjectChange;
+  const mayMint = isLeft && !isTold && isOfMethod && world.authenticates(newest.clientId, newest.credential);
+  return mayMint ? newest.clientId : undefined;
 }
 
 /** After every effect. That the record holds its own invariants is asserted by the transitions and by reading it back. */
@@ -607,13 +678,15 @@ function checkOrphans(world: ToyWorld): void {
   const held = new Set(record.generations.map(({ clientId }) => clientId));
   const unheld = [...world.clients].filter(([id, { tag }]) => !held.has(id) && tag !== anotherOwner).length;
   const counted = (record.possibleOrphans ?? 0) + (record.intent?.call === 'Register' ? 1 : 0);
-  if (unheld > counted + world.strays) throw new Error(`${unheld} clients that nobody holds, counted are ${counted}`);
+  if (unheld > counted + world.admitted + world.strays)
+    throw new Error(`${unheld} clients that nobody holds, counted are ${counted}`);
 }
 
 /** Everything heals and no more mishaps: the client works, or it is gone. What waits for a person gets that person's one step. */
 function settle(world: ToyWorld): void {
   world.outage = false;
   world.stopped = false;
+  world.braked = false;
   world.clockAgrees = true;
   world.clockError = 0;
   world.caughtUp();
