@@ -4,7 +4,7 @@ import type { AuthenticationMethod } from '../../domain/client/credential.ts';
 import type { Variant } from '../../domain/client/record.ts';
 import type { DesiredClient } from '../port.ts';
 import type { ProviderError } from '../provider-error.ts';
-import type { SilentRefusals } from '../whose-word.ts';
+import type { SilentRefusals } from '../refusal-origin.ts';
 import type { Metadata } from './discovery.ts';
 
 /** How an audience is asked for; `Profile` leaves it to the product. */

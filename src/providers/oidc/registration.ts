@@ -2,10 +2,11 @@
 import { type Clock, second } from '../../clock.ts';
 import type { ClientObservation } from '../../domain/client/record.ts';
 import { Redacted } from '../../redacted.ts';
-import { isNotOffered, misbehaves, type Operation, refused, type Where } from '../classify.ts';
+import { misbehaves, type Operation, refused, type Where } from '../classify.ts';
 import { secretExpiry } from '../expiry.ts';
 import { epochSeconds, parseJsonObject, withoutUndefined } from '../fields.ts';
-import { refusalBy } from '../whose-word.ts';
+import { refusalBy } from '../refusal-origin.ts';
+import { isNotOffered } from '../refusals.ts';
 import { jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';

@@ -9,7 +9,7 @@ import { parseJsonObject, strings, withoutUndefined, words } from '../fields.ts'
 import { type Http, type HttpAnswer, smallAnswer } from '../http.ts';
 import type { TokenSource } from '../port.ts';
 import { readProviderError } from '../provider-error.ts';
-import { isRefusedIn } from '../whose-word.ts';
+import { isRefusedIn } from '../refusal-origin.ts';
 import { askParameters } from './audiences.ts';
 import { authenticate } from './authentication.ts';
 import type { Discovery, Metadata } from './discovery.ts';
