@@ -1,6 +1,7 @@
 import { leaseName } from '../api/names.ts';
 import { type Clock, type Instant, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
+import { resourceOf } from '../domain/circuits.ts';
 import { maxConcurrent, reservedShare, maxConsecutiveStarts } from '../domain/lanes.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -103,7 +104,7 @@ export class Operator {
       changed: () => this.#useConfiguration(),
     });
     const awaitTurn = (issuer: string, signal: AbortSignal): Promise<void> =>
-      this.#budgets.awaitTurn(`${issuer}/tokens`, signal);
+      this.#budgets.awaitTurn(resourceOf(issuer, 'tokens'), signal);
     this.#providers = new PoolProviders({ ...options, memory: this.#memory, keys: this.#keys, awaitTurn });
     this.#handIns = new HandIns({
       ...options,

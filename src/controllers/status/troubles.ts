@@ -1,5 +1,6 @@
 import type { Reason } from '../../api/reasons.ts';
 import { type Clock, type Instant, type Milliseconds, second } from '../../clock.ts';
+import { resourceOf } from '../../domain/circuits.ts';
 import { OperatorError } from '../../errors.ts';
 import { type Budgets, type CircuitHealth, budgetOf } from '../../runtime/budget.ts';
 import type { PartyTrouble } from '../../runtime/parties.ts';
@@ -44,7 +45,7 @@ export class Troubles {
   /** Minting fails for this client, and has for a while: for it alone, or for everybody who uses this issuer. */
   outage(issuer: string, client: string): Outage | undefined {
     const { budgets } = this.#o;
-    const resource = `${issuer}/tokens`;
+    const resource = resourceOf(issuer, 'tokens');
     const health = budgets.health(resource);
     const paused = this.#ofCircuit(health);
     const own = budgets.troubleOf(resource, client);
@@ -56,12 +57,12 @@ export class Troubles {
 
   /** Whoever minted last at this issuer failed, and nobody has tried since: somebody has to. */
   arePaused(issuer: string): boolean {
-    return this.#isPaused(`${issuer}/tokens`);
+    return this.#isPaused(resourceOf(issuer, 'tokens'));
   }
 
   /** Nothing can be revoked at this issuer, and could not for a while. */
   revocationsPaused(issuer: string): boolean {
-    return this.#isPaused(`${issuer}/revocations`);
+    return this.#isPaused(resourceOf(issuer, 'revocations'));
   }
 
   /** The API server lets us see no pods there, or write no Secrets. */
@@ -121,7 +122,7 @@ export class Troubles {
   #ofIssuer(issuer: string): unknown {
     const { budgets } = this.#o;
     const clients = [...budgets.partiesInTrouble()].flatMap(([resource, client]) =>
-      resource === `${issuer}/tokens` ? [client] : [],
+      resource === resourceOf(issuer, 'tokens') ? [client] : [],
     );
     return [this.arePaused(issuer), this.outage(issuer, ''), ...clients.map((one) => this.outage(issuer, one) ?? null)];
   }

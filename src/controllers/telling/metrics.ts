@@ -1,6 +1,7 @@
 import { reasons as known } from '../../api/reasons.ts';
 import { type Instant, second } from '../../clock.ts';
 import type { Guard } from '../../domain/access/access.ts';
+import { circuits, resourceOf } from '../../domain/circuits.ts';
 import { openOrphans } from '../../domain/client/orphans.ts';
 import type { SessionRecord } from '../../domain/session/record.ts';
 import type { Token } from '../../domain/token.ts';
@@ -112,8 +113,8 @@ function collectProviders(
   metrics.reset('ci_identity_clock_offset_seconds');
   const paused = new Set(troubles.map(([resource]) => resource));
   for (const issuer of credentials.issuers()) {
-    for (const operation of ['clients', 'registrations', 'tokens', 'revocations'])
-      metrics.set('ci_identity_provider_up', { issuer, operation }, paused.has(`${issuer}/${operation}`) ? 0 : 1);
+    for (const operation of circuits)
+      metrics.set('ci_identity_provider_up', { issuer, operation }, paused.has(resourceOf(issuer, operation)) ? 0 : 1);
   }
   for (const [issuer, offset] of credentials.clockOffsets())
     metrics.set('ci_identity_clock_offset_seconds', { issuer }, offset / second);

@@ -4,6 +4,7 @@ import { minute } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
+import { type Circuit, resourceOf } from '../circuits.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { mayLeaveGap } from './gap.ts';
@@ -185,13 +186,14 @@ export function act(
   action: ClientAction,
   lane: Lane = lanes.Routine,
 ): Step {
-  const resource = resourceOf(action, lane);
+  const circuit = circuitOf(action, lane);
   const issuer = s.record?.issuer ?? desiredOf(s)?.issuer;
   const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
   const member = s.record?.namespace ?? desiredOf(s)?.namespace;
   const share = member === undefined ? { group } : { group, member };
-  const party = resource === 'tokens' ? { party: partyOf(s) } : {};
-  const spends = resource === undefined || issuer === undefined ? {} : { resource: `${issuer}/${resource}`, ...party };
+  const party = circuit === 'tokens' ? { party: partyOf(s) } : {};
+  const spends =
+    circuit === undefined || issuer === undefined ? {} : { resource: resourceOf(issuer, circuit), ...party };
   return { ...wait(s, now, reason), action, work: { lane, by: now, ...share, ...spends } };
 }
 
@@ -206,7 +208,7 @@ function partyOf(s: ClientSnapshot): string {
  * they end then, however many are asked for at once. A registration needs a credential that no other call needs: where that one is used up,
  * clients that exist are rotated, repaired and deleted all the same.
  */
-function resourceOf(action: ClientAction, lane: Lane): 'plans' | 'registrations' | 'clients' | 'tokens' | undefined {
+function circuitOf(action: ClientAction, lane: Lane): Circuit | undefined {
   switch (action.type) {
     case 'Plan':
       return lane === lanes.Routine ? 'plans' : undefined;

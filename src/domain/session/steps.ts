@@ -3,6 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { earliest, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Decision, Row, Work } from '../../decision.ts';
+import { type Circuit, resourceOf } from '../circuits.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { lastFifthAt } from '../token.ts';
@@ -160,14 +161,8 @@ function work(s: SessionSnapshot, now: Instant, lane: Lane, by?: Instant): Work 
 }
 
 /** One budget, two circuits: an endpoint that fails pauses its own calls only. */
-function providerWork(
-  s: SessionSnapshot,
-  now: Instant,
-  circuit: 'tokens' | 'revocations',
-  lane: Lane,
-  by?: Instant,
-): Work {
+function providerWork(s: SessionSnapshot, now: Instant, circuit: Circuit, lane: Lane, by?: Instant): Work {
   const issuer = s.record?.issuer ?? (s.client.is === 'Seen' ? s.client.value.issuer : undefined);
   const plain = work(s, now, lane, by);
-  return issuer === undefined ? plain : { ...plain, resource: `${issuer}/${circuit}` };
+  return issuer === undefined ? plain : { ...plain, resource: resourceOf(issuer, circuit) };
 }
