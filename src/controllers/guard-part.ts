@@ -49,6 +49,8 @@ export function startGuard(o: {
 const probeEvery = 5 * minute;
 /** While the guard is not whole, a probe follows this soon. */
 const lookEvery = 5 * second;
+/** Time alone makes new pods trusted. */
+const tellEvery = second;
 
 /** Follows the policies until `signal` aborts: after each change of one, and with a probe every few minutes. Says when the verdict changed. */
 export async function keepGuard(
@@ -66,7 +68,7 @@ export async function keepGuard(
   let last = '';
   const tell = (): void => {
     const current = guard.current();
-    const now = JSON.stringify(current);
+    const now = JSON.stringify([current, guard.told()]);
     if (now === last) return;
     last = now;
     o.auditors.guarded(current);
@@ -83,7 +85,8 @@ export async function keepGuard(
     store.onSynced(() => void look());
   }
   const probedAt = { at: plus(o.clock.now(), -probeEvery) };
-  await repeat({ clock: o.clock, logger, what: 'guard probe', period: lookEvery }, signal, async () => {
+  const telling = repeat({ clock: o.clock, logger, what: 'guard', period: tellEvery }, signal, tell);
+  const probing = repeat({ clock: o.clock, logger, what: 'guard probe', period: lookEvery }, signal, async () => {
     const due = guard.current().is !== 'Intact' || o.clock.now() >= plus(probedAt.at, probeEvery);
     if (!due) return;
     await guard.probe(signal);
@@ -91,6 +94,7 @@ export async function keepGuard(
     if (guard.unclearProbe !== undefined) logger.warn('guard probe', { message: guard.unclearProbe });
     tell();
   });
+  await Promise.all([telling, probing]);
 }
 
 /** Asked at every triage, so the list is made once per change: the same list means that nothing changed. */

@@ -1,7 +1,14 @@
 import type { Instant } from '../clock.ts';
 import type { Known } from '../decision.ts';
 import type { Guard } from '../domain/access/access.ts';
-import { brokenPolicies, installedVersions, recordBroken, recordHolds, recordWhole } from '../domain/access/trust.ts';
+import {
+  brokenPolicies,
+  installedVersions,
+  recordBroken,
+  recordHolds,
+  recordWhole,
+  trustsNewPods,
+} from '../domain/access/trust.ts';
 import type { GuardRecord, ObservedPolicy, ShippedPolicy } from '../domain/access/trust.ts';
 import type { ProbeOutcome } from '../kube/guard-probe.ts';
 import type { GuardStore } from '../kube/guard.ts';
@@ -42,6 +49,12 @@ export class GuardKeeper {
     if (judged.broken.length > 0) return { is: 'Missing', objects: judged.broken };
     if (this.#probe === undefined || !recordHolds(this.#record, judged.versions)) return unknown;
     return { is: 'Intact', since: this.#record.wholeSince };
+  }
+
+  /** What people are told: not `Intact` before a pod that is created now is trusted, because whoever reads `Ready` creates one. */
+  told(): Guard {
+    const guard = this.current();
+    return guard.is === 'Intact' && !trustsNewPods(guard, this.#options.now()) ? unknown : guard;
   }
 
   /** Why the last probe told nothing, as a sentence for the log and the health page. */

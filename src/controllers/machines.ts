@@ -198,7 +198,7 @@ function projectionParts(loop: Loop, parts: MachineParts, limits: SessionLimits)
     clock,
     sources: {
       ...parts,
-      guard: () => parts.guard.current(),
+      guard: () => parts.guard.told(),
       now: () => clock.now(),
       deliveryLag: () => parts.configuration().limits.deliveryLag,
       refusedByLimit: (identity) => limits.refusal(identity),

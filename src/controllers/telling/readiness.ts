@@ -105,7 +105,9 @@ export function readyChecks(o: Observed): readonly Check[] {
 function guardWarning(guard: Guard): readonly Check[] {
   if (guard.is === 'Intact') return [];
   const message =
-    guard.is === 'Missing' ? `nothing is minted: ${guard.objects.join(', ')}` : 'the policies have not been read yet';
+    guard.is === 'Missing'
+      ? `nothing is minted: ${guard.objects.join(', ')}`
+      : 'the policies have not been read yet, or became whole only now: new pods get no token';
   return [warning('admission policies', message)];
 }
 

@@ -67,6 +67,14 @@ export function recordHolds(record: GuardRecord | undefined, objects: GuardRecor
   return record !== undefined && Object.keys(record.objects).length > 0 && same(record.objects, objects);
 }
 
+/** The API server tells its clock in whole seconds, and creation times of pods have whole seconds too. */
+const clockGrain: Milliseconds = 2 * second;
+
+/** Whether a pod that is created from `now` on will be trusted, `now` by the API server's clock as well as it is known. */
+export function trustsNewPods(guard: Guard, now: Instant): boolean {
+  return guard.is === 'Intact' && now >= plus(guard.since, clockGrain);
+}
+
 export type Trust = 'Valid' | 'ClaimInvalid' | 'PodOlderThanGuard';
 
 /**

@@ -24,13 +24,14 @@ import { guardDraft } from './guard.ts';
 export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusAction<IdentityPoolStatus>> {
   const { metadata, status } = facts.pool;
   const group = 'identitypools';
-  if (!facts.synced || facts.guard.is === 'Unknown') return notSynced();
+  if (!facts.synced) return notSynced();
   const holds = metadata.finalizers?.includes(poolFinalizer) ?? false;
   const deleted = metadata.deletionTimestamp !== undefined;
   if (!deleted && !holds) return finalizerDecision('AddFinalizer', group, now);
   if (deleted && !facts.clients.some(isLeft)) {
     return holds ? finalizerDecision('RemoveFinalizer', group, now) : { row: 'leaving', reason: 'Deregistered' };
   }
+  if (facts.guard.is === 'Unknown') return notSynced();
   const next = poolStatus(facts, now);
   return statusDecision(
     {

@@ -866,6 +866,12 @@ for (const [what, facts, row, action] of [
   ],
   ['nothing is said before everything is read', { synced: false }, 'unknown', undefined],
   ['nothing is said before the guard is read', { guard: { is: 'Unknown' } }, 'unknown', undefined],
+  [
+    'the finalizer comes before the guard is read',
+    { pool: pool(), guard: { is: 'Unknown' } },
+    'finalizer-missing',
+    'AddFinalizer',
+  ],
 ] as const) {
   test(`pool decides: ${what}`, (t) => {
     const decision = decidePool(poolFacts(facts as Partial<PoolFacts>), now);
