@@ -36,7 +36,8 @@ export const providerRemedies = {
     by: 'Platform',
   },
   RegistrationCredentialMissing: {
-    cause: 'The Secret or key that `registrationTokenRef` names is not there, or the operator may not read it.',
+    cause:
+      'The Secret or key that `registrationTokenRef` names is not there or empty, or the operator may not read it.',
     step: "Create it in the operator's namespace with an initial access token.",
     by: 'Platform',
   },

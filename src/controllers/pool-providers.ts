@@ -5,6 +5,7 @@ import { issuerNotListed } from '../domain/access/explain.ts';
 import { nearName } from '../domain/access/near-name.ts';
 import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
+import type { RegistrationToken } from '../providers/oidc/registration-token.ts';
 import type { Capabilities, IdentityProvider } from '../providers/port.ts';
 import type { Rate } from '../runtime/bucket.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -111,9 +112,14 @@ export class PoolProviders {
   }
 
   registrationCredential(issuer: string): 'Present' | 'Missing' | 'NotNeeded' {
-    const ref = this.#configuration.issuers.find(({ url }) => url === issuer)?.registrationTokenRef;
-    if (ref === undefined) return 'NotNeeded';
-    return this.#keys.secret(ref) === undefined ? 'Missing' : 'Present';
+    const token = this.#registrationToken(this.#configuration.issuers.find(({ url }) => url === issuer));
+    if (token === undefined) return 'NotNeeded';
+    return token === 'Missing' ? 'Missing' : 'Present';
+  }
+
+  #registrationToken(issuer: IssuerConfiguration | undefined): RegistrationToken {
+    const ref = issuer?.registrationTokenRef;
+    return ref === undefined ? undefined : (this.#keys.secret(ref) ?? 'Missing');
   }
 
   /** A credential that does not rotate and manages every client of the issuer. */
@@ -136,7 +142,7 @@ export class PoolProviders {
     return {
       url: issuer.url,
       profile: issuer.profile,
-      registrationToken: () => this.#keys.secret(issuer.registrationTokenRef),
+      registrationToken: () => this.#registrationToken(issuer),
       managementToken: () => this.#keys.secret(issuer.managementTokenRef),
       allowPrivateNetwork: issuer.allowPrivateNetwork,
       ...(issuer.caBundleRef === undefined ? {} : { caBundle: () => this.#keys.bundle(issuer.caBundleRef) }),

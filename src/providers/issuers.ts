@@ -10,6 +10,7 @@ import type { AssertionAudience, AudienceBy, Profile } from './oidc/profile.ts';
 import { profiles } from './oidc/profiles.ts';
 import { Changes } from './oidc/changes.ts';
 import { Reach } from './oidc/reach.ts';
+import { knownToken, type RegistrationToken } from './oidc/registration-token.ts';
 import type { Capabilities } from './port.ts';
 
 /** One row of the configuration. The functions are asked at each use, so a changed Secret needs no restart. */
@@ -17,7 +18,7 @@ export interface IssuerSettings {
   readonly url: string;
   /** A name of `oidc/profiles.ts`. */
   readonly profile: string;
-  readonly registrationToken?: () => Redacted<string> | undefined;
+  readonly registrationToken?: () => RegistrationToken;
   readonly managementToken?: () => Redacted<string> | undefined;
   /** PEM; absent: the system's roots. One that is not there, or holds no certificate, is no reason to trust those: nothing is called. */
   readonly caBundle?: () => string | undefined;
@@ -141,7 +142,7 @@ export class Issuer {
   expiries(): readonly (readonly [Expiring, Instant])[] {
     const { registrationToken, managementToken, caBundle } = this.#settings;
     const all: readonly (readonly [Expiring, Instant | undefined])[] = [
-      ['RegistrationToken', this.#read.registrationToken(registrationToken?.()?.reveal())],
+      ['RegistrationToken', this.#read.registrationToken(knownToken(registrationToken?.())?.reveal())],
       ['ManagementToken', this.#read.managementToken(managementToken?.()?.reveal())],
       ['CaBundle', this.#read.caBundle(caBundle?.())],
       ['TlsCertificate', this.#shared.http.certificateExpiry],

@@ -36,7 +36,7 @@ export function registrationCredential(facts: PoolFacts, now: Instant): Draft {
         'RegistrationCredentialMissing',
         say(
           facts,
-          `the Secret or key that registrationTokenRef of ${issuerOf(facts)} names does not exist in the operator's namespace, or cannot be read (then the operator's log says why). Create it; until then no client is registered.`,
+          `the Secret or key that registrationTokenRef of ${issuerOf(facts)} names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.`,
         ),
       );
     case 'Present':

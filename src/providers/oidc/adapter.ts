@@ -11,6 +11,7 @@ import type { Discovery, Metadata } from './discovery.ts';
 import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
 import { Registration } from './registration.ts';
+import type { RegistrationToken } from './registration-token.ts';
 import { Tokens } from './tokens.ts';
 
 /** What all pools of one issuer share. */
@@ -22,7 +23,7 @@ export interface OidcIssuer {
   readonly profile: Profile;
   readonly reach: Reach;
   readonly changes: Changes;
-  readonly registrationToken: () => Redacted<string> | undefined;
+  readonly registrationToken: () => RegistrationToken;
   readonly managementToken: () => Redacted<string> | undefined;
   /** Whom its JWTs name as their issuer; `undefined`: the issuer. */
   readonly tokenIssuer: () => string | undefined;

@@ -19,6 +19,15 @@ export function terminal(
   return new OperatorError({ class: 'Terminal', reason, whose, message: `issuer ${issuer}: ${what}` });
 }
 
+export function missingToken(issuer: string): OperatorError {
+  return terminal(
+    issuer,
+    'RegistrationCredentialMissing',
+    "the Secret or key that registrationTokenRef names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.",
+    'Issuer',
+  );
+}
+
 /** No header can carry it. A command line may have printed more than the token. */
 export function noToken(issuer: string, method: HttpRequest['method']): OperatorError {
   const why = 'holds more than a token (several lines, JSON?). Put the bare token there.';

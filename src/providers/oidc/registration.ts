@@ -15,7 +15,8 @@ import type { Discovery } from './discovery.ts';
 import { driftOf } from './drift.ts';
 import { readProviderError } from '../provider-error.ts';
 import type { ClientMetadata, Profile } from './profile.ts';
-import { lostToken, noToken, terminal } from './registration-failures.ts';
+import { knownToken, type RegistrationToken } from './registration-token.ts';
+import { lostToken, missingToken, noToken, terminal } from './registration-failures.ts';
 
 export interface RegistrationOptions {
   readonly issuer: string;
@@ -24,8 +25,7 @@ export interface RegistrationOptions {
   readonly discovery: Discovery;
   readonly profile: Profile;
   readonly changes: Changes;
-  /** RFC 7591 initial access token; absent: registration is open. */
-  readonly registrationToken: () => Redacted<string> | undefined;
+  readonly registrationToken: () => RegistrationToken;
   /** A credential that manages every client and does not rotate; heals a lost registration access token. */
   readonly managementToken: () => Redacted<string> | undefined;
   /** Scopes that carry these audiences at this provider. */
@@ -43,10 +43,11 @@ export class Registration implements ClientRegistry {
   }
 
   async register(desired: DesiredClient, signal: AbortSignal): Promise<ClientAnswer> {
+    const token = this.#o.registrationToken();
+    if (token === 'Missing') throw missingToken(this.#o.issuer);
     const endpoint = await this.#endpoint(signal);
     const impossible = this.#o.profile.whyNotRegistered?.(desired);
     if (impossible !== undefined) throw terminal(this.#o.issuer, 'RegistrationRefused', impossible);
-    const token = this.#o.registrationToken();
     const { clientId, ...unnamed } = desired;
     const named = this.#o.profile.clientIdBy === 'Us' && clientId !== undefined ? desired : unnamed;
     const answer = await this.#send('POST', endpoint, token, this.#body(named), signal);
@@ -238,7 +239,9 @@ export class Registration implements ClientRegistry {
 
   /** A client id stands in status and audit lines. */
   #credentialsIn(said: ClientMetadata): readonly string[] {
-    const ours = [this.#o.registrationToken(), this.#o.managementToken()].map((token) => token?.reveal().trim());
+    const ours = [knownToken(this.#o.registrationToken()), this.#o.managementToken()].map((token) =>
+      token?.reveal().trim(),
+    );
     return [...ours, said.secret, said.managementToken].flatMap((secret) =>
       secret === undefined || secret.length < 8 ? [] : [secret],
     );
