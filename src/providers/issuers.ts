@@ -8,7 +8,7 @@ import { Discovery } from './oidc/discovery.ts';
 import { readPrivateKey, type ReadKey } from './oidc/private-key.ts';
 import type { AssertionAudience, AudienceBy, Profile } from './oidc/profile.ts';
 import { profiles } from './oidc/profiles.ts';
-import { Changes } from './oidc/changes.ts';
+import { Offer } from './oidc/offer.ts';
 import { Reach } from './oidc/reach.ts';
 import { knownToken, type RegistrationToken } from './oidc/registration-token.ts';
 import type { Capabilities } from './port.ts';
@@ -74,7 +74,7 @@ export class Issuer {
       profile,
       discovery: new Discovery({ issuer: settings.url, http, clock, allowPrivateNetwork, random: o.random }),
       reach: new Reach(),
-      changes: new Changes(),
+      changes: new Offer(),
       registrationToken: () => this.#settings.registrationToken?.(),
       managementToken: () => this.#settings.managementToken?.(),
       tokenIssuer: () => this.#settings.tokenIssuer,

@@ -229,7 +229,7 @@ test('an encrypted token is read by resource servers alone: its revocation is as
 
 test('a revocation that is answered with 200 and an error is none', async (t) => {
   const { provider, issuer } = await start(t);
-  const { client, tokens, key } = await registered(subject(issuer));
+  const { client, tokens, key, provider: adapter } = await registered(subject(issuer));
   const { value } = await tokens.mint(ask(audience, scopes[0]), client.clientId, key, signal());
   const revoke = () => tokens.revoke(value, client.clientId, key, signal());
   const answers: readonly (readonly [string, string])[] = [
@@ -242,7 +242,9 @@ test('a revocation that is answered with 200 and an error is none', async (t) =>
   }
   provider.faults.add({ endpoint: 'revocation', times: 1, instead: json(200, { error: 'unsupported_token_type' }) });
   t.is(await revoke(), 'NotSupported');
+  t.is(adapter.capabilities.revocation, 'IntrospectionOnly');
   t.is(await revoke(), 'Confirmed');
+  t.is(adapter.capabilities.revocation, 'Immediate');
 });
 
 test('credentials in the place of names are not told', async (t) => {

@@ -6,7 +6,7 @@ import type { Http } from '../http.ts';
 import type { Capabilities, IdentityProvider } from '../port.ts';
 import { carriers } from './audiences.ts';
 import { supportedMethods } from './authentication.ts';
-import type { Changes } from './changes.ts';
+import type { Offer } from './offer.ts';
 import type { Discovery, Metadata } from './discovery.ts';
 import type { AssertionAudience, AudienceMapping, Profile } from './profile.ts';
 import type { Reach } from './reach.ts';
@@ -22,7 +22,8 @@ export interface OidcIssuer {
   readonly discovery: Discovery;
   readonly profile: Profile;
   readonly reach: Reach;
-  readonly changes: Changes;
+  /** Whether it changes clients that it registered (RFC 7592 §2.2). */
+  readonly changes: Offer;
   readonly registrationToken: () => RegistrationToken;
   readonly managementToken: () => Redacted<string> | undefined;
   /** Whom its JWTs name as their issuer; `undefined`: the issuer. */
@@ -39,7 +40,7 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
     clientIdBy: issuer.profile.clientIdBy,
     findByTag: false,
     ...withoutUndefined({ registersOnly: issuer.profile.registersOnly }),
-    revocation: issuer.reach.of(metadata),
+    revocation: issuer.reach.of(metadata, issuer.clock.now()),
     narrowsScopes: true,
     exchange: false,
     credentialPropagation: issuer.profile.credentialPropagation,
@@ -52,7 +53,7 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
 function variantsOf({ profile, changes, clock }: OidcIssuer, metadata: Metadata | undefined): readonly Variant[] {
   if (!registers(profile, metadata)) return [];
   const variants = profile.variants(supportedMethods(metadata));
-  return changes.areOffered(clock.now()) ? variants : variants.filter((variant) => variant === 'NewClient');
+  return changes.stands(clock.now()) ? variants : variants.filter((variant) => variant === 'NewClient');
 }
 
 /** Before the first discovery nothing is ruled out. */

@@ -10,7 +10,7 @@ import { isNotOffered } from '../refusals.ts';
 import { jwtClaims } from './token-answer.ts';
 import { type Http, type HttpAnswer, type HttpRequest, largeAnswer } from '../http.ts';
 import type { ClientAnswer, ClientRef, ClientRegistry, DesiredClient } from '../port.ts';
-import type { Changes } from './changes.ts';
+import type { Offer } from './offer.ts';
 import type { Discovery } from './discovery.ts';
 import { driftOf } from './drift.ts';
 import { readProviderError } from '../provider-error.ts';
@@ -24,7 +24,7 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   readonly discovery: Discovery;
   readonly profile: Profile;
-  readonly changes: Changes;
+  readonly changes: Offer;
   readonly registrationToken: () => RegistrationToken;
   /** A credential that manages every client and does not rotate; heals a lost registration access token. */
   readonly managementToken: () => Redacted<string> | undefined;
@@ -96,7 +96,7 @@ export class Registration implements ClientRegistry {
     const answer = await this.#manage('PUT', ref, endpoint, this.#body(named), signal);
     if (answer === undefined) throw lostToken(this.#o.issuer);
     const isChanged = answer.status === 200 || answer.status === 201 || answer.status === 204;
-    if (isChanged) this.#o.changes.sawChange();
+    if (isChanged) this.#o.changes.sawSuccess();
     if (answer.status === 204) {
       return { clientId: ref.clientId, observed: { is: 'Present', at: this.#o.clock.now(), drift: [] } };
     }

@@ -86,11 +86,12 @@ export class Tokens implements TokenSource {
     const isRefused = isRefusedIn(answer);
     const code = answer.status === 400 || isRefused ? readProviderError(answer, []).code : undefined;
     if (code === 'unsupported_token_type') {
-      if (selfContained) this.#o.reach.sawRefusal();
+      this.#o.reach.sawRefusal(selfContained, this.#o.clock.now());
       return 'NotSupported';
     }
     const done = (answer.status >= 200 && answer.status < 300 && !isRefused) || code === 'invalid_token';
     if (!done) throw this.#refused(answer, 'Revoke', this.#where(by, token));
+    this.#o.reach.sawRevoked(selfContained);
     return selfContained ? 'Requested' : 'Confirmed';
   }
 

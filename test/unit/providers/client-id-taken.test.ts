@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute } from '#src/clock.ts';
 import { Http, type HttpAnswer } from '#src/providers/http.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Changes } from '#src/providers/oidc/changes.ts';
+import { Offer } from '#src/providers/oidc/offer.ts';
 import { Registration } from '#src/providers/oidc/registration.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
@@ -21,7 +21,7 @@ test('an id that is taken: another name first, and no deletion of what may be in
   const clock = new VirtualClock(noon);
   const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
   const registration = new Registration({
-    changes: new Changes(),
+    changes: new Offer(),
     issuer,
     http: new Taken({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true }),
     clock,

@@ -8,7 +8,7 @@ import { documentUrls, parseMetadata } from '#src/providers/oidc/discovery.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
 import { capabilitiesOf } from '#src/providers/oidc/adapter.ts';
-import { Changes } from '#src/providers/oidc/changes.ts';
+import { Offer } from '#src/providers/oidc/offer.ts';
 import { Reach } from '#src/providers/oidc/reach.ts';
 import { isSelfContained, jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
@@ -366,7 +366,7 @@ test('whatever a metadata document says: our origin over https, or an error of o
 });
 
 test('that clients are not changed is believed after ten minutes of refusals, for a day, or until one was', (t) => {
-  const changes = new Changes();
+  const changes = new Offer();
   const clock = { at: where.now, now: () => clock.at };
   const shared = { profile: generic, changes, clock, reach: new Reach(), discovery: { known: undefined } };
   const variants = () => capabilitiesOf(shared as never, { by: 'None' }).variants;
@@ -382,32 +382,55 @@ test('that clients are not changed is believed after ten minutes of refusals, fo
   t.deepEqual(variants(), all, 'asked again');
   refusedAfter(24 * 60 + 10);
   t.deepEqual(variants(), ['NewClient']);
-  changes.sawChange();
+  changes.sawSuccess();
   t.deepEqual(variants(), all);
 });
 
-test('what revocation reaches is learnt from tokens', (t) => {
-  const unasked = { issuer, tokenEndpoint: 'x', revocationEndpoint: 'x' };
-  const endpoint = { ...unasked, introspectionEndpoint: 'x' };
-  const after = (...seen: readonly ('opaque' | 'jwt' | 'refused')[]) => {
+const unasked = { issuer, tokenEndpoint: 'x', revocationEndpoint: 'x' };
+const askable = { ...unasked, introspectionEndpoint: 'x' };
+
+for (const [seen, metadata, reaches, why = ''] of [
+  ['opaque', { issuer, tokenEndpoint: 'x' }, 'ExpiryOnly'],
+  ['', askable, 'IntrospectionOnly'],
+  ['opaque', askable, 'Immediate'],
+  ['jwt', askable, 'IntrospectionOnly'],
+  ['opaque jwt', askable, 'IntrospectionOnly'],
+  ['jwt jwt-refused', askable, 'ExpiryOnly'],
+  ['opaque jwt jwt-refused', askable, 'IntrospectionOnly'],
+  ['opaque refused', askable, 'IntrospectionOnly', 'something before the provider may have said it'],
+  ['opaque refused refused-later', askable, 'ExpiryOnly'],
+  ['opaque refused revoked refused-later', askable, 'IntrospectionOnly'],
+  ['opaque refused refused-later revoked', askable, 'Immediate'],
+  ['refused refused-later', askable, 'ExpiryOnly', 'a new process revokes before it mints'],
+  ['opaque refused refused-later jwt', askable, 'IntrospectionOnly'],
+  ['opaque refused refused-later jwt jwt-refused', askable, 'ExpiryOnly'],
+  ['jwt', unasked, 'ExpiryOnly', 'a revocation endpoint for refresh tokens alone, as Auth0 has it'],
+  ['jwt', undefined, 'IntrospectionOnly', 'metadata may still say otherwise'],
+  ['', unasked, 'IntrospectionOnly'],
+  ['opaque', unasked, 'Immediate'],
+] as const) {
+  test(`what revocation reaches is learnt: ${seen || 'nothing'} at ${Object.keys(metadata ?? {}).join(' ')}`, (t) => {
     const reach = new Reach();
-    for (const each of seen) {
-      if (each === 'refused') reach.sawRefusal();
-      else reach.sawToken(each === 'jwt');
-    }
-    return reach;
-  };
-  t.is(after('opaque').of({ issuer, tokenEndpoint: 'x' }), 'ExpiryOnly');
-  t.is(after().of(endpoint), 'IntrospectionOnly');
-  t.is(after('opaque').of(endpoint), 'Immediate');
-  t.is(after('jwt').of(endpoint), 'IntrospectionOnly');
-  t.is(after('opaque', 'jwt').of(endpoint), 'IntrospectionOnly');
-  t.is(after('jwt', 'refused').of(endpoint), 'ExpiryOnly');
-  t.is(after('opaque', 'jwt', 'refused').of(endpoint), 'IntrospectionOnly');
-  t.is(after('jwt').of(unasked), 'ExpiryOnly', 'a revocation endpoint for refresh tokens alone, as Auth0 has it');
-  t.is(after('jwt').of(undefined), 'IntrospectionOnly', 'metadata may still say otherwise');
-  t.is(after().of(unasked), 'IntrospectionOnly');
-  t.is(after('opaque').of(unasked), 'Immediate');
+    const later = plus(where.now, 10 * minute);
+    const events: Readonly<Record<string, () => void>> = {
+      opaque: () => reach.sawToken(false),
+      jwt: () => reach.sawToken(true),
+      'jwt-refused': () => reach.sawRefusal(true, where.now),
+      refused: () => reach.sawRefusal(false, where.now),
+      'refused-later': () => reach.sawRefusal(false, later),
+      revoked: () => reach.sawRevoked(false),
+    };
+    for (const event of seen.split(' ')) events[event]?.();
+    t.is(reach.of(metadata, later), reaches, why);
+  });
+}
+
+test('a day after the last refusal opaque tokens are asked to be revoked again', (t) => {
+  const reach = new Reach();
+  reach.sawToken(false);
+  for (const minutes of [0, 10]) reach.sawRefusal(false, plus(where.now, minutes * minute));
+  t.is(reach.of(askable, plus(where.now, 24 * hour)), 'ExpiryOnly');
+  t.is(reach.of(askable, plus(where.now, 25 * hour)), 'IntrospectionOnly');
 });
 
 for (const profile of [generic, glewlwyd, spring]) {

@@ -4,7 +4,7 @@ import { type Instant, instant, minute, plus, second } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { generateKey } from '#src/providers/oidc/authentication.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Changes } from '#src/providers/oidc/changes.ts';
+import { Offer } from '#src/providers/oidc/offer.ts';
 import { Registration } from '#src/providers/oidc/registration.ts';
 import { jwtClaims } from '#src/providers/oidc/token-answer.ts';
 import { Tokens } from '#src/providers/oidc/tokens.ts';
@@ -62,12 +62,12 @@ async function scene(): Promise<{ http: Dateless; mint: () => Promise<string>; r
     discovery,
     profile: keycloak,
     audience: { by: 'None' },
-    reach: { sawToken: () => undefined, sawRefusal: () => undefined } as never,
+    reach: { sawToken: () => undefined, sawRefusal: () => undefined, sawRevoked: () => undefined } as never,
     tokenIssuer: () => undefined,
     assertionAudience: () => undefined,
   });
   const registration = new Registration({
-    changes: new Changes(),
+    changes: new Offer(),
     issuer,
     http,
     clock,

@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute, second, systemClock } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Changes } from '#src/providers/oidc/changes.ts';
+import { Offer } from '#src/providers/oidc/offer.ts';
 import { Registration } from '#src/providers/oidc/registration.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
@@ -24,7 +24,7 @@ test('a registration is waited for 30 s, and a change of a client as long as any
   const http = new Seen({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
   const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
   const registration = new Registration({
-    changes: new Changes(),
+    changes: new Offer(),
     issuer,
     http,
     clock,

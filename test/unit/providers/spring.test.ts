@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute } from '#src/clock.ts';
 import type { AuthenticationMethod } from '#src/domain/client/credential.ts';
 import { Http, type HttpAnswer } from '#src/providers/http.ts';
-import { Changes } from '#src/providers/oidc/changes.ts';
+import { Offer } from '#src/providers/oidc/offer.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
 import { Registration } from '#src/providers/oidc/registration.ts';
@@ -76,7 +76,7 @@ function answered(status: number, body: unknown) {
     registrationEndpoint: `${issuer}/connect/register`,
   };
   const registration = new Registration({
-    changes: new Changes(),
+    changes: new Offer(),
     issuer,
     http,
     clock,

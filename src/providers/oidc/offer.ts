@@ -6,20 +6,25 @@ const provenAfter = 10 * minute;
 /** Somebody may switch it on. */
 const believedFor = 24 * hour;
 
-/** Whether a provider changes clients that it registered (RFC 7592 §2.2): metadata does not say it, so it is learnt from its answers. */
-export class Changes {
+/** Whether a provider does what its metadata promises or does not speak of, learnt from its answers. */
+export class Offer {
   #refused: { readonly first: Instant; readonly last: Instant } | undefined;
 
   sawRefusal(at: Instant): void {
     this.#refused = { first: this.#refused?.first ?? at, last: at };
   }
 
-  sawChange(): void {
+  sawSuccess(): void {
     this.#refused = undefined;
   }
 
-  /** It does as long as nothing but refusals has come for a while. */
-  areOffered(now: Instant): boolean {
+  /** Its last answer was a refusal. */
+  get isDoubted(): boolean {
+    return this.#refused !== undefined;
+  }
+
+  /** It does, unless nothing but refusals has come for a while. */
+  stands(now: Instant): boolean {
     if (this.#refused === undefined) return true;
     const { first, last } = this.#refused;
     return last < plus(first, provenAfter) || now >= plus(last, believedFor);
