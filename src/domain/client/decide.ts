@@ -9,6 +9,7 @@ import type { ClientAction, ClientRowName, ClientSnapshot } from './machine.ts';
 import { endingRows } from './rows-ending.ts';
 import { planningRows } from './rows-planning.ts';
 import { recoveryRows } from './rows-recovery.ts';
+import { retirementRows } from './rows-retirement.ts';
 import { rotationRows } from './rows-rotation.ts';
 import { upkeepRows } from './rows-upkeep.ts';
 import type { ClientRow } from './steps.ts';
@@ -18,6 +19,7 @@ export const clientRows: readonly ClientRow[] = [
   ...endingRows,
   ...planningRows,
   ...rotationRows,
+  ...retirementRows,
   ...upkeepRows,
 ];
 

@@ -42,15 +42,8 @@ import {
   without,
   withoutEmergency,
 } from './transitions.ts';
-import {
-  drainedStep,
-  isOfOtherAlgorithm,
-  isUnprovable,
-  mayNotChange,
-  mayProve,
-  refusedNew,
-  retirable,
-} from './rows-rotation.ts';
+import { drainedStep, isUnprovable, retirable } from './rows-retirement.ts';
+import { isOfOtherAlgorithm, mayNotChange, mayProve, refusedNew } from './rows-rotation.ts';
 
 /** From the newest generation to the oldest: nobody mints, tokens go, the client goes, and that is confirmed. */
 const unwanted: ClientRow = {
