@@ -3,19 +3,28 @@ import type { Instant } from '../../clock.ts';
 import { gaveWay } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { existingChange, isExternal } from './existing.ts';
-import { currentOf, inState, isForeign, isGone, isManagementLost, removedLately, siblings } from './generations.ts';
+import {
+  currentOf,
+  inState,
+  inWork,
+  isForeign,
+  isGone,
+  isManagementLost,
+  removedLately,
+  siblings,
+} from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import { isPerhapsGone, mayMintAgain } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { mayHaveExpired, isDrained, isOwnerKnown, isSeenLately } from './schedule.ts';
+import { mayHaveExpired, isDrained, isFailing, isOwnerKnown, isSeenLately } from './schedule.ts';
 import { act, actOnLook, isUnmanageable, prove, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { moved, notConfirmed, replaced, without } from './transitions.ts';
 
-/** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree. */
+/** The old credential whose overlap is over, whose tokens are gone, and about whose time all clocks agree; or one that the next one needs the room of. */
 export function drainedStep(s: ClientSnapshot, now: Instant): Step | undefined {
   if (s.record === undefined || mayMintAgain(s, now) !== undefined) return undefined;
-  const spare = spareOf(s, s.record);
+  const spare = spareOf(s, s.record) ?? inTheWay(s, s.record, now);
   if (spare !== undefined) return write(s, now, 'Draining', moved(s.record, spare.n, 'Retiring', now));
   if (!s.clockAgrees) return undefined;
   const drained = inState(s.record, 'Draining').find(
@@ -32,6 +41,17 @@ function spareOf(s: ClientSnapshot, record: ClientRecord): Generation | undefine
   const [oldest, second] = inState(record, 'Draining').filter(isExternal);
   if (oldest === undefined || second === undefined || record.emergency !== undefined) return undefined;
   return existingChange(s) !== undefined && siblings(record, oldest).length > 0 ? oldest : undefined;
+}
+
+/**
+ * What mints is refused or about to expire, and three credentials are the most that a record holds: the oldest one makes room for the next as soon
+ * as it has no tokens, whatever overlap and clocks say. It would not have been used again.
+ */
+function inTheWay({ lastExp }: ClientSnapshot, record: ClientRecord, now: Instant): Generation | undefined {
+  const current = currentOf(record);
+  const isFull = record.generations.length > 2 && inWork(record) === undefined;
+  if (current === undefined || !isFull || !isFailing(current, now)) return undefined;
+  return inState(record, 'Draining').find(({ n }) => !lastExp.has(n));
 }
 
 const drained: ClientRow = {

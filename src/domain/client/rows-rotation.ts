@@ -14,7 +14,7 @@ import type { ClientRecord, Generation } from './record.ts';
 import { isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, planAndRegister, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
-import { countRollback, replaced, rolledBack, without } from './transitions.ts';
+import { countRollback, rolledBack, without } from './transitions.ts';
 
 /**
  * Planned for a method that nobody asks for any more, in a client of its own that does not exist yet; in a client that is gone, or that the

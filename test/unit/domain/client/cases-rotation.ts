@@ -28,6 +28,7 @@ import {
   retrying,
   rotating,
   snapshot,
+  sound,
   theirOne,
   theirs,
   wanting,
@@ -623,6 +624,47 @@ export const rotationCases: readonly Case[] = [
     }),
     action: { type: 'Record' },
     next: ['Retiring', 'Draining', 'Current'],
+  },
+  ...(
+    [
+      ['is refused', { ...refusedTwice }, 0, 1],
+      ['is about to expire', { credential: expiresIn(10 * day) }, 9 * day, 1],
+      ['is about to expire, and a token of the oldest is left', { credential: expiresIn(10 * day) }, 9 * day, 2],
+    ] as const
+  ).map(([title, more, after, retired]): Case => ({
+    row: 'drained',
+    title: `three credentials are the most, and what mints ${title}: room is made, whatever overlap and clocks say`,
+    s: snapshot({
+      ...wanting({ authentication: g(more).credential.type }),
+      record: withGenerations(
+        [
+          g({ state: 'Draining', retireAfter: plus(noon, 30 * day) }),
+          g({ n: 2, state: 'Draining', retireAfter: plus(noon, 30 * day) }),
+          g({ n: 3, ...more }),
+        ],
+        { sent: 'x' },
+      ),
+      ...(retired === 1 ? {} : { lastExp: new Map([[1, plus(noon, 10 * day)]]) }),
+      clockAgrees: false,
+    }),
+    now: plus(noon, after),
+    action: { type: 'Record' },
+    next: retired === 1 ? ['Retiring', 'Draining', 'Current'] : ['Draining', 'Retiring', 'Current'],
+  })),
+  {
+    row: 'settled',
+    title:
+      'two credentials, of which what mints is about to expire: there is room for the next, so the overlap is kept',
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanting({ authentication: 'ClientSecretBasic' }),
+      record: withGenerations(
+        [g({ state: 'Draining', retireAfter: plus(noon, 30 * day) }), g({ n: 2, credential: expiresIn(10 * day) })],
+        { observed: { ...sound, at: plus(noon, 9 * day) } },
+      ),
+    }),
+    now: plus(noon, 9 * day),
+    reason: 'Draining',
   },
   {
     row: 'drained',

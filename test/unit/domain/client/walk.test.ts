@@ -296,6 +296,33 @@ for (const { name, options } of worlds.filter(({ options }) => options.existing 
   });
 }
 
+for (const [variant, clocks] of [
+  ['InPlace', true],
+  ['NewClient', true],
+  ['TwoSecrets', true],
+  ['NewClient', false],
+] as const) {
+  const allowSubjectChange = variant === 'NewClient';
+  test(`secrets live shorter than the overlap is, and one that works is there at any time: ${variant}, clocks agree ${clocks}`, (t) => {
+    const world = new ToyWorld({
+      capabilities: { ...capabilities, variants: [variant], clientIdBy: 'Provider' },
+      rotatesManagement: false,
+      allowSubjectChange,
+      authentication: 'ClientSecretBasic',
+      secretsLive: 14 * day,
+    });
+    world.window = 'always';
+    world.clockAgrees = clocks;
+    world.desired = { ...world.desired, overlap: 30 * day };
+    for (let hours = 0; hours < 100 * 24; hours += 1) {
+      runUntilQuiet(world);
+      if (isBroken(world)) return t.fail(`none after ${hours} hours\n  ${world.trail.join('\n  ')}`);
+      world.advance(hour);
+    }
+    t.true((currentOf(world.record)?.n ?? 0) > 5);
+  });
+}
+
 /** A registration, changed metadata, a new way to authenticate or not, and a rotation until the old credential is out. */
 const rotation: readonly Event[] = ['nothing', 'mint', 'edit', 'rotate', 'window', 'hour', 'hour', 'hour', 'hour'];
 
