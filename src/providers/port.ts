@@ -16,12 +16,9 @@ export interface Capabilities {
   /** Best first. */
   readonly variants: readonly Variant[];
   readonly clientIdBy: 'Us' | 'Provider';
-  readonly findByTag: boolean;
   /** Clients are neither changed nor deleted there once they are registered. */
   readonly registersOnly?: true;
   readonly revocation: RevocationReach;
-  readonly narrowsScopes: boolean;
-  readonly exchange: boolean;
   /** How long the provider may need to honour a new credential. */
   readonly credentialPropagation: Milliseconds;
   readonly ignoredScopes: readonly string[];

@@ -17,9 +17,6 @@ export const registrationRows: readonly Row[] = [
       t.deepEqual(known, {
         variants: traits.variants,
         clientIdBy: traits.clientIdBy,
-        findByTag: false,
-        narrowsScopes: true,
-        exchange: false,
         credentialPropagation: 10_000,
         ignoredScopes: traits.profile === 'Keycloak' ? ['email', 'profile'] : [],
       });

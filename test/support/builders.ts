@@ -206,7 +206,7 @@ export function buildClientSnapshot(overrides: Partial<ClientSnapshot> = {}): Cl
     asks: [],
     lastExp: new Map(),
     liveTokens: 0,
-    capabilities: { variants: ['TwoKeys', 'NewClient'], clientIdBy: 'Us', findByTag: false, credentialPropagation: 0 },
+    capabilities: { variants: ['TwoKeys', 'NewClient'], clientIdBy: 'Us', credentialPropagation: 0 },
     clockAgrees: true,
     epoch: 1,
     ...overrides,

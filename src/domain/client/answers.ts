@@ -152,25 +152,20 @@ export function lookedAt(record: ClientRecord, n: number, { at, tag }: ClientObs
 }
 
 /**
- * What an Observe saw. A client found by its tag tells its id. Nothing to see although there is a management token: it is refused, which is
- * better known now than on the day of a rotation.
+ * What an Observe saw. Nothing to see although there is a management token: it is refused, which is better known now than on the day of a
+ * rotation.
  */
 export function observed(record: ClientRecord, observation: ClientObservation): ClientRecord {
-  const found = observation.clientId;
-  const generations = record.generations.map((one) =>
-    one.state === 'Planned' && one.clientId === undefined && found !== undefined ? { ...one, clientId: found } : one,
-  );
   const { repairing, ownDrift: known, ...rest } = record;
   const ownDrift = repairing === true ? observation.driftDigest : known;
   const next = checked({
     ...rest,
-    generations,
     observed: observation,
     ...(ownDrift === undefined ? {} : { ownDrift }),
   });
   const of = newestSent(next);
   if (of === undefined) return next;
-  const isLeaving = generations.some((one) => one.removedAt !== undefined);
+  const isLeaving = record.generations.some((one) => one.removedAt !== undefined);
   const isRefused = observation.is === 'Unknowable' && managementOf(record, of) !== undefined && !isLeaving;
   if (isRefused) return withLost(next, of, true);
   return observation.is === 'Present' ? withLost(next, of, false) : next;

@@ -62,7 +62,6 @@ export type ExistingCredential =
 export interface ClientCapabilities {
   readonly variants: readonly Variant[];
   readonly clientIdBy: 'Us' | 'Provider';
-  readonly findByTag: boolean;
   /** Clients are neither changed nor deleted there once they are registered. */
   readonly registersOnly?: true;
   readonly credentialPropagation: Milliseconds;

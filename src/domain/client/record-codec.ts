@@ -160,7 +160,6 @@ function readObservation(place: Place): ClientObservation {
     ...place.optional('excess', (value) => value.boolean()),
     ...place.optional('driftDigest', (value) => value.text()),
     ...place.optional('tag', (value) => value.text()),
-    ...place.optional('clientId', (value) => value.text()),
     ...place.optional('generation', (value) => value.integer()),
   };
 }

@@ -89,8 +89,6 @@ export interface ClientObservation {
   readonly driftDigest?: string;
   /** `software_id` at the provider. */
   readonly tag?: string;
-  /** Found by its tag, where the provider chose the id and its answer was lost. */
-  readonly clientId?: string;
   /** The generation in `client_name` at the provider. */
   readonly generation?: number;
 }

@@ -159,12 +159,6 @@ const mostUnheard = 3;
 function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, of: Generation, intent: Intent): Step {
   const isKey = of.credential.type === 'PrivateKeyJwt';
   if (isKey && of.clientId !== undefined) return proveWhenTaken(s, now, of, intent);
-  if (s.capabilities?.findByTag === true) {
-    const seen = record.observed !== undefined && record.observed.at >= intent.at ? record.observed.is : undefined;
-    if (seen === undefined) return act(s, now, 'Registering', { type: 'Observe' });
-    if (seen === 'Gone') return write(s, now, 'Registering', withoutIntent(record));
-    if (seen === 'Present') return waitForPerson(s, now, record);
-  }
   if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record, true));
   if (s.capabilities?.clientIdBy === 'Us') return registerAgain(s, now, record, of);
   if (!isKey) return waitForPerson(s, now, record);

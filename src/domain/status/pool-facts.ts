@@ -82,7 +82,7 @@ export interface PoolFacts extends StatusFacts {
     readonly owner?: string;
   };
   /** As far as they are known. */
-  readonly capabilities?: IdentityPoolStatusCapabilities;
+  readonly capabilities?: Pick<IdentityPoolStatusCapabilities, 'variants' | 'clientIdBy' | 'revocation'>;
   /** Provider's clock minus ours; absent: not seen yet. */
   readonly clockOffset?: Milliseconds;
 }

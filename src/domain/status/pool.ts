@@ -240,7 +240,11 @@ function stableSubjectOf({ clients, capabilities }: PoolFacts): Pick<IdentityPoo
   return best.length === 0 ? {} : { stableSubject: !best.includes('NewClient') };
 }
 
-function shown(capabilities: IdentityPoolStatusCapabilities): IdentityPoolStatusCapabilities {
-  const { variants, clientIdBy, findByTag, revocation, narrowsScopes } = capabilities;
-  return { variants: variants.slice(0, 8), clientIdBy, findByTag, revocation, narrowsScopes };
+/** No provider finds a client by its tag so far, and each can give a token fewer scopes than its client has: the status has members for both. */
+function shown({
+  variants,
+  clientIdBy,
+  revocation,
+}: NonNullable<PoolFacts['capabilities']>): IdentityPoolStatusCapabilities {
+  return { variants: variants.slice(0, 8), clientIdBy, findByTag: false, revocation, narrowsScopes: true };
 }

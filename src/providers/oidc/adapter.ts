@@ -38,11 +38,8 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
   return {
     variants: variantsOf(issuer, metadata),
     clientIdBy: issuer.profile.clientIdBy,
-    findByTag: false,
     ...withoutUndefined({ registersOnly: issuer.profile.registersOnly }),
     revocation: issuer.reach.of(metadata, issuer.clock.now()),
-    narrowsScopes: true,
-    exchange: false,
     credentialPropagation: issuer.profile.credentialPropagation,
     ignoredScopes: issuer.profile.ignoredScopes,
     carrierScopes: (audiences) => carriers(audiences, audience, issuer.profile),

@@ -326,25 +326,6 @@ export const recoveryCases: readonly Case[] = [
   },
   {
     row: 'open-intent',
-    title: 'the answer to Register was lost, id unknown, searchable: it is looked up',
-    s: snapshot({
-      record: registering({ generations: anonymous }),
-      ...able({ clientIdBy: 'Provider', findByTag: true }),
-    }),
-    action: { type: 'Observe' },
-  },
-  {
-    row: 'open-intent',
-    title: 'the answer to Register was lost, and a look-up found nothing: the intent is closed',
-    s: snapshot({
-      record: { ...registering({ generations: anonymous }), observed: { is: 'Gone', at: noon, drift: [] } },
-      ...able({ clientIdBy: 'Provider', findByTag: true }),
-    }),
-    action: { type: 'Record' },
-    next: ['Planned'],
-  },
-  {
-    row: 'open-intent',
     title: 'the answer to Register was lost, id unknown, secret: a person must say that it may be sent again',
     s: snapshot({ record: registering({ generations: secretPlanned }), ...able({ clientIdBy: 'Provider' }) }),
     reason: 'CredentialUnverified',

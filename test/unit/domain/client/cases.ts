@@ -45,7 +45,6 @@ export const able = (
   capabilities: {
     variants: ['TwoKeys', 'NewClient'],
     clientIdBy: 'Us',
-    findByTag: false,
     credentialPropagation: 0,
     ...overrides,
   },

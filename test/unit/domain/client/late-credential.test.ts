@@ -15,7 +15,6 @@ class LateWorld extends ToyWorld {
       capabilities: {
         variants: ['TwoKeys'],
         clientIdBy: 'Us',
-        findByTag: false,
         credentialPropagation: 10 * second,
       },
       rotatesManagement: true,
@@ -72,7 +71,6 @@ for (const takes of [15 * second, minute, 4 * minute, 6 * minute])
       capabilities: {
         variants: ['InPlace'],
         clientIdBy: 'Provider',
-        findByTag: false,
         credentialPropagation: 10 * second,
       },
       rotatesManagement: false,

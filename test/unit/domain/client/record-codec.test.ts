@@ -84,7 +84,6 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
         excess: fc.boolean(),
         driftDigest: text,
         tag: text,
-        clientId: text,
         generation: fc.nat(),
       },
       { requiredKeys: ['is', 'at', 'drift'] },

@@ -12,7 +12,6 @@ import type { Mishap, ToyOptions, windows } from './toy-world.ts';
 const capabilities: ClientCapabilities = {
   variants: ['TwoKeys', 'NewClient'],
   clientIdBy: 'Us',
-  findByTag: false,
   credentialPropagation: 0,
 };
 

@@ -55,9 +55,7 @@ export function poolFacts(partial: Partial<PoolFacts> = {}): PoolFacts {
     capabilities: {
       variants: ['TwoKeys'],
       clientIdBy: 'Provider',
-      findByTag: false,
       revocation: 'Immediate',
-      narrowsScopes: true,
     },
     ...partial,
   };
