@@ -71,7 +71,7 @@ export function whenItOpens({ gapWaits }: ClientView): string {
 /** Only a credential that was still accepted after its removal has to wait for the next one. */
 function retiring({ n, clientId, removedAt, retireAfter }: Generation, registersOnly: boolean): string {
   if (registersOnly)
-    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour, and until then nothing else is rotated`;
+    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour; until then only an emergency rotates again`;
   if (removedAt !== undefined)
     return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
   return retireAfter === undefined
