@@ -5,11 +5,12 @@ import type { ScopePolicy } from '../api/v1alpha1/scope-policy.ts';
 import { formatDuration } from '../clock.ts';
 import { ruleName } from '../domain/access/explain.ts';
 import { type Shift, shiftOf } from '../domain/access/shift.ts';
-import { type Kind, kinds, pathOf } from '../kube/resources.ts';
+import { type Kind, kinds } from '../kube/resources.ts';
 import { clean } from '../clean.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterOptions, outputOption } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
+import { dryRun } from './dry-run.ts';
 import { type Manifest, isOurs, readManifests } from './manifests.ts';
 import { type Objects, inputOf, readObjects } from './objects.ts';
 import { clusterVerb } from './run.ts';
@@ -22,7 +23,7 @@ const description: Description = {
   name: 'diff',
   synopsis: '-f FILE…',
   about:
-    'Says which CiIdentities, and how many live pods, would lose or gain scopes if the ScopePolicies, IdentityPools and CiIdentities in the\nfiles were applied. Nothing is changed. Each object is checked by the API server (dry run) where you may apply it.',
+    'Says which CiIdentities, and how many live pods, would lose or gain scopes if the ScopePolicies, IdentityPools and CiIdentities in the\nfiles were applied. Each object counts as it stands in its file: what is left out there is taken out. Nothing is changed. Each object is checked by the API server\n(dry run) where you may change it.',
   examples: [
     ['In the CI of the GitOps repository: exit code 2 if somebody loses something', 'diff -f policies/'],
     ['What if the policies that are not in the directory were deleted?', 'diff -f policies/ --prune'],
@@ -166,11 +167,7 @@ async function checked(cluster: Cluster, manifests: readonly Manifest[]): Promis
     if (kind === undefined)
       throw new CommandError(`${manifest.kind} ${manifest.metadata.name} is no kind of ${manifest.apiVersion}`);
     const place = placeOf(manifest, cluster.namespace);
-    const answer = await cluster.call('PATCH', pathOf(kind, place), {
-      body: manifest,
-      contentType: 'application/apply-patch+yaml',
-      query: { dryRun: 'All', force: 'true', fieldManager: 'kubectl-ci_identity' },
-    });
+    const answer = await dryRun(cluster, kind, place, manifest);
     if (answer.status === 200 || answer.status === 201) found.push({ kind: manifest.kind, object: answer.body });
     else if (answer.status === 403) {
       unchecked.push(`${manifest.kind} ${place.name}`);

@@ -183,6 +183,18 @@ test.serial('diff: who would lose what; the exit code is for the CI of a GitOps 
     narrower.out,
     /^LOSES +ci-payments\/publisher +1 +artifacts:publish +https:\/\/registry\.example\.com +NoRule$/m,
   );
+  for (const [edit, loses] of [
+    [
+      pool('ci-bots', lab.provider.issuer, { ceiling: { scopes: ['artifacts:read'], audiences: [registry] } }),
+      'OutsideCeiling',
+    ],
+    [identity('publisher', { pool: 'ci-bots', roles: ['publisher'], scopes: ['artifacts:read'] }, team), 'NarrowedAway'],
+    [identity('publisher', { pool: 'ci-bots', roles: ['other'] }, team), 'NoRule'],
+  ] as const) {
+    const { code, out, error } = await admin(['diff', '-f', '-'], edit);
+    t.is(code, 2, `${out}${error}`);
+    t.regex(out, new RegExp(`^LOSES +ci-payments/publisher +1 +artifacts:publish +\\S+ +${loses}$`, 'm'), edit);
+  }
   const wider = join(lab.dir, 'wider.yaml');
   writeFileSync(
     wider,
