@@ -87,10 +87,10 @@ test.serial('what a killed process and its watchdog left goes with the next star
 
 test.serial('the command: up, up again, status, up after a kill -9 of everything, down', async (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'cluster-test-'));
-  const dir = join(parent, 'mine');
+  const dir = join(parent, "it's mine");
   try {
     t.is((await cli('status', '--dir', dir)).code, 1);
-    const line = `export KUBECONFIG=${dir}/kubeconfig/administrator.yaml\n`;
+    const line = `export KUBECONFIG='${parent}/it'\\''s mine/kubeconfig/administrator.yaml'\n`;
     const [first, second] = await Promise.all([cli('up', '--dir', dir), cli('up', '--dir', dir)]);
     t.deepEqual([first.stdout, second.stdout], [line, line], first.stderr + second.stderr);
     const begin = Date.now();

@@ -43,7 +43,12 @@ async function up(dir: string, node: boolean): Promise<void> {
     },
     () => log(`another process works on the cluster in ${dir}, waiting for it`),
   );
-  process.stdout.write(`export KUBECONFIG=${filesOf(dir).kubeconfig('administrator')}\n`);
+  process.stdout.write(`export KUBECONFIG=${quoted(filesOf(dir).kubeconfig('administrator'))}\n`);
+}
+
+/** One word of a POSIX shell. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 async function isRunning(dir: string, node: boolean): Promise<boolean> {
