@@ -252,9 +252,16 @@ function issuerProblems(url: string): readonly string[] {
   if (parsed.username !== '' || parsed.password !== '') problems.push('must not contain a user or password');
   if (parsed.search !== '' || parsed.hash !== '') problems.push('must not contain a query or fragment (RFC 8414 §2)');
   if (url.includes('*')) problems.push('must not contain *: each issuer is listed by its own URL');
-  if (problems.length === 0 && parsed.href !== url && parsed.href !== `${url}/`)
+  const spelled = inLowerCase(url);
+  if (problems.length === 0 && parsed.href !== spelled && parsed.href !== `${spelled}/`)
     problems.push(`must be written as ${parsed.href}`);
   return problems;
+}
+
+/** A provider may spell its host in capitals or name the port that https has anyway, and whoever connects it has to spell it likewise (RFC 8414 §3.3). */
+function inLowerCase(url: string): string {
+  const [, host = '', path = ''] = /^https:\/\/([^/]*)(.*)$/.exec(url) ?? [];
+  return `https://${host.toLowerCase().replace(/:443$/, '')}${path}`;
 }
 
 function firstLine(message: string): string {

@@ -208,6 +208,14 @@ test('every setting of the configuration is read', (t) => {
   });
 });
 
+test('an issuer that spells its host in capitals and names the port of https is taken as it calls itself', (t) => {
+  const parsed = parseConfiguration(url('https://IDP.example.com:443/b'));
+  t.is(
+    parsed.is === 'Configuration' ? parsed.configuration.issuers[0]?.url : undefined,
+    'https://IDP.example.com:443/b',
+  );
+});
+
 test('a configuration is frozen through and through', (t) => {
   const parsed = parseConfiguration(issuer('rateLimit: {perSecond: 1}'));
   if (parsed.is !== 'Configuration') return t.fail(parsed.problems.join());
