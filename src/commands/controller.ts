@@ -11,7 +11,7 @@ import { AuditStream } from '../telemetry/audit-stream.ts';
 import { serveHealth, serveMetrics } from '../telemetry/health.ts';
 import { type Logger, createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { operatorNamespace } from '../api/names.ts';
+import { operatorNamespace, operatorServiceAccount } from '../api/names.ts';
 import { keepAuditFlowing, openAudit, unopened } from './audit-output.ts';
 import { ConfigurationFile, readConfiguration } from './configuration-file.ts';
 import type { ProcessSurface } from './surface.ts';
@@ -76,6 +76,11 @@ export async function runController(argv: readonly string[], surface: ProcessSur
   }
   if (values['config'] === undefined && flags.is === 'Flags')
     problems.push('--config FILE is needed; see manifests/controller/configuration.yaml');
+  const elsewhere = values['namespace'];
+  if (elsewhere !== undefined && elsewhere !== operatorNamespace)
+    problems.push(
+      `--namespace must be ${operatorNamespace}, not ${elsewhere}: the admission policies let nobody write our Secrets but service account ${operatorNamespace}/${operatorServiceAccount}`,
+    );
   const file = values['config'];
   const read = file === undefined ? undefined : readConfiguration(file);
   if (read?.is === 'Problems') problems.push(...read.problems.map((problem) => `${file ?? ''}: ${problem}`));
