@@ -188,7 +188,10 @@ test.serial('diff: who would lose what; the exit code is for the CI of a GitOps 
       pool('ci-bots', lab.provider.issuer, { ceiling: { scopes: ['artifacts:read'], audiences: [registry] } }),
       'OutsideCeiling',
     ],
-    [identity('publisher', { pool: 'ci-bots', roles: ['publisher'], scopes: ['artifacts:read'] }, team), 'NarrowedAway'],
+    [
+      identity('publisher', { pool: 'ci-bots', roles: ['publisher'], scopes: ['artifacts:read'] }, team),
+      'NarrowedAway',
+    ],
     [identity('publisher', { pool: 'ci-bots', roles: ['other'] }, team), 'NoRule'],
   ] as const) {
     const { code, out, error } = await admin(['diff', '-f', '-'], edit);
