@@ -4,8 +4,8 @@ import type { Redacted } from '../../redacted.ts';
 import type { Credential, IgnoredExpiry } from './credential.ts';
 import { isExternal } from './existing.ts';
 import {
-  currentOf,
   generation,
+  inState,
   isForeign,
   isManagementLost,
   isOthersTag,
@@ -38,7 +38,7 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
   const subject = intent === undefined ? undefined : generation(record, intent.generation);
   if (intent === undefined || subject === undefined) throw new Error('client record has no intent that is answered');
   const isTaken = intent.call === 'Register' && isForeign(record);
-  const secretFor = subject.state === 'Planned' ? subject.n : currentOf(record)?.n;
+  const secretFor = subject.state === 'Planned' ? subject.n : inUse(record, subject.clientId)?.n;
   const own = intent.call === 'Update' ? ownManagementOf(record, subject) : undefined;
   const management =
     own !== undefined ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
@@ -97,6 +97,11 @@ export function withOwnManagement(record: ClientRecord, clientId: string | undef
     return isOlder ? { ...one, management: { uri: '', ...own, ...(isLost ? { lost: true } : {}) } } : one;
   });
   return { ...record, generations };
+}
+
+/** The credential that a client has now, also one that mints no more since another client took its place. */
+function inUse(record: ClientRecord, clientId: string | undefined): Generation | undefined {
+  return inState(record, 'Current', 'Draining').findLast((one) => one.clientId === clientId);
 }
 
 /** The provider gave another secret to the credential that mints: between the call and its answer nobody knew one that works. */

@@ -84,7 +84,7 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
     return removedLately(one, propagation, now) ? undefined : prove(s, now, 'Retired', one, 'Retired', lane);
   }
   const shares = siblings(record, one).some(({ state }) => state !== 'Retiring');
-  if (record.variant === 'InPlace' && shares) {
+  if (shares && isReplacedInPlace(s, record, one)) {
     return write(
       s,
       now,
@@ -102,6 +102,16 @@ function retireStep(s: ClientSnapshot, now: Instant, one: Generation): Step | un
   return isOwnerKnown(record, one, now)
     ? actOnLook(s, now, 'Retired', { type: 'Deregister', generation: one.n })
     : act(s, now, 'Retired', { type: 'Observe', generation: one.n }, lane);
+}
+
+/** The secret after it took its place, so that it is dead already. That holds also where a new client has come since. */
+function isReplacedInPlace(
+  { capabilities }: ClientSnapshot,
+  { variant }: ClientRecord,
+  { credential }: Generation,
+): boolean {
+  if (credential.type === 'PrivateKeyJwt') return false;
+  return variant === 'InPlace' || capabilities?.variants.includes('InPlace') === true;
 }
 
 /**

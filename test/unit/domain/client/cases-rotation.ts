@@ -851,8 +851,40 @@ export const rotationCases: readonly Case[] = [
   {
     row: 'retire',
     title: 'InPlace: the new secret has replaced the old one, so nothing is called',
-    s: snapshot({ record: withGenerations([g({ state: 'Retiring' }), g({ n: 2 })], { variant: 'InPlace' }) }),
+    s: snapshot({
+      record: withGenerations(
+        [g({ state: 'Retiring', credential: expiresIn(day) }), g({ n: 2, credential: expiresIn(day) })],
+        { variant: 'InPlace' },
+      ),
+    }),
     action: { type: 'Record' },
     next: ['Retiring', 'Current'],
+  },
+  {
+    row: 'retire',
+    title:
+      'InPlace: a call would replace the secret that still drains, so nothing is called after a new client has come, either',
+    s: snapshot({
+      ...able({ variants: ['TwoKeys', 'NewClient', 'InPlace'] }),
+      record: withGenerations(
+        [
+          g({ state: 'Retiring', credential: expiresIn(day) }),
+          g({ n: 2, state: 'Draining', credential: expiresIn(day) }),
+          g({ n: 3, clientId: 'ci-1_3', credential: expiresIn(day) }),
+        ],
+        { variant: 'NewClient' },
+      ),
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Draining', 'Current'],
+  },
+  {
+    row: 'retire',
+    title: 'a key is taken out by a call, whatever the provider does with secrets',
+    s: snapshot({
+      ...able({ variants: ['TwoKeys', 'NewClient', 'InPlace'] }),
+      record: withGenerations(retiringAndCurrent),
+    }),
+    action: { type: 'Update', generation: 1, without: 1 },
   },
 ];

@@ -69,3 +69,20 @@ for (const [what, secret, gap] of [
     if (gap === undefined) t.is(telling, undefined);
     else t.regex(telling?.message ?? '', /gave it a new secret with that\. For 0\.3 s nothing could be minted/);
   });
+
+test('a change of the client before: its new secret is that of its own credential, not of the client that mints', (t) => {
+  const before = buildClientRecord({
+    variant: 'NewClient',
+    generations: [
+      buildGeneration({ state: 'Retiring', credential: secretOf('one') }),
+      buildGeneration({ n: 2, state: 'Draining', credential: secretOf('two') }),
+      buildGeneration({ n: 3, clientId: 'ci-1_3', credential: secretOf('three') }),
+    ],
+  });
+  const told = withIntent(before, { call: 'Update', generation: 1, at: noon });
+  const after = answered(told, answerWith('new'), buildDesired(), plus(noon, 300));
+  t.deepEqual(
+    after.generations.map(({ credential }) => credential),
+    ['one', 'new', 'three'].map(secretOf),
+  );
+});

@@ -322,6 +322,23 @@ for (const [variant, clocks] of [
   });
 }
 
+test('secrets, replaced in place, and then by a new client while a token is left: what mints works after every step', (t) => {
+  const world = new ToyWorld({
+    capabilities: { ...capabilities, variants: ['NewClient', 'InPlace'], clientIdBy: 'Provider' },
+    rotatesManagement: false,
+    allowSubjectChange: false,
+    authentication: 'ClientSecretBasic',
+  });
+  world.window = 'always';
+  runUntilQuiet(world);
+  world.desired = { ...world.desired, rotateRequest: 'r1' };
+  runUntilQuiet(world);
+  world.mint();
+  world.desired = { ...world.desired, allowSubjectChange: true, rotateRequest: 'e1', revokeRequest: 'e1' };
+  for (let i = 0; i < 40 && world.step('none'); i += 1) t.false(isBroken(world), world.trail.join('\n'));
+  t.is(currentOf(world.record)?.n, 3);
+});
+
 /** A registration, changed metadata, a new way to authenticate or not, and a rotation until the old credential is out. */
 const rotation: readonly Event[] = ['nothing', 'mint', 'edit', 'rotate', 'window', 'hour', 'hour', 'hour', 'hour'];
 
