@@ -1,3 +1,4 @@
+import type { Reason } from '../api/reasons.ts';
 import { type Clock, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -7,14 +8,19 @@ import type { Logger } from '../telemetry/logger.ts';
 
 const lookEvery = 5 * second;
 
+/** How a write fails that has a member which the installed definition does not know: the API server answers 500 or 422. */
+const doubtful: readonly Reason[] = ['ApiServerUnavailable', 'ApiRefused'];
+
 /**
  * Whether the definitions of our kinds are the ones that this version needs. Until they are, the program is not ready and does not run for
- * the lease: in a rolling upgrade that forgot them the replica of the version before goes on leading. Afterwards nobody asks again: the
- * watches notice a kind that goes.
+ * the lease: in a rolling upgrade that forgot them the replica of the version before goes on leading. Afterwards they are looked at again where
+ * writes fail as they do with older ones, such as those of a reverted commit; a kind that goes is noticed by the watches.
  */
 export class Definitions {
   readonly #o: { readonly connection: ApiConnection; readonly clock: Clock; readonly logger: Logger };
+  readonly #shipped = readShippedDefinitions();
   #problems: readonly string[] = ['not asked for yet'];
+  #doubted = false;
 
   constructor(options: { readonly connection: ApiConnection; readonly clock: Clock; readonly logger: Logger }) {
     this.#o = options;
@@ -26,28 +32,47 @@ export class Definitions {
 
   /** Resolves as soon as they fit. Without the right to look it says so and goes on: the right came later than the kinds. */
   async fit(stop: AbortSignal): Promise<void> {
-    const { connection, clock, logger } = this.#o;
-    const shipped = readShippedDefinitions();
+    const { clock } = this.#o;
     for (;;) {
-      const before = this.#problems.join();
-      try {
-        this.#problems = await definitionProblems(connection, shipped, stop);
-      } catch (error) {
-        if (stop.aborted || !(error instanceof OperatorError)) throw error;
-        if (error.reason === 'ApiForbidden') {
-          logger.warn('the definitions of our kinds cannot be compared with what this version needs', { error });
-          this.#problems = [];
-          return;
-        }
-        this.#problems = [error.message];
-      }
-      if (this.#problems.length === 0) return;
-      if (this.#problems.join() !== before)
-        logger.error('waiting for the definitions of our kinds', {
-          reason: 'ConfigurationInvalid',
-          problems: this.#problems,
-        });
+      const { problems } = await this.#look(stop);
+      this.#take(problems, 'waiting for the definitions of our kinds');
+      if (problems.length === 0) return;
       await clock.sleepUntil(plus(clock.now(), lookEvery), stop);
     }
+  }
+
+  /** To be told every failure of work. */
+  failed(error: unknown): void {
+    if (error instanceof OperatorError && doubtful.includes(error.reason)) this.#doubted = true;
+  }
+
+  /** Looks again where it is in doubt whether they fit, or they did not; yields whether they fit again. An API server that does not answer changes nothing. */
+  async lookAgain(stop: AbortSignal): Promise<boolean> {
+    const fitted = this.#problems.length === 0;
+    if (!this.#doubted && fitted) return false;
+    this.#doubted = false;
+    const { answered, problems } = await this.#look(stop);
+    if (answered) this.#take(problems, 'the definitions of our kinds are not those that this version needs any more');
+    else this.#doubted = true;
+    return !fitted && this.#problems.length === 0;
+  }
+
+  async #look(stop: AbortSignal): Promise<{ readonly answered: boolean; readonly problems: readonly string[] }> {
+    const { connection, logger } = this.#o;
+    try {
+      return { answered: true, problems: await definitionProblems(connection, this.#shipped, stop) };
+    } catch (error) {
+      if (stop.aborted || !(error instanceof OperatorError)) throw error;
+      if (error.reason !== 'ApiForbidden') return { answered: false, problems: [error.message] };
+      logger.warn('the definitions of our kinds cannot be compared with what this version needs', { error });
+      return { answered: true, problems: [] };
+    }
+  }
+
+  #take(problems: readonly string[], message: string): void {
+    const before = this.#problems.join();
+    this.#problems = problems;
+    if (problems.length > 0 && problems.join() !== before)
+      this.#o.logger.error(message, { reason: 'ConfigurationInvalid', problems });
   }
 }

@@ -139,7 +139,7 @@ export class Operator {
       onDrop: ({ reason }) => metrics.count('ci_identity_events_dropped_total', { reason }),
     });
     const refusedCalls = new RefusedCalls(clock);
-    this.#reporter = new Reporter({ memory: this.#memory, events, logger, metrics, refusedCalls });
+    this.#reporter = new Reporter({ ...options, memory: this.#memory, events, refusedCalls });
     this.#loop = new Loop({
       clock,
       random,
@@ -154,6 +154,7 @@ export class Operator {
       },
       onFailure: (machine, key, ...report) => {
         this.#reporter.failure(machine, key, ...report);
+        this.#definitions.failed(report[1]);
         if (machine === machines.client) this.#wiring.clientFailed(key);
       },
       onWork: (machine, _row, outcome, took) => this.#reporter.worked(machine, outcome, took),
@@ -199,6 +200,7 @@ export class Operator {
       sessionAudit: this.#auditors.sessions,
       auditors: this.#auditors,
       events,
+      definitions: this.#definitions,
       wiring: this.#wiring,
       epoch: () => this.#leader.epoch,
       installation: () => this.#memory.installation ?? '',
@@ -211,8 +213,6 @@ export class Operator {
       loop: this.#loop,
       leader: this.#leader,
       budgets: this.#budgets,
-      definitions: this.#definitions,
-      refusedCalls,
     });
     this.#limits = registerMachines(this.#loop, parts);
     this.#upkeep = upkeep({ ...parts, leader: this.#leader, resync: (signal) => this.#resync(signal) });

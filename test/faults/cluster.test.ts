@@ -65,13 +65,14 @@ const readyz = async (says: RegExp, status: number): Promise<string> =>
 
 const crd = (plural: string): string => readFileSync(join(crds, `${plural}.yaml`), 'utf8');
 
-function olderPool(): string {
+/** The definition of pools without this member of its status. */
+function olderPool(member: string): string {
   const definition = parse(crd('identitypools')) as {
     spec: {
       versions: { schema: { openAPIV3Schema: { properties: { status: { properties: Record<string, unknown> } } } } }[];
     };
   };
-  delete definition.spec.versions[0]?.schema.openAPIV3Schema.properties.status.properties['requests'];
+  delete definition.spec.versions[0]?.schema.openAPIV3Schema.properties.status.properties[member];
   return JSON.stringify(definition);
 }
 
@@ -89,7 +90,7 @@ test.serial('a kind is missing at the start: not ready, a sentence with the comm
 test.serial(
   'a kind is older than the program: it says what is missing, and goes on by itself once it is there',
   async (t) => {
-    await lab.apply(olderPool(), crd('scopepolicies'), crd('ciidentities'));
+    await lab.apply(olderPool('requests'), crd('scopepolicies'), crd('ciidentities'));
     await readyz(
       /^not ok definitions: CustomResourceDefinition identitypools\.ci-identity\.dev: it is of an older version and lacks status\.requests, which/m,
       503,
@@ -120,6 +121,26 @@ test.serial(
     await t.notThrowsAsync(admitted);
   },
 );
+
+test.serial('a kind becomes older under the running program: it says what is missing, and heals', async (t) => {
+  await lab.apply(olderPool('clients'));
+  // Whose status nobody can write now.
+  await lab.apply(pool('ci-late', lab.provider.issuer));
+  await readyz(
+    /^not ok definitions: CustomResourceDefinition identitypools\.ci-identity\.dev: it is of an older version and lacks status\.clients, which/m,
+    503,
+  );
+  t.regex(operator.log(), /the definitions of our kinds are not those that this version needs any more/);
+  await lab.apply(crd('identitypools'));
+  await readyz(/^ok definitions$/m, 200);
+  await eventually(
+    'the pool is Ready',
+    () => condition(lab, 'identitypool/ci-late', 'Ready', { status: 'True' }),
+    patient,
+  );
+  await lab.kubectl(['delete', 'identitypool', 'ci-late', '--wait=false']);
+  await others();
+});
 
 test.serial(
   'a configuration that was changed and cannot be used: log, metric and health page say so, and the one before stays',

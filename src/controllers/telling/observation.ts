@@ -9,8 +9,8 @@ import { Credentials, type CredentialsOptions } from './credentials.ts';
 import type { Definitions } from '../definitions.ts';
 import type { GuardKeeper } from '../guard.ts';
 import { collectMetrics } from './metrics.ts';
-import type { RefusedCalls } from './refused-calls.ts';
 import { readyChecks, watchHealth } from './readiness.ts';
+import type { Reporter } from './reporter.ts';
 import type { Watches } from '../watches.ts';
 
 export interface ObservationOptions extends CredentialsOptions {
@@ -22,7 +22,7 @@ export interface ObservationOptions extends CredentialsOptions {
   readonly leader: Leader;
   readonly budgets: Budgets;
   readonly definitions: Definitions;
-  readonly refusedCalls: RefusedCalls;
+  readonly reporter: Pick<Reporter, 'refusedCalls'>;
   readonly clock: Clock;
 }
 
@@ -54,12 +54,12 @@ export class Observation {
   }
 
   health(): Health {
-    const { watches, guard, budgets, clock, auditStream, definitions, refusedCalls } = this.#o;
+    const { watches, guard, budgets, clock, auditStream, definitions, reporter } = this.#o;
     return {
       live: () => [{ name: 'process', ok: true }],
       ready: () => {
         const { trouble } = auditStream;
-        const refused = refusedCalls.last();
+        const refused = reporter.refusedCalls.last();
         const checks = readyChecks({
           core: watches.coreHealth(),
           pods: watches.podHealth(),

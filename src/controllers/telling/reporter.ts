@@ -55,6 +55,10 @@ export class Reporter {
     sessions.onChange((...change) => this.#problem('record of a session', ...change));
   }
 
+  get refusedCalls(): Pick<RefusedCalls, 'last'> {
+    return this.#o.refusedCalls;
+  }
+
   #problem(what: string, name: string, next?: StoredRecord<unknown>, previous?: StoredRecord<unknown>): void {
     if (next?.invalid === undefined || next.invalid === previous?.invalid) return;
     this.#o.logger.warn(what, { name, problem: next.invalid, kept: next.record !== undefined });

@@ -13,6 +13,7 @@ import { BrakeReport } from './brake-report.ts';
 import type { Brakes } from '../brakes.ts';
 import { Epochs } from './epochs.ts';
 import { InjectionMisses } from './injection-misses.ts';
+import type { Definitions } from '../definitions.ts';
 import type { HandIns } from '../hand-ins.ts';
 import type { Memory } from '../memory.ts';
 import { repeat } from './periodic.ts';
@@ -37,6 +38,7 @@ export interface UpkeepOptions {
   readonly handIns: HandIns;
   readonly auditors: Auditors;
   readonly connection: ApiConnection;
+  readonly definitions: Pick<Definitions, 'lookAgain'>;
   readonly epoch: () => number;
   readonly leader: Pick<Leader, 'held' | 'raiseEpoch'>;
   /** Looks at everything without calling it news, so that failures keep their back-off. */
@@ -70,6 +72,9 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
     // A part of its own: people hear that the brake holds also where that cannot be written down.
     every('brake', 1 * second, () => brakes.look()),
     every('epoch', 1 * second, (signal) => epochs.look(signal)),
+    every('definitions', 5 * second, async (signal) => {
+      if (await o.definitions.lookAgain(signal)) wiring.everything();
+    }),
     every('rights of creators', 4 * second, (signal) => rights.look(signal)),
     every('pods without their identity', 15 * second, () => misses.look()),
     every('metrics of deleted pools', 1 * minute, () => series.look()),
