@@ -14,7 +14,7 @@ export interface Failure<N extends string> {
 }
 
 /** The action of this row failed and is held back: rows below may go on meanwhile. */
-export function gaveWay<N extends string>(
+export function isHeldBack<N extends string>(
   { failure }: { readonly failure?: Failure<N> | undefined },
   row: NoInfer<N>,
 ): boolean {

@@ -1,5 +1,5 @@
 import type { Clock, Instant } from '../../clock.ts';
-import { isLearning, isNarrowed, usableToken } from '../../domain/session/facts.ts';
+import { isLearning, mustBeReplaced, usableToken } from '../../domain/session/facts.ts';
 import type { SessionSnapshot } from '../../domain/session/machine.ts';
 import { firstTryUntil, secondTryUntil } from '../../domain/session/successor.ts';
 import { OperatorError } from '../../errors.ts';
@@ -40,7 +40,7 @@ export class AwaitedSuccessors {
   shownIn(key: string, s: SessionSnapshot): SessionSnapshot {
     const now = this.#clock.now();
     const token = usableToken(s)?.sha256;
-    if (token === undefined || !isNarrowed(s, now)) {
+    if (token === undefined || !mustBeReplaced(s, now)) {
       this.#waiting.delete(key);
       return s;
     }
@@ -60,7 +60,7 @@ export class AwaitedSuccessors {
   #failed(key: string, s: SessionSnapshot, isRefusal: boolean): void {
     const token = usableToken(s)?.sha256;
     const now = this.#clock.now();
-    if (token === undefined || !isNarrowed(s, now)) return;
+    if (token === undefined || !mustBeReplaced(s, now)) return;
     this.#waiting.set(key, { token, until: secondTryUntil(s, isRefusal, now), failed: true });
   }
 }

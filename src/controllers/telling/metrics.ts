@@ -13,7 +13,7 @@ import type { Memory } from '../memory.ts';
 import { refusals } from '../provider-calls.ts';
 import type { WatchHealth } from './readiness.ts';
 import { sessionKeyOf } from '../session/snapshot.ts';
-import { isOpen, usableToken } from '../../domain/session/facts.ts';
+import { isUnrevoked, usableToken } from '../../domain/session/facts.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */
 export function collectMetrics(o: {
@@ -101,7 +101,7 @@ export function pendingRevocations(
   record: SessionRecord,
   answered: ReadonlyMap<string, unknown> | undefined,
 ): readonly Token[] {
-  return record.tokens.filter((token) => token.end === 'Forbidden' && isOpen({ answered }, token));
+  return record.tokens.filter((token) => token.end === 'Forbidden' && isUnrevoked({ answered }, token));
 }
 
 function collectProviders(

@@ -1,6 +1,6 @@
 /** The client is not wanted any longer, everything must be replaced now, or nothing may begin. */
 import type { Instant } from '../../clock.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { revokeMoment } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import { isExternal } from './existing.ts';
@@ -203,7 +203,7 @@ function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord
     return write(s, now, 'RevokeRequested', changed, lanes.Stop);
   }
   if (next === undefined) return variant && planAgain(s, now, record, variant);
-  return gaveWay(s, 'emergency') ? undefined : bring(s, now, record, next);
+  return isHeldBack(s, 'emergency') ? undefined : bring(s, now, record, next);
 }
 
 /** The new credential mints and the old one is gone, where that was asked for, and no token from before is left. */

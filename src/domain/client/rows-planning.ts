@@ -3,7 +3,7 @@ import type { Reason } from '../../api/reasons.ts';
 import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import { asPast } from '../clocks.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { existingChange, isAnotherTry, isExternal } from './existing.ts';
@@ -58,7 +58,7 @@ function variantOfFirst(s: ClientSnapshot): Variant {
  */
 const wantedAgain: ClientRow = {
   name: 'wanted-again',
-  when: (s) => !gaveWay(s, 'wanted-again'),
+  when: (s) => !isHeldBack(s, 'wanted-again'),
   then: (s, now) => {
     const one = mayMintAgain(s, now);
     if (one === undefined || isRefusedLately(one, now)) return undefined;
@@ -184,7 +184,7 @@ function rotation({ name, reason, waits, whileLeaving, holds, lane }: Trigger): 
       const current = currentOf(s.record);
       const desired = desiredOf(s);
       if (s.leaving === true && whileLeaving !== true) return undefined;
-      if (current === undefined || desired === undefined || !isAtRest(s, now) || gaveWay(s, name)) return undefined;
+      if (current === undefined || desired === undefined || !isAtRest(s, now) || isHeldBack(s, name)) return undefined;
       if (waits === 'ForWindow' && s.window !== undefined && s.window.is !== 'Open') return undefined;
       const variant = variantNow(s, now);
       if (variant === undefined || (s.leaving === true && variant === 'NewClient')) return undefined;

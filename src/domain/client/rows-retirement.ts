@@ -1,6 +1,6 @@
 /** An old credential on its way out: it drains, is taken out at the provider, and proven to be refused. */
 import type { Instant } from '../../clock.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { existingChange, isExternal } from './existing.ts';
 import {
@@ -62,7 +62,7 @@ const drained: ClientRow = {
 /** The step that takes an old credential out, or proves that it is out. */
 export function retirable(s: ClientSnapshot, now: Instant): Step | undefined {
   const { record } = s;
-  if (record === undefined || gaveWay(s, 'retire')) return undefined;
+  if (record === undefined || isHeldBack(s, 'retire')) return undefined;
   if (mayMintAgain(s, now) !== undefined)
     return isPerhapsGone(s) && !isSeenLately(record, now) ? act(s, now, 'InProgress', { type: 'Observe' }) : undefined;
   for (const one of inState(record, 'Retiring').toReversed()) {

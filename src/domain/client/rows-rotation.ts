@@ -1,7 +1,7 @@
 /** A new generation on its way: it is created and verified, or taken back. */
 import { hour, instant, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { asPast, isFarAhead } from '../clocks.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
@@ -59,7 +59,7 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
 
 const createRow: ClientRow = {
   name: 'create',
-  when: (s) => !gaveWay(s, 'create'),
+  when: (s) => !isHeldBack(s, 'create'),
   then: (s, now) => {
     const { record } = s;
     const of = inWork(record);
@@ -88,7 +88,7 @@ export function mayNotChange({ record }: ClientSnapshot): boolean {
 
 const verify: ClientRow = {
   name: 'verify',
-  when: (s) => !gaveWay(s, 'verify'),
+  when: (s) => !isHeldBack(s, 'verify'),
   then: (s, now) => {
     const of = inWork(s.record);
     if (of?.state !== 'Created' || !mayProve(s, of, now)) return undefined;
@@ -109,7 +109,7 @@ function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
 
 const notAccepted: ClientRow = {
   name: 'not-accepted',
-  when: (s) => !gaveWay(s, 'not-accepted'),
+  when: (s) => !isHeldBack(s, 'not-accepted'),
   then: (s, now) => {
     const of = inWork(s.record);
     if (s.record !== undefined && of?.state === 'Created' && of.refusedAt !== undefined) {
@@ -130,7 +130,7 @@ const unprovenFor: Milliseconds = hour;
 
 function isNeverProven(s: ClientSnapshot, of: Generation, now: Instant): boolean {
   const current = currentOf(s.record);
-  const isLate = of.state === 'Created' && now >= plus(of.since, unprovenFor) && gaveWay(s, 'verify');
+  const isLate = of.state === 'Created' && now >= plus(of.since, unprovenFor) && isHeldBack(s, 'verify');
   const isReplaced = s.record?.variant === 'InPlace';
   return isLate && !isReplaced && s.outage !== true && current !== undefined && current.refusedAt === undefined;
 }

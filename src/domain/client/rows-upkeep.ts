@@ -2,7 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { isExternal } from './existing.ts';
 import { changeWaits } from './gap.ts';
 import { currentOf, inState, isAsWanted, isForeign, isGone } from './generations.ts';
@@ -81,7 +81,7 @@ function mayChange(s: ClientSnapshot): boolean {
 /** The daily look; and what the provider has otherwise than is wanted, unless that waits for the window: {@link changeWaits}. */
 const stale: ClientRow = {
   name: 'stale',
-  when: (s) => !gaveWay(s, 'stale'),
+  when: (s) => !isHeldBack(s, 'stale'),
   then: (s, now) => {
     const { record } = s;
     const current = currentOf(record);
@@ -106,7 +106,7 @@ function isPerhapsLost({ updatedAt, nothingGiven: at }: ClientRecord, now: Insta
 
 const proof: ClientRow = {
   name: 'proof',
-  when: (s) => !gaveWay(s, 'proof'),
+  when: (s) => !isHeldBack(s, 'proof'),
   then: (s, now) => {
     const next = unproven(s, now);
     if (next === undefined) return undefined;

@@ -4,7 +4,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { earliest } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { clocksDiffer, isFarAhead } from '../clocks.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { lastFifthAt, renewAt, usableLife } from '../token.ts';
 import type { Token } from '../token.ts';
 import { endCause, isTooOld, isVanished } from './end-cause.ts';
@@ -34,7 +34,7 @@ export function isUnknown(s: SessionSnapshot): boolean {
 
 /** The brake holds this end back. What somebody asked to revoke, took from the grant, or bounded in time it does not hold. */
 export function isHeld(s: SessionSnapshot, now: Instant): boolean {
-  return s.brake === true && isVanished(s, now) && !isNarrowed(s, now) && !isTooOld(s, now);
+  return s.brake === true && isVanished(s, now) && !mustBeReplaced(s, now) && !isTooOld(s, now);
 }
 
 /** Somebody decided against it: a stop, no rule, no right. Only facts that are certain. */
@@ -66,7 +66,8 @@ export function isOlder({ minted }: Token, moment: Instant | undefined, now: Ins
   return moment !== undefined && !isFarAhead(moment, now) && minted < moment;
 }
 
-export function isNarrowed(s: SessionSnapshot, now: Instant): boolean {
+/** The usable token is no longer allowed as it is: somebody asked to revoke it, its time is over, or the rules grant less than it carries. */
+export function mustBeReplaced(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
   if (token === undefined) return false;
   if (isRevokeRequested(s, now)) return true;
@@ -110,14 +111,14 @@ function renewalOf(s: SessionSnapshot): Instant | undefined {
 }
 
 /** Another client works for the identity by now (`client.per` or the pool was changed): it makes the next token, and the old one goes after. */
-export function isMoved(s: SessionSnapshot): boolean {
+export function isServedByAnotherClient(s: SessionSnapshot): boolean {
   const token = usableToken(s);
   if (s.record === undefined || token === undefined || s.nodeLost || s.client.is !== 'Seen') return false;
   return s.client.value.current !== undefined && clientOf(s.record, token) !== s.client.value.name;
 }
 
 export function isDue(s: SessionSnapshot, now: Instant): boolean {
-  if (isMoved(s)) return true;
+  if (isServedByAnotherClient(s)) return true;
   const renewal = renewalOf(s);
   return renewal !== undefined && now >= renewal;
 }
@@ -163,11 +164,11 @@ export function awaitsToken(s: SessionSnapshot, now: Instant): boolean {
 
 /** The pod waits for a token, while what was taken from it is still to be revoked. */
 export function awaitsRevocation(s: SessionSnapshot, now: Instant): boolean {
-  return s.record?.tokens.some((token) => isOpen(s, token)) === true && awaitsToken(s, now);
+  return s.record?.tokens.some((token) => isUnrevoked(s, token)) === true && awaitsToken(s, now);
 }
 
 /** Nobody has got a token from the issuer for a while. */
-export function isOut({ client }: SessionSnapshot): boolean {
+export function isIssuerDown({ client }: SessionSnapshot): boolean {
   return client.is === 'Seen' && client.value.outage !== undefined;
 }
 
@@ -207,11 +208,11 @@ export function needsDelivery(s: SessionSnapshot, now: Instant): boolean {
 
 /** The delivery that would come first failed and is held back, so that nothing waits for it. */
 export function deliveryFailed(s: SessionSnapshot): boolean {
-  return gaveWay(s, 'undelivered') || gaveWay(s, 'clean');
+  return isHeldBack(s, 'undelivered') || isHeldBack(s, 'clean');
 }
 
 /** The provider knows nothing of its end yet, as far as this process knows. */
-export function isOpen(
+export function isUnrevoked(
   { answered }: { readonly answered?: ReadonlyMap<string, unknown> | undefined },
   { sha256, end, value }: Token,
 ): boolean {
@@ -228,7 +229,7 @@ export function supersededGoFrom(s: SessionSnapshot): Instant | undefined {
 function patienceEndsAt(s: SessionSnapshot): Instant | undefined {
   if (s.pod.is !== 'Seen') return undefined;
   const byPod = plus(s.pod.value.created, patience);
-  if (gaveWay(s, 'first') || s.seenSince === undefined) return byPod;
+  if (isHeldBack(s, 'first') || s.seenSince === undefined) return byPod;
   return plus(s.seenSince, Math.max(takeOverPause, byPod - s.seenSince));
 }
 

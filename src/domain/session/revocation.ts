@@ -1,6 +1,6 @@
 /** Which tokens are to be revoked, and which of them now. */
 import type { Instant } from '../../clock.ts';
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { lastFifthAt } from '../token.ts';
 import type { Token } from '../token.ts';
 import {
@@ -11,10 +11,10 @@ import {
   isDelivered,
   isDue,
   isEnding,
-  isNarrowed,
+  mustBeReplaced,
   isOlder,
-  isOpen,
-  isOut,
+  isUnrevoked,
+  isIssuerDown,
   isRevokeRequested,
   isUnknown,
   mintable,
@@ -32,7 +32,7 @@ export function recalledTokens(s: SessionSnapshot, now: Instant): readonly strin
   const { record, revokedBefore, stoppedClients } = s;
   if (record === undefined || isRevokeRequested(s, now)) return [];
   return record.tokens
-    .filter((token) => token.end === 'Superseded' && isOpen(s, token))
+    .filter((token) => token.end === 'Superseded' && isUnrevoked(s, token))
     .filter((token) => {
       const client = clientOf(record, token);
       return stoppedClients?.has(client) === true || isOlder(token, revokedBefore?.get(client), now);
@@ -48,13 +48,13 @@ export function recalledTokens(s: SessionSnapshot, now: Instant): readonly strin
  * known which clients exist, nobody knows as whom to revoke.
  */
 export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
-  if (s.record === undefined || s.client.is === 'Unknown' || gaveWay(s, 'revoke')) return undefined;
+  if (s.record === undefined || s.client.is === 'Unknown' || isHeldBack(s, 'revoke')) return undefined;
   // Newest first: where one cannot be revoked, it is an older one, whose client or credential is gone by now.
-  const open = s.record.tokens.filter((token) => isOpen(s, token)).toReversed();
+  const open = s.record.tokens.filter((token) => isUnrevoked(s, token)).toReversed();
   const forbidden = open.find((token) => token.end === 'Forbidden');
   if (isEnding(s)) return mintGoesFirst(s, now) ? undefined : forbidden;
   const renews = isDue(s, now) && mintable(s) !== undefined && hasRoom(s);
-  if (isNarrowed(s, now) || (renews && mustRenewNow(s, now))) return undefined;
+  if (mustBeReplaced(s, now) || (renews && mustRenewNow(s, now))) return undefined;
   if (forbidden !== undefined && (isDelivered(s) || deliveryFailed(s))) return forbidden;
   if (renews) return undefined;
   const supersededFrom = supersededGoFrom(s);
@@ -72,14 +72,14 @@ function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
 
 /** A build waits for a token, and nothing is known that keeps it from coming. */
 function isMintNext(s: SessionSnapshot, now: Instant): boolean {
-  const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !isOut(s) && !gaveWay(s, 'first');
+  const canMint = hasRoom(s) && s.limit === undefined && !isUnknown(s) && !isIssuerDown(s) && !isHeldBack(s, 'first');
   return canMint && awaitsToken(s, now);
 }
 
 /** The usable token is about to expire, and nothing is known that keeps its successor from coming. */
 function mustRenewNow(s: SessionSnapshot, now: Instant): boolean {
   const token = usableToken(s);
-  return token !== undefined && now >= lastFifthAt(token) && !gaveWay(s, 'due') && !isOut(s);
+  return token !== undefined && now >= lastFifthAt(token) && !isHeldBack(s, 'due') && !isIssuerDown(s);
 }
 
 /** The record of the next token will say what the provider answered as well: a write of its own would only keep the build waiting. */

@@ -1,5 +1,5 @@
 /** The upper half of the session table: everything that ends a token comes before anything that makes one. */
-import { gaveWay } from '../failure.ts';
+import { isHeldBack } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import { endCause } from './end-cause.ts';
 import {
@@ -40,7 +40,7 @@ const lostLease: SessionRow = {
 /** The record as last stored is the truth, whatever somebody did to its Secret: nobody else knows of its tokens. */
 const damaged: SessionRow = {
   name: 'damaged',
-  when: (s, now) => s.damaged === true && holdsLiving(s, now) && !gaveWay(s, 'damaged'),
+  when: (s, now) => s.damaged === true && holdsLiving(s, now) && !isHeldBack(s, 'damaged'),
   then: restore,
 };
 
@@ -119,7 +119,7 @@ const revoked: SessionRow = {
   name: 'revoked',
   when: (s, now) => {
     const isDue = answeredTokens(s).length > 0 && !isToldWithMint(s, now);
-    return isDue && !gaveWay(s, 'revoked') && !(usableToken(s) !== undefined && isDenied(s));
+    return isDue && !isHeldBack(s, 'revoked') && !(usableToken(s) !== undefined && isDenied(s));
   },
   then: conclude,
 };

@@ -15,8 +15,8 @@ import {
   isDue,
   isLearning,
   isLifetimeOver,
-  isMoved,
-  isNarrowed,
+  isServedByAnotherClient,
+  mustBeReplaced,
   isRevokeRequested,
   mayNotUse,
   mintable,
@@ -73,7 +73,7 @@ const waiting: SessionRow = {
 
 const undelivered: SessionRow = {
   name: 'undelivered',
-  when: (s, now) => usableToken(s) !== undefined && needsDelivery(s, now) && !isNarrowed(s, now),
+  when: (s, now) => usableToken(s) !== undefined && needsDelivery(s, now) && !mustBeReplaced(s, now),
   then: (s, now) => deliver(s, now, 'Token', deliveryLane(s, now)),
 };
 
@@ -111,13 +111,13 @@ const first: SessionRow = {
  */
 const withdrawn: SessionRow = {
   name: 'withdrawn',
-  when: (s, now) => isNarrowed(s, now) && (mintable(s) === undefined || !hasRoom(s) || isSuccessorLate(s, now)),
+  when: (s, now) => mustBeReplaced(s, now) && (mintable(s) === undefined || !hasRoom(s) || isSuccessorLate(s, now)),
   then: (s, now) => forbidAll(s, now, narrowingReason(s, now)),
 };
 
 const narrowed: SessionRow = {
   name: 'narrowed',
-  when: (s, now) => isNarrowed(s, now),
+  when: (s, now) => mustBeReplaced(s, now),
   then: (s, now) => {
     const youngUntil = waitsWithNewPodsUntil(s, now);
     const lane = youngUntil === undefined ? lanes.Stop : lanes.NewPod;
@@ -130,7 +130,8 @@ const narrowed: SessionRow = {
 const due: SessionRow = {
   name: 'due',
   when: (s, now) => isDue(s, now) && hasRoom(s),
-  then: (s, now) => mint(s, now, isMoved(s) ? 'ClientChanged' : 'RenewalDue', 'Superseded', renewalLane(s, now)),
+  then: (s, now) =>
+    mint(s, now, isServedByAnotherClient(s) ? 'ClientChanged' : 'RenewalDue', 'Superseded', renewalLane(s, now)),
 };
 
 const settled: SessionRow = {
@@ -156,7 +157,7 @@ export const mintingRows: readonly SessionRow[] = [
 /** A live session that has something to do which needs no new token, or that must lose the one it has. */
 function isBusy(s: SessionSnapshot, now: Instant): boolean {
   if (usableToken(s) === undefined) return false;
-  return isNarrowed(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
+  return mustBeReplaced(s, now) ? !isLearning(s, now) : needsDelivery(s, now);
 }
 
 /** Whoever reads the audit log must be able to tell a leak response from an edit. */

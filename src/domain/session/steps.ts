@@ -11,7 +11,7 @@ import type { Token } from '../token.ts';
 import {
   awaitsToken,
   isDelivered,
-  isNarrowed,
+  mustBeReplaced,
   mintable,
   missesDelivery,
   needsDelivery,
@@ -57,7 +57,7 @@ export function conclude(s: SessionSnapshot, now: Instant): Step {
 }
 
 function concludeLane(s: SessionSnapshot, now: Instant): Lane {
-  if (isNarrowed(s, now)) return lanes.Stop;
+  if (mustBeReplaced(s, now)) return lanes.Stop;
   const lane = renewalLane(s, now);
   const buildWaits = usableToken(s) === undefined ? awaitsToken(s, now) : needsDelivery(s, now);
   return buildWaits && lane > lanes.NewPod ? lanes.NewPod : lane;

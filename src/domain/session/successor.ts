@@ -1,7 +1,7 @@
 /** How long a token that must go may wait for the one that takes its place. It goes without one after that, at its expiry in any case. */
 import { plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
-import { isOut } from './facts.ts';
+import { isIssuerDown } from './facts.ts';
 import type { SessionSnapshot } from './machine.ts';
 
 /**
@@ -26,5 +26,5 @@ export function firstTryUntil(now: Instant): Instant {
  * nobody has got a token from this issuer for a while. A try that is under way by then is not cut short: the provider may have minted.
  */
 export function secondTryUntil(s: SessionSnapshot, isRefusal: boolean, now: Instant): Instant {
-  return isRefusal || isOut(s) || s.successorFailed === true ? now : plus(now, secondTryWithin);
+  return isRefusal || isIssuerDown(s) || s.successorFailed === true ? now : plus(now, secondTryWithin);
 }

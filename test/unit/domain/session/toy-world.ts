@@ -8,7 +8,7 @@ import type { Decision } from '#src/decision.ts';
 import type { Access, Guard } from '#src/domain/access/access.ts';
 import type { Failure } from '#src/domain/failure.ts';
 import { decideSession } from '#src/domain/session/decide.ts';
-import { isNarrowed, usableToken } from '#src/domain/session/facts.ts';
+import { mustBeReplaced, usableToken } from '#src/domain/session/facts.ts';
 import type {
   ClientFacts,
   Delivered,
@@ -174,7 +174,7 @@ export class ToyWorld {
       ...(failure === undefined ? {} : { failure }),
     });
     const token = usableToken(s)?.sha256;
-    if (token === undefined || !isNarrowed(s, this.now)) this.#awaited = undefined;
+    if (token === undefined || !mustBeReplaced(s, this.now)) this.#awaited = undefined;
     else if (this.#awaited?.token !== token) this.#awaited = { token, until: firstTryUntil(this.now), failed: false };
     const { until, failed } = this.#awaited ?? {};
     return {
