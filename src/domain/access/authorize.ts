@@ -24,9 +24,6 @@ export interface AuthorizeInput {
   readonly issuerConfigured: boolean;
 }
 
-/** Nobody decided against the identity: see {@link Access}. */
-const undecided: Reason = 'NamespaceLeaving';
-
 /**
  * What has to be judged. `Refused`: nothing is granted, whatever the rules say. `Unlisted`: nothing new is, and nobody decided against it, so
  * what was granted is judged by the rules.
@@ -34,14 +31,14 @@ const undecided: Reason = 'NamespaceLeaving';
 export type Asked =
   | { readonly is: 'Question'; readonly question: Question }
   | { readonly is: 'Unlisted'; readonly question: Question; readonly denial: Denial }
-  | { readonly is: 'Refused'; readonly denial: Denial }
+  | { readonly is: 'Refused'; readonly denial: Denial; readonly isDecided: boolean }
   | { readonly is: 'Unknown' };
 
 export function askedOf({ identity, pool, nearPool, policies, namespace, issuerConfigured }: AuthorizeInput): Asked {
   const name = identity.spec.pool;
   if (pool.is === 'Unknown' || policies.is === 'Unknown' || namespace.is === 'Unknown') return { is: 'Unknown' };
   if (namespace.is === 'Gone')
-    return refuse('NamespaceLeaving', explain.namespaceGone(identity.metadata.namespace ?? ''));
+    return refuse('NamespaceLeaving', explain.namespaceGone(identity.metadata.namespace ?? ''), { isDecided: false });
   if (pool.is === 'Gone') return refuse('PoolMissing', explain.poolMissing(name, nearPool));
   const { metadata, spec } = pool.value;
   if (metadata.deletionTimestamp !== undefined) return refuse('PoolMissing', explain.poolLeaving(name));
@@ -60,8 +57,7 @@ export function askedOf({ identity, pool, nearPool, policies, namespace, issuerC
 export function authorize(input: AuthorizeInput): Known<Access> {
   const asked = askedOf(input);
   if (asked.is === 'Unknown') return asked;
-  if (asked.is === 'Refused')
-    return seen({ is: 'Denied', lasting: asked.denial.reason !== undecided, denials: [asked.denial] });
+  if (asked.is === 'Refused') return seen({ is: 'Denied', lasting: asked.isDecided, denials: [asked.denial] });
   const { verdicts, ask } = judge(asked.question);
   const policies = consultedOf(asked.question);
   // The answer stays in memory for each identity, and in its status once more.
@@ -87,8 +83,9 @@ function seen(access: Access): Known<Access> {
   return { is: 'Seen', value: access };
 }
 
-function refuse(reason: Reason, message: string): Asked {
-  return { is: 'Refused', denial: { reason, message } };
+/** `isDecided`: see `lasting` of {@link Access}. */
+function refuse(reason: Reason, message: string, { isDecided } = { isDecided: true }): Asked {
+  return { is: 'Refused', denial: { reason, message }, isDecided };
 }
 
 /** Whoever may write CiIdentities decides how many there are and how long each is. */

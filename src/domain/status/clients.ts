@@ -69,7 +69,7 @@ export function mayReplace({ pool }: PoolFacts): boolean {
 }
 
 /** When time alone changes what is said: a credential becomes overdue, an old one has had its overlap. */
-export function overdueAt(facts: PoolFacts, now: Instant): Instant | undefined {
+export function nextTextChangeAt(facts: PoolFacts, now: Instant): Instant | undefined {
   const wanted = facts.clients.filter((client) => client.wanted);
   const expires = facts.registrationExpires;
   const moments = [

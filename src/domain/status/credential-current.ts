@@ -16,7 +16,7 @@ export function credentialCurrent(facts: PoolFacts, now: Instant): Draft {
     refused(facts, wanted, now) ??
     unverified(facts, wanted) ??
     overdue(facts, wanted, now) ??
-    methodUnchanged(facts, wanted) ??
+    methodChangeNeedsNewClient(facts, wanted) ??
     windowInvalid(facts, wanted) ??
     underWay(facts, wanted, now) ??
     unsupported(facts, wanted) ??
@@ -54,7 +54,7 @@ function overdue(facts: PoolFacts, wanted: readonly ClientView[], now: Instant):
 }
 
 /** The spec asks for another way of authentication than the credential that mints. */
-function methodUnchanged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
+function methodChangeNeedsNewClient(facts: PoolFacts, wanted: readonly ClientView[]): Draft | undefined {
   const authentication = authenticationOf(facts.pool);
   const client = wanted.find((one) => {
     const current = currentOf(one.record);

@@ -9,7 +9,7 @@ import { currentOf } from '../client/generations.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { clientsPer } from '../pool-defaults.ts';
 import { authenticating } from './authentication.ts';
-import { isReady, mayReplace, overdueAt, registrationCredential, withNextTry } from './clients.ts';
+import { isReady, mayReplace, nextTextChangeAt, registrationCredential, withNextTry } from './clients.ts';
 import { credentialCurrent } from './credential-current.ts';
 import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -41,7 +41,7 @@ export function decidePool(facts: PoolFacts, now: Instant): Decision<StatusActio
       zeroIsNews: true,
       writtenAt: facts.writtenAt,
       group,
-      recheckAt: overdueAt(facts, now),
+      recheckAt: nextTextChangeAt(facts, now),
       wordsFrom: wordsFrom(facts, now),
       firstFrom: firstFrom(facts, next),
     },
