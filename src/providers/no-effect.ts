@@ -3,7 +3,7 @@ import type { OperatorError } from '../errors.ts';
 import { causes, codeOf } from './unreachable.ts';
 
 /** The other side answered that it did not do it, or the call was never sent. */
-const refusals: readonly Reason[] = [
+const ineffectiveReasons: readonly Reason[] = [
   'RegistrationRefused',
   'RegistrationCredentialMissing',
   'RegistrationCredentialRefused',
@@ -34,5 +34,8 @@ const unsent: readonly string[] = [
  * that nobody knows.
  */
 export function surelyWithoutEffect(error: OperatorError): boolean {
-  return refusals.includes(error.reason) || causes(error.cause).some((cause) => unsent.includes(codeOf(cause) ?? ''));
+  return (
+    ineffectiveReasons.includes(error.reason) ||
+    causes(error.cause).some((cause) => unsent.includes(codeOf(cause) ?? ''))
+  );
 }

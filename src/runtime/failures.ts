@@ -5,7 +5,7 @@ import type { FailureNote } from './machine.ts';
 import { circuitBackoff, fullJitter, halfJitter, keyBackoff } from './backoff.ts';
 
 /** A Terminal failure is tried again after this long even if nobody reports a change: somebody may have repaired the other side. */
-const drift: Milliseconds = 10 * minute;
+const terminalRetryEvery: Milliseconds = 10 * minute;
 /** A Waiting failure that names no time. */
 const unnamedWait: Milliseconds = 1 * minute;
 
@@ -45,7 +45,7 @@ export class Failures {
     const known = this.#keys.get(key) ?? { holds: new Map<string, Hold>(), note: undefined };
     this.#keys.set(key, known);
     const before = known.holds.get(row);
-    const longAgo = before !== undefined && this.#clock.monotonic() > before.until + drift;
+    const longAgo = before !== undefined && this.#clock.monotonic() > before.until + terminalRetryEvery;
     const attempts = before === undefined || longAgo ? 1 : before.attempts + 1;
     const hold = this.#hold(lane, attempts, error);
     if (error.class === 'Conflict') known.holds.set(row, hold);
@@ -119,7 +119,7 @@ export class Failures {
       case 'Waiting':
         return { ...held(error.retryAt === undefined ? now + unnamedWait : atLeast), changeEnds };
       case 'Terminal':
-        return { ...held(now + drift), changeEnds };
+        return { ...held(now + terminalRetryEvery), changeEnds };
     }
   }
 }
