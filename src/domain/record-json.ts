@@ -22,9 +22,9 @@ const formatVersion = 1;
 const lastEpoch = 2 ** 31 - 2 ** 20;
 
 /** Decodes a whole record. `read` throws {@link Malformed}, or whatever the record's invariants throw. */
-export function decodeRecord<R>(text: string, read: (root: Place) => R): Decoded<R> {
+export function decodeRecord<R>(text: string, read: (root: JsonReader) => R): Decoded<R> {
   try {
-    const root = new Place(parse(text), 'record');
+    const root = new JsonReader(parse(text), 'record');
     const version = root.at('formatVersion').integer();
     if (version > formatVersion) return { is: 'Newer', formatVersion: version };
     if (version < 1) throw new Malformed('record.formatVersion is not 1');
@@ -43,8 +43,8 @@ function parse(text: string): unknown {
   }
 }
 
-/** A value and where it is. */
-export class Place {
+/** Reads one value and knows where it is. */
+export class JsonReader {
   readonly #value: unknown;
   readonly #path: string;
 
@@ -53,9 +53,9 @@ export class Place {
     this.#path = path;
   }
 
-  at(member: string): Place {
+  at(member: string): JsonReader {
     const object = this.#object();
-    return new Place(Object.hasOwn(object, member) ? object[member] : undefined, `${this.#path}.${member}`);
+    return new JsonReader(Object.hasOwn(object, member) ? object[member] : undefined, `${this.#path}.${member}`);
   }
 
   text(): string {
@@ -89,9 +89,9 @@ export class Place {
     return allowed.find((one) => one === this.#value) ?? this.#fail(`one of ${allowed.join(', ')}`);
   }
 
-  list<T>(read: (item: Place) => T): readonly T[] {
+  list<T>(read: (item: JsonReader) => T): readonly T[] {
     if (!Array.isArray(this.#value)) return this.#fail('a list');
-    return this.#value.map((item: unknown, index) => read(new Place(item, `${this.#path}[${index}]`)));
+    return this.#value.map((item: unknown, index) => read(new JsonReader(item, `${this.#path}[${index}]`)));
   }
 
   texts(): readonly string[] {
@@ -99,13 +99,13 @@ export class Place {
   }
 
   /** The names of an object's members are not of our choosing, so they do not appear in messages. */
-  map<T>(read: (item: Place) => T): Readonly<Record<string, T>> {
+  map<T>(read: (item: JsonReader) => T): Readonly<Record<string, T>> {
     const entries = Object.entries(this.#object());
-    return Object.fromEntries(entries.map(([key, item]) => [key, read(new Place(item, `${this.#path}[…]`))]));
+    return Object.fromEntries(entries.map(([key, item]) => [key, read(new JsonReader(item, `${this.#path}[…]`))]));
   }
 
   /** `{[member]: value}`, or nothing where the member is absent: for spreading. */
-  optional<const K extends string, T>(member: K, read: (value: Place) => T): { readonly [P in K]?: T } {
+  optional<const K extends string, T>(member: K, read: (value: JsonReader) => T): { readonly [P in K]?: T } {
     const value = this.at(member);
     return value.#value === undefined ? {} : ({ [member]: read(value) } as { readonly [P in K]: T });
   }
@@ -123,6 +123,6 @@ export class Place {
 }
 
 /** Names one object, also after another one has taken its name. */
-export function readRef(place: Place): { readonly name: string; readonly uid: string } {
-  return { name: place.at('name').text(), uid: place.at('uid').text() };
+export function readRef(json: JsonReader): { readonly name: string; readonly uid: string } {
+  return { name: json.at('name').text(), uid: json.at('uid').text() };
 }

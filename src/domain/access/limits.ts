@@ -2,7 +2,7 @@
 import { hour } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { decodeRecord } from '../record-json.ts';
-import type { Decoded, Place } from '../record-json.ts';
+import type { Decoded, JsonReader } from '../record-json.ts';
 
 export interface Limits {
   readonly concurrentSessions?: number;
@@ -59,7 +59,7 @@ export const limitsCodec = {
   decode: (text: string): Decoded<LimitsRecord> => decodeRecord(text, readRecord),
 } as const;
 
-function readRecord(root: Place): LimitsRecord {
+function readRecord(root: JsonReader): LimitsRecord {
   const identity = root.at('identity');
   return {
     formatVersion: 1,

@@ -1,7 +1,7 @@
 /** Client records as JSON, with keys, secrets and management tokens in the open: for record Secrets only. */
 import { type Reason, isReason } from '../../api/reasons.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
-import type { Decoded, Place } from '../record-json.ts';
+import type { Decoded, JsonReader } from '../record-json.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, OwnManagement, Proof } from './record.ts';
@@ -36,7 +36,7 @@ function openManagement(management: OwnManagement): unknown {
   return { ...management, token: management.token?.reveal() };
 }
 
-function readRecord(root: Place): ClientRecord {
+function readRecord(root: JsonReader): ClientRecord {
   const tag = root.at('tag');
   const record: ClientRecord = {
     formatVersion: 1,
@@ -84,83 +84,83 @@ function readRecord(root: Place): ClientRecord {
   return record;
 }
 
-function readManagement(place: Place): Management {
-  return { token: place.at('token').secret(), uri: place.at('uri').text() };
+function readManagement(json: JsonReader): Management {
+  return { token: json.at('token').secret(), uri: json.at('uri').text() };
 }
 
-function readOwnManagement(place: Place): OwnManagement {
+function readOwnManagement(json: JsonReader): OwnManagement {
   return {
-    ...place.optional('token', (value) => value.secret()),
-    uri: place.at('uri').text(),
-    ...place.optional('lost', (value) => value.boolean()),
+    ...json.optional('token', (value) => value.secret()),
+    uri: json.at('uri').text(),
+    ...json.optional('lost', (value) => value.boolean()),
   };
 }
 
-function readGeneration(place: Place): Generation {
+function readGeneration(json: JsonReader): Generation {
   return {
-    n: place.at('n').integer(),
-    state: place.at('state').oneOf('Planned', 'Created', 'Current', 'Draining', 'Retiring'),
-    since: place.at('since').instant(),
-    ...place.optional('clientId', (value) => value.text()),
-    ...place.optional('tag', (value) => value.text()),
-    credential: readCredential(place.at('credential')),
-    ...place.optional('retireAfter', (value) => value.instant()),
-    ...place.optional('management', readOwnManagement),
-    ...place.optional('unheard', (value) => value.boolean()),
-    ...place.optional('refusedAt', (value) => value.instant()),
-    ...place.optional('refusedAgain', (value) => value.boolean()),
-    ...place.optional('lacks', (value) => value.text()),
-    ...place.optional('lacksAsk', (value) => value.text()),
-    ...place.optional('refusedSaying', (value) => value.text()),
-    ...place.optional('replacedAt', (value) => value.instant()),
-    ...place.optional('removedAt', (value) => value.instant()),
-    ...place.optional('saidGone', (value) => value.boolean()),
-    ...place.optional('stillThere', (value) => value.integer()),
-    ...place.optional('foreign', (value) => value.boolean()),
-    ...place.optional('lookedAt', (value) => value.instant()),
-    ...place.optional('source', (value) => value.text()),
-    ...place.optional('expiresAt', (value) => value.instant()),
+    n: json.at('n').integer(),
+    state: json.at('state').oneOf('Planned', 'Created', 'Current', 'Draining', 'Retiring'),
+    since: json.at('since').instant(),
+    ...json.optional('clientId', (value) => value.text()),
+    ...json.optional('tag', (value) => value.text()),
+    credential: readCredential(json.at('credential')),
+    ...json.optional('retireAfter', (value) => value.instant()),
+    ...json.optional('management', readOwnManagement),
+    ...json.optional('unheard', (value) => value.boolean()),
+    ...json.optional('refusedAt', (value) => value.instant()),
+    ...json.optional('refusedAgain', (value) => value.boolean()),
+    ...json.optional('lacks', (value) => value.text()),
+    ...json.optional('lacksAsk', (value) => value.text()),
+    ...json.optional('refusedSaying', (value) => value.text()),
+    ...json.optional('replacedAt', (value) => value.instant()),
+    ...json.optional('removedAt', (value) => value.instant()),
+    ...json.optional('saidGone', (value) => value.boolean()),
+    ...json.optional('stillThere', (value) => value.integer()),
+    ...json.optional('foreign', (value) => value.boolean()),
+    ...json.optional('lookedAt', (value) => value.instant()),
+    ...json.optional('source', (value) => value.text()),
+    ...json.optional('expiresAt', (value) => value.instant()),
   };
 }
 
-function readCredential(place: Place): Credential {
-  const type = place.at('type').oneOf('PrivateKeyJwt', 'ClientSecretBasic', 'ClientSecretPost');
+function readCredential(json: JsonReader): Credential {
+  const type = json.at('type').oneOf('PrivateKeyJwt', 'ClientSecretBasic', 'ClientSecretPost');
   if (type !== 'PrivateKeyJwt') {
     return {
       type,
-      ...place.optional('secret', (value) => value.secret()),
-      ...place.optional('expiryIgnored', (value) => value.oneOf('Text', 'Past', 'TooLarge')),
-      ...place.optional('expiresAt', (value) => value.instant()),
+      ...json.optional('secret', (value) => value.secret()),
+      ...json.optional('expiryIgnored', (value) => value.oneOf('Text', 'Past', 'TooLarge')),
+      ...json.optional('expiresAt', (value) => value.instant()),
     };
   }
   return {
     type,
-    ...place.optional('kid', (value) => value.text()),
-    alg: place.at('alg').text(),
-    publicJwk: place.at('publicJwk').map((value) => value.text()),
-    privateJwk: place.at('privateJwk').secret(),
+    ...json.optional('kid', (value) => value.text()),
+    alg: json.at('alg').text(),
+    publicJwk: json.at('publicJwk').map((value) => value.text()),
+    privateJwk: json.at('privateJwk').secret(),
   };
 }
 
-function readIntent(place: Place): Intent {
+function readIntent(json: JsonReader): Intent {
   return {
-    call: place.at('call').oneOf('Register', 'Update', 'Deregister'),
-    generation: place.at('generation').integer(),
-    at: place.at('at').instant(),
-    ...place.optional('firstAt', (value) => value.instant()),
-    ...place.optional('takenAt', (value) => value.instant()),
+    call: json.at('call').oneOf('Register', 'Update', 'Deregister'),
+    generation: json.at('generation').integer(),
+    at: json.at('at').instant(),
+    ...json.optional('firstAt', (value) => value.instant()),
+    ...json.optional('takenAt', (value) => value.instant()),
   };
 }
 
-function readObservation(place: Place): ClientObservation {
+function readObservation(json: JsonReader): ClientObservation {
   return {
-    is: place.at('is').oneOf('Present', 'Gone', 'Unknowable'),
-    at: place.at('at').instant(),
-    drift: place.at('drift').texts(),
-    ...place.optional('excess', (value) => value.boolean()),
-    ...place.optional('driftDigest', (value) => value.text()),
-    ...place.optional('tag', (value) => value.text()),
-    ...place.optional('generation', (value) => value.integer()),
+    is: json.at('is').oneOf('Present', 'Gone', 'Unknowable'),
+    at: json.at('at').instant(),
+    drift: json.at('drift').texts(),
+    ...json.optional('excess', (value) => value.boolean()),
+    ...json.optional('driftDigest', (value) => value.text()),
+    ...json.optional('tag', (value) => value.text()),
+    ...json.optional('generation', (value) => value.integer()),
   };
 }
 
@@ -169,13 +169,13 @@ function knownReason(word: string): Reason {
   return isReason(word) ? word : 'ScopeRefused';
 }
 
-function readProof(place: Place): Proof {
+function readProof(json: JsonReader): Proof {
   return {
-    outcome: place.at('outcome').oneOf('Accepted', 'Refused'),
-    at: place.at('at').instant(),
-    generation: place.at('generation').integer(),
-    ...place.optional('message', (value) => value.text()),
-    ...place.optional('reason', (value) => knownReason(value.text())),
-    ...place.optional('lasting', (value) => value.boolean()),
+    outcome: json.at('outcome').oneOf('Accepted', 'Refused'),
+    at: json.at('at').instant(),
+    generation: json.at('generation').integer(),
+    ...json.optional('message', (value) => value.text()),
+    ...json.optional('reason', (value) => knownReason(value.text())),
+    ...json.optional('lasting', (value) => value.boolean()),
   };
 }

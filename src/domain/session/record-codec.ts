@@ -2,7 +2,7 @@
 import { isReason } from '../../api/reasons.ts';
 import type { Ask } from '../access/access.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
-import type { Decoded, Place } from '../record-json.ts';
+import type { Decoded, JsonReader } from '../record-json.ts';
 import type { Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
 import type { IdentityRef, SessionRecord } from './record.ts';
@@ -21,7 +21,7 @@ function decode(text: string): Decoded<SessionRecord> {
 
 export const sessionCodec = { encode, decode } as const;
 
-function readRecord(root: Place): SessionRecord {
+function readRecord(root: JsonReader): SessionRecord {
   const [first, ...others] = root.at('tokens').list(readToken);
   if (first === undefined) throw new Error('session record holds 0 tokens');
   const pod = root.at('pod');
@@ -42,11 +42,11 @@ function readRecord(root: Place): SessionRecord {
   return record;
 }
 
-function readIdentity(place: Place): IdentityRef {
+function readIdentity(json: JsonReader): IdentityRef {
   return {
-    ...readRef(place),
-    ...place.optional('roles', (value) => value.texts()),
-    ...place.optional('actor', (value) => ({
+    ...readRef(json),
+    ...json.optional('roles', (value) => value.texts()),
+    ...json.optional('actor', (value) => ({
       type: value.at('type').oneOf('AIAgent', 'Automation'),
       id: value.at('id').text(),
       owner: value.at('owner').text(),
@@ -54,32 +54,32 @@ function readIdentity(place: Place): IdentityRef {
   };
 }
 
-function readToken(place: Place): Token {
+function readToken(json: JsonReader): Token {
   return {
-    sha256: place.at('sha256').text(),
-    ...place.optional('value', (value) => value.secret()),
-    ask: readAsk(place.at('ask')),
-    minted: place.at('minted').instant(),
-    exp: place.at('exp').instant(),
-    generation: place.at('generation').integer(),
-    clientId: place.at('clientId').text(),
-    ...place.optional('client', (value) => value.text()),
-    ...place.optional('end', (value) => value.oneOf('Superseded', 'Forbidden')),
-    ...place.optional('endedAt', (value) => value.instant()),
-    ...readEndedFor(place),
+    sha256: json.at('sha256').text(),
+    ...json.optional('value', (value) => value.secret()),
+    ask: readAsk(json.at('ask')),
+    minted: json.at('minted').instant(),
+    exp: json.at('exp').instant(),
+    generation: json.at('generation').integer(),
+    clientId: json.at('clientId').text(),
+    ...json.optional('client', (value) => value.text()),
+    ...json.optional('end', (value) => value.oneOf('Superseded', 'Forbidden')),
+    ...json.optional('endedAt', (value) => value.instant()),
+    ...readEndedFor(json),
   };
 }
 
 /** A word of a newer version is no reason to not understand the record. */
-function readEndedFor(place: Place): Pick<Token, 'endedFor'> {
-  const { endedFor } = place.optional('endedFor', (value) => value.text());
+function readEndedFor(json: JsonReader): Pick<Token, 'endedFor'> {
+  const { endedFor } = json.optional('endedFor', (value) => value.text());
   return endedFor !== undefined && isReason(endedFor) ? { endedFor } : {};
 }
 
-function readAsk(place: Place): Ask {
+function readAsk(json: JsonReader): Ask {
   return {
-    scopes: place.at('scopes').texts(),
-    audiences: place.at('audiences').texts(),
-    maxLifetime: place.at('maxLifetime').integer(),
+    scopes: json.at('scopes').texts(),
+    audiences: json.at('audiences').texts(),
+    maxLifetime: json.at('maxLifetime').integer(),
   };
 }
