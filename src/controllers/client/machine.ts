@@ -13,7 +13,7 @@ import { OperatorError, assertNever } from '../../errors.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { FailureNote, Machine } from '../../runtime/machine.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts';
-import { Once } from '../../telemetry/once.ts';
+import { OncePerRecord } from '../../telemetry/once-per-record.ts';
 import type { Change, ClientChanges } from './changes.ts';
 import { prove } from './prove.ts';
 import { type ClientSources, isPoolOf, snapshotClient } from './snapshot.ts';
@@ -55,7 +55,7 @@ export interface ClientMachineOptions {
 export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   readonly name = 'client';
   readonly #o: ClientMachineOptions;
-  readonly #ahead = new Once<ClientRecord>();
+  readonly #ahead = new OncePerRecord<ClientRecord>();
 
   constructor(options: ClientMachineOptions) {
     this.#o = options;

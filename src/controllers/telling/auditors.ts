@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import type { Guard } from '../../domain/access/access.ts';
 import type { AuditFacts, AuditLog } from '../../telemetry/audit.ts';
-import { Repeats } from '../../telemetry/repeats.ts';
+import { RepeatSuppressor } from '../../telemetry/repeat-suppressor.ts';
 import { GuardAudit } from './guard-audit.ts';
 import type { Memory } from '../memory.ts';
 import { RequestAudit } from './request-audit.ts';
@@ -18,7 +18,7 @@ export class Auditors {
   readonly #stops: StopAudit;
   readonly #requests: RequestAudit;
   readonly #guard: GuardAudit;
-  readonly #refusals: Repeats<AuditFacts>;
+  readonly #refusals: RepeatSuppressor<AuditFacts>;
   #led = false;
 
   constructor(log: AuditLog, memory: Memory, clock: Clock) {
@@ -28,7 +28,9 @@ export class Auditors {
     this.#stops = new StopAudit(memory, log, leads);
     this.#requests = new RequestAudit(memory, log, leads);
     this.#guard = new GuardAudit(log, leads);
-    this.#refusals = new Repeats(clock, (line, repeated) => log.record(repeated === 0 ? line : { ...line, repeated }));
+    this.#refusals = new RepeatSuppressor(clock, (line, repeated) =>
+      log.record(repeated === 0 ? line : { ...line, repeated }),
+    );
   }
 
   /** This process leads from now on. */

@@ -8,8 +8,8 @@ import type { SessionSnapshot } from '../../domain/session/machine.ts';
 import { type SessionRecord, clientOf } from '../../domain/session/record.ts';
 import type { Token } from '../../domain/token.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts';
-import { Once } from '../../telemetry/once.ts';
-import { Repeats } from '../../telemetry/repeats.ts';
+import { OncePerRecord } from '../../telemetry/once-per-record.ts';
+import { RepeatSuppressor } from '../../telemetry/repeat-suppressor.ts';
 import type { Memory } from '../memory.ts';
 import { parseSessionKey } from '../session/snapshot.ts';
 
@@ -33,13 +33,15 @@ const toldAhead: ReadonlySet<string> = new Set<AuditEvent>(['Forbidden', 'Expire
 export class SessionAudit {
   readonly #log: AuditLog;
   readonly #memory: Memory;
-  readonly #denials: Repeats<SessionLine>;
-  readonly #ahead = new Once<SessionRecord>();
+  readonly #denials: RepeatSuppressor<SessionLine>;
+  readonly #ahead = new OncePerRecord<SessionRecord>();
 
   constructor(log: AuditLog, memory: Memory, clock: Clock) {
     this.#log = log;
     this.#memory = memory;
-    this.#denials = new Repeats(clock, (line, repeated) => this.#write(line, repeated === 0 ? {} : { repeated }));
+    this.#denials = new RepeatSuppressor(clock, (line, repeated) =>
+      this.#write(line, repeated === 0 ? {} : { repeated }),
+    );
   }
 
   /** Of each of these tokens: it must not be used any more. Before the record says so. */

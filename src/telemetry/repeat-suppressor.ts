@@ -14,7 +14,7 @@ const mostRemembered = 10_000;
  * Says what is the same only once in a while, and then the last of it with how often it was: nothing is dropped silently. `tell` gets the number of times that
  * were not said; 0 for what is new. Holds a bounded number of things: the oldest is told early where there are more.
  */
-export class Repeats<T> {
+export class RepeatSuppressor<T> {
   readonly #clock: Clock;
   readonly #tell: (what: T, repeated: number) => void;
   /** In the order in which their time ends. */

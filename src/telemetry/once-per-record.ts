@@ -2,7 +2,7 @@
  * Says something about a change of `from` once, however often the write of that change has to be tried: lines are written before the record
  * that they tell of. What is remembered goes with `from`.
  */
-export class Once<T extends object> {
+export class OncePerRecord<T extends object> {
   readonly #said = new WeakMap<T, Set<string>>();
 
   /** `true`: it was not said before. Without `from` (nothing is there yet) it always is. */

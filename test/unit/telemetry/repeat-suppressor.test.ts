@@ -1,13 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { minute, second } from '#src/clock.ts';
-import { Repeats } from '#src/telemetry/repeats.ts';
+import { RepeatSuppressor } from '#src/telemetry/repeat-suppressor.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 
 function told() {
   const clock = new VirtualClock();
   const lines: string[] = [];
-  const repeats = new Repeats<string>(
+  const repeats = new RepeatSuppressor<string>(
     clock,
     (what, times) => void lines.push(times === 0 ? what : `${what} +${times}`),
   );
