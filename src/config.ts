@@ -13,7 +13,7 @@ export interface KeyRef {
 
 export interface IssuerConfiguration {
   readonly url: string;
-  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd' | 'Spring';
+  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd' | 'Hydra' | 'Spring';
   readonly registrationTokenRef?: KeyRef;
   readonly managementTokenRef?: KeyRef;
   readonly caBundleRef?: KeyRef;
@@ -87,8 +87,8 @@ const configurationSchema = {
         properties: {
           url: { type: 'string', description: 'an https URL of at most 512 characters', maxLength: 512 },
           profile: {
-            description: 'Generic, Keycloak, Glewlwyd or Spring',
-            enum: ['Generic', 'Keycloak', 'Glewlwyd', 'Spring'],
+            description: 'Generic, Keycloak, Glewlwyd, Hydra or Spring',
+            enum: ['Generic', 'Keycloak', 'Glewlwyd', 'Hydra', 'Spring'],
           },
           registrationTokenRef: keyRef,
           managementTokenRef: keyRef,

@@ -8,6 +8,9 @@ import { meaningOf } from './refusals.ts';
 
 export type Operation = 'Discovery' | 'Register' | 'Manage' | 'Token' | 'Revoke' | 'Introspect';
 
+/** Who asks, or what is asked for. */
+export type TokenRefusal = 'Credential' | 'Ask';
+
 export interface Where {
   readonly issuer: string;
   readonly now: Instant;
@@ -20,6 +23,8 @@ export interface Where {
   readonly silentRefusals?: SilentRefusals;
   /** Whether a token endpoint of this product that fails so may be in trouble with the one client only. */
   readonly mayConcernClient?: (error: ProviderError) => boolean;
+  /** What a refusal by token or revocation endpoint is about, where this product's code does not say it. */
+  readonly refusalOf?: (error: ProviderError) => TokenRefusal | undefined;
 }
 
 const endpoints: Readonly<Record<Operation, string>> = {

@@ -34,7 +34,8 @@ export function readProviderError(answer: HttpAnswer, secrets: readonly string[]
     text(body['message']) ??
     parameter(challenge, 'error_description');
   const cleanCode = code === undefined ? undefined : clean(scrub(code, secrets), 64);
-  const cleanText = description === undefined ? undefined : clean(scrub(description, secrets), 200);
+  const cleanText =
+    description === undefined ? undefined : clean(scrub(description.replace(opening, ''), secrets), 200);
   return {
     status: answer.status,
     ...(cleanCode === undefined ? {} : { code: cleanCode }),
@@ -42,6 +43,10 @@ export function readProviderError(answer: HttpAnswer, secrets: readonly string[]
     page: code === undefined && /^\s*</.test(answer.body),
   };
 }
+
+/** Sentences of the RFCs with which Ory begins whatever it says, and which leave no room for the rest. */
+const opening =
+  /^(The request is missing a required parameter,[^.]*\.|The value of one of the Client Metadata fields is invalid[^.]*\. Note that[^.]*\.|Client authentication failed \(e\.g\.,[^)]*\)\.|The requested scope is invalid, unknown, or malformed\.) (?=\S)/;
 
 /** A quoted parameter of an authentication challenge (RFC 9110 §11.2). */
 function parameter(challenge: string, name: string): string | undefined {

@@ -118,7 +118,7 @@ const ofAnyCall: readonly RefusalRow[] = [
 /** A silent refusal of a product is its `invalid_client`. */
 const ofTokenEndpoint: readonly RefusalRow[] = [
   {
-    when: ({ error }) => scopeCodes.has(error.code ?? ''),
+    when: ({ error, where }) => where.refusalOf?.(error) === 'Ask' || scopeCodes.has(error.code ?? ''),
     means: ({ where }) =>
       denial(
         'ScopeRefused',
@@ -127,8 +127,11 @@ const ofTokenEndpoint: readonly RefusalRow[] = [
       ),
   },
   {
-    when: ({ error: { status, code } }) =>
-      credentialCodes.has(code ?? '') || status === 401 || (status === 403 && (code ?? '') === ''),
+    when: ({ error, where }) =>
+      where.refusalOf?.(error) === 'Credential' ||
+      credentialCodes.has(error.code ?? '') ||
+      error.status === 401 ||
+      (error.status === 403 && (error.code ?? '') === ''),
     means: ({ operation, error }) =>
       denial(
         'CredentialRefused',
@@ -191,11 +194,12 @@ const ofManagement: readonly RefusalRow[] = [
   },
   {
     when: ({ answer }) => isNotOffered(answer),
-    means: () =>
+    means: ({ error, where }) =>
       denial(
         'RegistrationRefused',
         'offers no way to change or delete clients',
-        'Set rotation.allowSubjectChange of the pool, so that a rotation registers a new client; delete there by hand what shall go, and set deletionPolicy Retain before the pool goes.',
+        where.registrationHint?.(error) ??
+          'Set rotation.allowSubjectChange of the pool, so that a rotation registers a new client; delete there by hand what shall go, and set deletionPolicy Retain before the pool goes.',
       ),
   },
   {

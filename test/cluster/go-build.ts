@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { run } from './run.ts';
 
 /** One of the Go modules below `test/cluster/go`: nothing but a `go.mod` and a `go.sum` that pin what is built. */
-export type GoModule = 'kubernetes' | 'containerd' | 'runc' | 'cni';
+export type GoModule = 'kubernetes' | 'containerd' | 'runc' | 'cni' | 'hydra';
 
 function goModuleDirectory(module: GoModule): string {
   return join(import.meta.dirname, 'go', module);
@@ -40,8 +40,8 @@ export interface GoBuild {
   readonly output: string;
   readonly ldflags?: string;
   readonly tags?: string;
-  /** C headers and static libraries; without them cgo stays off. */
-  readonly cgo?: { readonly include: string; readonly lib: string; readonly libraries: readonly string[] };
+  /** C headers and static libraries, or `Own`: its C code brings all that it needs. Absent: cgo stays off. */
+  readonly cgo?: 'Own' | { readonly include: string; readonly lib: string; readonly libraries: readonly string[] };
 }
 
 /** Runs `go build` for one program. Fails with the end of Go's output. */
@@ -50,7 +50,7 @@ export async function goBuild(build: GoBuild): Promise<void> {
   args.push('-ldflags', build.ldflags ?? '-s -w', '-o', build.output);
   if (build.tags) args.push('-tags', build.tags);
   const environment: NodeJS.ProcessEnv = { ...process.env, GOWORK: 'off', CGO_ENABLED: build.cgo ? '1' : '0' };
-  if (build.cgo) {
+  if (build.cgo !== undefined && build.cgo !== 'Own') {
     environment['CGO_CFLAGS'] = `-I${build.cgo.include}`;
     environment['CGO_LDFLAGS'] = `-L${build.cgo.lib} ${build.cgo.libraries.map((name) => `-l${name}`).join(' ')}`;
     environment['PKG_CONFIG'] = 'true'; // what it would tell stands here, and a machine without it can build too

@@ -15,6 +15,8 @@ const questions: Readonly<Record<keyof Omit<Traits, 'product' | 'audienceBy'>, s
   variants: 'ways to replace a credential, best first',
   clientIdBy: 'who chooses the client id',
   revocation: 'what revoking a token reaches',
+  registration: 'who may register clients',
+  introspection: 'who may ask about a token',
   revoker: 'whose revocation of a token counts',
   managementToken: 'management token after an update',
   secretOnUpdate: 'client secret after an update',

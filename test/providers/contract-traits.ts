@@ -7,6 +7,8 @@ const opaque: Traits = {
   variants: ['TwoKeys', 'NewClient'],
   clientIdBy: 'Provider',
   revocation: 'Immediate',
+  registration: 'Token',
+  introspection: 'Client',
   revoker: 'ItsClient',
   managementToken: 'Replaced',
   secretOnUpdate: 'Kept',
@@ -47,6 +49,8 @@ export const keycloakTraits: Traits = {
   variants: ['TwoKeys', 'NewClient'],
   clientIdBy: 'Us',
   revocation: 'IntrospectionOnly',
+  registration: 'Token',
+  introspection: 'Client',
   revoker: 'ItsClient',
   managementToken: 'Replaced',
   secretOnUpdate: 'Kept',
@@ -71,6 +75,8 @@ export const glewlwydTraits: Traits = {
   variants: ['TwoKeys', 'NewClient', 'InPlace'],
   clientIdBy: 'Provider',
   revocation: 'IntrospectionOnly',
+  registration: 'Token',
+  introspection: 'Client',
   revoker: 'AnyClient',
   managementToken: 'Kept',
   secretOnUpdate: 'Replaced',
@@ -87,10 +93,45 @@ export const glewlwydTraits: Traits = {
   audienceBy: { Resource: 'Right', Audience: 'AudienceWrong', Scope: 'AudienceWrong', None: 'AudienceWrong' },
 };
 
+/** Ory Hydra 2.3. */
+export const hydraOpaque: Traits = {
+  product: 'Hydra, opaque tokens',
+  profile: 'Hydra',
+  tokenFormat: 'opaque',
+  variants: ['TwoKeys', 'NewClient'],
+  clientIdBy: 'Provider',
+  revocation: 'Immediate',
+  registration: 'Anybody',
+  introspection: 'ResourceServer',
+  revoker: 'ItsClient',
+  managementToken: 'Replaced',
+  secretOnUpdate: 'Kept',
+  otherSecretMethod: 'Refused',
+  deregistered: 'Gone',
+  deletedClient: 'CredentialRefused',
+  tokensOfDeletedClient: 'Dead',
+  unregisteredScope: 'Refused',
+  unknownScope: 'Refused',
+  registersUnknownScope: 'Accepted',
+  lifetimeBy: 'Client',
+  newManagementToken: false,
+  tagIsRead: true,
+  audienceBy: { Resource: 'Unseen', Audience: 'Right', Scope: 'Unseen', None: 'Unseen' },
+};
+export const hydraJwt: Traits = {
+  ...hydraOpaque,
+  product: 'Hydra, JWTs',
+  tokenFormat: 'jwt',
+  revocation: 'IntrospectionOnly',
+  audienceBy: { Resource: 'AudienceWrong', Audience: 'Right', Scope: 'AudienceWrong', None: 'AudienceWrong' },
+};
+
 export const everyProduct: readonly Traits[] = [
   oidcProviderOpaque,
   oidcProviderJwt,
   oidcProviderStock,
   keycloakTraits,
   glewlwydTraits,
+  hydraOpaque,
+  hydraJwt,
 ];

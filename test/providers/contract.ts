@@ -11,6 +11,7 @@ import type { Variant } from '#src/domain/client/record.ts';
 import { OperatorError } from '#src/errors.ts';
 import type { AudienceChoice, Issuer } from '#src/providers/issuers.ts';
 import type { AudienceBy } from '#src/providers/oidc/profile.ts';
+import type { Introspection } from '#src/providers/oidc/tokens.ts';
 import type { ClientAnswer, ClientRef, DesiredClient, RevocationReach } from '#src/providers/port.ts';
 
 export type Key = Credential & { readonly type: 'PrivateKeyJwt' };
@@ -18,11 +19,15 @@ export type Key = Credential & { readonly type: 'PrivateKeyJwt' };
 /** What is true of a product, as it was seen. `contract-traits.ts` holds one for each. */
 export interface Traits {
   readonly product: string;
-  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd';
+  readonly profile: 'Generic' | 'Keycloak' | 'Glewlwyd' | 'Hydra';
   readonly tokenFormat: 'opaque' | 'jwt';
   readonly variants: readonly Variant[];
   readonly clientIdBy: 'Us' | 'Provider';
   readonly revocation: RevocationReach;
+  /** Who may register clients. */
+  readonly registration: 'Token' | 'Anybody';
+  /** Who may ask about a token: its client too, or resource servers only, somewhere that the metadata does not tell. */
+  readonly introspection: 'Client' | 'ResourceServer';
   /** Who can revoke a token. */
   readonly revoker: 'ItsClient' | 'AnyClient';
   /** What an update does to the management token. */
@@ -80,6 +85,8 @@ export interface Subject {
   clientIds(): readonly string[] | Promise<readonly string[]>;
   /** What a resource server that asks the product is told. */
   isLive(token: string): boolean | Promise<boolean>;
+  /** The same in full, where the client of a token may not ask itself. */
+  told?(token: string): Promise<Introspection>;
   /** A certificate authority for those who fetch the product's keys. */
   readonly caPem: string;
   stop(): Promise<void>;

@@ -71,7 +71,7 @@ const bad: readonly Row[] = [
   [
     'a profile that does not exist',
     issuer('profile: Okta'),
-    ['issuers[0].profile must be Generic, Keycloak, Glewlwyd or Spring'],
+    ['issuers[0].profile must be Generic, Keycloak, Glewlwyd, Hydra or Spring'],
   ],
   ['a yes', issuer('allowPrivateNetwork: "yes"'), ['issuers[0].allowPrivateNetwork must be true or false']],
   ...[
@@ -151,7 +151,7 @@ const bad: readonly Row[] = [
     [
       'the file lacks the member apiVersion',
       'the file has the unknown member "level"; known are apiVersion, kind, issuers, limits, log, audit',
-      'issuers[0].profile must be Generic, Keycloak, Glewlwyd or Spring',
+      'issuers[0].profile must be Generic, Keycloak, Glewlwyd, Hydra or Spring',
       'issuers[1] must be an object with at least a url',
       'issuers[0].url must start with https://: issuers are never called without TLS',
       'limits.deliveryLag must be a duration from 1s to 1h such as 150s or 3m',

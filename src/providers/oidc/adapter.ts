@@ -39,7 +39,7 @@ export function capabilitiesOf(issuer: OidcIssuer, audience: AudienceMapping): C
     variants: variantsOf(issuer, metadata),
     clientIdBy: issuer.profile.clientIdBy,
     ...withoutUndefined({ registersOnly: issuer.profile.registersOnly }),
-    revocation: issuer.reach.of(metadata, issuer.clock.now()),
+    revocation: issuer.reach.of(metadata, issuer.clock.now(), issuer.profile.introspection),
     credentialPropagation: issuer.profile.credentialPropagation,
     ignoredScopes: issuer.profile.ignoredScopes,
     carrierScopes: (audiences) => carriers(audiences, audience, issuer.profile),

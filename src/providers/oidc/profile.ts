@@ -4,6 +4,7 @@ import type { AuthenticationMethod } from '../../domain/client/credential.ts';
 import type { Variant } from '../../domain/client/record.ts';
 import type { DesiredClient } from '../port.ts';
 import type { ProviderError } from '../provider-error.ts';
+import type { TokenRefusal } from '../classify.ts';
 import type { SilentRefusals } from '../refusal-origin.ts';
 import type { Metadata } from './discovery.ts';
 
@@ -74,4 +75,10 @@ export interface Profile {
   readonly silentRefusals?: SilentRefusals;
   /** Whether a token endpoint that answers so may only have met a client that was deleted or disabled, instead of being in trouble itself. */
   failsOnUnusableClient?(error: ProviderError): boolean;
+  /** What a refusal by token or revocation endpoint is about, where the product says it by another code than RFC 6749 §5.2; `undefined`: as its code says. */
+  refusalOf?(error: ProviderError): TokenRefusal | undefined;
+  /** `Elsewhere`: resource servers ask about tokens at an address that the metadata does not tell. */
+  readonly introspection?: 'Elsewhere';
+  /** Whether such an answer to a call about a client says that clients can be registered and changed no more, and nothing about that one. */
+  isSwitchedOff?(error: ProviderError): boolean;
 }

@@ -2,6 +2,7 @@ import type { Instant } from '../../clock.ts';
 import type { RevocationReach } from '../port.ts';
 import type { Metadata } from './discovery.ts';
 import { Offer } from './offer.ts';
+import type { Profile } from './profile.ts';
 
 /**
  * What revocation reaches at one issuer, learnt from its tokens, because metadata does not say it:
@@ -33,13 +34,15 @@ export class Reach {
     if (!isSelfContained) this.#opaqueRevoked.sawSuccess();
   }
 
-  of(metadata: Metadata | undefined, now: Instant): RevocationReach {
+  /** `introspection`: as {@link Profile.introspection}. */
+  of(metadata: Metadata | undefined, now: Instant, introspection?: Profile['introspection']): RevocationReach {
     if (metadata !== undefined && metadata.revocationEndpoint === undefined) return 'ExpiryOnly';
     const { isDoubted } = this.#opaqueRevoked;
     const isRevoked = this.#opaqueRevoked.stands(now);
     if (this.#opaque && isRevoked) return this.#jwt || isDoubted ? 'IntrospectionOnly' : 'Immediate';
     if (!this.#jwt && !isRevoked) return 'ExpiryOnly';
-    const isAskable = metadata === undefined || metadata.introspectionEndpoint !== undefined;
+    const isAskable =
+      metadata === undefined || metadata.introspectionEndpoint !== undefined || introspection === 'Elsewhere';
     return this.#jwtRefused || (this.#jwt && !isAskable) ? 'ExpiryOnly' : 'IntrospectionOnly';
   }
 }

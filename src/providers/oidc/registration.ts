@@ -106,7 +106,8 @@ export class Registration implements ClientRegistry {
       throw terminal(this.#o.issuer, 'ClientGone', `client ${ref.clientId} no longer exists at the provider.`);
     }
     const error = refused(answer, 'Manage', this.#where(this.#tokensOf(ref), desired));
-    if (error.class === 'Terminal' && isNotOffered(answer)) this.#o.changes.sawRefusal(this.#o.clock.now());
+    if (error.class === 'Terminal' && isNotOffered(answer) && !this.#isSwitchedOff(answer))
+      this.#o.changes.sawRefusal(this.#o.clock.now());
     throw error;
   }
 
@@ -164,14 +165,20 @@ export class Registration implements ClientRegistry {
    * What stands before a provider that restarts says 404 too. Text is surely not the provider's; an empty answer or JSON is believed where the
    * metadata come at the same moment. A gateway may have lost the way to the clients alone, so nothing is given up for it before a proof.
    */
-  async #saysGone({ status, body }: HttpAnswer, signal: AbortSignal): Promise<boolean> {
+  async #saysGone(answer: HttpAnswer, signal: AbortSignal): Promise<boolean> {
+    const { status, body } = answer;
     if (status !== 404 && status !== 410) return false;
     if (body.trim() !== '' && parseJsonObject(body) === undefined) {
       this.#o.discovery.forget();
       throw misbehaves('Manage', this.#where(), `${status} without a JSON object`);
     }
+    if (this.#isSwitchedOff(answer)) return false;
     if (await this.#o.discovery.comesNow(signal)) return true;
     throw misbehaves('Manage', this.#where(), `${status}, and no metadata either: something else seems to answer`);
+  }
+
+  #isSwitchedOff(answer: HttpAnswer): boolean {
+    return this.#o.profile.isSwitchedOff?.(readProviderError(answer, [])) === true;
   }
 
   #tokensOf(ref: ClientRef): readonly Redacted<string>[] {

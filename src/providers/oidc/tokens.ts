@@ -153,7 +153,8 @@ export class Tokens implements TokenSource {
   }
 
   #where(by: Credential, token?: Redacted<string>): Where {
-    const secret = by.type === 'PrivateKeyJwt' ? undefined : by.secret?.reveal();
+    // The id of a key is none, but it would make another sentence of each rotation.
+    const secret = by.type === 'PrivateKeyJwt' ? by.kid : by.secret?.reveal();
     const secrets = [secret, token?.reveal()].filter((value) => value !== undefined);
     const { issuer, clock, profile } = this.#o;
     return {
@@ -161,6 +162,7 @@ export class Tokens implements TokenSource {
       now: clock.now(),
       secrets,
       ...withoutUndefined({ silentRefusals: profile.silentRefusals }),
+      refusalOf: (error) => profile.refusalOf?.(error),
       mayConcernClient: (error) => profile.failsOnUnusableClient?.(error) === true,
     };
   }

@@ -19,6 +19,7 @@ const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
 const generic = profiles['Generic']!;
 const keycloak = profiles['Keycloak']!;
 const glewlwyd = profiles['Glewlwyd']!;
+const hydra = profiles['Hydra']!;
 const spring = profiles['Spring']!;
 const parse = (body: unknown) =>
   parseTokenAnswer({ status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) }, where);
@@ -168,7 +169,7 @@ const desired = (keys: DesiredClient['keys'] = []): DesiredClient => ({
   maxTokenLifetime: hour,
 });
 
-for (const profile of [generic, keycloak, glewlwyd, spring]) {
+for (const profile of [generic, keycloak, glewlwyd, hydra, spring]) {
   test(`${profile.name}: what is written is read back without drift`, async (t) => {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);
@@ -433,7 +434,7 @@ test('a day after the last refusal opaque tokens are asked to be revoked again',
   t.is(reach.of(askable, plus(where.now, 25 * hour)), 'IntrospectionOnly');
 });
 
-for (const profile of [generic, glewlwyd, spring]) {
+for (const profile of [generic, glewlwyd, hydra, spring]) {
   test(`${profile.name}: whatever we set of a client and somebody changed is drift, in whatever order it is told`, async (t) => {
     const { publicJwk } = await generateKey('ES256');
     const want = desired([publicJwk]);
@@ -534,6 +535,7 @@ test('a refused registration: each product names the steps of its administrator'
     glewlwyd.registrationHint(refusedWith(400), 'https://idp.example.com/api/ci', wanted) ?? '',
     /plugin ci allows/,
   );
-  for (const profile of [generic, keycloak, glewlwyd, spring])
+  t.regex(hydra.registrationHint(refusedWith(404), issuer, wanted) ?? '', /dynamic_client_registration/);
+  for (const profile of [generic, keycloak, glewlwyd, hydra, spring])
     t.is(profile.registrationHint(refusedWith(500), issuer, wanted), undefined);
 });
