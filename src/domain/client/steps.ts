@@ -77,14 +77,22 @@ export function variantAtAll(s: ClientSnapshot): Variant | undefined {
 
 /**
  * No rotation under way, neither a new credential nor an old one. For one old credential that cannot go yet nobody waits to take over an
- * administrator's replacement, nor while what mints is refused or about to expire.
+ * administrator's replacement, nor while what mints is refused or about to expire, nor where it is a client that nobody can remove.
  */
 export function isAtRest(s: ClientSnapshot, now: Instant): boolean {
   const { record } = s;
   const current = currentOf(record);
   if (record === undefined || inWork(record) !== undefined) return false;
   const cannotWait = current !== undefined && isFailing(current, now);
-  return record.generations.length <= (cannotWait || existingChange(s) !== undefined ? 2 : 1);
+  const goesOn =
+    cannotWait || existingChange(s) !== undefined || record.generations.some((one) => isLeftBehind(s, record, one));
+  return record.generations.length <= (goesOn ? 2 : 1);
+}
+
+/** An old client of ours that stays at the provider until a person does something about it. */
+function isLeftBehind(s: ClientSnapshot, record: ClientRecord, one: Generation): boolean {
+  const isOld = one.state === 'Retiring' && !isExternal(one) && one.clientId !== currentOf(record)?.clientId;
+  return isOld && isUnmanageable(s, record, one);
 }
 
 export function plan(

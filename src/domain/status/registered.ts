@@ -147,7 +147,11 @@ function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | und
   const of = unmanagedOne(client.record);
   const isOld = of?.management !== undefined;
   const named = of?.clientId === undefined ? '' : ` ${of.clientId}`;
-  const waits = isOld ? 'what is left of an old client stays at the provider' : 'rotation and deletion wait';
+  // Two that stay and the one that mints are as many as a record holds.
+  const isFull = client.record.generations.filter(({ state }) => state === 'Retiring').length > 1;
+  const until = isFull ? ', and nothing is rotated before one of them is gone' : '';
+  const left = `what is left of an old client stays at the provider${until}`;
+  const waits = isOld ? left : 'rotation and deletion wait';
   const leaving =
     facts.pool.metadata.deletionTimestamp === undefined
       ? ''

@@ -2,7 +2,7 @@
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
 import { asClause, cut } from '../access/explain.ts';
 import { isExternal } from '../client/existing.ts';
-import { currentOf } from '../client/generations.ts';
+import { currentOf, isManagementLost, managementOf } from '../client/generations.ts';
 import { planAgainAt } from '../client/schedule.ts';
 import { took } from '../client/story.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
@@ -52,7 +52,7 @@ function inWords(
       return [draining(one, client.clockUnsure === true, now)];
     case 'Retiring':
       if (isExternal(one)) return [`generation ${n} is used no longer`];
-      return [retiring(one, client.registersOnly === true)];
+      return [retiring(record, one, client.registersOnly === true)];
   }
 }
 
@@ -68,15 +68,21 @@ export function whenItOpens({ gapWaits }: ClientView): string {
     : `at ${toRfc3339(until)}, when spec.rotation.window opens`;
 }
 
-/** Only a credential that was still accepted after its removal has to wait for the next one. */
-function retiring({ n, clientId, removedAt, retireAfter }: Generation, registersOnly: boolean): string {
+/** Only a credential that was still accepted has to wait for the next step, be it after its removal or because nothing can remove it. */
+function retiring(record: ClientRecord, one: Generation, registersOnly: boolean): string {
+  const { n, clientId, removedAt, retireAfter } = one;
   if (registersOnly)
-    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour; until then only an emergency rotates again`;
+    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour; with two of them nothing is rotated`;
   if (removedAt !== undefined)
     return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
-  return retireAfter === undefined
-    ? `generation ${n} is being taken out at the provider`
+  if (retireAfter === undefined) return `generation ${n} is being taken out at the provider`;
+  return isUnmanageable(record, one)
+    ? `generation ${n} still works at the provider and cannot be taken out there without a registration access token of its client; whether it is gone is asked again at ${toRfc3339(retireAfter)}. Remove it there by hand`
     : `the provider said that generation ${n} is taken out and still accepts it; that is asked for again at ${toRfc3339(retireAfter)}. If it stays so, remove it there by hand`;
+}
+
+function isUnmanageable(record: ClientRecord, one: Generation): boolean {
+  return isManagementLost(record, one) || managementOf(record, one) === undefined;
 }
 
 function created({ variant }: ClientRecord, { n, refusedAt }: Generation, next?: string): string {

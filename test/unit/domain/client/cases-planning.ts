@@ -20,6 +20,7 @@ import {
   retriedAt,
   retrying,
   snapshot,
+  sound,
   theirOne,
   theirs,
   wanting,
@@ -333,6 +334,42 @@ export const planningCases: readonly Case[] = [
     now: plus(noon, 90 * day),
     action: { type: 'Plan', generation: 2 },
   },
+  ...(
+    [
+      ['one old client that nobody can remove holds up no rotation', 'due', ['ci-old'], {}],
+      ['of two old clients that nobody can remove one has to go first', 'settled', ['ci-older', 'ci-old'], {}],
+      ['an old client that can be removed goes first', 'retire', ['ci-old'], { managementFallback: true }],
+    ] as const
+  ).map(([title, row, left, more]) => ({
+    row,
+    title,
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanting({ allowSubjectChange: true }),
+      ...more,
+      record: withGenerations(
+        [
+          ...left.map((clientId, i) =>
+            g({
+              n: i + 1,
+              state: 'Retiring',
+              clientId,
+              management: { uri: '', lost: true },
+              ...('managementFallback' in more ? {} : { stillThere: 1, retireAfter: plus(noon, 91 * day) }),
+            }),
+          ),
+          g({ n: left.length + 1, since: noon }),
+        ],
+        { variant: 'NewClient', observed: { ...sound, at: plus(noon, 90 * day) } },
+      ),
+    }),
+    now: plus(noon, 90 * day),
+    ...(row === 'due'
+      ? { action: { type: 'Plan' as const, generation: 3, variant: 'NewClient' as const } }
+      : row === 'retire'
+        ? { action: { type: 'Observe' as const } }
+        : { reason: 'RegistrationAccessTokenLost' as const }),
+  })),
   {
     row: 'due',
     title: 'a rotation that was missed by an hour comes when its turn does',

@@ -576,6 +576,16 @@ const inWords: readonly (readonly [what: string, view: Parameters<typeof client>
     /the provider said that generation 1 is taken out and still accepts it; that is asked for again at 2026-11-24T12:05:00Z\. If it stays so, remove it there by hand/,
   ],
   [
+    'a client that nobody can remove',
+    old('Retiring', {
+      clientId: 'old',
+      management: { uri: '', lost: true },
+      stillThere: 1,
+      retireAfter: plus(now, 5 * minute),
+    }),
+    /generation 1 still works at the provider and cannot be taken out there without a registration access token of its client; whether it is gone is asked again at 2026-11-24T12:05:00Z\. Remove it there by hand/,
+  ],
+  [
     'in place, planned, and the window has closed since',
     { ...rotating('Planned', { variant: 'InPlace' }), gapWaits: { until: plus(now, day) } },
     /the provider is told at 2026-11-25T12:00:00Z, when spec\.rotation\.window opens;/,
@@ -981,7 +991,14 @@ test('a client that cannot be managed says so, for the reason that it has, unles
   const old = { ...generation(1, 'Retiring'), clientId: 'ci-old', management: { uri: '', lost: true } };
   t.regex(
     said({ clients: [client({ record: record({ generations: [old, generation(2, 'Current')] }) })] }),
-    /token of the client ci-old was lost together with an answer: tokens are issued, what is left of an old client stays/,
+    /token of the client ci-old was lost together with an answer: tokens are issued, what is left of an old client stays at the provider\. Make/,
+  );
+  const older = { ...old, clientId: 'ci-older' };
+  t.regex(
+    said({
+      clients: [client({ record: record({ generations: [older, { ...old, n: 2 }, generation(3, 'Current')] }) })],
+    }),
+    /what is left of an old client stays at the provider, and nothing is rotated before one of them is gone\. Make/,
   );
   t.regex(
     said({ clients: [client({ record: record({ managementLost: true }) })] }),
