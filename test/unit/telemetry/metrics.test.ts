@@ -6,7 +6,7 @@ import { type MetricName, Metrics } from '#src/telemetry/metrics.ts';
 const allowedLabels = ['pool', 'issuer', 'operation', 'outcome', 'reason', 'machine', 'lane', 'watch', 'credential'];
 /** What a gauge may count besides seconds: the last word of its name. */
 const gaugeUnits =
-  'seconds keys synced live generation intact leader misses lines pending up ready current orphans'.split(' ');
+  'seconds keys synced live generation intact leader blocked misses lines pending up ready current orphans'.split(' ');
 const table = Object.entries(metricTable) as [MetricName, { type: string; help: string; labels: readonly string[] }][];
 
 for (const [name, { type, help, labels }] of table) {
