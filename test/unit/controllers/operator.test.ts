@@ -1,7 +1,8 @@
 /** The program is stopped before it could begin. */
 import test from 'ava';
 import { instant, second } from '#src/clock.ts';
-import { Operator, type OperatorOptions } from '#src/controllers/operator.ts';
+import { Operator } from '#src/controllers/operator.ts';
+import type { OperatorOptions } from '#src/controllers/sides.ts';
 import type { ApiConnection } from '#src/kube/connection.ts';
 import { AuditLog } from '#src/telemetry/audit.ts';
 import { createLogger } from '#src/telemetry/logger.ts';
