@@ -50,7 +50,7 @@ export function logWatchFailure(logger: Logger, watch: string, error: unknown): 
 }
 
 /** So long nobody leads for the sake of pods that have not been read, or of a watch that may be silent. */
-const longest: Milliseconds = 10 * second;
+const maxWait: Milliseconds = 10 * second;
 
 const mayBeSilent = 'it may be silent: what it told counts as unknown until it is read again';
 
@@ -135,7 +135,7 @@ export class Watches {
     const { clock } = this.#o;
     const pause = (): Promise<void> => clock.sleepUntil(plus(clock.now(), 20), signal);
     while (!signal.aborted && !this.#synced()) await pause();
-    const until = clock.monotonic() + longest;
+    const until = clock.monotonic() + maxWait;
     while (!signal.aborted && !this.pods.tried() && clock.monotonic() < until) await pause();
   }
 
@@ -151,7 +151,7 @@ export class Watches {
   async catchUp(signal: AbortSignal): Promise<void> {
     const { clock, onFailure } = this.#o;
     const { controller, release } = follow(signal);
-    const late = clock.sleepUntil(plus(clock.now(), longest), controller.signal);
+    const late = clock.sleepUntil(plus(clock.now(), maxWait), controller.signal);
     void late.then(() => controller.abort());
     const pods = this.pods.reflectors().map(([name, reflector]) => ({
       name: `pods/${name}`,

@@ -304,7 +304,7 @@ function byHand(
 }
 
 /** So many entries of one list the policies look through, as they say themselves. */
-const most = 2_000;
+const maxEntries = 2_000;
 
 /** So many containers, and entries of their env and volumeMounts together, an injected pod may have. */
 const injectable = { containers: 64, entries: 1_000 };
@@ -341,7 +341,7 @@ function listOf<T>(n: number, entry: (i: number) => T): T[] {
 }
 
 function tooMany(what: string): string {
-  return `this pod has more than ${most} ${what}: at most ${most} are possible, because the API server looks for Secrets of ci-identity in each; leave some out, or put values into a ConfigMap`;
+  return `this pod has more than ${maxEntries} ${what}: at most ${maxEntries} are possible, because the API server looks for Secrets of ci-identity in each; leave some out, or put values into a ConfigMap`;
 }
 
 function claims(ids: readonly string[]): Record<string, string> {
@@ -650,10 +650,10 @@ const identitiesRows: readonly Row[] = [
   {
     title: 'more annotations than are looked through',
     ...create('jenkins', { namespace: 'ci-payments' }, (pod) => {
-      pod.metadata.annotations = notes(most + 1);
+      pod.metadata.annotations = notes(maxEntries + 1);
     }),
     gives: 'identities#1',
-    says: `CiIdentity publisher selects this pod but could not be injected: the pod has ${most + 1} annotations, at most ${most} are possible`,
+    says: `CiIdentity publisher selects this pod but could not be injected: the pod has ${maxEntries + 1} annotations, at most ${maxEntries} are possible`,
   },
   ...(['jenkins', 'stranger'] as const).map((who): Row => ({
     title: `more containers than are injected, by ${who}`,
@@ -674,7 +674,7 @@ const identitiesRows: readonly Row[] = [
   },
   {
     title: 'more entries than are looked through before injection',
-    ...create('jenkins', withEntries(most)),
+    ...create('jenkins', withEntries(maxEntries)),
     gives: 'identities#1',
     says: tooLarge('publisher selects this pod but'),
   },
@@ -958,7 +958,7 @@ const podsRows: readonly Row[] = [
     ...create('stranger', {
       namespace: 'ci-plain',
       labels: label,
-      annotations: { ...notes(most), ...claims(['i01']) },
+      annotations: { ...notes(maxEntries), ...claims(['i01']) },
     }),
     gives: 201,
   },
@@ -1150,7 +1150,7 @@ const podsRows: readonly Row[] = [
   },
   ...(
     [
-      ['volumes', '', { volumes: listOf(most, (i) => ({ name: `v${i}`, emptyDir: {} })) }],
+      ['volumes', '', { volumes: listOf(maxEntries, (i) => ({ name: `v${i}`, emptyDir: {} })) }],
       [
         'sources of volume wide',
         '',
@@ -1158,23 +1158,23 @@ const podsRows: readonly Row[] = [
           volumes: [
             {
               name: 'wide',
-              projected: { sources: listOf(most + 1, () => ({ secret: { name: 'x', optional: true } })) },
+              projected: { sources: listOf(maxEntries + 1, () => ({ secret: { name: 'x', optional: true } })) },
             },
           ],
         },
       ],
-      ['imagePullSecrets', '', { spec: { imagePullSecrets: listOf(most + 1, (i) => ({ name: `s${i}` })) } }],
-      ['containers', '', { containers: listOf(most - 1, (i) => ({ name: `c${i}`, image: 'i' })) }],
+      ['imagePullSecrets', '', { spec: { imagePullSecrets: listOf(maxEntries + 1, (i) => ({ name: `s${i}` })) } }],
+      ['containers', '', { containers: listOf(maxEntries - 1, (i) => ({ name: `c${i}`, image: 'i' })) }],
       [
         'containers',
         ' together with initContainers',
-        { spec: { initContainers: listOf(most - 1, (i) => ({ name: `c${i}`, image: 'i' })) } },
+        { spec: { initContainers: listOf(maxEntries - 1, (i) => ({ name: `c${i}`, image: 'i' })) } },
       ],
       ...(['containers', 'initContainers'] as const).flatMap((kind) =>
         Object.entries({
-          env: listOf(most + 1, (i) => ({ name: `E${i}` })),
-          envFrom: listOf(most + 1, (i) => ({ configMapRef: { name: `m${i}` } })),
-          volumeMounts: listOf(most + 1, (i) => ({ name: 'workspace-volume', mountPath: `/m${i}` })),
+          env: listOf(maxEntries + 1, (i) => ({ name: `E${i}` })),
+          envFrom: listOf(maxEntries + 1, (i) => ({ configMapRef: { name: `m${i}` } })),
+          volumeMounts: listOf(maxEntries + 1, (i) => ({ name: 'workspace-volume', mountPath: `/m${i}` })),
         }).map(([list, entries]) => {
           const containers = [{ name: 'wide', image: 'i', [list]: entries }];
           const what = 'env, envFrom or volumeMounts of container wide';
@@ -1185,14 +1185,14 @@ const podsRows: readonly Row[] = [
       [
         'characters of annotation ci-identity.dev/identities',
         '',
-        { annotations: { 'ci-identity.dev/identities': ','.repeat(most + 1) } },
+        { annotations: { 'ci-identity.dev/identities': ','.repeat(maxEntries + 1) } },
       ],
       ...['requester', 'default', 'identities'].map(
         (key) =>
           [
             'annotations',
             ` beside ${key}`,
-            { annotations: { ...notes(most), [`ci-identity.dev/${key}`]: 'x' } },
+            { annotations: { ...notes(maxEntries), [`ci-identity.dev/${key}`]: 'x' } },
           ] as const,
       ),
     ] as const
@@ -1206,22 +1206,22 @@ const podsRows: readonly Row[] = [
     title: 'as many entries as are looked through',
     ...create('jenkins', {
       namespace: 'ci-plain',
-      annotations: notes(most - 100),
-      containers: [{ name: 'wide', image: 'i', env: listOf(most, (i) => ({ name: `E${i}` })) }],
+      annotations: notes(maxEntries - 100),
+      containers: [{ name: 'wide', image: 'i', env: listOf(maxEntries, (i) => ({ name: `E${i}` })) }],
     }),
     gives: 201,
   },
   {
     title:
       'a claim by hand among so many annotations that none is looked at, without a requester: no token without the volume',
-    ...create('jenkins', { namespace: 'ci-plain', annotations: { ...notes(most), ...claims(['i01']) } }),
+    ...create('jenkins', { namespace: 'ci-plain', annotations: { ...notes(maxEntries), ...claims(['i01']) } }),
     gives: 201,
   },
   {
     title: 'the same with the volume',
     ...create('jenkins', {
       namespace: 'ci-plain',
-      annotations: { ...notes(most), ...claims(['i01']) },
+      annotations: { ...notes(maxEntries), ...claims(['i01']) },
       volumes: [{ name: 'ci-identity-i01', secret: { secretName: `ci-identity-i01.${agentPodName}` } }],
     }),
     gives: 'pods#3',
@@ -1235,7 +1235,7 @@ const podsRows: readonly Row[] = [
     path: `${podsOf('ci-payments')}/live/ephemeralcontainers`,
     body: () => ({
       spec: {
-        ephemeralContainers: [{ name: 'debug', image: 'i', env: listOf(most + 1, (i) => ({ name: `E${i}` })) }],
+        ephemeralContainers: [{ name: 'debug', image: 'i', env: listOf(maxEntries + 1, (i) => ({ name: `E${i}` })) }],
       },
     }),
     gives: 'pods#9',
@@ -1315,8 +1315,8 @@ const claimsRows: readonly Row[] = [
   patchLive('even the cluster admin cannot', { 'ci-identity.dev/requester': 'root' }, 'claims#0', '', 'cluster-admin'),
   binding('a binding with nothing', 'pods/live/binding', {}, 201),
   binding('a binding carries a claim', 'pods/live/binding', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0'),
-  patchLive('so many annotations are added that none is looked at', notes(most + 1), 'claims#1'),
-  binding('a binding carries more annotations than are looked at', 'bindings', notes(most + 1), 'claims#1'),
+  patchLive('so many annotations are added that none is looked at', notes(maxEntries + 1), 'claims#1'),
+  binding('a binding carries more annotations than are looked at', 'bindings', notes(maxEntries + 1), 'claims#1'),
   binding('a binding carries a requester', 'bindings', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
 ];
 
@@ -1875,8 +1875,8 @@ test('a pod with 20,000 annotations stays possible to update, and can get no req
 
 test('in a namespace with identities too, what is too large is refused with a sentence of its size', async (t) => {
   for (const more of [
-    { volumes: listOf(most, (i) => ({ name: `v${i}`, emptyDir: {} })) },
-    { containers: [{ name: 'wide', image: 'i', env: listOf(most + 1, (i) => ({ name: `E${i}` })) }] },
+    { volumes: listOf(maxEntries, (i) => ({ name: `v${i}`, emptyDir: {} })) },
+    { containers: [{ name: 'wide', image: 'i', env: listOf(maxEntries + 1, (i) => ({ name: `E${i}` })) }] },
   ]) {
     const pod = agentPod({ namespace: 'ci-payments', ...more });
     const { status, body } = await lab.send('jenkins', 'POST', podsOf('ci-payments'), pod);

@@ -48,7 +48,7 @@ interface Request {
 }
 
 /** At the provider, while an old credential and a new one overlap; one more for the length of one crash recovery. */
-const most = 3;
+const mostLive = 3;
 
 export interface RotationsOptions {
   readonly programs: Programs;
@@ -193,8 +193,8 @@ export class Rotations {
       },
       { timeoutMs, everyMs },
     );
-    if (keys > most) throw new Error(`the provider had ${keys} keys of one client at once`);
-    if (clients > most) throw new Error(`the provider had ${clients} clients of one pool at once`);
+    if (keys > mostLive) throw new Error(`the provider had ${keys} keys of one client at once`);
+    if (clients > mostLive) throw new Error(`the provider had ${clients} clients of one pool at once`);
     if (unserved > 0) throw new Error(`${unserved} times the file of the build held a token that was not honoured`);
     if (losesSecret === 'Yes' && mayAskAgain) throw new Error('nobody had to ask again although the secret was lost');
     await this.#token();

@@ -68,7 +68,7 @@ export function snapshotClient(
   const capabilities = providers.providerAt(issuer, audience)?.capabilities;
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
   // A credential takes over once it is proven for each of the asks, so none may be missing after a start.
-  const few = { ...sources, access: sources.access.forMany('Judged') };
+  const judgingFew = { ...sources, access: sources.access.forMany('Judged') };
   const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
@@ -79,8 +79,8 @@ export function snapshotClient(
     ...(isDamaged(stored) ? { damaged: true } : {}),
     synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
     issuerConfigured: providers.isConfigured(issuer),
-    asks: pool.is === 'Seen' ? asksOf(few, key, pool.value) : [],
-    ...(pool.is === 'Seen' && isUnasked(few, key, pool.value) ? { unasked: true } : {}),
+    asks: pool.is === 'Seen' ? asksOf(judgingFew, key, pool.value) : [],
+    ...(pool.is === 'Seen' && isUnasked(judgingFew, key, pool.value) ? { unasked: true } : {}),
     ...tokens,
     ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
     ...keyAlgorithmOf(sources, issuer),

@@ -51,7 +51,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const pool = memory.pools.get(name);
   if (pool === undefined) return undefined;
   const { issuer } = pool.spec.provider;
-  const few = { ...sources, access: sources.access.forMany('Unknown') };
+  const judgingFew = { ...sources, access: sources.access.forMany('Unknown') };
   const stop = stopOf(poolStopSources(memory, { is: 'Seen', value: pool }));
   const issuerConfigured = providers.isConfigured(issuer);
   const near = issuerConfigured ? undefined : providers.near(issuer);
@@ -61,7 +61,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
   const clockOffset = providers.issuer(issuer)?.clockOffset();
   const clients = sources.targets
     .ofPool(name)
-    .filter((record) => !isUnasked(few, record, pool))
+    .filter((record) => !isUnasked(judgingFew, record, pool))
     .map((record) => rotatingView(sources, pool, record));
   const outage = outageOf(sources, issuer, clients);
   const brake = brakeOn(sources, clients);
@@ -117,10 +117,10 @@ export function policyFacts(
   const { memory } = sources;
   const policy = memory.policies.get(name);
   if (policy === undefined) return undefined;
-  const few = sources.access.forMany('Unknown');
+  const judgingFew = sources.access.forMany('Unknown');
   let identities = 0;
   for (const [, identity] of memory.identities.entries()) {
-    const access = few.of(identity);
+    const access = judgingFew.of(identity);
     if (access.is === 'Seen' && access.value.is === 'Granted' && access.value.by.some(({ by }) => by.policy === name))
       identities += 1;
   }
