@@ -80,6 +80,23 @@ export async function startFaultProxyOf(cluster: Cluster): Promise<FaultProxy> {
   return startFaultProxy({ target: cluster.server, caFile: cluster.caFile, certificate });
 }
 
+/** So many `bytes` of the body; then, or where the answer breaks, the connection breaks. */
+function passOn(answer: IncomingMessage, to: ServerResponse, bytes: number): void {
+  to.writeHead(answer.statusCode ?? 502, answer.headers);
+  to.flushHeaders();
+  let left = bytes;
+  answer.on('data', (chunk: Buffer) => {
+    to.write(chunk.subarray(0, Math.min(chunk.length, left)));
+    left -= chunk.length;
+    if (left <= 0) setImmediate(() => to.destroy());
+  });
+  answer.on('end', () => to.end());
+  answer.on('close', () => {
+    if (!answer.complete) to.destroy();
+  });
+  answer.on('error', () => to.destroy());
+}
+
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const target = new URL(options.target);
   const agent = new Agent({ keepAlive: true, ca: await readFile(options.caFile) });
@@ -103,23 +120,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
           answer.resume().on('close', () => to.destroy());
           return;
         }
-        to.writeHead(answer.statusCode ?? 502, answer.headers);
-        to.flushHeaders();
         if (watch) {
           streams.set(to, answer);
           to.on('close', () => streams.delete(to));
         }
-        let left = fault?.type === 'Truncate' ? fault.bytes : Number.POSITIVE_INFINITY;
-        answer.on('data', (chunk: Buffer) => {
-          to.write(chunk.subarray(0, Math.min(chunk.length, left)));
-          left -= chunk.length;
-          if (left <= 0) setImmediate(() => to.destroy());
-        });
-        answer.on('end', () => to.end());
-        answer.on('close', () => {
-          if (!answer.complete) to.destroy();
-        });
-        answer.on('error', () => to.destroy());
+        passOn(answer, to, fault?.type === 'Truncate' ? fault.bytes : Number.POSITIVE_INFINITY);
       },
     );
     onward.on('error', () => to.destroy());

@@ -47,31 +47,39 @@ const given = Object.fromEntries(
 ) as Readonly<Record<string, string>>;
 let started = 0;
 
-export function startOperator(options: OperatorOptions): OperatorProcess {
-  started += 1;
-  const name = `operator-${process.pid}-${started}`;
-  const logFile = join(options.dir, `${name}.log`);
-  const auditFile = options.auditPath ?? join(options.dir, `${name}.audit`);
-  const args = [
+function argumentsOf(options: OperatorOptions, id: string, auditFile: string): readonly string[] {
+  return [
     main,
     'controller',
     `--kubeconfig=${options.kubeconfig}`,
     `--config=${options.configFile}`,
     '--namespace=ci-identity-system',
-    `--id=${options.id ?? name}`,
+    `--id=${id}`,
     `--metrics-address=127.0.0.1:${options.metricsPort ?? 0}`,
     `--health-address=127.0.0.1:${options.healthPort ?? 0}`,
     `--audit-path=${auditFile}`,
     ...(options.logLevel === undefined ? [] : [`--log-level=${options.logLevel}`]),
   ];
-  const environment = {
+}
+
+function environmentOf({ environment, crashAt }: OperatorOptions): OperatorProcess['environment'] {
+  return {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
     ...given,
-    ...options.environment,
-    NODE_OPTIONS: `${given['NODE_OPTIONS'] ?? ''} ${options.environment?.['NODE_OPTIONS'] ?? ''}`,
-    ...(options.crashAt === undefined ? {} : { CI_IDENTITY_OPERATOR_CRASH_AT: options.crashAt }),
+    ...environment,
+    NODE_OPTIONS: `${given['NODE_OPTIONS'] ?? ''} ${environment?.['NODE_OPTIONS'] ?? ''}`,
+    ...(crashAt === undefined ? {} : { CI_IDENTITY_OPERATOR_CRASH_AT: crashAt }),
   };
+}
+
+export function startOperator(options: OperatorOptions): OperatorProcess {
+  started += 1;
+  const name = `operator-${process.pid}-${started}`;
+  const logFile = join(options.dir, `${name}.log`);
+  const auditFile = options.auditPath ?? join(options.dir, `${name}.audit`);
+  const args = argumentsOf(options, options.id ?? name, auditFile);
+  const environment = environmentOf(options);
   const log = openSync(logFile, 'a');
   const child: ChildProcess = spawn(process.execPath, args, {
     stdio: ['ignore', log, log],
