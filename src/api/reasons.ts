@@ -103,7 +103,8 @@ export const reasons = {
   Issuing: 'Tokens are issued.',
   Exclusive: 'Only creators of this namespace were seen.',
   SharedCreator: 'One creator may use identities in several namespaces, which therefore share them.',
-  TokenLifetimeTooShort: 'The provider gives tokens that live hardly longer than their delivery takes.',
+  TokenLifetimeTooShort:
+    'The provider gives tokens that live hardly longer than their delivery takes, or not that long.',
   Valid: 'Every rule refers to an existing pool and stays inside its ceiling.',
 
   NewPod: 'A new pod waits for its first token.',

@@ -83,6 +83,11 @@ export type CheckedToken =
 /** Providers round to whole seconds and take a moment to answer. */
 const lifetimeSlack: Milliseconds = 5 * second;
 
+/** Shorter lives would be over before a pod has the token, and renewing them would keep everybody busy. */
+const shortestLife: Milliseconds = 10 * second;
+/** What a JWT says of its end is in whole seconds, and the answer was on its way. */
+const shortestLeft: Milliseconds = 5 * second;
+
 /** Clocks of providers and resource servers differ by that much. */
 const skew: Milliseconds = 60 * second;
 
@@ -189,6 +194,12 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   }
   const life = Math.max(byAnswer ?? 0, byToken ?? 0);
   if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);
+  if (life < shortestLife || (byToken ?? life) < shortestLeft) {
+    return unusable(
+      'TokenLifetimeTooShort',
+      `the provider's tokens live ${formatDuration(Math.min(life, byToken ?? life))}, which is over before a pod has one; let them live minutes there`,
+    );
+  }
   const allowed = Math.min(asked.maxLifetime, rules.maxLifetime);
   const endsEarly = rules.revocation !== 'ExpiryOnly';
   if (life > allowed + lifetimeSlack && !(endsEarly && rules.onExceed === 'RevokeEarly')) {

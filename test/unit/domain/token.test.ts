@@ -151,6 +151,12 @@ const unusable: readonly {
     answer: minted({ jwt: { exp: plus(noon, hour) } }),
     reason: 'LifetimeTooLong',
   },
+  { title: 'over before a pod has it', answer: minted({ expiresIn: 9 }), reason: 'TokenLifetimeTooShort' },
+  {
+    title: 'over by the token before a pod has it',
+    answer: minted({ jwt: { exp: plus(noon, 4 * second) } }),
+    reason: 'TokenLifetimeTooShort',
+  },
   { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
   { title: 'a JWT without a readable end', answer: minted({ jwt: {} }), reason: 'LifetimeUnknown', says: /exp/ },
   {
