@@ -40,6 +40,8 @@ export interface JwtFacts {
   readonly scopes?: readonly string[];
   /** `iss`, where it is not whom the tokens of this provider name. */
   readonly foreignIssuer?: string;
+  /** `cnf` (RFC 7800): only who holds a key may use it, whatever `token_type` says. */
+  readonly isBound?: true;
 }
 
 /** What a token endpoint answered, parsed but not judged (RFC 6749 §5.1). */
@@ -119,6 +121,12 @@ function checkJwt(minted: Minted, now: Instant): CheckedToken | undefined {
   const { jwt } = minted;
   if (jwt === undefined) return undefined;
   const at = clockOf(minted, now);
+  if (jwt.isBound === true) {
+    return unusable(
+      'TokenUnusable',
+      'the token is bound to a key (cnf), which no build has; the client must not be bound to DPoP or mTLS',
+    );
+  }
   if (jwt.foreignIssuer !== undefined) {
     return unusable(
       'TokenUnusable',

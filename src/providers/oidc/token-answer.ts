@@ -71,6 +71,7 @@ function jwtFacts(
     notBefore: epochSeconds(claims['nbf']),
     issuedAt: epochSeconds(claims['iat']),
     scopes: scopesIn(claims['scope'], claims['scp'])?.map(named),
+    isBound: (claims['cnf'] !== undefined && claims['cnf'] !== null) || undefined,
     foreignIssuer: issuer === undefined || issuer === tokenIssuer ? undefined : named(issuer),
   });
 }

@@ -158,6 +158,12 @@ const unusable: readonly {
     reason: 'TokenLifetimeTooShort',
   },
   { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
+  {
+    title: 'a JWT that is bound to a key, whatever its type',
+    answer: minted({ jwt: { exp: plus(noon, 5 * minute), isBound: true } }),
+    reason: 'TokenUnusable',
+    says: /cnf.*DPoP or mTLS/,
+  },
   { title: 'a JWT without a readable end', answer: minted({ jwt: {} }), reason: 'LifetimeUnknown', says: /exp/ },
   {
     title: 'expires_in hides a JWT that has expired',

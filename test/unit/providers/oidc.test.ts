@@ -87,6 +87,8 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   t.deepEqual(parse({ ...token, access_token: jwt({ exp: '1', nbf: '1', aud: 5, sub: {}, iss: {} }) }).jwt, {});
   t.deepEqual(parse({ ...token, access_token: jwt({ exp: 1_800_000_000_000 }) }).jwt, {}, 'milliseconds');
   t.deepEqual(parse({ ...token, access_token: jwt({ iss: where.issuer }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: jwt({ cnf: { jkt: 'thumbprint' } }) }).jwt, { isBound: true });
+  t.deepEqual(parse({ ...token, access_token: jwt({ cnf: null }) }).jwt, {});
   t.deepEqual(parse({ ...token, access_token: jwt({ iss: 'https://sts.example.com' }) }).jwt, {
     foreignIssuer: 'https://sts.example.com',
   });
