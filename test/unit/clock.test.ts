@@ -148,7 +148,7 @@ for (const [text, wait] of [
   ['Tue, 24 Nov 2020 12:00:30 GMT', second],
   ['Tue, 24 Nov 2099 12:00:30 GMT', 15 * minute],
 ] as const) {
-  test(`Retry-After: ${text ?? 'absent'}`, (t) => {
+  test(`Retry-After is held between a second and a quarter of an hour: ${text ?? 'absent'}`, (t) => {
     const now = parseRfc3339('2026-11-24T12:00:00Z')!;
     t.is(retryAfter(text, now), wait === undefined ? undefined : plus(now, wait));
   });
