@@ -29,6 +29,8 @@ export interface CircuitHealth {
   readonly reason?: Reason;
   /** More than one party meets it, as far as anybody can tell, or nobody may try for long. */
   readonly isEverybodys?: boolean;
+  /** The end of a pause of more than a minute for which the other side asked. */
+  readonly pausedUntil?: Instant;
 }
 
 interface Circuit {
@@ -37,6 +39,8 @@ interface Circuit {
   probing: boolean;
   /** The other side asked for a pause in which nobody finds out whether others fare better. */
   isLong: boolean;
+  /** Until when, by the wall clock. */
+  pausedUntil: Instant | undefined;
   readonly since: Instant;
   message: string;
   reason: Reason;
@@ -153,8 +157,10 @@ export class Budgets {
     const circuit = this.#circuit(resource);
     if (circuit === undefined) return { up: true };
     const retryAt = plus(this.#clock.now(), Math.max(0, circuit.until - this.#clock.monotonic()));
-    const { since, message, reason, isLong } = circuit;
-    return { up: false, since, retryAt, message, reason, isEverybodys: isLong || this.#parties.isEverybodys(resource) };
+    const { since, message, reason, isLong, pausedUntil } = circuit;
+    const isEverybodys = isLong || this.#parties.isEverybodys(resource);
+    const paused = pausedUntil === undefined ? {} : { pausedUntil };
+    return { up: false, since, retryAt, message, reason, isEverybodys, ...paused };
   }
 
   /** Every resource whose circuit is open now. */
@@ -186,12 +192,23 @@ export class Budgets {
     const until = this.#clock.monotonic() + Math.min(Math.max(backoff, asked), longestPause);
     const { reason, message } = error;
     const isLong = asked > minute;
+    const pausedUntil = isLong ? plus(this.#clock.now(), Math.min(asked, longestPause)) : undefined;
     if (known === undefined) {
       const since = this.#clock.now();
-      this.#circuits.set(permit.resource, { attempts, until, probing: false, isLong, since, message, reason });
+      this.#circuits.set(permit.resource, {
+        attempts,
+        until,
+        probing: false,
+        isLong,
+        pausedUntil,
+        since,
+        message,
+        reason,
+      });
       return;
     }
     known.isLong ||= isLong;
+    if (counts || isLong) known.pausedUntil = pausedUntil;
     known.until = Math.max(known.until, until);
     known.attempts = attempts;
     known.message = message;

@@ -1,6 +1,6 @@
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
-import { type Instant, type Milliseconds, minute } from '../../clock.ts';
+import { type Instant, type Milliseconds, minute, plus } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
@@ -212,9 +212,16 @@ function clientView(sources: StatusSources, pool: IdentityPool, recordName: stri
 
 function failed(note: FailureNote | undefined): ClientFailure | undefined {
   if (note === undefined) return undefined;
-  const { reason, message, whose } = note.error;
+  const { reason, message, whose, retryAt } = note.error;
   const terminal = note.error.class === 'Terminal';
-  return { reason, message, terminal, ...(terminal && whose === 'Object' ? { changeHelps: true } : {}) };
+  const isPaused = retryAt !== undefined && retryAt > plus(note.at, minute);
+  return {
+    reason,
+    message,
+    terminal,
+    ...(terminal && whose === 'Object' ? { changeHelps: true } : {}),
+    ...(isPaused ? { nextTry: retryAt } : {}),
+  };
 }
 
 /** What is in the record exists nowhere else, so nothing is done until somebody brings it back or gives it up. */

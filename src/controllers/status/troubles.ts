@@ -12,6 +12,8 @@ export interface Outage {
   readonly reason: Reason;
   readonly message: string;
   readonly since: Instant;
+  /** The provider asked for a pause of more than a minute, until then. */
+  readonly nextTry?: Instant;
 }
 
 /** What keeps every pod of one namespace from its tokens. */
@@ -50,7 +52,7 @@ export class Troubles {
     const paused = this.#ofCircuit(health);
     const own = budgets.troubleOf(resource, client);
     if (own !== undefined && (paused !== undefined || this.#isItsOwn(own))) {
-      return { reason: own.reason, message: own.message, since: own.since };
+      return { reason: own.reason, message: own.message, since: own.since, ...nextTryOf(health) };
     }
     return health.isEverybodys === true ? paused : undefined;
   }
@@ -131,9 +133,10 @@ export class Troubles {
     return this.#ofCircuit(this.#o.budgets.health(resource)) !== undefined;
   }
 
-  #ofCircuit({ up, since, reason, message }: CircuitHealth): Outage | undefined {
+  #ofCircuit(health: CircuitHealth): Outage | undefined {
+    const { up, since, reason, message } = health;
     const isKnown = !up && since !== undefined && reason !== undefined && message !== undefined;
-    return isKnown && this.#isOld(since) ? { reason, message, since } : undefined;
+    return isKnown && this.#isOld(since) ? { reason, message, since, ...nextTryOf(health) } : undefined;
   }
 
   #ofWatch({ failingSince, reason, message }: ReflectorHealth): NamespaceTrouble | undefined {
@@ -144,4 +147,8 @@ export class Troubles {
   #isOld(since: Instant): boolean {
     return this.#o.clock.now() - since >= worthTelling;
   }
+}
+
+function nextTryOf({ pausedUntil }: CircuitHealth): Pick<Outage, 'nextTry'> {
+  return pausedUntil === undefined ? {} : { nextTry: pausedUntil };
 }

@@ -105,9 +105,15 @@ export function failed(type: Draft['type'], facts: PoolFacts, client: ClientView
 }
 
 /** What is wrong and what to do, and when that is noticed: who has just done it wants to know. */
-export function withNextTry(facts: PoolFacts, { message, changeHelps }: ClientFailure): string {
-  if (changeHelps !== true) return message;
+export function withNextTry(facts: PoolFacts, failure: ClientFailure): string {
+  const { message, changeHelps } = failure;
+  if (changeHelps !== true) return `${message}${nextTryAt(failure)}`;
   return `${asClause(message)}. It is tried again within 10 min, and at once after ${retryCommand(facts)}.`;
+}
+
+/** A pause of seconds is nothing to tell: it would be over before it is read. */
+export function nextTryAt({ nextTry }: { readonly nextTry?: Instant }): string {
+  return nextTry === undefined ? '' : ` Next try at ${toRfc3339(nextTry)}.`;
 }
 
 export function retryCommand({ pool }: PoolFacts): string {

@@ -48,6 +48,8 @@ export interface ClientFailure {
   readonly terminal: boolean;
   /** It is tried again rarely, and at once after a change of the pool. */
   readonly changeHelps?: boolean;
+  /** The provider asked for a pause of more than a minute, until then. */
+  readonly nextTry?: Instant;
 }
 
 /** Everything that the status of a pool shows. */
@@ -80,6 +82,8 @@ export interface PoolFacts extends StatusFacts {
     readonly message: string;
     readonly since: Instant;
     readonly owner?: string;
+    /** The provider asked for a pause of more than a minute, until then. */
+    readonly nextTry?: Instant;
   };
   /** As far as they are known. */
   readonly capabilities?: Pick<IdentityPoolStatusCapabilities, 'variants' | 'clientIdBy' | 'revocation'>;

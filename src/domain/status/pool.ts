@@ -9,7 +9,7 @@ import { currentOf } from '../client/generations.ts';
 import { openOrphans } from '../client/orphans.ts';
 import { clientsPer } from '../pool-defaults.ts';
 import { authenticating } from './authentication.ts';
-import { isReady, mayReplace, nextTextChangeAt, registrationCredential, withNextTry } from './clients.ts';
+import { isReady, mayReplace, nextTextChangeAt, nextTryAt, registrationCredential, withNextTry } from './clients.ts';
 import { credentialCurrent } from './credential-current.ts';
 import { existingCredential, existingRegistered } from './existing.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -171,7 +171,7 @@ const keepsLeaving: readonly Reason[] = [
 function outageDraft({ outage }: PoolFacts, subject: string): readonly Draft[] {
   if (outage === undefined) return [];
   const whose = outage.owner === undefined ? '' : ` for the client of ${outage.owner}`;
-  const message = `no tokens${whose} since ${toRfc3339(outage.since)}: ${outage.message} Tokens that pods hold stay good until they expire.`;
+  const message = `no tokens${whose} since ${toRfc3339(outage.since)}: ${outage.message}${nextTryAt(outage)} Tokens that pods hold stay good until they expire.`;
   return [draft('Ready', 'False', outage.reason, about(subject, message))];
 }
 

@@ -47,6 +47,27 @@ test('an outage of minting is told once it lasts, with the sentence of the last 
   t.deepEqual(troubles.changed().issuers, [idp]);
 });
 
+test('a long pause for which the provider asked is told with its end, the same at each look, and no longer than it lasts', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  const nextTry = plus(clock.now(), 10 * minute);
+  const limited = new OperatorError({
+    class: 'Transient',
+    reason: 'RateLimited',
+    message: 'too many calls',
+    whose: 'Issuer',
+    retryAt: nextTry,
+  });
+  fail(budgets, `${idp}/tokens`, limited);
+  for (const passed of [5 * second, 9 * minute]) {
+    await clock.advance(passed);
+    t.is(troubles.outage(idp, 'a')?.nextTry, nextTry);
+  }
+  await clock.advance(minute);
+  fail(budgets, `${idp}/tokens`, down);
+  t.is(troubles.outage(idp, 'a')?.reason, 'TlsInvalid');
+  t.is(troubles.outage(idp, 'a')?.nextTry, undefined);
+});
+
 /** Who tries, one try each ten seconds (`a!` fails), and of whom an outage is told then. */
 for (const [what, tries, told] of [
   ['one that fails alone says so, whoever else is served', 'a! b a! b', ['a']],

@@ -951,6 +951,15 @@ test('an outage says since when, that live tokens stay good, and what the last c
   );
 });
 
+test('a long pause for which the provider asked: the next try stands where people look', (t) => {
+  const nextTry = plus(now, 10 * minute);
+  const told = / Next try at 2026-11-24T12:10:00Z\./;
+  t.regex(messageOf(poolStatus(poolFacts({ outage: { ...outage, nextTry } }), now), 'Ready'), told);
+  const failure = { reason: 'RateLimited', message: 'too many calls.', terminal: false, nextTry } as const;
+  const registering = client({ record: record({ generations: [] }), failure });
+  t.regex(messageOf(poolStatus(poolFacts({ clients: [registering] }), now), 'Registered'), told);
+});
+
 test('one client of many that gets no tokens is named', (t) => {
   const alone = { ...outage, owner: 'namespace ci-payments' };
   t.regex(
