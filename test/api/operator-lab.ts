@@ -31,6 +31,7 @@ export interface Rule {
   readonly pool: string;
   readonly scopes: readonly string[];
   readonly namespaces?: readonly string[];
+  readonly audiences?: readonly string[];
 }
 
 export function policy(name: string, ...rules: readonly Rule[]): string {

@@ -1,6 +1,7 @@
 /** What a rotation is watched at: the provider's own account of its clients and tokens, and accidents on the way to it. */
 import type { OidcProvider } from '#test/providers/oidc-provider.ts';
 import type { Glewlwyd } from '#test/glewlwyd/glewlwyd.ts';
+import { type Hydra, keyIdsOf } from '#test/hydra/hydra.ts';
 import type { FaultProxy, ProxiedRequest } from '#test/support/fault-proxy.ts';
 
 /** Requests that change something at the provider. */
@@ -65,6 +66,17 @@ export function accountOfGlewlwyd(glewlwyd: Glewlwyd): ProviderAccount {
       );
     },
     honours: (token) => glewlwyd.isLive(token),
+  };
+}
+
+export function accountOfHydra(hydra: Hydra): ProviderAccount {
+  return {
+    async clients({ uid }) {
+      const all = await Promise.all((await hydra.clientIds()).map((id) => hydra.client(id)));
+      const own = all.filter(({ owner }) => String(owner).endsWith(`/${uid}`));
+      return own.map((client) => ({ clientId: client.client_id, kids: keyIdsOf(client) }));
+    },
+    honours: (token) => hydra.isLive(token),
   };
 }
 
