@@ -87,7 +87,7 @@ function notHeard(facts: PoolFacts, client: ClientView, record: ClientRecord): s
       : ` Up to ${count} clients that nobody uses are left there: delete those with software_id ${tagText(record.tag)} or the name ci-identity ${facts.pool.metadata.name}.`;
   const again = planAgainAt(record);
   const at = again === undefined ? '' : ` not before ${toRfc3339(again)}, and`;
-  const why = `several registrations of the client${ownerOf(client)} were not answered within 30 s, or with nothing usable: the audit lines Registered of the pool say with what. See at ${issuerOf(facts)} why.${left} The next one is sent${at} at once after ${retryCommand(facts)}.`;
+  const why = `several registrations of the client${ownerOf(client)} were not answered within 30 s, or with nothing usable: the log of the operator says with what (message failed, machine client). See at ${issuerOf(facts)} why.${left} The next one is sent${at} at once after ${retryCommand(facts)}.`;
   return say(facts, why);
 }
 

@@ -1072,7 +1072,7 @@ test('pool: registrations of which nobody heard wait, and it is said what they m
   t.like(told, { status: 'False', reason: 'OrphanPossible' });
   t.regex(
     told?.message ?? '',
-    /^IdentityPool ci-bots: several registrations of the client were not answered within 30 s, or with nothing usable: the audit lines Registered of the pool say with what\. See at https:\S+ why\. Up to 3 clients that nobody uses are left there: delete those with software_id i\/pool-uid or the name ci-identity ci-bots\. The next one is sent not before 2026-11-24T12:05:00Z, and at once after kubectl annotate --overwrite identitypool ci-bots ci-identity\.dev\/retry="\$\(date \+%s\)"\.$/,
+    /^IdentityPool ci-bots: several registrations of the client were not answered within 30 s, or with nothing usable: the log of the operator says with what \(message failed, machine client\)\. See at https:\S+ why\. Up to 3 clients that nobody uses are left there: delete those with software_id i\/pool-uid or the name ci-identity ci-bots\. The next one is sent not before 2026-11-24T12:05:00Z, and at once after kubectl annotate --overwrite identitypool ci-bots ci-identity\.dev\/retry="\$\(date \+%s\)"\.$/,
   );
 });
 
