@@ -23,7 +23,7 @@ const description: Description = {
   name: 'diff',
   synopsis: '-f FILE…',
   about:
-    'Says which CiIdentities, and how many live pods, would lose or gain scopes if the ScopePolicies, IdentityPools and CiIdentities in the\nfiles were applied. Each object counts as it stands in its file: what is left out there is taken out. Nothing is changed. Each object is checked by the API server\n(dry run) where you may change it.',
+    'Says which CiIdentities, and how many live pods, would lose or gain scopes if the ScopePolicies, IdentityPools and CiIdentities in the\nfiles were applied. Each object counts as it stands in its file: what is left out there is taken out.\nNothing is changed. Each object is checked by the API server (dry run) where you may change it.',
   examples: [
     ['In the CI of the GitOps repository: exit code 2 if somebody loses something', 'diff -f policies/'],
     ['What if the policies that are not in the directory were deleted?', 'diff -f policies/ --prune'],
