@@ -203,9 +203,14 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   const life = Math.max(byAnswer ?? 0, byToken ?? 0);
   if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);
   if (life < shortestLife || (byToken ?? life) < shortestLeft) {
+    const remedy =
+      life < shortestLife
+        ? 'let them live minutes there'
+        : `its answer says ${formatDuration(life)}, so see whether the provider's clock is behind ours`;
+    const left = Math.max(0, Math.min(life, byToken ?? life));
     return unusable(
       'TokenLifetimeTooShort',
-      `the provider's tokens live ${formatDuration(Math.min(life, byToken ?? life))}, which is over before a pod has one; let them live minutes there`,
+      `the provider's tokens live ${formatDuration(left)}, which is over before a pod has one; ${remedy}`,
     );
   }
   const allowed = Math.min(asked.maxLifetime, rules.maxLifetime);

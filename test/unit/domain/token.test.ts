@@ -151,11 +151,17 @@ const unusable: readonly {
     answer: minted({ jwt: { exp: plus(noon, hour) } }),
     reason: 'LifetimeTooLong',
   },
-  { title: 'over before a pod has it', answer: minted({ expiresIn: 9 }), reason: 'TokenLifetimeTooShort' },
+  {
+    title: 'over before a pod has it',
+    answer: minted({ expiresIn: 9 }),
+    reason: 'TokenLifetimeTooShort',
+    says: /live 9s, .* let them live minutes/,
+  },
   {
     title: 'over by the token before a pod has it',
     answer: minted({ jwt: { exp: plus(noon, 4 * second) } }),
     reason: 'TokenLifetimeTooShort',
+    says: /live 4s, .* see whether the provider's clock is behind ours/,
   },
   { title: 'expired already', answer: minted({ expiresIn: 0 }), reason: 'TokenUnusable', revoke: false },
   {
