@@ -244,6 +244,19 @@ export const alertRows: readonly AlertRow[] = [
     },
   ),
   ...row(
+    'CiIdentityDenials',
+    '12m',
+    [{ reason: 'NoRule' }],
+    { 'ci_identity_denials_total{reason="NoRule"}': '_x10 1000x30' },
+    { 'ci_identity_denials_total{reason="NoRule"}': '_x10 1x30' },
+  ),
+  {
+    alert: 'CiIdentityDenials',
+    series: { 'ci_identity_denials_total{reason="NoRule"}': '_x10 1000x60' },
+    at: '40m',
+    fires: [],
+  },
+  ...row(
     'CiIdentityBugs',
     '10m',
     [{ machine: 'session' }],
