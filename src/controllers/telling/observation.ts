@@ -54,7 +54,7 @@ export class Observation {
   }
 
   health(): Health {
-    const { watches, guard, budgets, clock, auditStream, definitions, reporter } = this.#o;
+    const { watches, guard, leader, budgets, clock, auditStream, definitions, reporter } = this.#o;
     return {
       live: () => [{ name: 'process', ok: true }],
       ready: () => {
@@ -65,6 +65,7 @@ export class Observation {
           pods: watches.podHealth(),
           troubles: budgets.troubles(),
           guard: guard.told(),
+          leads: leader.held(),
           credentials: this.#credentials,
           now: clock.now(),
           ...(trouble === undefined ? {} : { auditTrouble: trouble }),

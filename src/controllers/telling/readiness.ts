@@ -44,6 +44,7 @@ export interface Observed {
   readonly pods: readonly (readonly [string, ReflectorHealth])[];
   readonly troubles: readonly (readonly [string, CircuitHealth])[];
   readonly guard: Guard;
+  readonly leads: boolean;
   readonly credentials: Pick<Credentials, 'issuers' | 'expiries' | 'clockOffsets'>;
   /** Why the audit stream takes no lines, as a sentence. */
   readonly auditTrouble?: string;
@@ -74,7 +75,7 @@ export function readyChecks(o: Observed): readonly Check[] {
     ...(o.refused === undefined
       ? []
       : [warning('API server', `refused at ${toRfc3339(o.refused.at)}: ${o.refused.message}`)]),
-    ...guardWarning(o.guard),
+    ...guardWarning(o),
     // One that is not configured any more is never called again, so its trouble would never end.
     ...o.troubles
       .filter(([resource]) => o.credentials.issuers().includes(budgetOf(resource)))
@@ -102,8 +103,11 @@ export function readyChecks(o: Observed): readonly Check[] {
   ];
 }
 
-function guardWarning(guard: Guard): readonly Check[] {
+function guardWarning({ guard, leads }: Observed): readonly Check[] {
   if (guard.is === 'Intact') return [];
+  // Only a leader sends the probe without which nothing is known.
+  if (guard.is === 'Unknown' && !leads)
+    return [warning('admission policies', 'this replica does not lead; the one that does judges them')];
   const message =
     guard.is === 'Missing'
       ? `nothing is minted: ${guard.objects.join(', ')}`

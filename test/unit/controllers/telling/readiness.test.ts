@@ -12,6 +12,7 @@ const fine: Observed = {
   pods: [['pods/ci-payments', synced]],
   troubles: [],
   guard: { is: 'Intact', since: now },
+  leads: true,
   credentials: { issuers: () => [issuer], expiries: () => [], clockOffsets: () => [] },
   now,
 };
@@ -47,6 +48,19 @@ const table: readonly (readonly [what: string, observed: Partial<Observed>, says
       ...allWell,
       'ok API server, but: refused at 2026-11-24T12:00:00Z: API server: create subjectaccessreviews is refused (403)',
     ],
+  ],
+  [
+    'a leader that does not trust the admission policies yet',
+    { guard: { is: 'Unknown' } },
+    [
+      ...allWell,
+      'ok admission policies, but: the policies have not been read yet, or became whole only now: new pods get no token',
+    ],
+  ],
+  [
+    'a standby, which sends no probe and gives nothing to pods',
+    { guard: { is: 'Unknown' }, leads: false },
+    [...allWell, 'ok admission policies, but: this replica does not lead; the one that does judges them'],
   ],
   [
     'the admission policies were edited',
