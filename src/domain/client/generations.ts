@@ -11,7 +11,7 @@ export function inState(record: ClientRecord, ...states: readonly Generation['st
 }
 
 /** The one that mints. */
-export function currentOf(record: ClientRecord | undefined): Generation | undefined {
+export function currentOf(record: Pick<ClientRecord, 'generations'> | undefined): Generation | undefined {
   return record?.generations.find((generation) => generation.state === 'Current');
 }
 

@@ -161,9 +161,22 @@ export function isStale(record: ClientRecord, jitter: number, now: Instant): boo
   return isAhead || now >= (staleAt(record, jitter) ?? now);
 }
 
-/** After new credentials that never worked: 5 minutes, doubling, a day at most. */
-export function planAgainAt({ rollbacks }: Pick<ClientRecord, 'rollbacks'>): Instant | undefined {
-  return rollbacks && plus(rollbacks.at, doubled(rollbacks.count, day));
+/** After new credentials that never worked: 5 minutes, doubling, a day at most, and no longer than {@link longestPause}. */
+export function planAgainAt(record: Pick<ClientRecord, 'rollbacks' | 'generations'>): Instant | undefined {
+  const { rollbacks } = record;
+  return rollbacks && plus(rollbacks.at, Math.min(doubled(rollbacks.count, day), longestPause(record, rollbacks.at)));
+}
+
+/**
+ * What mints is to be replaced before it expires, and soon where it is refused; but each registration whose answer is lost may leave a client at the
+ * provider. What an administrator stored is the same again until he stores something else.
+ */
+function longestPause(record: Pick<ClientRecord, 'generations'>, from: Instant): Milliseconds {
+  const current = currentOf(record);
+  if (current === undefined || isExternal(current)) return day;
+  if (current.refusedAgain === true) return hour;
+  const expiresAt = current.credential.type === 'PrivateKeyJwt' ? undefined : current.credential.expiresAt;
+  return expiresAt === undefined ? day : Math.max(refusedPause, (expiresAt - from) / 2);
 }
 
 /** What the provider said that it had removed, and has not, so many times: 5 minutes, doubling, an hour at most. */
@@ -179,7 +192,7 @@ function doubled(times: number, most: Milliseconds): Milliseconds {
 export function pausesPlanning(record: ClientRecord, now: Instant): boolean {
   const { rollbacks } = record;
   if (rollbacks === undefined || isRetried(record, rollbacks.at, now)) return false;
-  return now < (planAgainAt({ rollbacks: { ...rollbacks, at: asPast(rollbacks.at, now) } }) ?? now);
+  return now < (planAgainAt({ ...record, rollbacks: { ...rollbacks, at: asPast(rollbacks.at, now) } }) ?? now);
 }
 
 /** A window that opens counts only for what is due: it would wake every client each night. */

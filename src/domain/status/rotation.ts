@@ -119,7 +119,7 @@ function draining({ n, retireAfter }: Generation, clockUnsure: boolean, now: Ins
 
 function rollback({ rollbacks, generations, variant }: ClientRecord): readonly string[] {
   if (rollbacks === undefined || generations.some(({ state }) => state === 'Planned' || state === 'Created')) return [];
-  const again = planAgainAt({ rollbacks });
+  const again = planAgainAt({ rollbacks, generations });
   const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
   const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
   const taken = rollbacks.count === 1 ? 'was' : 'were';

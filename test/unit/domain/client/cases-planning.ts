@@ -460,6 +460,40 @@ export const planningCases: readonly Case[] = [
     }),
     action: { type: 'Plan' as const, generation: 3 },
   })),
+  ...(
+    [
+      ['is refused: an hour', { ...refusedTwice }, hour, 'again'],
+      [
+        'expires: half of what is left of its life',
+        { since: plus(noon, -9 * hour), credential: expiresIn(hour) },
+        30 * minute,
+        'expiring-soon',
+      ],
+    ] as const
+  ).flatMap(([title, old, pause, row]) => {
+    const s = snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanting({ allowSubjectChange: true, authentication: g(old).credential.type }),
+      record: withGenerations([g(old)], { variant: 'NewClient', highest: 9, rollbacks: { count: 9, at: noon } }),
+    });
+    return [
+      {
+        row,
+        title: `new credentials never worked, and the old one ${title}, then the next`,
+        s,
+        now: plus(noon, pause),
+        action: { type: 'Plan' as const, generation: 10 },
+      },
+      {
+        ...(row === 'again'
+          ? { row: 'not-accepted' as const, action: { type: 'Prove' as const, generation: 1 } }
+          : { row: 'settled' as const, reason: 'CredentialCurrent' as const, recheckAt: plus(noon, pause) }),
+        title: `new credentials never worked, and the old one ${title}, not sooner`,
+        s,
+        now: plus(noon, pause - 1),
+      },
+    ];
+  }),
   {
     row: 'settled',
     title: 'the last new client was given less: where the old one works the next one waits',
