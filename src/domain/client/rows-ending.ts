@@ -247,7 +247,7 @@ function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, varian
 
 /** Nothing can replace the credential any more: what was minted so far is revoked all the same, and the rotation is owed. */
 function onlyRevoke(s: ClientSnapshot, now: Instant, record: ClientRecord): Step {
-  return write(s, now, 'RotationUnsupported', withoutEmergency(record, now), lanes.Stop);
+  return write(s, now, 'RotationUnsupported', withoutEmergency(record, revokeMoment(s.youngest, now)), lanes.Stop);
 }
 
 function endOverlap(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {

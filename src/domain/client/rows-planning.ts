@@ -169,11 +169,11 @@ const triggers: readonly Trigger[] = [
     waits: 'AnyHour',
     whileLeaving: true,
     lane: lanes.Renew,
-    holds: (current, _desired, { record }) =>
+    holds: (current, _desired, { record }, now) =>
       current.refusedAt !== undefined &&
       current.refusedAgain === true &&
       record?.observed?.is === 'Present' &&
-      record.observed.at >= current.refusedAt,
+      record.observed.at >= asPast(current.refusedAt, now),
   },
 ];
 

@@ -151,7 +151,7 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
       ? undefined
       : prove(s, now, 'CredentialRefused', current, 'Verify');
   const { observed } = record;
-  const isSeen = observed !== undefined && observed.at >= refusedAt;
+  const isSeen = observed !== undefined && observed.at >= asPast(refusedAt, now);
   if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const gone = isGone(record) && !isExternal(current);
   if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient', lanes.Renew);

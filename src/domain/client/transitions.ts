@@ -211,11 +211,11 @@ export function handled(
 }
 
 /** The emergency brings no new credential for now; it revokes, and of its request that half is done. */
-export function withoutEmergency(record: ClientRecord, now: Instant): ClientRecord {
+export function withoutEmergency(record: ClientRecord, revokeBefore: Instant): ClientRecord {
   const { emergency: _, ...rest } = record;
   const id = record.revoking?.id;
   const marks = record.handled.map((mark) => (mark === id ? requestMark({ kind: 'Revoke', id: mark }) : mark));
-  return checked({ ...rest, revokeBefore: now, handled: marks });
+  return checked({ ...rest, revokeBefore, handled: marks });
 }
 
 /** The request to revoke is carried out: nothing is left of what it was about. */

@@ -617,6 +617,17 @@ export const endingCases: readonly Case[] = [
   },
   {
     row: 'emergency',
+    title: 'an emergency that can only revoke reaches a token that a clock ahead wrote down',
+    s: snapshot({
+      record: withGenerations(rotating('Planned'), { emergency: 2, observed: other }),
+      youngest: plus(noon, 90 * second),
+    }),
+    action: { type: 'Record' },
+    reason: 'RotationUnsupported',
+    stored: { revokeBefore: plus(noon, 90 * second + 1), emergency: undefined },
+  },
+  {
+    row: 'emergency',
     title: 'one old credential in its overlap does not keep the next one of an emergency waiting',
     s: snapshot({
       record: withGenerations([g({ state: 'Draining', retireAfter: plus(noon, 30 * day) }), g({ n: 2 })], {

@@ -525,6 +525,12 @@ export const planningCases: readonly Case[] = [
     action: { type: 'Plan', generation: 2 },
     lane: lanes.Renew,
   },
+  {
+    row: 'refused',
+    title: 'a clock that went ahead wrote down the refusal: a look since then counts, and is not made again and again',
+    s: snapshot({ record: withGenerations([g({ refusedAt: plus(noon, hour), refusedAgain: true })]) }),
+    action: { type: 'Plan', generation: 2 },
+  },
   ...(['Draining', 'Retiring'] as const).map((state) => ({
     row: 'refused',
     title: `a refused Current does not wait for an old one that is ${state} for ever`,
