@@ -82,7 +82,7 @@ logs: { level: loud }
   const lines = text.split('\n').filter((line) => line !== '');
   for (const problem of [
     /: the file has the unknown member "logs"; known are/,
-    /: issuers\[0\]\.profile must be Generic, Keycloak, Glewlwyd or Spring$/,
+    /: issuers\[0\]\.profile must be Generic, Keycloak, Glewlwyd, Hydra or Spring$/,
     /: issuers\[1\]\.registrationTokenRef lacks the member key$/,
     /: issuers\[1\]\.url is the same as issuers\[0\]\.url; merge the two entries$/,
     /: limits\.deliveryLag must be a duration from 1s to 1h such as 150s or 3m$/,
