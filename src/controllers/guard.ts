@@ -36,6 +36,8 @@ export class GuardKeeper {
   #loaded = false;
   #probe: ProbeOutcome | undefined;
   #unclear: string | undefined;
+  /** `since` of the guard of which people were told that new pods are trusted. */
+  #trustedSince: Instant | undefined;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(options: GuardKeeperOptions) {
@@ -54,7 +56,10 @@ export class GuardKeeper {
   /** What people are told: not `Intact` before a pod that is created now is trusted, because whoever reads `Ready` creates one. */
   told(): Guard {
     const guard = this.current();
-    return guard.is === 'Intact' && !trustsNewPods(guard, this.#options.now()) ? unknown : guard;
+    if (guard.is !== 'Intact') return guard;
+    // What the API server's clock is known to be may go back a little: whoever was not told again would wait for the next look at everything.
+    if (trustsNewPods(guard, this.#options.now())) this.#trustedSince = guard.since;
+    return this.#trustedSince === guard.since ? guard : unknown;
   }
 
   /** Why the last probe told nothing, as a sentence for the log and the health page. */

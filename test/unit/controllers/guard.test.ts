@@ -43,3 +43,12 @@ test('a restart long after has nothing to wait for', async (t) => {
   const keeper = await start({ now: noon }, { objects, wholeSince: plus(noon, -minute) });
   t.deepEqual(keeper.told(), { is: 'Intact', since: plus(noon, -minute) });
 });
+
+test('once it was told whole it stays so, although the clock goes back a little', async (t) => {
+  const clock = { now: noon + 900 };
+  const keeper = await start(clock);
+  clock.now += 5 * second;
+  t.is(keeper.told().is, 'Intact');
+  clock.now -= second / 2;
+  t.is(keeper.told().is, 'Intact');
+});
