@@ -2,6 +2,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, second, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
+import { secretExpiresAt } from './credential.ts';
 import { isExternal } from './existing.ts';
 import type { ClientRecord, Generation } from './record.ts';
 
@@ -58,10 +59,10 @@ const rows: readonly DiagnosisRow[] = [
     }),
   },
   {
-    when: ({ generation }, now) => (secretExpiry(generation) ?? now + 1) <= now,
+    when: ({ generation }, now) => (secretExpiresAt(generation?.credential) ?? now + 1) <= now,
     then: ({ generation }, now) => ({
       reason: 'SecretExpired',
-      why: `the client secret expired at ${toRfc3339(secretExpiry(generation) ?? now)}`,
+      why: `the client secret expired at ${toRfc3339(secretExpiresAt(generation?.credential) ?? now)}`,
       todo: isExternal(generation)
         ? newInSecret
         : 'Rotate the credential (annotation ci-identity.dev/rotate), or raise the life of client secrets at the provider',
@@ -163,9 +164,4 @@ function undecoded(generation: Generation | undefined): string {
 
 function isKey(generation: Generation | undefined): boolean {
   return generation?.credential.type === 'PrivateKeyJwt';
-}
-
-function secretExpiry(generation: Generation | undefined): Instant | undefined {
-  const credential = generation?.credential;
-  return credential === undefined || credential.type === 'PrivateKeyJwt' ? undefined : credential.expiresAt;
 }

@@ -29,3 +29,8 @@ export type Credential =
       /** RFC 7591 `client_secret_expires_at`; absent: never. */
       readonly expiresAt?: Instant;
     };
+
+/** When it expires, where it is a secret of which the provider says so. */
+export function secretExpiresAt(credential: Credential | undefined): Instant | undefined {
+  return credential === undefined || credential.type === 'PrivateKeyJwt' ? undefined : credential.expiresAt;
+}

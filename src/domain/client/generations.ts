@@ -119,6 +119,11 @@ export function isManagementLost(record: ClientRecord, of: Generation): boolean 
   return (own === undefined ? record.managementLost : own.lost) === true;
 }
 
+/** No registration access token that works is known for the client of this generation. Another credential of the issuer may manage it all the same. */
+export function lacksManagement(record: ClientRecord, of: Generation): boolean {
+  return isManagementLost(record, of) || managementOf(record, of) === undefined;
+}
+
 /** The one that a look at the provider compares with: the newest that was sent there. What is only planned is not there yet. */
 export function newestSent({ generations }: ClientRecord): Generation | undefined {
   const known = generations.filter(({ clientId }) => clientId !== undefined);

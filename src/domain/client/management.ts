@@ -2,7 +2,7 @@
 import type { Instant } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
 import { isExternal } from './existing.ts';
-import { generation, isManagementLost, managementOf, ownManagementOf } from './generations.ts';
+import { generation, lacksManagement, ownManagementOf } from './generations.ts';
 import type { ClientRecord, Generation, OwnManagement } from './record.ts';
 import { checked } from './transitions.ts';
 
@@ -52,10 +52,7 @@ export function unlost(own: OwnManagement): OwnManagement {
  */
 export function unmanagedOne(record: ClientRecord): Generation | undefined {
   return record.generations.findLast(
-    (one) =>
-      one.state !== 'Planned' &&
-      !isExternal(one) &&
-      (isManagementLost(record, one) || managementOf(record, one) === undefined),
+    (one) => one.state !== 'Planned' && !isExternal(one) && lacksManagement(record, one),
   );
 }
 

@@ -3,13 +3,12 @@ import type { Reason } from '../../api/reasons.ts';
 import { hour, plus } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { assertNever } from '../../errors.ts';
-import { asPast } from '../clocks.ts';
 import { currentOf, generation, isManagementLost } from './generations.ts';
 import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
-import { isFailing, proofPause, retireAfter } from './schedule.ts';
+import { isFailing, isRefusedLately, retireAfter } from './schedule.ts';
 import { withOwnManagement } from './answers.ts';
 import { checked, countRollback, notRemoved, replaced, unrefused, without } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
@@ -191,7 +190,7 @@ function refusedWith(one: Generation, now: Instant, said?: string): Generation {
 
 function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {
   return replaced(record, n, (one) => {
-    const isAgain = one.refusedAt !== undefined && now >= plus(asPast(one.refusedAt, now), proofPause);
+    const isAgain = one.refusedAt !== undefined && !isRefusedLately(one, now);
     return { ...refusedWith(one, now, said), ...(isAgain ? { refusedAgain: true } : {}) };
   });
 }

@@ -1,6 +1,5 @@
 /** When a new credential is made: the first one, and every reason for a rotation. */
 import type { Reason } from '../../api/reasons.ts';
-import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import { asPast } from '../clocks.ts';
 import { isHeldBack } from '../failure.ts';
@@ -16,9 +15,9 @@ import {
   expiringAt,
   isExpiringSoon,
   isFailing,
+  isRefusedLately,
   isSeenLately,
   pausesPlanning,
-  proofPause,
   turnAt,
 } from './schedule.ts';
 import { desiredOf, isAtRest, plan, prove, variantAtAll, variantNow, wait } from './steps.ts';
@@ -65,10 +64,6 @@ const wantedAgain: ClientRow = {
     return prove(s, now, 'InProgress', one, 'WantedAgain', lanes.NewPod);
   },
 };
-
-function isRefusedLately({ refusedAt }: Generation, now: Instant): boolean {
-  return refusedAt !== undefined && now < plus(asPast(refusedAt, now), proofPause);
-}
 
 /** What row *wanted-again* proves. Until that is done, whatever holds it up, nothing of the client is taken out. */
 export function mayMintAgain(s: ClientSnapshot, now: Instant): Generation | undefined {

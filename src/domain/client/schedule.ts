@@ -2,6 +2,7 @@
 import { day, earliest, hour, instant, minute, plus, second } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asPast, isFarAhead } from '../clocks.ts';
+import { secretExpiresAt } from './credential.ts';
 import { isExternal, remindAt } from './existing.ts';
 import { currentOf, inWork, isAsWanted, isNewestClient } from './generations.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
@@ -106,10 +107,15 @@ function windowOf(window: WindowState | undefined): Pick<ClientSnapshot, 'window
   return window === undefined ? {} : { window };
 }
 
+/** The token endpoint refused it a moment ago, so that asking again would tell nothing new. */
+export function isRefusedLately({ refusedAt }: Generation, now: Instant): boolean {
+  return refusedAt !== undefined && now < plus(asPast(refusedAt, now), proofPause);
+}
+
 /** A secret with a tenth of its life left is replaced whatever the hour: a window that opens too late would leave none that works. */
 function expiringSoonAt({ credential, since }: Generation): Instant | undefined {
-  if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
-  return plus(credential.expiresAt, (since - credential.expiresAt) / 10);
+  const expiresAt = secretExpiresAt(credential);
+  return expiresAt && plus(expiresAt, (since - expiresAt) / 10);
 }
 
 export function isExpiringSoon(one: Generation, now: Instant): boolean {
@@ -121,8 +127,8 @@ const providerAhead: Milliseconds = 10 * minute;
 
 /** The provider refuses it for its age, or may, so that a refusal says nothing about its client. */
 export function mayHaveExpired({ credential }: Generation, now: Instant): boolean {
-  if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return false;
-  return plus(now, providerAhead) >= credential.expiresAt;
+  const expiresAt = secretExpiresAt(credential);
+  return expiresAt !== undefined && plus(now, providerAhead) >= expiresAt;
 }
 
 /** It is refused, more than once, or will be soon: what takes its place is better, whatever that is. */
@@ -132,8 +138,8 @@ export function isFailing(one: Generation, now: Instant): boolean {
 
 /** A secret with an expiry is replaced when a third of its life is left; up to 5 % of it earlier, as in {@link dueAt}. */
 export function expiringAt({ credential, since }: Generation, jitter: number): Instant | undefined {
-  if (credential.type === 'PrivateKeyJwt' || credential.expiresAt === undefined) return undefined;
-  return plus(since, (credential.expiresAt - since) * (2 / 3 - 0.05 * Math.abs(jitter)));
+  const expiresAt = secretExpiresAt(credential);
+  return expiresAt && plus(since, (expiresAt - since) * (2 / 3 - 0.05 * Math.abs(jitter)));
 }
 
 /** Until when an old credential is kept: the overlap, and the last token that it minted. */
@@ -175,7 +181,7 @@ function longestPause(record: Pick<ClientRecord, 'generations'>, from: Instant):
   const current = currentOf(record);
   if (current === undefined || isExternal(current)) return day;
   if (current.refusedAgain === true) return hour;
-  const expiresAt = current.credential.type === 'PrivateKeyJwt' ? undefined : current.credential.expiresAt;
+  const expiresAt = secretExpiresAt(current.credential);
   return expiresAt === undefined ? day : Math.max(refusedPause, (expiresAt - from) / 2);
 }
 

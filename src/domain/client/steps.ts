@@ -8,16 +8,7 @@ import { type Circuit, resourceOf } from '../circuits.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
 import { mayLeaveGap } from './gap.ts';
-import {
-  currentOf,
-  highestGeneration,
-  inWork,
-  isForeign,
-  isGone,
-  isManagementLost,
-  managementOf,
-  siblings,
-} from './generations.ts';
+import { currentOf, highestGeneration, inWork, isForeign, isGone, lacksManagement, siblings } from './generations.ts';
 import type { ClientAction, ClientRowName, ClientSnapshot, Desired, ProofUse } from './machine.ts';
 import { existingChange, isExternal } from './existing.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
@@ -42,7 +33,7 @@ export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Gen
   if (s.managementFallback === true) return false;
   return one === undefined
     ? record.managementLost === true || record.management === undefined
-    : isManagementLost(record, one) || managementOf(record, one) === undefined;
+    : lacksManagement(record, one);
 }
 
 /** Whatever goes, its client stays at the provider. A pool that vanished without a goodbye said so in the record. */

@@ -2,7 +2,7 @@
 import { formatDuration, toRfc3339, type Instant } from '../../clock.ts';
 import { asClause, cut } from '../access/explain.ts';
 import { isExternal } from '../client/existing.ts';
-import { currentOf, isManagementLost, managementOf } from '../client/generations.ts';
+import { currentOf, lacksManagement } from '../client/generations.ts';
 import { planAgainAt } from '../client/schedule.ts';
 import { took } from '../client/story.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
@@ -76,13 +76,9 @@ function retiring(record: ClientRecord, one: Generation, registersOnly: boolean)
   if (removedAt !== undefined)
     return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
   if (retireAfter === undefined) return `generation ${n} is being taken out at the provider`;
-  return isUnmanageable(record, one)
+  return lacksManagement(record, one)
     ? `generation ${n} still works at the provider and cannot be taken out there without a registration access token of its client; whether it is gone is asked again at ${toRfc3339(retireAfter)}. Remove it there by hand`
     : `the provider said that generation ${n} is taken out and still accepts it; that is asked for again at ${toRfc3339(retireAfter)}. If it stays so, remove it there by hand`;
-}
-
-function isUnmanageable(record: ClientRecord, one: Generation): boolean {
-  return isManagementLost(record, one) || managementOf(record, one) === undefined;
 }
 
 function created({ variant }: ClientRecord, { n, refusedAt }: Generation, next?: string): string {
