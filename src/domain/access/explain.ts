@@ -99,6 +99,11 @@ export function issuerNotListed(issuer: string, near: string | undefined): strin
   return `issuer ${issuer} is not listed in the configuration of the operator${thereIs(near)}, so it is never called`;
 }
 
+/** `ref`: the reference, with whose it is where that is not said before. */
+export function registrationTokenMissing(ref: string): string {
+  return `the Secret or key that ${ref} names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.`;
+}
+
 export function issuerNotConfigured(pool: string, issuer: string): string {
   return `IdentityPool ${pool}: ${issuerNotListed(issuer, undefined)}. Ask the operator's administrator to add it under issuers, or name another pool.`;
 }

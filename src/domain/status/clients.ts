@@ -1,7 +1,7 @@
 /** What a pool's conditions about its clients share; whether clients can be registered; when time alone changes what is said. */
 import { day, earliest, type Instant, plus, toRfc3339 } from '../../clock.ts';
 import { annotations } from '../../api/names.ts';
-import { asClause } from '../access/explain.ts';
+import { asClause, registrationTokenMissing } from '../access/explain.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import { currentOf } from '../client/generations.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
@@ -34,10 +34,7 @@ export function registrationCredential(facts: PoolFacts, now: Instant): Draft {
         type,
         'False',
         'RegistrationCredentialMissing',
-        say(
-          facts,
-          `the Secret or key that registrationTokenRef of ${issuerOf(facts)} names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.`,
-        ),
+        say(facts, registrationTokenMissing(`registrationTokenRef of ${issuerOf(facts)}`)),
       );
     case 'Present':
       return present(facts, now);

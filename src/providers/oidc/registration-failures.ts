@@ -1,4 +1,5 @@
 /** What is wrong with registering or managing a client before, or whatever, the provider answers. */
+import { registrationTokenMissing } from '../../domain/access/explain.ts';
 import { type ErrorOwner, OperatorError } from '../../errors.ts';
 import type { HttpRequest } from '../http.ts';
 
@@ -20,12 +21,7 @@ export function terminal(
 }
 
 export function missingToken(issuer: string): OperatorError {
-  return terminal(
-    issuer,
-    'RegistrationCredentialMissing',
-    "the Secret or key that registrationTokenRef names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.",
-    'Issuer',
-  );
+  return terminal(issuer, 'RegistrationCredentialMissing', registrationTokenMissing('registrationTokenRef'), 'Issuer');
 }
 
 /** No header can carry it. A command line may have printed more than the token. */
