@@ -1,4 +1,4 @@
-import { type Kind, type Place, pathOf } from '../kube/resources.ts';
+import { type Kind, type Place, patchContent, pathOf } from '../kube/resources.ts';
 import type { ApiResponse } from '../kube/connection.ts';
 import type { Cluster } from './cluster.ts';
 import type { Manifest } from './manifests.ts';
@@ -29,5 +29,5 @@ export async function dryRun(cluster: Cluster, kind: Kind, place: Place, manifes
     { op: 'add', path: '/metadata/annotations', value: { ...annotations, ...manifest.metadata.annotations } },
     { op: 'add', path: '/spec', value: manifest['spec'] ?? {} },
   ];
-  return cluster.call('PATCH', pathOf(kind, place), { body, contentType: 'application/json-patch+json', query });
+  return cluster.call('PATCH', pathOf(kind, place), { body, contentType: patchContent.Json, query });
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { annotations } from '../api/names.ts';
 import type { IdentityPool, IdentityPoolStatusRequest } from '../api/v1alpha1/identity-pool.ts';
 import { type Milliseconds, minute, parseDuration, plus, second, systemClock, toRfc3339 } from '../clock.ts';
-import { kinds, pathOf } from '../kube/resources.ts';
+import { kinds, patchContent, pathOf } from '../kube/resources.ts';
 import { type Arguments, type Option, clusterWideOptions, isJson, outputOption, valueOf } from './arguments.ts';
 import { type Cluster, answerMessage, required } from './cluster.ts';
 import { CommandError, type ProcessSurface, exitCodes } from './surface.ts';
@@ -51,7 +51,7 @@ export async function request(
     throw new CommandError('--id must be 1 to 64 printable characters without spaces');
   const answer = await cluster.call('PATCH', pathOf(kinds.identityPools, { name }), {
     body: { metadata: { annotations: Object.fromEntries(asked.map((kind) => [annotationOf[kind], id])) } },
-    contentType: 'application/merge-patch+json',
+    contentType: patchContent.Merge,
     query: { fieldManager: 'kubectl-ci_identity' },
   });
   if (answer.status === 404)

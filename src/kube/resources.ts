@@ -64,7 +64,8 @@ export function subjectOf(verb: string, kind: Kind, place: Place): Subject {
 
 export type PatchType = 'Merge' | 'Json' | 'Apply';
 
-const patchContent: Readonly<Record<PatchType, string>> = {
+/** Content types of patches. */
+export const patchContent: Readonly<Record<PatchType, string>> = {
   Merge: 'application/merge-patch+json',
   Json: 'application/json-patch+json',
   Apply: 'application/apply-patch+yaml',
