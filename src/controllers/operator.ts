@@ -160,7 +160,7 @@ function buildParts(o: OperatorOptions, role: Role): Parts {
   const { budgets, providers, handIns, access } = providerSide;
   const targets = new ClientTargets(memory);
   const tellingSide = tellingOf(o, memory);
-  const { auditors, events, reporter } = tellingSide;
+  const { auditors, events, refusedCalls, reporter } = tellingSide;
   const leading = leadingOf(o);
   const { leader, effects } = leading;
   const loopSide = loopOf(o, role, { memory, definitions, targets, budgets, access, reporter, leader });
@@ -188,7 +188,7 @@ function buildParts(o: OperatorOptions, role: Role): Parts {
     leader,
     budgets,
     definitions,
-    reporter,
+    refusedCalls,
     clock,
   });
   const reviews = new Reviews({ ask: (review, signal) => mayUse(connection, review, signal), clock });

@@ -74,6 +74,7 @@ export interface ProviderSide {
 export interface TellingSide {
   readonly auditors: Auditors;
   readonly events: EventRecorder;
+  readonly refusedCalls: RefusedCalls;
   readonly reporter: Reporter;
 }
 
@@ -143,7 +144,7 @@ export function tellingOf(
   });
   const refusedCalls = new RefusedCalls(clock);
   const reporter = new Reporter({ memory, events, logger, metrics, refusedCalls });
-  return { auditors, events, reporter };
+  return { auditors, events, refusedCalls, reporter };
 }
 
 export function leadingOf({

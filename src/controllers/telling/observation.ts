@@ -10,7 +10,7 @@ import type { Definitions } from '../definitions.ts';
 import type { GuardKeeper } from '../guard.ts';
 import { collectMetrics } from './metrics.ts';
 import { readyChecks, watchHealth } from './readiness.ts';
-import type { Reporter } from './reporter.ts';
+import type { RefusedCalls } from './refused-calls.ts';
 import type { Watches } from '../watches.ts';
 
 export interface ObservationOptions extends CredentialsOptions {
@@ -22,7 +22,7 @@ export interface ObservationOptions extends CredentialsOptions {
   readonly leader: Leader;
   readonly budgets: Budgets;
   readonly definitions: Definitions;
-  readonly reporter: Pick<Reporter, 'refusedCalls'>;
+  readonly refusedCalls: Pick<RefusedCalls, 'last'>;
   readonly clock: Clock;
 }
 
@@ -54,12 +54,12 @@ export class Observation {
   }
 
   health(): Health {
-    const { watches, guard, leader, budgets, clock, auditStream, definitions, reporter } = this.#o;
+    const { watches, guard, leader, budgets, clock, auditStream, definitions, refusedCalls } = this.#o;
     return {
       live: () => [{ name: 'process', ok: true }],
       ready: () => {
         const { trouble } = auditStream;
-        const refused = reporter.refusedCalls.last();
+        const refused = refusedCalls.last();
         const checks = readyChecks({
           core: watches.coreHealth(),
           pods: watches.podHealth(),

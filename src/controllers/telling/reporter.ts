@@ -39,7 +39,7 @@ export class Reporter {
     readonly events: EventRecorder;
     readonly logger: Logger;
     readonly metrics: Metrics;
-    readonly refusedCalls: RefusedCalls;
+    readonly refusedCalls: Pick<RefusedCalls, 'note'>;
   };
 
   constructor(options: {
@@ -47,16 +47,12 @@ export class Reporter {
     events: EventRecorder;
     logger: Logger;
     metrics: Metrics;
-    refusedCalls: RefusedCalls;
+    refusedCalls: Pick<RefusedCalls, 'note'>;
   }) {
     this.#o = options;
     const { clients, sessions } = options.memory;
     clients.onChange((...change) => this.#problem('record of a client', ...change));
     sessions.onChange((...change) => this.#problem('record of a session', ...change));
-  }
-
-  get refusedCalls(): Pick<RefusedCalls, 'last'> {
-    return this.#o.refusedCalls;
   }
 
   #problem(what: string, name: string, next?: StoredRecord<unknown>, previous?: StoredRecord<unknown>): void {
