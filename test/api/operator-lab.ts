@@ -180,6 +180,15 @@ export async function sessionGone(lab: Lab, pod: Pod): Promise<void> {
   );
 }
 
+/** Deletes the pod as Jenkins does, at once; resolves when the provider does not honour its token any more and its session is over. */
+export async function diesWithPod(lab: Lab, pod: Pod, isHonoured: () => Promise<boolean>): Promise<void> {
+  await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
+  await eventually('the provider does not honour the token any more', async () =>
+    (await isHonoured()) ? undefined : true,
+  );
+  await sessionGone(lab, pod);
+}
+
 export interface Status {
   readonly conditions?: readonly Condition[];
   readonly [member: string]: unknown;

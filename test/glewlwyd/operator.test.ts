@@ -4,12 +4,12 @@ import { parseJsonObject } from '#src/providers/fields.ts';
 import {
   condition,
   createPod,
+  diesWithPod,
   identity,
   identityReady,
   policy,
   pool,
   registry,
-  sessionGone,
   statusOf,
   tokenOf,
   team,
@@ -111,9 +111,7 @@ for (const name of ['key-bots', 'secret-bots']) {
       const claims = claimsOf(token);
       t.deepEqual([claims['scope'], claims['aud']], ['artifacts:publish', registry]);
       t.true(await glewlwyd.isLive(token));
-      await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
-      await eventually('it is not honoured any more', async () => ((await glewlwyd.isLive(token)) ? undefined : true));
-      await sessionGone(lab, pod);
+      await diesWithPod(lab, pod, () => glewlwyd.isLive(token));
     },
   );
 }

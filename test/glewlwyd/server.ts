@@ -1,13 +1,11 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { claimInstance, removeInstance } from '#test/cluster/instances.ts';
-import { addressesOf, filesOf } from '#test/cluster/layout.ts';
+import { filesOf } from '#test/cluster/layout.ts';
 import { startProcess } from '#test/cluster/processes.ts';
 import { waitFor } from '#test/cluster/wait.ts';
-import { watchOver } from '#test/cluster/watchdog.ts';
-import { makeServerCertificate, type ServerCertificate } from '#test/providers/certificates.ts';
+import type { ServerCertificate } from '#test/providers/certificates.ts';
+import { startOnPlace } from '#test/providers/server-place.ts';
 import { Admin } from './admin.ts';
 import type { Distribution } from './distribution.ts';
 
@@ -25,23 +23,12 @@ export interface Server {
   remove(): Promise<void>;
 }
 
-/**
- * One Glewlwyd process over TLS of its own, with a directory, a port and a SQLite database that is as Debian's package makes it. It does
- * not outlive this process: it is in the same register as the clusters, and the same watchdog removes it.
- */
+/** One Glewlwyd process over TLS of its own, with a SQLite database that is as Debian's package makes it. */
 export async function startServer(distribution: Distribution, front?: Front): Promise<Server> {
-  const dir = await mkdtemp(join(tmpdir(), 'ci-identity-glewlwyd-'));
-  const instance = await claimInstance(dir, () => {});
-  const unwatch = await watchOver(instance.owner);
-  const remove = async (): Promise<void> => {
-    await removeInstance(dir);
-    unwatch();
-  };
-  try {
-    const tls = await makeServerCertificate(dir, ['127.0.0.1', 'localhost']);
+  return startOnPlace('glewlwyd', async ({ dir, addresses, tls, remove }) => {
     const database = join(dir, 'glewlwyd.db');
     await makeDatabase(database, distribution.schema);
-    const port = addressesOf(instance.index).apiServerPort;
+    const port = addresses.apiServerPort;
     const itself = `https://127.0.0.1:${port}`;
     const origin = (await front?.(itself, tls)) ?? itself;
     const configuration = join(dir, 'glewlwyd.conf');
@@ -65,10 +52,7 @@ export async function startServer(distribution: Distribution, front?: Front): Pr
         await remove();
       },
     };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+  });
 }
 
 async function makeDatabase(file: string, schema: string): Promise<void> {

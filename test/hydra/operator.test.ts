@@ -3,12 +3,12 @@ import test from 'ava';
 import {
   condition,
   createPod,
+  diesWithPod,
   identity,
   identityReady,
   policy,
   pool,
   registry,
-  sessionGone,
   statusOf,
   team,
   tokenOf,
@@ -97,9 +97,7 @@ for (const name of Object.keys(pools))
       });
       const { capabilities } = await statusOf(lab, `identitypool/${name}`);
       t.is((capabilities as { readonly revocation?: string }).revocation, 'Immediate');
-      await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
-      await eventually('it is not honoured any more', async () => ((await hydra.isLive(token)) ? undefined : true));
-      await sessionGone(lab, pod);
+      await diesWithPod(lab, pod, () => hydra.isLive(token));
     },
   );
 

@@ -1,13 +1,10 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimInstance, removeInstance } from '#test/cluster/instances.ts';
-import { addressesOf, filesOf } from '#test/cluster/layout.ts';
+import { filesOf } from '#test/cluster/layout.ts';
 import { startProcess } from '#test/cluster/processes.ts';
 import { runOrFail } from '#test/cluster/run.ts';
 import { waitFor } from '#test/cluster/wait.ts';
-import { watchOver } from '#test/cluster/watchdog.ts';
-import { makeServerCertificate } from '#test/providers/certificates.ts';
+import { startOnPlace } from '#test/providers/server-place.ts';
 
 export interface ServerOptions {
   /** Default: opaque. */
@@ -25,21 +22,10 @@ export interface Server {
   remove(): Promise<void>;
 }
 
-/**
- * One Hydra process over TLS of its own, with a directory, ports and a SQLite database. It does not outlive this process: it is in the same register
- * as the clusters, and the same watchdog removes it.
- */
+/** One Hydra process over TLS of its own, with a SQLite database. */
 export async function startServer(program: string, options: ServerOptions): Promise<Server> {
-  const dir = await mkdtemp(join(tmpdir(), 'ci-identity-hydra-'));
-  const instance = await claimInstance(dir, () => {});
-  const unwatch = await watchOver(instance.owner);
-  const remove = async (): Promise<void> => {
-    await removeInstance(dir);
-    unwatch();
-  };
-  try {
-    const { caPem } = await makeServerCertificate(dir, ['127.0.0.1', 'localhost']);
-    const { apiServerPort, etcdPort } = addressesOf(instance.index);
+  return startOnPlace('hydra', async ({ dir, addresses, tls: { caPem }, remove }) => {
+    const { apiServerPort, etcdPort } = addresses;
     const origin = `https://127.0.0.1:${apiServerPort}`;
     const admin = `http://127.0.0.1:${etcdPort}`;
     const configuration = join(dir, 'hydra.json');
@@ -51,10 +37,7 @@ export async function startServer(program: string, options: ServerOptions): Prom
     const hydra = await startProcess(program, ['serve', 'all', '--config', configuration], { dir, logFile });
     await waitFor('Hydra', async () => (await fetch(`${admin}/health/ready`)).ok, [hydra]);
     return { origin, admin, caPem, logFile, remove };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+  });
 }
 
 interface Place {

@@ -5,10 +5,10 @@ import { annotations } from '#src/api/names.ts';
 import {
   condition,
   createPod,
+  diesWithPod,
   identity,
   policy,
   registry,
-  sessionGone,
   team,
   tokenOf,
 } from '#test/api/operator-lab.ts';
@@ -61,11 +61,7 @@ export function testFirstSteps(started: () => Stage): void {
     t.is(Number(claims['exp']) - Number(claims['iat']), 60);
     t.truthy(claims['sub']);
     t.true(await realm.isLive(token));
-    await lab.kubectlAsJenkins(['delete', 'pod', '-n', pod.namespace, pod.name, '--grace-period=0', '--force']);
-    await eventually('Keycloak does not honour the token any more', async () =>
-      (await realm.isLive(token)) ? undefined : true,
-    );
-    await sessionGone(lab, pod);
+    await diesWithPod(lab, pod, () => realm.isLive(token));
   });
 }
 

@@ -1,12 +1,9 @@
-import { copyFile, mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimInstance, removeInstance } from '#test/cluster/instances.ts';
-import { addressesOf, filesOf } from '#test/cluster/layout.ts';
-import { killProcessesOf, processesOf, signal, startProcess } from '#test/cluster/processes.ts';
+import { filesOf } from '#test/cluster/layout.ts';
+import { processesOf, signal, startProcess } from '#test/cluster/processes.ts';
 import { waitFor } from '#test/cluster/wait.ts';
-import { watchOver } from '#test/cluster/watchdog.ts';
-import { makeServerCertificate } from '#test/providers/certificates.ts';
+import { startOnPlace } from '#test/providers/server-place.ts';
 import { Admin } from './admin.ts';
 
 /** Below a server's directory; H2 keeps everything in this one file. */
@@ -27,22 +24,11 @@ export interface Server {
   remove(): Promise<void>;
 }
 
-/**
- * One Keycloak process over TLS on ports of its own, with a copy of `database` or a new one. It does not outlive this process: it is in
- * the same register as the clusters, and the same watchdog removes it.
- */
+/** One Keycloak process over TLS of its own, with a copy of `database` or a new one. */
 export async function startServer(home: string, database: string | undefined): Promise<Server> {
-  const dir = await mkdtemp(join(tmpdir(), 'ci-identity-keycloak-'));
-  const instance = await claimInstance(dir, () => {});
-  const unwatch = await watchOver(instance.owner);
-  const remove = async (): Promise<void> => {
-    await removeInstance(dir);
-    unwatch();
-  };
-  try {
-    const tls = await makeServerCertificate(dir, ['127.0.0.1', 'localhost']);
+  return startOnPlace('keycloak', async ({ dir, addresses, tls, remove }) => {
     if (database !== undefined) await copyFile(database, join(dir, databaseFile));
-    const port = addressesOf(instance.index).apiServerPort;
+    const port = addresses.apiServerPort;
     const origin = `https://127.0.0.1:${port}`;
     const logFile = filesOf(dir).log('keycloak');
     const keycloak = await startProcess(join(home, 'bin', 'kc.sh'), ['start', '--optimized'], {
@@ -83,9 +69,5 @@ export async function startServer(home: string, database: string | undefined): P
         await remove();
       },
     };
-  } catch (error) {
-    await killProcessesOf(dir);
-    await remove();
-    throw error;
-  }
+  });
 }
