@@ -13,7 +13,7 @@ export interface ServerPlace {
   readonly addresses: Addresses;
   readonly tls: ServerCertificate;
   /** Ends the processes that run there, and removes everything. */
-  remove(): Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 /**
