@@ -87,7 +87,7 @@ export async function startAdmissionLab(options: ClusterOptions = {}): Promise<A
     );
   }
   await effective(lab);
-  for (const ns of ['jenkins', 'people', 'ci-payments']) await defaultServiceAccount(lab, ns);
+  for (const ns of ['jenkins', 'people', 'ci-payments']) await takesPods(lab, ns);
   return lab;
 }
 
@@ -123,11 +123,14 @@ async function effective(lab: AdmissionLab): Promise<void> {
   });
 }
 
-/** Pods without a service account of their own are refused (403) until the controller manager has made the namespace's default one. */
-async function defaultServiceAccount(lab: AdmissionLab, ns: string): Promise<void> {
-  await eventually(`namespace ${ns} has its default service account`, async () => {
-    const { status } = await lab.send('cluster-admin', 'GET', `/api/v1/namespaces/${ns}/serviceaccounts/default`);
-    return status === 200 ? true : undefined;
+/**
+ * The first pods of a namespace are refused (403) until the controller manager has made its default service account, and until the API server has
+ * read what the policies look at.
+ */
+async function takesPods(lab: AdmissionLab, ns: string): Promise<void> {
+  await eventually(`namespace ${ns} takes pods`, async () => {
+    const { status } = await lab.send('cluster-admin', 'POST', podsOf(ns), agentPod({ namespace: ns }));
+    return status === 201 ? true : undefined;
   });
 }
 
