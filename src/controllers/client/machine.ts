@@ -2,11 +2,12 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Clock, Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { decideClient } from '../../domain/client/decide.ts';
-import { currentOf, generation } from '../../domain/client/generations.ts';
+import { currentOf } from '../../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot, Desired } from '../../domain/client/machine.ts';
 import { isRemovalBelieved, proved } from '../../domain/client/proofs.ts';
 import type { ClientRecord, Intent, Variant } from '../../domain/client/record.ts';
 import { type Telling, foundOut, restored, secretReplaced, tell } from '../../domain/client/story.ts';
+import { endOf } from '../../domain/client/steps.ts';
 import { type Plan, planned } from '../../domain/client/transitions.ts';
 import { nextMethod } from '../../domain/client/variants.ts';
 import { OperatorError, assertNever } from '../../errors.ts';
@@ -14,6 +15,7 @@ import type { Effects } from '../../runtime/effect.ts';
 import type { FailureNote, Machine } from '../../runtime/machine.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts';
 import { OncePerRecord } from '../../telemetry/once-per-record.ts';
+import { clientLine } from './audit-line.ts';
 import type { Change, ClientChanges } from './changes.ts';
 import { prove } from './prove.ts';
 import { type ClientSources, isPoolOf, snapshotClient } from './snapshot.ts';
@@ -97,7 +99,13 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
           this.#tell(s.record, undefined);
           return changes.remove('client.Record.record', key, s.record, signal);
         }
-        this.#tell(s.record, action.next, reason === 'RecordRestored' ? [restored(action.next, key)] : undefined);
+        this.#tell(
+          s.record,
+          action.next,
+          reason === 'RecordRestored'
+            ? [restored(action.next, key)]
+            : tell(s.record, action.next, this.#o.clock.now(), endOf(s)),
+        );
         await changes.write('client.Record.record', key, action.next, s.record, signal);
         return undefined;
       default:
@@ -244,7 +252,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   #refused(record: ClientRecord | undefined, { type, generation: n }: Action<Intent['call']>, error: unknown): never {
     if (record !== undefined && error instanceof OperatorError && refusals.has(error.reason)) {
       const { reason, message } = error;
-      this.#o.refused(this.#line(record, n, { event: past[type], outcome: 'Failure', reason, message }));
+      this.#o.refused(clientLine(record, n, { event: past[type], outcome: 'Failure', reason, message }));
     }
     throw error;
   }
@@ -282,19 +290,6 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   }
 
   #record(record: ClientRecord, n: number, facts: AuditFacts): void {
-    this.#o.audit.record(this.#line(record, n, facts));
-  }
-
-  #line(record: ClientRecord, n: number, facts: AuditFacts): AuditFacts {
-    const clientId = generation(record, n)?.clientId;
-    return {
-      pool: record.pool.name,
-      issuer: record.issuer,
-      generation: n,
-      ...(record.namespace === undefined ? {} : { namespace: record.namespace }),
-      ...(record.identity === undefined ? {} : { identity: record.identity.name }),
-      ...(clientId === undefined ? {} : { client_id: clientId }),
-      ...facts,
-    };
+    this.#o.audit.record(clientLine(record, n, facts));
   }
 }

@@ -74,7 +74,11 @@ function readRecord(root: JsonReader): ClientRecord {
       ...value.optional('replacedAt', (replaced) => replaced.instant()),
     })),
     ...root.optional('emergency', (value) => value.integer()),
-    ...root.optional('revoking', (value) => ({ id: value.at('id').text(), since: value.at('since').instant() })),
+    ...root.optional('revoking', (value) => ({
+      id: value.at('id').text(),
+      since: value.at('since').instant(),
+      ...value.optional('left', (left) => left.oneOf('External', 'Foreign')),
+    })),
     ...root.optional('gap', (value) => value.integer()),
     ...root.optional('retain', (value) => value.boolean()),
     ...root.optional('handedIn', (value) => value.text()),

@@ -165,7 +165,12 @@ export interface ClientRecord {
   /** The generation that an emergency rotation brings: it goes on while stopped, and becoming Current it sets `revokeBefore`. */
   readonly emergency?: number;
   /** The request to revoke (with `emergency`: to rotate first) that is being carried out, until nothing that it is about is left. */
-  readonly revoking?: { readonly id: string; readonly since: Instant };
+  readonly revoking?: {
+    readonly id: string;
+    readonly since: Instant;
+    /** An old credential was left as it was at the provider since then: whose its client is. */
+    readonly left?: 'External' | 'Foreign';
+  };
   /**
    * How long nothing could be minted when the provider last replaced the secret in place: from the call until the new one was proven, or, where
    * the call was about something else, until it was known.

@@ -16,6 +16,7 @@ import { type ClientRequest, isHandled, openRequests, requestMark } from './requ
 import { mostProofs } from './invariants.ts';
 import { isFailing, isWorthAnotherTry, nextLook } from './schedule.ts';
 import { clientRecordName } from '../record-names.ts';
+import type { ClientEnd } from './story.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
 
@@ -39,6 +40,12 @@ export function isUnmanageable(s: ClientSnapshot, record: ClientRecord, of?: Gen
 /** Whatever goes, its client stays at the provider. A pool that vanished without a goodbye said so in the record. */
 export function retains({ retain, record }: ClientSnapshot): boolean {
   return retain ?? record?.retain ?? false;
+}
+
+/** What becomes of the client; `undefined`: it is wanted, or nobody knows. */
+export function endOf(s: ClientSnapshot): ClientEnd | undefined {
+  if (s.wanted.is !== 'Gone') return undefined;
+  return retains(s) ? 'Retained' : 'Removed';
 }
 
 /**

@@ -4,7 +4,7 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isManagementLost, siblings, tagText } from './generations.ts';
+import { currentOf, generation, isForeign, isManagementLost, siblings, tagText } from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import { openOrphans, possibleOrphans } from './orphans.ts';
 import type { ProofOutcome } from './proofs.ts';
@@ -74,22 +74,30 @@ export function foundOut(
   return { call, message: 'its answer was lost or refused; a token request shows that the credential is out' };
 }
 
-/** In the order in which they happened. A change that nobody needs to hear of (an intent, an observation) says nothing. */
+/** What becomes at the provider of a client that is not wanted any longer. */
+export type ClientEnd = 'Removed' | 'Retained';
+
+/**
+ * In the order in which they happened. A change that nobody needs to hear of (an intent, an observation) says nothing. `end`: of a client that
+ * goes; absent: it is wanted.
+ */
 export function tell(
   before: ClientRecord | undefined,
   after: ClientRecord | undefined,
   now: Instant,
+  end?: ClientEnd,
 ): readonly Telling[] {
   const tellings: Telling[] = [];
   for (const one of after?.generations ?? []) {
     const old = before === undefined ? undefined : generation(before, one.n);
     if (old === undefined) tellings.push(planned(one, before, after));
-    else if (old.state !== one.state) tellings.push(...moved(old, one, before, after));
+    else if (old.state !== one.state) tellings.push(...moved(old, one, before, after, end));
     else if (old.stillThere === undefined && one.stillThere !== undefined)
       tellings.push(...stillThere(old, one, after));
   }
   for (const old of before?.generations ?? []) {
-    if (after !== undefined && generation(after, old.n) === undefined) tellings.push(dropped(old, after));
+    if (before !== undefined && after !== undefined && generation(after, old.n) === undefined)
+      tellings.push(dropped(old, before, after, end));
   }
   if (before !== undefined && after === undefined && possibleOrphans(before) > 0) tellings.push(forgotten(before));
   if (before !== undefined && before.acknowledgedOrphans !== after?.acknowledgedOrphans && after !== undefined)
@@ -128,27 +136,34 @@ function moved(
   one: Generation,
   before: ClientRecord | undefined,
   after: ClientRecord | undefined,
+  end: ClientEnd | undefined,
 ): readonly Telling[] {
   const { n, state } = one;
   if (state === 'Current') return [activated(n, after)];
   if (state !== 'Retiring') return [];
   if (old.state === 'Created') {
-    const current = currentOf(before);
+    const current = end === undefined ? currentOf(before) : undefined;
     const works =
       after?.variant === 'InPlace'
         ? `Its secret took the place of the one of generation ${current?.n ?? 0}; whether that still works is seen when it mints next.`
         : `Generation ${current?.n ?? 0} goes on minting.`;
     const stays = current === undefined ? '' : ` ${works}`;
-    const message = `${whyTakenBack(old)}, so it is taken out again.${stays}`;
+    const taken = end === undefined ? 'so it is taken out again' : 'and its client is not wanted any longer';
+    const message = `${whyTakenBack(old)}, ${taken}.${stays}`;
     const isRefused = old.refusedAt !== undefined && old.lacks === undefined;
     const reason = isRefused ? 'CredentialRefused' : 'CredentialUnverified';
     return [{ step: 'RolledBack', generation: n, reason, good: false, message }];
   }
-  const next = isExternal(one)
-    ? 'its administrator may take it out at the provider'
-    : 'it is taken out at the provider next';
-  const message = `no token of credential generation ${n} is left; ${next}.`;
+  const message = `no token of credential generation ${n} is left; ${afterItsTokens(one, before, end)}.`;
   return [{ step: 'Drained', generation: n, reason: 'Draining', good: true, message }];
+}
+
+function afterItsTokens(one: Generation, record: ClientRecord | undefined, end: ClientEnd | undefined): string {
+  if (isExternal(one)) return 'its administrator may take it out at the provider';
+  if (end === 'Retained') return 'it stays at the provider (deletionPolicy Retain)';
+  return record !== undefined && isForeign(record, one)
+    ? "its client is somebody else's by now (software_id), so it is left as it is"
+    : 'it is taken out at the provider next';
 }
 
 function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
@@ -183,13 +198,14 @@ function activated(n: number, after: ClientRecord | undefined): Telling {
   return { step: 'Activated', generation: n, reason: 'CredentialCurrent', good: true, message };
 }
 
-function dropped(one: Generation, after: ClientRecord): Telling {
+function dropped(one: Generation, before: ClientRecord, after: ClientRecord, end: ClientEnd | undefined): Telling {
   const { n, state } = one;
   if (state === 'Retiring') {
-    const message = leftAlone(one) ?? `credential generation ${n} is gone at the provider and is refused there.`;
+    const message =
+      leftAlone(one, before, end) ?? `credential generation ${n} is gone at the provider and is refused there.`;
     return { step: 'Retired', generation: n, reason: 'Retired', good: true, message };
   }
-  const current = currentOf(after);
+  const current = end === undefined ? currentOf(after) : undefined;
   const stays = current === undefined ? '' : ` Generation ${current.n} goes on minting.`;
   const orphan =
     openOrphans(after) === 0
@@ -199,10 +215,12 @@ function dropped(one: Generation, after: ClientRecord): Telling {
   return { step: 'RolledBack', generation: n, reason: 'CredentialUnverified', good: false, message };
 }
 
-function leftAlone(one: Generation): string | undefined {
+function leftAlone(one: Generation, record: ClientRecord, end: ClientEnd | undefined): string | undefined {
   const what = `credential generation ${one.n} is used no longer;`;
   if (isExternal(one)) return `${what} whether the provider still knows it is its administrator's business.`;
-  return one.foreign === true
+  if (end === 'Retained')
+    return `${what} it stays at the provider, where it may still work, because deletionPolicy is Retain.`;
+  return isForeign(record, one)
     ? `${what} its client ${one.clientId ?? ''} is somebody else's by now (software_id), so it was left as it is.`
     : undefined;
 }
@@ -237,18 +255,24 @@ function forgotten(record: ClientRecord): Telling {
   };
 }
 
+const stillWorks = {
+  External: 'which its administrator has to take out at the provider, where it works until then',
+  Foreign:
+    "whose client is somebody else's by now (software_id), so that it was left as it is and may still work there",
+} as const;
+
 function completed(
-  { id, since }: NonNullable<ClientRecord['revoking']>,
+  { id, since, left }: NonNullable<ClientRecord['revoking']>,
   before: ClientRecord | undefined,
   after: ClientRecord,
   now: Instant,
 ): Telling {
   const n = currentOf(after)?.n ?? after.highest ?? 0;
-  const left = isExternal(currentOf(after))
-    ? 'which its administrator has to take out at the provider, where it works until then'
-    : 'which is refused';
+  const old = isExternal(currentOf(after)) ? 'External' : left;
   const rotated =
-    before?.emergency === undefined ? '' : `credential generation ${n} replaced the one before, ${left}, and `;
+    before?.emergency === undefined
+      ? ''
+      : `credential generation ${n} replaced the one before, ${old === undefined ? 'which is refused' : stillWorks[old]}, and `;
   const message = `request ${id} was carried out in ${took(now - since)}: ${rotated}every token minted before ${toRfc3339(after.revokeBefore ?? since)} is revoked or has expired.`;
   return { step: 'Completed', generation: n, reason: 'RequestDone', good: true, message };
 }

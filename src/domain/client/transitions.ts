@@ -6,7 +6,7 @@ import { plus } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Credential } from './credential.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation } from './generations.ts';
+import { currentOf, generation, isForeign } from './generations.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { Desired } from './machine.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
@@ -154,7 +154,11 @@ export function without(record: ClientRecord, n: number): ClientRecord {
   const { intent, ...before } = record;
   const kept = intent === undefined || intent.generation === n ? {} : { intent };
   const isUnheard = generation(record, n)?.unheard === true;
-  const rest = isUnheard ? { ...before, possibleOrphans: (before.possibleOrphans ?? 0) + 1 } : before;
+  const rest = {
+    ...before,
+    ...(isUnheard ? { possibleOrphans: (before.possibleOrphans ?? 0) + 1 } : {}),
+    ...leftThere(record, n),
+  };
   const generations = rest.generations.filter((one) => one.n !== n);
   const onlyExternal = generations.length > 0 && generations.every(isExternal);
   if (!onlyExternal) return checked(withOneToken({ ...rest, ...kept, generations }));
@@ -169,6 +173,14 @@ export function without(record: ClientRecord, n: number): ClientRecord {
     ...external
   } = more;
   return checked({ ...external, ...kept, generations });
+}
+
+/** Whoever asked to revoke hears in the end that an old credential may still work. */
+function leftThere(record: ClientRecord, n: number): Pick<ClientRecord, 'revoking'> {
+  const one = generation(record, n);
+  if (record.revoking === undefined || one?.state !== 'Retiring') return {};
+  if (isExternal(one)) return { revoking: { ...record.revoking, left: 'External' } };
+  return isForeign(record, one) ? { revoking: { ...record.revoking, left: 'Foreign' } } : {};
 }
 
 /** Of two clients one is left: its token is the record's again, whichever went. */

@@ -5,6 +5,7 @@ import type { Reason } from '#src/api/reasons.ts';
 import type { EffectName } from '#src/controllers/effect-names.ts';
 import type { ClientAction, ProofUse } from '#src/domain/client/machine.ts';
 import type { ClientRecord, Intent } from '#src/domain/client/record.ts';
+import { without } from '#src/domain/client/transitions.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';
 import { Effects } from '#src/runtime/effect.ts';
@@ -36,9 +37,9 @@ async function carryOut({
   wanted,
   refusal,
   deleted = false,
-}: Required<Omit<Row, 'title' | 'order' | 'refusal' | 'deleted'>> & Pick<Row, 'refusal' | 'deleted'>): Promise<
-  readonly string[]
-> {
+  said = [],
+}: Required<Omit<Row, 'title' | 'order' | 'refusal' | 'deleted'>> &
+  Pick<Row, 'refusal' | 'deleted'> & { readonly said?: string[] }): Promise<readonly string[]> {
   const order: string[] = [];
   const clock = new VirtualClock();
   let stored: ClientRecord | undefined = record;
@@ -73,7 +74,8 @@ async function carryOut({
   const providers = { issuer: () => issuer, providerAt: () => provider };
   const o = { memory, providers, records, effects, clock };
   const write = (line: string): void => {
-    const { event, generation, client_id: clientId } = JSON.parse(line) as Readonly<Record<string, string>>;
+    const { event, generation, client_id: clientId, message } = JSON.parse(line) as Readonly<Record<string, string>>;
+    if (message !== undefined) said.push(message);
     order.push(`${event} ${generation}${clientId === undefined ? '' : ` of ${clientId}`}`);
   };
   const machine = new ClientMachine({
@@ -306,3 +308,16 @@ test('a registration is refused whose credential was made for it: two lines', as
     'Registered 1 Failure RegistrationRefused: no',
   ]);
 });
+
+for (const [retain, says] of [
+  [true, /^credential generation 1 is used no longer; it stays at the provider/],
+  [false, /^credential generation 1 is gone at the provider/],
+] as const)
+  test(`an old credential is dropped of a client that goes, ${retain ? 'Retain' : 'Delete'}: ${says.source}`, async (t) => {
+    const record = { ...retiring, retain };
+    const said: string[] = [];
+    const action: ClientAction = { type: 'Record', next: without(record, 1) };
+    await carryOut({ record, action, refused: false, wanted: false, said });
+    t.is(said.length, 1);
+    t.regex(said[0] ?? '', says);
+  });

@@ -841,6 +841,28 @@ export const rotationCases: readonly Case[] = [
     action: { type: 'Record' },
     next: ['Current'],
   },
+  ...(
+    [
+      ["somebody else's client", 'Foreign', [g({ state: 'Retiring', foreign: true }), g({ n: 2, clientId: 'new' })]],
+      ["an administrator's", 'External', [g({ state: 'Retiring', source: 'one' }), g({ n: 2, source: 'two' })]],
+      ['one that is replaced by a client of ours', 'External', [g({ state: 'Retiring', source: 'one' }), g({ n: 2 })]],
+    ] as const
+  ).map(([title, left, generations]) => ({
+    row: 'retire',
+    title: `in an emergency an old credential is left where it is, and that is remembered until the end: ${title}`,
+    s: snapshot({
+      ...wanting({ rotateRequest: 'INC-1', revokeRequest: 'INC-1' }),
+      record: withGenerations(generations, {
+        emergency: 2,
+        revokeBefore: noon,
+        revoking: { id: 'INC-1', since: noon },
+        handled: ['INC-1'],
+      }),
+    }),
+    action: { type: 'Record' as const },
+    next: ['Current' as const],
+    stored: { revoking: { id: 'INC-1', since: noon, left } },
+  })),
   {
     row: 'settled',
     title: 'an old credential that was taken out and is still there is looked at when the pause is over',

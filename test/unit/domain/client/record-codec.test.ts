@@ -116,6 +116,10 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
     highest: fc.nat(),
     rollbacks: fc.record({ count: fc.nat(), at }),
     emergency: fc.nat(),
+    revoking: fc.record(
+      { id: text, since: at, left: fc.constantFrom('External' as const, 'Foreign' as const) },
+      { requiredKeys: ['id', 'since'] },
+    ),
     retried: fc.record({ id: text, at }),
   },
   { requiredKeys: ['formatVersion', 'epoch', 'tag', 'issuer', 'pool', 'variant', 'generations', 'proofs', 'handled'] },

@@ -2,13 +2,14 @@ import test from 'ava';
 import { hour, plus } from '#src/clock.ts';
 import type { ProofOutcome } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
-import { type Telling, foundOut, tell } from '#src/domain/client/story.ts';
+import { type ClientEnd, type Telling, foundOut, tell } from '#src/domain/client/story.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
 
 const g = buildGeneration;
 const of = (generations: readonly Generation[], more: Partial<ClientRecord> = {}): ClientRecord =>
   buildClientRecord({ generations, ...more });
 const one = g({ n: 1 });
+const other = { is: 'Present', at: noon, drift: [], tag: 'other/owner' } as const;
 
 /** What was stored, what is stored now, and what people hear of it. */
 const rows: readonly (readonly [
@@ -51,6 +52,20 @@ const rows: readonly (readonly [
     of([g({ n: 2 })]),
     'Retired',
     /^credential generation 1 is used no longer; its client old is somebody else's by now \(software_id\)/,
+  ],
+  [
+    "an old client that a look just showed to be somebody else's",
+    of([g({ state: 'Retiring', clientId: 'old' }), g({ n: 2 })], { observed: other }),
+    of([g({ n: 2 })], { observed: other }),
+    'Retired',
+    /^credential generation 1 is used no longer; its client old is somebody else's by now \(software_id\)/,
+  ],
+  [
+    "the tokens of a client are gone that is somebody else's by now",
+    of([g({ state: 'Draining', retireAfter: noon }), g({ n: 2 })], { observed: other }),
+    of([g({ state: 'Retiring' }), g({ n: 2 })], { observed: other }),
+    'Drained',
+    /generation 1 is left; its client is somebody else's by now \(software_id\), so it is left as it is\.$/,
   ],
   [
     'a second key',
@@ -200,6 +215,20 @@ const rows: readonly (readonly [
     /replaced the one before, which its administrator has to take out at the provider, where it works until then, and every token/,
   ],
   [
+    'an emergency is over that left an old client to somebody else',
+    of([g({ n: 2 })], { emergency: 2, revokeBefore: noon, revoking: { id: 'INC-1', since: noon, left: 'Foreign' } }),
+    of([g({ n: 2 })], { revokeBefore: noon }),
+    'Completed',
+    /replaced the one before, whose client is somebody else's by now \(software_id\), so that it was left as it is and may still work there, and every token/,
+  ],
+  [
+    "an emergency is over that replaced an administrator's client by one of ours",
+    of([g({ n: 2 })], { emergency: 2, revokeBefore: noon, revoking: { id: 'INC-1', since: noon, left: 'External' } }),
+    of([g({ n: 2 })], { revokeBefore: noon }),
+    'Completed',
+    /replaced the one before, which its administrator has to take out at the provider, where it works until then, and every/,
+  ],
+  [
     'a revocation is over',
     of([one], { revokeBefore: noon, revoking: { id: 'INC-1', since: noon } }),
     of([one], { revokeBefore: noon }),
@@ -229,6 +258,63 @@ for (const [what, before, after, step, says] of rows) {
     if (says !== undefined) t.regex(tellings[0]?.message ?? '', says);
   });
 }
+
+/** The same of a client that is not wanted any longer. */
+const ends: readonly (readonly [
+  what: string,
+  end: ClientEnd,
+  before: Generation,
+  after: Generation | undefined,
+  step: Telling['step'],
+  message: string,
+])[] = [
+  [
+    'an old credential of a client that stays',
+    'Retained',
+    g({ n: 2, state: 'Retiring' }),
+    undefined,
+    'Retired',
+    'credential generation 2 is used no longer; it stays at the provider, where it may still work, because deletionPolicy is Retain.',
+  ],
+  [
+    'one that is removed and refused for its age',
+    'Removed',
+    g({ n: 2, state: 'Retiring', removedAt: noon }),
+    undefined,
+    'Retired',
+    'credential generation 2 is gone at the provider and is refused there.',
+  ],
+  [
+    'its tokens are gone',
+    'Retained',
+    g({ n: 2, state: 'Draining', retireAfter: noon }),
+    g({ n: 2, state: 'Retiring' }),
+    'Drained',
+    'no token of credential generation 2 is left; it stays at the provider (deletionPolicy Retain).',
+  ],
+  [
+    'what was not proven yet',
+    'Removed',
+    g({ n: 2, state: 'Created' }),
+    g({ n: 2, state: 'Retiring' }),
+    'RolledBack',
+    'credential generation 2 was given up before anything proved it, and its client is not wanted any longer.',
+  ],
+  [
+    'what the provider was not told yet',
+    'Removed',
+    g({ n: 2, state: 'Planned' }),
+    undefined,
+    'RolledBack',
+    'credential generation 2 was given up before it came to work.',
+  ],
+];
+
+for (const [what, end, before, after, step, message] of ends)
+  test(`told of a client that goes (${end}): ${what}`, (t) => {
+    const next = after === undefined ? [one] : [one, after];
+    t.like(tell(of([one, before]), of(next), noon, end), [{ step, message }]);
+  });
 
 const open = of([one, g({ n: 2, state: 'Planned' })], { intent: { call: 'Update', generation: 2, at: noon } });
 const out = of([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })], { managementLost: true });
