@@ -1,7 +1,6 @@
 /** When a new credential is made: the first one, and every reason for a rotation. */
 import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
-import { asPast } from '../clocks.ts';
 import { isHeldBack } from '../failure.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
@@ -17,6 +16,7 @@ import {
   isFailing,
   isRefusedLately,
   isSeenLately,
+  isSeenSince,
   pausesPlanning,
   turnAt,
 } from './schedule.ts';
@@ -168,7 +168,7 @@ const triggers: readonly Trigger[] = [
       current.refusedAt !== undefined &&
       current.refusedAgain === true &&
       record?.observed?.is === 'Present' &&
-      record.observed.at >= asPast(current.refusedAt, now),
+      isSeenSince(record, current.refusedAt, now),
   },
 ];
 

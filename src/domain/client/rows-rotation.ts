@@ -11,7 +11,7 @@ import { currentOf, inWork, isForeign, isGone, siblings } from './generations.ts
 import type { ClientSnapshot, Desired } from './machine.ts';
 import { variantToRegister } from './rows-planning.ts';
 import type { ClientRecord, Generation } from './record.ts';
-import { isRefusedLately, isRetried, proofPause, propagationOf, refusedPause } from './schedule.ts';
+import { isRefusedLately, isRetried, isSeenSince, proofPause, propagationOf, refusedPause } from './schedule.ts';
 import { act, create, desiredOf, isUnmanageable, plan, planAndRegister, prove, wait, write } from './steps.ts';
 import type { ClientRow, Step } from './steps.ts';
 import { countRollback, rolledBack, without } from './transitions.ts';
@@ -148,9 +148,8 @@ function refusedCurrent(s: ClientSnapshot, now: Instant, current: Generation, re
   if (record === undefined) return undefined;
   if (current.refusedAgain !== true)
     return isRefusedLately(current, now) ? undefined : prove(s, now, 'CredentialRefused', current, 'Verify');
-  const { observed } = record;
-  const isSeen = observed !== undefined && observed.at >= asPast(refusedAt, now);
-  if (!isSeen && !isUnmanageable(s, record, current)) return act(s, now, 'CredentialRefused', { type: 'Observe' });
+  if (!isSeenSince(record, refusedAt, now) && !isUnmanageable(s, record, current))
+    return act(s, now, 'CredentialRefused', { type: 'Observe' });
   const gone = isGone(record) && !isExternal(current);
   if (gone && mayReplaceGone(s, record)) return plan(s, now, 'ClientGone', 'NewClient', lanes.Renew);
   if (now < plus(asPast(refusedAt, now), refusedPause) && !isRetried(record, refusedAt, now)) return undefined;

@@ -50,6 +50,12 @@ export function isOwnerKnown(record: ClientRecord, of: Generation, now: Instant)
   return isLately(of.lookedAt, now) || (isNewestClient(record, of) && isSeenLately(record, now));
 }
 
+/** A look showed the client since it was refused; where a clock that was ahead wrote down the refusal, a look just now. */
+export function isSeenSince(record: ClientRecord, refusedAt: Instant, now: Instant): boolean {
+  if (refusedAt > now) return isSeenLately(record, now);
+  return record.observed !== undefined && asPast(record.observed.at, now) >= refusedAt;
+}
+
 function isLately(at: Instant | undefined, now: Instant): boolean {
   return at !== undefined && now < plus(asPast(at, now), lookBefore);
 }

@@ -531,6 +531,12 @@ export const planningCases: readonly Case[] = [
     s: snapshot({ record: withGenerations([g({ refusedAt: plus(noon, hour), refusedAgain: true })]) }),
     action: { type: 'Plan', generation: 2 },
   },
+  {
+    row: 'refused',
+    title: 'the clock of the leader before was ahead by less than clocks may differ: one look is enough as well',
+    s: snapshot({ record: withGenerations([g({ refusedAt: plus(noon, 90 * second), refusedAgain: true })]) }),
+    action: { type: 'Plan', generation: 2 },
+  },
   ...(['Draining', 'Retiring'] as const).map((state) => ({
     row: 'refused',
     title: `a refused Current does not wait for an old one that is ${state} for ever`,

@@ -422,6 +422,17 @@ export const rotationCases: readonly Case[] = [
     action: { type: 'Record' },
     next: ['Current', 'Retiring'],
   },
+  ...(
+    [
+      ['a look that is dated a day ahead', noon, plus(noon, day)],
+      ['an old look, where the refusal is dated a day ahead', plus(noon, day), plus(noon, -hour)],
+    ] as const
+  ).map(([title, refusedAt, at]) => ({
+    row: 'not-accepted',
+    title: `${title} is none since the refusal, and nothing is planned on it`,
+    s: snapshot({ record: withGenerations([g({ refusedAt, refusedAgain: true })], { observed: { ...sound, at } }) }),
+    action: { type: 'Observe' as const },
+  })),
   {
     row: 'not-accepted',
     title: 'two old credentials are the most, so a refused Current is proven again, in case that it works by now',
