@@ -161,11 +161,11 @@ function switched(record: ClientRecord, { generation: n, overlap, lastExp }: Pro
   });
 }
 
-/** Nothing of the removal that had begun is left to do. */
+/** Nothing of the removal that had begun is left to do, and the credential is as old as it was. */
 function mintsAgain(record: ClientRecord, n: number, now: Instant): ClientRecord {
   return replaced(record, n, (one) => {
-    const { retireAfter: _, stillThere: _kept, ...rest } = unrefused(one);
-    return { ...rest, state: 'Current' as const, since: now };
+    const { retireAfter: _, stillThere: _kept, currentSince = now, ...rest } = unrefused(one);
+    return { ...rest, state: 'Current' as const, since: currentSince };
   });
 }
 

@@ -105,6 +105,7 @@ function readGeneration(json: JsonReader): Generation {
     n: json.at('n').integer(),
     state: json.at('state').oneOf('Planned', 'Created', 'Current', 'Draining', 'Retiring'),
     since: json.at('since').instant(),
+    ...json.optional('currentSince', (value) => value.instant()),
     ...json.optional('clientId', (value) => value.text()),
     ...json.optional('tag', (value) => value.text()),
     credential: readCredential(json.at('credential')),

@@ -15,6 +15,8 @@ export interface Generation {
   readonly state: GenerationState;
   /** When it entered `state`. */
   readonly since: Instant;
+  /** Of a Current whose client was no longer wanted: when it became that, so that it is as old as before where the client is wanted again. */
+  readonly currentSince?: Instant;
   /** At the provider; known from the plan where we choose it. */
   readonly clientId?: string;
   /** What the provider made of our tag, where the answer to the registration of this client showed another one. */

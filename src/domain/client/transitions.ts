@@ -118,7 +118,13 @@ export function moved(record: ClientRecord, n: number, state: 'Created' | 'Retir
 
 /** The Current one mints no more, because the client is not wanted any longer. */
 export function drainedFrom(record: ClientRecord, n: number, now: Instant): ClientRecord {
-  return replaced(record, n, (one) => ({ ...one, state: 'Draining', since: now, retireAfter: now }));
+  return replaced(record, n, (one) => ({
+    ...one,
+    state: 'Draining',
+    since: now,
+    currentSince: one.since,
+    retireAfter: now,
+  }));
 }
 
 /** The created credential never came to work: it is taken out, and the next one waits. */

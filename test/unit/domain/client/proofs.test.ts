@@ -1,5 +1,5 @@
 import test from 'ava';
-import { hour, minute, plus, second } from '#src/clock.ts';
+import { day, hour, minute, plus, second } from '#src/clock.ts';
 import { isAsAnswered, managementOf } from '#src/domain/client/generations.ts';
 import { possibleOrphans } from '#src/domain/client/orphans.ts';
 import { isUnmanaged } from '#src/domain/client/management.ts';
@@ -7,7 +7,7 @@ import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
-import { rolledBack, without } from '#src/domain/client/transitions.ts';
+import { drainedFrom, moved, rolledBack, without } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildClientRecord, buildDesired, buildGeneration, noon, omit } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
@@ -265,4 +265,20 @@ for (const [what, outcome, state] of [
     const [after] = proved(record({ generations: [one] }), { ...of, use: 'WantedAgain', outcome }, now).generations;
     t.is(after?.state, state);
     t.is(after?.retireAfter, state === 'Current' ? undefined : one.retireAfter);
+  });
+
+const minting = record({ generations: [buildGeneration({ since: plus(noon, -80 * day) })] });
+
+for (const [title, before, since] of [
+  ['its tokens are not over yet', drainedFrom(minting, 1, plus(noon, -hour)), plus(noon, -80 * day)],
+  [
+    'it was to be taken out next',
+    moved(drainedFrom(minting, 1, plus(noon, -hour)), 1, 'Retiring', noon),
+    plus(noon, -80 * day),
+  ],
+  ['it never minted', record({ generations: [buildGeneration({ state: 'Retiring' })] }), now],
+] as const)
+  test(`the credential of a client that is wanted again is as old as it was: ${title}`, (t) => {
+    const again = proved(before, { ...of, use: 'WantedAgain', outcome: { is: 'Accepted' } }, now);
+    t.like(again.generations, [{ state: 'Current', since, currentSince: undefined }]);
   });

@@ -39,6 +39,7 @@ const generations = fc
       {
         credential,
         since: at,
+        currentSince: at,
         tag: text,
         management,
         refusedAt: at,
