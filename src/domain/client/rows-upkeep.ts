@@ -3,9 +3,9 @@ import type { Reason } from '../../api/reasons.ts';
 import type { Instant } from '../../clock.ts';
 import type { Ask } from '../access/access.ts';
 import { isHeldBack } from '../failure.ts';
-import { isExternal } from './existing.ts';
+import { existingChange, isExternal } from './existing.ts';
 import { changeWaits } from './gap.ts';
-import { currentOf, inState, isAsWanted, isForeign, isGone } from './generations.ts';
+import { currentOf, inState, inWork, isAsWanted, isForeign, isGone } from './generations.ts';
 import type { ClientSnapshot } from './machine.ts';
 import { openOrphans, orphansAcknowledged } from './orphans.ts';
 import type { ClientRecord, Generation } from './record.ts';
@@ -23,23 +23,36 @@ import {
   write,
 } from './steps.ts';
 import type { ClientRow } from './steps.ts';
+import { withoutRollbacks } from './transitions.ts';
 import { isOwnClient } from './variants.ts';
 
-/** The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. */
+/**
+ * The record knows what shall become of the client, for the day on which its pool is gone without a goodbye. And it forgets the refused credential
+ * that an administrator took back: nothing is tried again then, and nobody should read that it is.
+ */
 const noted: ClientRow = {
   name: 'noted',
   then: (s, now) => {
-    const retain = retainChange(s);
-    if (s.record === undefined || retain === undefined) return undefined;
-    return write(s, now, 'InProgress', { ...s.record, retain });
+    const { record } = s;
+    if (record === undefined) return undefined;
+    const retain = retainChange(s, record);
+    if (retain !== undefined) return write(s, now, 'InProgress', { ...record, retain });
+    return isTakenBack(s, record) ? write(s, now, 'CredentialCurrent', withoutRollbacks(record)) : undefined;
   },
 };
 
-function retainChange(s: ClientSnapshot): boolean | undefined {
+function retainChange(s: ClientSnapshot, record: ClientRecord): boolean | undefined {
   const desired = desiredOf(s);
-  if (s.record === undefined || desired === undefined) return undefined;
+  if (desired === undefined) return undefined;
   const retain = desired.deletionPolicy === 'Retain';
-  return (s.record.retain ?? false) === retain ? undefined : retain;
+  return (record.retain ?? false) === retain ? undefined : retain;
+}
+
+/** The Secret of the administrator holds what mints again. */
+function isTakenBack(s: ClientSnapshot, record: ClientRecord): boolean {
+  const isUsable = desiredOf(s)?.existing !== undefined && s.existing?.is === 'Usable';
+  const isSettled = currentOf(record) !== undefined && inWork(record) === undefined;
+  return record.rollbacks !== undefined && isUsable && isSettled && existingChange(s) === undefined;
 }
 
 const acknowledged: ClientRow = {

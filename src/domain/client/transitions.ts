@@ -152,6 +152,12 @@ export function countRollback(
   return checked({ ...record, rollbacks: { count: goesOn ? count + 1 : 1, at: now, ...why, ...first } });
 }
 
+/** What was given up is not tried again. */
+export function withoutRollbacks(record: ClientRecord): ClientRecord {
+  const { rollbacks: _, ...rest } = record;
+  return checked(rest);
+}
+
 /**
  * The generation has come to its end. With the last credential of a client of ours goes what was known of that client; a registration that may
  * still take effect is counted.

@@ -62,6 +62,36 @@ export const upkeepCases: readonly Case[] = [
     action: { type: 'Record' },
     next: ['Current'],
   },
+  {
+    row: 'noted',
+    title: 'an administrator put back the credential that mints: that another one was refused is forgotten',
+    s: snapshot({
+      ...theirs,
+      existing: handed('one'),
+      record: external([theirOne()], { rollbacks: { count: 2, at: noon, source: 'two', clientId: 'theirs' } }),
+    }),
+    action: { type: 'Record' },
+    next: ['Current'],
+    stored: { rollbacks: undefined },
+  },
+  ...(
+    [
+      ['the refused one is still in his Secret', handed('two'), 'theirs'],
+      ['nobody knows what is in his Secret', { is: 'Unknown' }, 'theirs'],
+      ['the pool names another client for what mints', handed('one'), 'others'],
+    ] as const
+  ).map(([title, existing, clientId]) => ({
+    row: 'settled',
+    title: `an administrator's credential was refused, and that is remembered: ${title}`,
+    s: snapshot({
+      ...wanting({ existing: { clientId } }),
+      existing,
+      record: external([theirOne()], {
+        rollbacks: { count: 2, at: noon, source: existing.is === 'Usable' ? existing.source : 'two', clientId },
+      }),
+    }),
+    reason: 'CredentialCurrent' as const,
+  })),
 
   {
     row: 'acknowledged',
