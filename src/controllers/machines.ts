@@ -23,7 +23,7 @@ import type { ClientTargets } from './client/targets.ts';
 import type { Auditors } from './telling/auditors.ts';
 import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client/changes.ts';
-import { clocksAgree } from './client/snapshot.ts';
+import { clocksAgree, clocksDisagree } from './client/snapshot.ts';
 import { ClientMachine } from './client/machine.ts';
 import { deadlines } from './deadlines.ts';
 import type { Creators } from './session/creators.ts';
@@ -162,6 +162,8 @@ function sessionMachine(loop: Loop, parts: MachineParts, { clients, sessions, li
       clientFailure: (record) => loop.failure(machines.client, record),
       outage: (issuer, client) => troubles.outage(issuer, client),
       revocationsPaused: (issuer) => troubles.revocationsPaused(issuer),
+      clocksDisagree: (issuer) =>
+        clocksDisagree(connection.serverTime()?.offset, providers.issuer(issuer)?.clockOffset()),
       limitOf: (identity, podUid) => limits.breach(identity, podUid),
       seenSince: (key) => {
         const since = seen.get(key) ?? clock.now();

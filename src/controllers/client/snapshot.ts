@@ -221,5 +221,10 @@ function tokensOf(
 
 /** A witness that was not seen yet does not agree: retiring waits, nothing else does. */
 export function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
-  return [apiServer, provider].every((offset) => offset !== undefined && Math.abs(offset) <= clocksAgreeWithin);
+  return apiServer !== undefined && provider !== undefined && !clocksDisagree(apiServer, provider);
+}
+
+/** A witness that was not seen yet does not disagree. */
+export function clocksDisagree(...offsets: readonly (Milliseconds | undefined)[]): boolean {
+  return offsets.some((offset) => offset !== undefined && Math.abs(offset) > clocksAgreeWithin);
 }

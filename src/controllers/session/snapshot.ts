@@ -74,6 +74,8 @@ export interface SessionSources {
   outage(issuer: string, client: string): Outage | undefined;
   /** Nothing can be revoked at an issuer. */
   revocationsPaused(issuer: string): boolean;
+  /** A clock that was seen, of the API server or of the issuer, is not ours. */
+  clocksDisagree(issuer: string): boolean;
   /** Why a pod may not begin a session of this identity now. */
   limitOf(identity: CiIdentity, podUid: string): string | undefined;
   /** When this process saw the pod of this session first. */
@@ -137,6 +139,7 @@ export function snapshotSession(
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
     ...(isUnreadable(stored) ? { invalid: true } : {}),
     ...(isDamaged(stored) ? { damaged: true } : {}),
+    ...(record !== undefined && sources.clocksDisagree(record.issuer) ? { clocksDisagree: true } : {}),
     synced: memory.sessions.synced,
     epoch: sources.epoch(),
     seenSince: sources.seenSince(key),

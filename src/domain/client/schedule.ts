@@ -153,10 +153,10 @@ export function retireAfter(now: Instant, overlap: Milliseconds, lastExp: Instan
   return plus(now, Math.max(overlap, lastExp === undefined ? 0 : lastExp + skew - now));
 }
 
-/** No token of this generation is left that is unexpired and unrevoked. */
+/** No token of this generation is left that is unexpired and unrevoked. Where clocks disagree a record that holds one has the last word. */
 export function isDrained(s: ClientSnapshot, { n }: Generation, now: Instant): boolean {
   const last = s.lastExp.get(n);
-  return last === undefined || last + skew <= now;
+  return last === undefined || (s.clockAgrees && last + skew <= now);
 }
 
 function staleAt(record: ClientRecord, jitter: number): Instant | undefined {

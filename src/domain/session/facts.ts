@@ -238,7 +238,7 @@ export function waitsTooLong(s: SessionSnapshot, now: Instant): boolean {
   return end !== undefined && now >= end;
 }
 
-/** Nobody reports that revocations are paused or go on: a build that waits for one looks again this often. */
+/** Nobody reports that revocations are paused or go on: a build that waits for one, and what has expired and is revoked first, looks again this often. */
 const revocationPause: Milliseconds = 5 * second;
 
 /** The next moment at which time alone may change the decision. */
@@ -257,7 +257,7 @@ export function nextLook(s: SessionSnapshot, now: Instant): Instant | undefined 
     missesDeliveryFrom(s),
     learnsUntil(s),
     s.successorUntil,
-    awaitsRevocation(s, now) ? plus(now, revocationPause) : undefined,
+    awaitsRevocation(s, now) || held.some(({ exp }) => exp <= now) ? plus(now, revocationPause) : undefined,
     s.client.is === 'Seen' && s.client.value.revokeBefore !== undefined
       ? plus(s.client.value.revokeBefore, -clocksDiffer)
       : undefined,

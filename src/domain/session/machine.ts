@@ -97,6 +97,8 @@ export interface SessionSnapshot {
   readonly epoch?: number;
   /** When this process saw the pod first: after a take-over a Mint is tried before an old pod is told that it waits too long. */
   readonly seenSince?: Instant;
+  /** Our clock is not that of the API server or the provider, so that what has expired by it may be alive. */
+  readonly clocksDisagree?: boolean;
   /** The brake holds back ends that come only from a vanished kind or namespace. */
   readonly brake?: boolean;
   /** What this process wrote last into the delivery Secret; absent after a take-over. */

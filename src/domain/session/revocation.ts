@@ -66,8 +66,16 @@ export function revocable(s: SessionSnapshot, now: Instant): Token | undefined {
  * where there would be no Mint either.
  */
 function mintGoesFirst(s: SessionSnapshot, now: Instant): boolean {
-  const isPaused = s.client.is === 'Seen' && s.client.value.revocationsPaused === true;
-  return isPaused && awaitsRevocation(s, now) && isMintNext(s, now);
+  return isPaused(s) && awaitsRevocation(s, now) && isMintNext(s, now);
+}
+
+/** Nothing is known that keeps a revocation from being tried now. */
+export function mayRevoke(s: SessionSnapshot): boolean {
+  return !isPaused(s) && !isHeldBack(s, 'revoke');
+}
+
+function isPaused({ client }: SessionSnapshot): boolean {
+  return client.is === 'Seen' && client.value.revocationsPaused === true;
 }
 
 /** A build waits for a token, and nothing is known that keeps it from coming. */

@@ -14,7 +14,7 @@ import {
 } from './facts.ts';
 import { forbiddenError, goneError, unreadableError } from './explain.ts';
 import type { SessionSnapshot } from './machine.ts';
-import { answeredTokens, isToldWithMint, recalledTokens, revocable } from './revocation.ts';
+import { answeredTokens, isToldWithMint, mayRevoke, recalledTokens, revocable } from './revocation.ts';
 import {
   conclude,
   deliver,
@@ -29,6 +29,7 @@ import {
 } from './steps.ts';
 import type { SessionRow } from './steps.ts';
 import type { Instant } from '../../clock.ts';
+import type { Token } from '../token.ts';
 import type { Reason } from '../../api/reasons.ts';
 
 const lostLease: SessionRow = {
@@ -153,7 +154,18 @@ function isNewerEpoch(s: SessionSnapshot): boolean {
 }
 
 function expiredTokens(s: SessionSnapshot, now: Instant): readonly string[] {
-  return (s.record?.tokens ?? []).filter((token) => token.exp <= now).map((token) => token.sha256);
+  const expired = (s.record?.tokens ?? []).filter((token) => token.exp <= now && !isRevokedFirst(s, token, now));
+  return expired.map((token) => token.sha256);
+}
+
+/**
+ * It has expired by our clock, which others contradict: what nobody may use any longer is revoked before it is forgotten. Only where that can be
+ * done now, so that nothing waits for it.
+ */
+function isRevokedFirst(s: SessionSnapshot, token: Token, now: Instant): boolean {
+  const isOpen = token.value !== undefined && s.answered?.has(token.sha256) !== true;
+  if (s.clocksDisagree !== true || s.damaged === true || !isOpen || !mayRevoke(s)) return false;
+  return isEnding(s) ? token.end === 'Forbidden' : mustEnd(s, now);
 }
 
 function isDenied(s: SessionSnapshot): boolean {

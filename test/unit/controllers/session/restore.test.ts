@@ -65,6 +65,7 @@ class World {
       clientFailure: () => undefined,
       outage: () => undefined,
       revocationsPaused: () => false,
+      clocksDisagree: () => false,
       limitOf: () => undefined,
       seenSince: () => noon,
     };

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
 import { AccessCache } from '#src/controllers/access-cache.ts';
+import { clocksAgree, clocksDisagree } from '#src/controllers/client/snapshot.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type SessionSources, sessionKey, snapshotSession } from '#src/controllers/session/snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
@@ -34,6 +35,8 @@ function moved(o: {
   readonly renewed?: boolean;
   /** The pool that it names by now is on its way out, by itself or with its kind. */
   readonly leaves?: 'Alone' | 'WithKind';
+  /** Whose clock is not ours. */
+  readonly clockOf?: string;
 }): SessionSnapshot | undefined {
   const memory = new Memory('ci-identity-system');
   memory.poolKindGoes = o.leaves === 'WithKind';
@@ -75,6 +78,7 @@ function moved(o: {
     clientFailure: () => undefined,
     outage: () => undefined,
     revocationsPaused: () => false,
+    clocksDisagree: (issuer: string) => issuer === o.clockOf,
     limitOf: () => 'full',
     seenSince: () => record.since,
   } as unknown as SessionSources;
@@ -95,6 +99,23 @@ test('a stop of the pool before reaches its superseded token as well, and leaves
   t.is(moved({ renewed: true })?.stoppedClients, undefined);
   t.is(moved({ renewed: true, stopped: 'ci-bots' })?.stoppedClients, undefined, 'one stop of everything is enough');
 });
+
+test('clocks that disagree are those of the issuer whose token it holds', (t) => {
+  t.true(moved({ clockOf: record.issuer })?.clocksDisagree);
+  t.is(moved({ clockOf: 'https://other.example.com' })?.clocksDisagree, undefined);
+});
+
+for (const [apiServer, provider, agree, disagree] of [
+  [0, 0, true, false],
+  [minute, -minute, true, false],
+  [0, 2 * minute, false, true],
+  [-2 * minute, 0, false, true],
+  [undefined, 0, false, false],
+  [undefined, 2 * minute, false, true],
+] as const)
+  test(`clocks that are ${apiServer} and ${provider} ms ahead of ours`, (t) => {
+    t.deepEqual([clocksAgree(apiServer, provider), clocksDisagree(apiServer, provider)], [agree, disagree]);
+  });
 
 test('a request to revoke reaches the tokens of the client that it is about, and no others', (t) => {
   const requestOf = (snapshot: SessionSnapshot | undefined): unknown =>

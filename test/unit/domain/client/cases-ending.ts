@@ -109,6 +109,17 @@ export const endingCases: readonly Case[] = [
   },
   {
     row: 'unwanted',
+    title: 'Draining waits, while the clocks disagree, for a session that holds a token which has expired by ours',
+    s: snapshot({
+      ...gone,
+      record: withGenerations([g({ state: 'Draining' })]),
+      lastExp: new Map([[1, plus(noon, -hour)]]),
+      clockAgrees: false,
+    }),
+    reason: 'Draining',
+  },
+  {
+    row: 'unwanted',
     title: 'Retiring is deregistered',
     s: snapshot({ ...gone, record: withGenerations([g({ state: 'Retiring' })]) }),
     action: { type: 'Deregister', generation: 1 },

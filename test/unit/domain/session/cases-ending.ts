@@ -1,6 +1,7 @@
 import { hour, minute, plus, second } from '#src/clock.ts';
 import { lanes } from '#src/domain/lanes.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import type { Token } from '#src/domain/token.ts';
 import {
   suspended,
   buildAsk,
@@ -43,6 +44,7 @@ const movedAndRevoked = renewed({
   }),
   revokedBefore: new Map([['client-before', plus(noon, second)]]),
 });
+const valueless = buildSessionRecord({ tokens: [omit(buildEndedToken('Forbidden'), 'value') as Token] });
 const outage = { reason: 'ProviderUnavailable', message: '503' } as const;
 /** Where nothing can be revoked now, and no Mint would come before that all the same. */
 const mintsLater: readonly (readonly [string, SessionSnapshot])[] = [
@@ -140,6 +142,37 @@ export const endingCases: readonly Case[] = [
     now: plus(noon, hour),
     action: 'Drop',
   },
+
+  ...(
+    [
+      ['a live session that goes on', buildLiveSnapshot()],
+      ['it cannot be revoked now', ending({ client: revocationsPaused, pod: { is: 'Gone' } })],
+      ['its revocation failed', ending({ ...failed('revoke'), pod: { is: 'Gone' } })],
+      ['it is revoked', ending({ answered: new Map([['a1', 'Confirmed']]), pod: { is: 'Gone' } })],
+      ['only time could end it', ending({ record: valueless, pod: { is: 'Gone' } })],
+      ['its record is damaged', ending({ damaged: true, pod: { is: 'Gone' } })],
+      ['the brake holds the end of its session', buildLiveSnapshot({ brake: true, identity: { is: 'Gone' } })],
+    ] as const
+  ).map(([title, s]) => ({
+    row: 'expired',
+    title: `clocks disagree, and a token that has expired by ours is dropped: ${title}`,
+    s: { ...s, clocksDisagree: true },
+    now: plus(noon, 15 * minute),
+    action: 'Drop' as const,
+  })),
+  ...(
+    [
+      ['over', 'the pod is gone', buildLiveSnapshot({ pod: { is: 'Gone' } }), 'Forbid'],
+      ['stopped', 'somebody stops it', buildLiveSnapshot({ stop }), 'Forbid'],
+      ['revoke', 'and it is forbidden already', ending({ pod: { is: 'Gone' } }), 'Revoke'],
+    ] as const
+  ).map(([row, title, s, action]) => ({
+    row,
+    title: `clocks disagree, so a token that has expired by ours is revoked all the same: ${title}`,
+    s: { ...s, clocksDisagree: true },
+    now: plus(noon, 15 * minute),
+    action,
+  })),
 
   {
     row: 'unknown',
