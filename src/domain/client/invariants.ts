@@ -1,10 +1,13 @@
-import type { ClientRecord } from './record.ts';
-import { isLive } from './generations.ts';
+import type { ClientRecord, Generation } from './record.ts';
+import { isLive, isNewestClient } from './generations.ts';
 
 export const mostProofs = 256;
 
-/** Two live credentials, three for the length of one crash recovery. */
+/** Two live credentials, three for the length of one crash recovery; and old clients that nobody can remove, where emergencies made more. */
 const mostLive = 3;
+
+/** A record fits into a Secret. */
+export const mostGenerations = 20;
 
 /** Throws when the record could not have come out of the client machine. */
 export function assertClientInvariants(record: ClientRecord): void {
@@ -15,7 +18,9 @@ export function assertClientInvariants(record: ClientRecord): void {
     states.filter((state) => state === 'Planned' || state === 'Created').length <= 1,
     'has two credentials in work',
   );
-  assert(generations.filter((one) => isLive(one, record)).length <= mostLive, 'has more than three live credentials');
+  const live = generations.filter((one) => isLive(one, record) && !isOfOldClient(one, record));
+  assert(live.length <= mostLive, 'has more than three live credentials');
+  assert(generations.length <= mostGenerations, 'has too many generations');
   assert(Object.keys(record.proofs).length <= mostProofs, 'has too many proofs');
   for (const [index, one] of generations.entries()) {
     const next = generations[index + 1];
@@ -29,6 +34,10 @@ export function assertClientInvariants(record: ClientRecord): void {
   assert(subject !== undefined, 'has an intent for no generation');
   assert(intent.call !== 'Register' || subject?.state === 'Planned', 'has an open Register for what exists already');
   assert(intent.call !== 'Deregister' || subject?.state === 'Retiring', 'has an open Deregister for what is in use');
+}
+
+function isOfOldClient(one: Generation, record: ClientRecord): boolean {
+  return one.state === 'Retiring' && !isNewestClient(record, one);
 }
 
 function assert(holds: boolean, what: string): void {

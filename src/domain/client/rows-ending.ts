@@ -14,6 +14,7 @@ import {
   managementOf,
   siblings,
 } from './generations.ts';
+import { mostGenerations } from './invariants.ts';
 import type { ClientSnapshot, Desired } from './machine.ts';
 import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, hasRotated, isHandled, openRequests } from './requests.ts';
@@ -23,6 +24,7 @@ import {
   actOnLook,
   create,
   desiredOf,
+  isLeftBehind,
   isUnmanageable,
   plan,
   prove,
@@ -176,7 +178,7 @@ function beginEmergency(
     return isHandled(record.handled, half) ? undefined : begin(half, { revokeBefore: revokeMoment(s.youngest, now) });
   }
   if (onItsWay !== undefined) return begin(request, { emergency: onItsWay.n });
-  if (isFull(record))
+  if (isFull(s, record))
     return begin(request, { emergency: highestGeneration(record) + 1, revokeBefore: revokeMoment(s.youngest, now) });
   return variant && plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }
@@ -185,9 +187,13 @@ function cannotArrive(s: ClientSnapshot, { state }: Generation): boolean {
   return state === 'Planned' && mayNotChange(s);
 }
 
-/** Two old credentials are still there, and a new one is one too many. Their tokens end first: an emergency waits for no overlap. */
-function isFull(record: ClientRecord): boolean {
-  return inState(record, 'Draining', 'Retiring').length > 1;
+/**
+ * Two old credentials are still there, and a new one is one too many. Their tokens end first: an emergency waits for no overlap. Nor does it wait
+ * for old clients that nobody can remove: what leaks must be replaced.
+ */
+function isFull(s: ClientSnapshot, record: ClientRecord): boolean {
+  const old = inState(record, 'Draining', 'Retiring').filter((one) => !isLeftBehind(s, record, one));
+  return old.length > 1 || record.generations.length >= mostGenerations;
 }
 
 function continueEmergency(s: ClientSnapshot, now: Instant, record: ClientRecord): Step | undefined {
@@ -240,7 +246,7 @@ function bring(s: ClientSnapshot, now: Instant, record: ClientRecord, next: Gene
 
 /** The credential that the emergency brought was taken back, or there was no room for it yet: the next one, after the pause. What was given less waits for none. */
 function planAgain(s: ClientSnapshot, now: Instant, record: ClientRecord, variant: Variant): Step | undefined {
-  if (isFull(record)) return endOverlap(s, now, record);
+  if (isFull(s, record)) return endOverlap(s, now, record);
   const isPaused = record.rollbacks?.lacked === undefined && pausesPlanning(record, now);
   return isPaused ? undefined : plan(s, now, 'RevokeRequested', variant, lanes.Stop);
 }

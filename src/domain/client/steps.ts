@@ -88,7 +88,7 @@ export function isAtRest(s: ClientSnapshot, now: Instant): boolean {
 }
 
 /** An old client of ours that stays at the provider until a person does something about it. */
-function isLeftBehind(s: ClientSnapshot, record: ClientRecord, one: Generation): boolean {
+export function isLeftBehind(s: ClientSnapshot, record: ClientRecord, one: Generation): boolean {
   const isOld = one.state === 'Retiring' && !isExternal(one) && one.clientId !== currentOf(record)?.clientId;
   return isOld && isUnmanageable(s, record, one);
 }

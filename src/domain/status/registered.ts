@@ -149,7 +149,7 @@ function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | und
   const named = of?.clientId === undefined ? '' : ` ${of.clientId}`;
   // Two that stay and the one that mints are as many as a record holds.
   const isFull = client.record.generations.filter(({ state }) => state === 'Retiring').length > 1;
-  const until = isFull ? ', and nothing is rotated before one of them is gone' : '';
+  const until = isFull ? ', and only an emergency rotates before one of them is gone' : '';
   const left = `what is left of an old client stays at the provider${until}`;
   const waits = isOld ? left : 'rotation and deletion wait';
   const leaving =

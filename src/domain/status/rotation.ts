@@ -72,7 +72,7 @@ export function whenItOpens({ gapWaits }: ClientView): string {
 function retiring(record: ClientRecord, one: Generation, registersOnly: boolean): string {
   const { n, clientId, removedAt, retireAfter } = one;
   if (registersOnly)
-    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour; with two of them nothing is rotated`;
+    return `generation ${n} mints no more and still works at the provider, which deletes no clients: delete client ${cut(clientId ?? '', 64)} there by hand. That it is refused is seen within the hour; with two of them only an emergency rotates`;
   if (removedAt !== undefined)
     return `generation ${n} was taken out at the provider and is asked once more, which has to be refused`;
   if (retireAfter === undefined) return `generation ${n} is being taken out at the provider`;

@@ -36,6 +36,13 @@ import type { Case } from './cases.ts';
 /** An emergency that began at noon and brings generation 2. */
 const leaking = (generations: readonly Generation[], rest: Partial<ClientRecord> = {}): ClientRecord =>
   withGenerations(generations, { emergency: 2, revoking: { id: 'e1', since: noon }, handled: ['e1'], ...rest });
+/** So many old clients stay at the provider until a person deletes them. */
+const leftBehind = (count: number): readonly Generation[] => [
+  ...Array.from({ length: count }, (_, i) =>
+    g({ n: i + 1, state: 'Retiring', clientId: `old-${i}`, management: { uri: '', lost: true } }),
+  ),
+  g({ n: count + 1 }),
+];
 const twoOld = [
   theirOne({ state: 'Draining', retireAfter: plus(noon, 30 * day) }),
   theirOne({ n: 2, source: 'two', state: 'Draining', retireAfter: plus(noon, 30 * day) }),
@@ -688,6 +695,33 @@ export const endingCases: readonly Case[] = [
     s: snapshot({ ...theirs, existing: handed('four'), record: external(twoOld.slice(1), { emergency: 4 }) }),
     action: { type: 'Plan', generation: 4, variant: 'External' },
     lane: lanes.Stop,
+  },
+  ...(
+    [
+      ['begins', wanting({ allowSubjectChange: true, revokeRequest: 'e1', rotateRequest: 'e1' }), {}],
+      ['goes on', wanting({ allowSubjectChange: true }), { emergency: 4, handled: ['e1'] }],
+    ] as const
+  ).map(([title, wanted, rest]) => ({
+    row: 'emergency',
+    title: `an emergency ${title} although two old clients are there that nobody can remove`,
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanted,
+      record: withGenerations(leftBehind(2), { variant: 'NewClient', ...rest }),
+    }),
+    action: { type: 'Plan' as const, generation: 4, variant: 'NewClient' as const },
+    lane: lanes.Stop,
+  })),
+  {
+    row: 'emergency',
+    title: 'more old clients that nobody can remove than a record has room for: what they minted is revoked',
+    s: snapshot({
+      ...able({ variants: ['NewClient'] }),
+      ...wanting({ allowSubjectChange: true, revokeRequest: 'e1', rotateRequest: 'e1' }),
+      record: withGenerations(leftBehind(19), { variant: 'NewClient' }),
+    }),
+    action: { type: 'Record' },
+    stored: { revokeBefore: noon, emergency: 21 },
   },
   {
     row: 'settled',

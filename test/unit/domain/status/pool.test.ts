@@ -1007,7 +1007,7 @@ test('a client that cannot be managed says so, for the reason that it has, unles
     said({
       clients: [client({ record: record({ generations: [older, { ...old, n: 2 }, generation(3, 'Current')] }) })],
     }),
-    /what is left of an old client stays at the provider, and nothing is rotated before one of them is gone\. Make/,
+    /what is left of an old client stays at the provider, and only an emergency rotates before one of them is gone\. Make/,
   );
   t.regex(
     said({ clients: [client({ record: record({ managementLost: true }) })] }),
