@@ -30,6 +30,7 @@ import type { Creators } from './session/creators.ts';
 import type { EffectName } from './effect-names.ts';
 import type { GuardKeeper } from './guard.ts';
 import type { HandIns } from './hand-ins.ts';
+import { machines } from './machine-names.ts';
 import type { Memory } from './memory.ts';
 import type { PoolProviders } from './pool-providers.ts';
 import type { Reporter } from './telling/reporter.ts';
@@ -42,7 +43,6 @@ import { SessionMachine } from './session/machine.ts';
 import type { DeliveredState } from './session/delivered.ts';
 import type { Troubles } from './status/troubles.ts';
 import { type ProjectionParts, identityMachine, policyMachine, poolMachine } from './status/machine.ts';
-import { machines } from './wiring.ts';
 
 /** Everything that the machines share. */
 export interface MachineParts {

@@ -21,6 +21,7 @@ import type { ClientTargets } from './client/targets.ts';
 import type { Definitions } from './definitions.ts';
 import type { EffectName } from './effect-names.ts';
 import { HandIns, type HandInsOptions } from './hand-ins.ts';
+import { machines } from './machine-names.ts';
 import type { Memory } from './memory.ts';
 import { PoolProviders, workersFor } from './pool-providers.ts';
 import { ReferencedKeys, refersTo } from './referenced-keys.ts';
@@ -30,7 +31,7 @@ import { Auditors } from './telling/auditors.ts';
 import { RefusedCalls } from './telling/refused-calls.ts';
 import { Reporter } from './telling/reporter.ts';
 import { Watches, logWatchFailure } from './watches.ts';
-import { Wiring, machines } from './wiring.ts';
+import { Wiring } from './wiring.ts';
 
 export interface OperatorOptions {
   readonly connection: ApiConnection;
@@ -207,7 +208,7 @@ export function loopOf(
     if (leader.held()) loop.wake(machine, key, why);
   });
   access.onChange((identity, policies) => wiring.access(identity, policies));
-  const creators = new Creators(memory.namespaces, (namespaces) => wiring.deferNamespaces(namespaces));
+  const creators = new Creators(memory.namespaces, (namespaces) => wiring.deferred.namespaces(namespaces));
   const watches = new Watches({
     connection,
     memory,

@@ -6,22 +6,11 @@ import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { isUnreadable } from '../kube/records.ts';
 import type { Store } from '../runtime/store.ts';
 import { type ClientTargets, refOf } from './client/targets.ts';
+import { DeferredWakes } from './deferred-wakes.ts';
+import { type News, type Wake, machines } from './machine-names.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 import { isNews, isStep } from './news.ts';
 import { sessionKey, sessionKeyOf } from './session/snapshot.ts';
-
-/** The names of the machines, as the loop knows them. */
-export const machines = {
-  client: 'client',
-  session: 'session',
-  pool: 'pool',
-  policy: 'policy',
-  identity: 'identity',
-} as const;
-
-/** `Check`: it is no news to that machine itself, so that no back-off ends. */
-export type Wake = (machine: (typeof machines)[keyof typeof machines], key: string, why?: News) => void;
-type News = 'Changed' | 'Check';
 
 /**
  * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and
@@ -32,13 +21,8 @@ export class Wiring {
   readonly #targets: ClientTargets;
   readonly #operatorNamespace: string;
   readonly #wake: Wake;
-  // What waits for the next `wakeDeferred`.
-  readonly #deferredIdentities = new Set<string>();
-  /** All of whose identities wait for it. */
-  readonly #deferredNamespaces = new Set<string>();
-  readonly #deferredPolicies = new Set<string>();
-  readonly #deferredPools = new Set<string>();
-  readonly #deferredClients = new Set<string>();
+  /** What has a second's time. */
+  readonly deferred: DeferredWakes;
 
   /** The operator's namespace carries acknowledgements, which concern everything. */
   constructor(memory: Memory, targets: ClientTargets, operatorNamespace: string, wake: Wake) {
@@ -46,6 +30,7 @@ export class Wiring {
     this.#operatorNamespace = operatorNamespace;
     this.#targets = targets;
     this.#wake = wake;
+    this.deferred = new DeferredWakes(memory, targets, wake);
   }
 
   /** Connects the stores. Pod stores are connected one by one as they appear, by {@link Wiring.podsOf}. */
@@ -69,7 +54,7 @@ export class Wiring {
       else this.namespace(name);
       // Which of them a rule covers.
       if (JSON.stringify(next?.labels) !== JSON.stringify(previous?.labels))
-        for (const [policy] of policies.entries()) this.#deferredPolicies.add(policy);
+        this.deferred.policies([...policies.entries()].map(([policy]) => policy));
     });
     nodes.onChange((_name, next, previous) => {
       if (next?.ready !== previous?.ready) this.sessions();
@@ -144,8 +129,8 @@ export class Wiring {
   /** An identity was judged and gets something else than before: whoever counts it, or its client, looks again. */
   access(identity: CiIdentity, policies: Iterable<string>): void {
     const { pool } = identity.spec;
-    for (const policy of policies) this.#deferredPolicies.add(policy);
-    this.#deferredPools.add(pool);
+    this.deferred.policies(policies);
+    this.deferred.pool(pool);
     for (const client of this.#targets.around(pool, refOf(identity))) this.#servingClient(client);
   }
 
@@ -168,42 +153,7 @@ export class Wiring {
     if (pod === undefined) return;
     for (const identity of Object.keys(pod.claims)) {
       this.#wake(machines.session, sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity }));
-      this.#deferredIdentities.add(`${pod.namespace}/${identity}`);
-    }
-  }
-
-  /** The identities of these namespaces look afresh at the next {@link wakeDeferred}, for example because one creator makes pods in all of them. */
-  deferNamespaces(namespaces: Iterable<string>): void {
-    for (const namespace of namespaces) this.#deferredNamespaces.add(namespace);
-  }
-
-  /**
-   * Wakes what has a second's time: identities count their sessions, tell with whom they share a creator and what is wrong with their namespace;
-   * pools count their clients, and tell what is wrong with their issuer, and their clients look out for its end; a client that works
-   * for many looks at their asks, and one whose successors work by now goes. To be called about once a second.
-   */
-  wakeDeferred(troubled: { readonly issuers: readonly string[]; readonly namespaces: readonly string[] }): void {
-    this.deferNamespaces(troubled.namespaces);
-    for (const namespace of this.#deferredNamespaces)
-      for (const [key] of this.#memory.identities.byIndex(indexes.namespace, namespace))
-        this.#deferredIdentities.add(key);
-    this.#deferredNamespaces.clear();
-    for (const key of this.#deferredIdentities) this.#wake(machines.identity, key);
-    this.#deferredIdentities.clear();
-    for (const policy of this.#deferredPolicies) this.#wake(machines.policy, policy);
-    this.#deferredPolicies.clear();
-    for (const client of this.#deferredClients) this.#wake(machines.client, client);
-    this.#deferredClients.clear();
-    for (const pool of this.#deferredPools) {
-      this.#wake(machines.pool, pool);
-      for (const client of this.#targets.ofPool(pool))
-        if (!this.#targets.isWanted(client)) this.#wake(machines.client, client);
-    }
-    this.#deferredPools.clear();
-    for (const [name, { spec }] of this.#memory.pools.entries()) {
-      if (!troubled.issuers.includes(spec.provider.issuer)) continue;
-      this.#wake(machines.pool, name);
-      for (const client of this.#targets.ofPool(name)) this.#wake(machines.client, client);
+      this.deferred.identity(`${pod.namespace}/${identity}`);
     }
   }
 
@@ -225,13 +175,13 @@ export class Wiring {
   #poolOfMany(name: string): void {
     const { per = 'Pool' } = this.#memory.pools.get(name)?.spec.client ?? {};
     if (per === 'Pool' && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
-    else this.#deferredPools.add(name);
+    else this.deferred.pool(name);
   }
 
   /** A client that works for many looks at all of them, so an edit of one has a second's time. One that is still to be made does not wait. */
   #servingClient(name: string): void {
     const isThere = this.#memory.clients.get(name) !== undefined;
-    if (isThere && this.#targets.find(name)?.identity === undefined) this.#deferredClients.add(name);
+    if (isThere && this.#targets.find(name)?.identity === undefined) this.deferred.client(name);
     else this.#wake(machines.client, name);
   }
 

@@ -61,7 +61,7 @@ export function upkeep(o: UpkeepOptions): readonly Part[] {
   });
   return [
     // News are told to the objects whose status shows them.
-    every('news', 1 * second, () => wiring.wakeDeferred(o.troubles.changed())),
+    every('news', 1 * second, () => wiring.deferred.wake(o.troubles.changed())),
     // What people hand in for a client is looked for.
     every('hand-ins', 1 * second, (signal) => o.handIns.refresh(signal)),
     every('audit', 1 * second, () => o.auditors.look()),

@@ -130,7 +130,7 @@ test('until it is judged anew each identity counts as it was judged last; then t
   const counted = (): number | undefined => policyFacts(w.sources, 'publishers', undefined)?.identities;
   const news = (): readonly string[] => {
     w.woken.length = 0;
-    w.wiring.wakeDeferred({ issuers: [], namespaces: [] });
+    w.wiring.deferred.wake({ issuers: [], namespaces: [] });
     return w.woken.filter((one) => one.startsWith('policy'));
   };
   w.judgeAll();

@@ -64,12 +64,12 @@ test('a creator is seen in another namespace: identities of all its namespaces s
   const wiring = new Wiring(memory, new ClientTargets(memory), 'ci-identity-system', (_machine, key) =>
     woken.push(key),
   );
-  const creators = new Creators(memory.namespaces, (namespaces) => wiring.deferNamespaces(namespaces));
+  const creators = new Creators(memory.namespaces, (namespaces) => wiring.deferred.namespaces(namespaces));
   const pods = new Store<PodFacts>('pods');
   creators.connect(pods);
   const told = (): readonly string[] => {
     woken.length = 0;
-    wiring.wakeDeferred({ issuers: [], namespaces: [] });
+    wiring.deferred.wake({ issuers: [], namespaces: [] });
     return woken.toSorted();
   };
   const create = (namespace: string, requester = 'mallory\u202e'): void => {
@@ -204,7 +204,7 @@ test('a namespace comes, goes or changes its labels: policies look within a seco
   wiring.connect();
   const news = (): readonly string[] => {
     woken = [];
-    wiring.wakeDeferred({ issuers: [], namespaces: [] });
+    wiring.deferred.wake({ issuers: [], namespaces: [] });
     return woken;
   };
   const put = (resourceVersion: string, labels: Record<string, string>, annotations = {}): void =>

@@ -211,7 +211,7 @@ test('2,000 clients: an edited identity and a written record wake what has to do
   t.false(woken.some((key) => key.startsWith('pool ')));
   t.log(`${woken.length} wakes and ${count} objects for 101 changes`);
   woken.length = 0;
-  wiring.wakeDeferred({ issuers: [], namespaces: [] });
+  wiring.deferred.wake({ issuers: [], namespaces: [] });
   t.deepEqual(woken, ['pool a']);
 });
 
@@ -228,7 +228,7 @@ test('100 edits of one identity: the client that works for 2,000 looks once a se
     memory.identities.put('team-7/identity-7', { ...before, resourceVersion: `edit-${generation}`, metadata });
   }
   t.deepEqual(woken, []);
-  wiring.wakeDeferred({ issuers: [], namespaces: [] });
+  wiring.deferred.wake({ issuers: [], namespaces: [] });
   t.deepEqual(woken, clients);
 });
 
