@@ -10,7 +10,7 @@ import { DeferredWakes } from './deferred-wakes.ts';
 import { type News, type Wake, machines } from './machine-names.ts';
 import { type Memory, claimOf, indexes } from './memory.ts';
 import { isNews, isStep } from './news.ts';
-import { sessionKey, sessionKeyOf } from './session/snapshot.ts';
+import { sessionKey, sessionKeyOf } from './session/key.ts';
 
 /**
  * A change of X wakes Y. Each function here is one X; what it wakes looks at everything afresh, so waking too much costs microseconds and

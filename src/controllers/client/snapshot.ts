@@ -22,7 +22,8 @@ import { type ClientTargets, refOf } from './targets.ts';
 import type { HandIns } from '../hand-ins.ts';
 import { type Memory, indexes } from '../memory.ts';
 import type { PoolProviders } from '../pool-providers.ts';
-import { failureOf, jitterOf } from '../session/snapshot.ts';
+import { jitterOf } from '../session/key.ts';
+import { failureOf } from '../session/snapshot.ts';
 import { poolStopSources } from '../session/stop-sources.ts';
 
 /** More than this between two clocks, and nothing is retired. */

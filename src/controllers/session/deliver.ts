@@ -12,7 +12,7 @@ import type { EffectName } from '../effect-names.ts';
 import { type SessionAudit, heldToken } from '../telling/session-audit.ts';
 import { type DeliveredState, isNewDenial, lastDelivery } from './delivered.ts';
 import type { SessionLimits } from './limits.ts';
-import { jitterOf, parseSessionKey } from './snapshot.ts';
+import { jitterOf, parseSessionKey } from './key.ts';
 
 type Deliver = Extract<SessionAction, { type: 'Deliver' }>;
 

@@ -18,7 +18,8 @@ import { Deliverer, type DelivererOptions } from './deliver.ts';
 import type { SessionLimits } from './limits.ts';
 import type { Minter } from './mint.ts';
 import { Revoker, type RevokerOptions } from './revoke.ts';
-import { type SessionSources, parseSessionKey, recordNameOf, snapshotSession } from './snapshot.ts';
+import { parseSessionKey, recordNameOf } from './key.ts';
+import { type SessionSources, snapshotSession } from './snapshot.ts';
 import { AwaitedSuccessors } from './successors.ts';
 
 type Taken = Decision<SessionAction> & { readonly action: SessionAction };

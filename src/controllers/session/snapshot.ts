@@ -2,7 +2,6 @@ import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import { type Instant, type Milliseconds, instant, minute } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
-import { sha256 } from '../../digest.ts';
 import type { Access, Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
@@ -15,7 +14,6 @@ import { type SessionRecord, clientsOf } from '../../domain/session/record.ts';
 import { usableToken } from '../../domain/session/facts.ts';
 import type { RevocationOutcome } from '../../domain/token.ts';
 import { maxSessionAge } from '../../domain/pool-defaults.ts';
-import { sessionRecordName } from '../../domain/record-names.ts';
 import { tokenDigest } from '../../domain/delivery/render.ts';
 import type { ClientFacts, Delivered, SessionSnapshot } from '../../domain/session/machine.ts';
 import { isDamaged, isUnreadable } from '../../kube/records.ts';
@@ -24,31 +22,11 @@ import type { AccessCache } from '../access-cache.ts';
 import type { Brakes } from '../brakes.ts';
 import { type ClientTargets, refOf } from '../client/targets.ts';
 import type { Memory } from '../memory.ts';
+import { jitterOf, parseSessionKey } from './key.ts';
 import type { Reviews } from './reviews.ts';
 import { stopOfBefore, stopSources, stoppedClients } from './stop-sources.ts';
 import type { Outage } from '../status/troubles.ts';
 import type { Capabilities } from '../../providers/port.ts';
-
-/** Names one session; everything needed to find its pod and record is in it. */
-export interface SessionKey {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly podUid: string;
-  readonly identity: string;
-}
-
-export function sessionKey({ namespace, pod, podUid, identity }: SessionKey): string {
-  return `${namespace}/${pod}/${podUid}/${identity}`;
-}
-
-export function sessionKeyOf({ pod, identity }: SessionRecord): string {
-  return sessionKey({ namespace: pod.namespace, pod: pod.name, podUid: pod.uid, identity: identity.name });
-}
-
-export function parseSessionKey(key: string): SessionKey {
-  const [namespace = '', pod = '', podUid = '', identity = ''] = key.split('/');
-  return { namespace, pod, podUid, identity };
-}
 
 /** A node that has been NotReady for this long is lost: nobody reads the file any more. */
 const lostAfter: Milliseconds = 5 * minute;
@@ -165,19 +143,6 @@ function accessOf(
 ): Known<Access> {
   if (record !== undefined && (identity.is === 'Gone' || poolVanishes)) return access.ofHeld(record) ?? { is: 'Gone' };
   return identity.is === 'Seen' ? access.of(identity.value) : identity;
-}
-
-/** Name of the record that a session of this pod and identity has or would have. The claim never changes, so neither does the name. */
-export function recordNameOf(snapshot: SessionSnapshot): string | undefined {
-  if (snapshot.record !== undefined) return sessionRecordName(snapshot.record.pod.uid, snapshot.record.identity.uid);
-  if (snapshot.pod.is !== 'Seen') return undefined;
-  const claimed = snapshot.pod.value.claims[snapshot.identityName];
-  return claimed === undefined ? undefined : sessionRecordName(snapshot.pod.value.uid, claimed);
-}
-
-/** In [-1, 1], the same for the same session, so that renewals of pods that were created together spread out. */
-export function jitterOf(key: string): number {
-  return (Number.parseInt(sha256(key).slice(0, 8), 16) / 0xffff_ffff) * 2 - 1;
 }
 
 /** As a snapshot has it. The loop gives back the names of rows that the table gave it. */

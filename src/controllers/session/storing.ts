@@ -9,7 +9,7 @@ import type { EffectName } from '../effect-names.ts';
 import type { Memory } from '../memory.ts';
 import { type Fate, type Minting, discarded } from './minting.ts';
 import type { SessionAudit } from '../telling/session-audit.ts';
-import { recordNameOf } from './snapshot.ts';
+import { recordNameOf } from './key.ts';
 
 /** How long a record that could not be stored is tried again. */
 const storeFor = 60 * second;

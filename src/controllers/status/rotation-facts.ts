@@ -11,7 +11,7 @@ import { rotationVariant } from '../../domain/client/variants.ts';
 import { declaredWindow } from '../../domain/client/window.ts';
 import type { ClientView } from '../../domain/status/pool-facts.ts';
 import type { Capabilities } from '../../providers/port.ts';
-import { jitterOf } from '../session/snapshot.ts';
+import { jitterOf } from '../session/key.ts';
 
 export type RotationFacts = Pick<
   ClientView,

@@ -12,7 +12,7 @@ import type { Credentials } from './credentials.ts';
 import type { Memory } from '../memory.ts';
 import { refusals } from '../provider-calls.ts';
 import type { WatchHealth } from './readiness.ts';
-import { sessionKeyOf } from '../session/snapshot.ts';
+import { sessionKeyOf } from '../session/key.ts';
 import { isUnrevoked, usableToken } from '../../domain/session/facts.ts';
 
 /** Sets the gauges that are counted from memory; runs before each scrape. */

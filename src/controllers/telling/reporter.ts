@@ -13,7 +13,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { StoredRecord } from '../../kube/records.ts';
 import type { Memory } from '../memory.ts';
 import type { RefusedCalls } from './refused-calls.ts';
-import { parseSessionKey } from '../session/snapshot.ts';
+import { parseSessionKey } from '../session/key.ts';
 import { machines } from '../machine-names.ts';
 
 /** Steps that every new object takes, before it is ready for the first time. */

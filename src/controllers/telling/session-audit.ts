@@ -11,7 +11,7 @@ import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts'
 import { OncePerRecord } from '../../telemetry/once-per-record.ts';
 import { RepeatSuppressor } from '../../telemetry/repeat-suppressor.ts';
 import type { Memory } from '../memory.ts';
-import { parseSessionKey } from '../session/snapshot.ts';
+import { parseSessionKey } from '../session/key.ts';
 
 interface SessionLine {
   readonly key: string;

@@ -1,7 +1,7 @@
 /** What becomes of a token whose record is not stored. */
 import test from 'ava';
 import { minute, systemClock } from '#src/clock.ts';
-import { recordNameOf } from '#src/controllers/session/snapshot.ts';
+import { recordNameOf } from '#src/controllers/session/key.ts';
 import { Minter, type MinterOptions } from '#src/controllers/session/mint.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';

@@ -3,7 +3,7 @@ import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { SessionMachine, type SessionMachineOptions } from '#src/controllers/session/machine.ts';
-import { sessionKeyOf } from '#src/controllers/session/snapshot.ts';
+import { sessionKeyOf } from '#src/controllers/session/key.ts';
 import { sessionRecordName } from '#src/domain/record-names.ts';
 import type { PodFacts } from '#src/domain/session/machine.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';

@@ -3,7 +3,8 @@ import { minute, plus } from '#src/clock.ts';
 import { AccessCache } from '#src/controllers/access-cache.ts';
 import { clocksAgree, clocksDisagree } from '#src/controllers/client/snapshot.ts';
 import { Memory } from '#src/controllers/memory.ts';
-import { type SessionSources, sessionKey, snapshotSession } from '#src/controllers/session/snapshot.ts';
+import { sessionKey } from '#src/controllers/session/key.ts';
+import { type SessionSources, snapshotSession } from '#src/controllers/session/snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
 import {
   buildClientRecord,

@@ -4,7 +4,7 @@ import { minute } from '#src/clock.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { RefusedCalls } from '#src/controllers/telling/refused-calls.ts';
 import { Reporter, eventType } from '#src/controllers/telling/reporter.ts';
-import { sessionKey } from '#src/controllers/session/snapshot.ts';
+import { sessionKey } from '#src/controllers/session/key.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
 import { forbiddenError } from '#src/domain/session/explain.ts';
 import { identityStatus } from '#src/domain/status/identity.ts';

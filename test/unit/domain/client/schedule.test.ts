@@ -5,7 +5,7 @@ import type { Instant } from '#src/clock.ts';
 import { clientRecordName } from '#src/domain/record-names.ts';
 import { dueAt, expiringAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
 import { windowState, type WindowState } from '#src/domain/client/window.ts';
-import { jitterOf } from '#src/controllers/session/snapshot.ts';
+import { jitterOf } from '#src/controllers/session/key.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildGeneration, noon } from '#test/support/builders.ts';
 
