@@ -2,43 +2,11 @@ import { annotations, group, labels, version as ourVersion } from '../api/names.
 import { type Instant, formatDuration, parseRfc3339, plus, second } from '../clock.ts';
 import { optInSteps } from '../domain/access/explain.ts';
 import { brokenPolicies } from '../domain/access/trust.ts';
-import type { Read } from './cluster.ts';
 import { missingMembers } from '../kube/definitions.ts';
-import type { Facts, LeaseObject } from './doctor-facts.ts';
+import type { LeaseObject } from './doctor-facts.ts';
+import { type Check, type Finding, checked, problem, some, warning } from './doctor-findings.ts';
 import type { NamespaceObject } from './objects.ts';
 import { counted } from './words.ts';
-
-/**
- * What there is to know, as a sentence in parts. `Info`: as somebody decided it. `Unchecked`: the caller may not see it. Only a `Problem`
- * makes the exit code `exitCodes.no`.
- */
-export interface Finding {
-  readonly level: 'Problem' | 'Warning' | 'Info' | 'Unchecked';
-  readonly subject: string;
-  readonly what: string;
-  readonly why: string;
-  readonly fix: string;
-}
-
-export type Check = (facts: Facts) => readonly Finding[];
-
-const finding =
-  (level: Finding['level']) =>
-  (subject: string, what: string, why: string, fix: string): Finding => ({ level, subject, what, why, fix });
-export const problem = finding('Problem');
-export const warning = finding('Warning');
-export const info = finding('Info');
-
-/** The findings about something that was read; otherwise that it was not checked. */
-export function checked<T>(
-  subject: string,
-  read: Read<T>,
-  check: (value: T) => readonly Finding[],
-): readonly Finding[] {
-  if (read.is === 'Read') return check(read.value);
-  const [why = '', fix = 'see --help'] = read.message.split(': ');
-  return [{ level: 'Unchecked', subject, what: 'not checked', why, fix }];
-}
 
 const serverVersion: Check = ({ version }) =>
   version.major > 1 || version.minor >= 36
@@ -93,10 +61,6 @@ const definitions: Check = ({ definitions: read, shippedDefinitions }) =>
       ];
     }),
   );
-
-export function some(items: readonly string[]): string {
-  return items.length <= 5 ? items.join(', ') : `${items.slice(0, 5).join(', ')} and ${items.length - 5} more`;
-}
 
 const admission: Check = ({ admission: read, shippedAdmission }) =>
   checked('admission policies', read, (observed) =>

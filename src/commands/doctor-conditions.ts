@@ -1,7 +1,7 @@
 import type { Condition } from '../api/meta.ts';
 import type { Reason } from '../api/reasons.ts';
 import type { Read } from './cluster.ts';
-import { type Check, type Finding, checked, info, problem, warning } from './doctor-checks.ts';
+import { type Check, type Finding, checked, info, problem, warning } from './doctor-findings.ts';
 import type { Facts } from './doctor-facts.ts';
 
 interface Conditioned {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { parseAllDocuments } from 'yaml';
 import { emergencyStopConfigMap, leaseName } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
@@ -9,7 +11,6 @@ import { readShippedPolicies, trimPolicy } from '../kube/guard.ts';
 import { type Kind, kinds } from '../kube/resources.ts';
 import { admissionKinds } from '../kube/watches.ts';
 import type { Cluster, Read } from './cluster.ts';
-import { readShippedRoles } from './doctor-operator.ts';
 import type { NamespaceObject } from './objects.ts';
 import { type Grant, type RawBinding, type RawRole, grantsOf } from './rights.ts';
 import { CommandError } from './surface.ts';
@@ -147,4 +148,12 @@ function joined<T>(reads: readonly Read<readonly T[]>[]): Read<readonly T[]> {
   const withheld = reads.find((read) => read.is === 'Withheld');
   if (withheld !== undefined) return withheld;
   return { is: 'Read', value: reads.flatMap((read) => (read.is === 'Read' ? read.value : [])) };
+}
+
+/** The roles that the operator is shipped with, read from `manifests/controller/rbac.yaml` beside the source (the image has it). */
+export function readShippedRoles(): readonly RawRole[] {
+  const file = new URL('../../manifests/controller/rbac.yaml', import.meta.url);
+  return parseAllDocuments(readFileSync(file, 'utf8'))
+    .map((document) => document.toJS() as RawRole & { readonly kind: string })
+    .filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
 }

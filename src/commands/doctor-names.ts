@@ -1,5 +1,5 @@
 import { nearName } from '../domain/access/near-name.ts';
-import { type Check, checked, info, warning } from './doctor-checks.ts';
+import { type Check, checked, info, warning } from './doctor-findings.ts';
 
 /** Namespaces that a rule lists and that do not exist: announced ones grant nothing yet, a slip never will. */
 const listedNamespaces: Check = ({ policies, namespaces }) =>

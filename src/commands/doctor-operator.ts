@@ -1,16 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { parseAllDocuments } from 'yaml';
 import { operatorNamespace, operatorServiceAccount } from '../api/names.ts';
-import { type Check, checked, problem, some } from './doctor-checks.ts';
-import { type RawRole, mayDo, rightsOf } from './rights.ts';
-
-/** The roles that the operator is shipped with, read from `manifests/controller/rbac.yaml` beside the source (the image has it). */
-export function readShippedRoles(): readonly RawRole[] {
-  const file = new URL('../../manifests/controller/rbac.yaml', import.meta.url);
-  return parseAllDocuments(readFileSync(file, 'utf8'))
-    .map((document) => document.toJS() as RawRole & { readonly kind: string })
-    .filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role');
-}
+import { type Check, checked, problem, some } from './doctor-findings.ts';
+import { mayDo, rightsOf } from './rights.ts';
 
 /** What the operator needs for itself, beside its rights in agent namespaces. */
 export const ownRights: Check = ({ grants: read, shippedRoles, operatorNamespace: own }) =>

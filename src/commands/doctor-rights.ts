@@ -1,5 +1,5 @@
 import { labels, operatorServiceAccount, useRight } from '../api/names.ts';
-import { type Check, type Finding, checked, problem, some, warning } from './doctor-checks.ts';
+import { type Check, type Finding, checked, problem, some, warning } from './doctor-findings.ts';
 import type { Facts } from './doctor-facts.ts';
 import {
   type Grant,
