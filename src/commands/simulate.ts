@@ -1,24 +1,21 @@
-import { clean } from '../clean.ts';
 import { useRight } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, systemClock } from '../clock.ts';
 import { notOptedIn } from '../domain/access/explain.ts';
 import { passedOver } from '../domain/access/missed.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import { invalidFields } from '../kube/classify.ts';
-import { kinds, pathOf } from '../kube/resources.ts';
 import { trimPod } from '../kube/trim.ts';
 import { type Expected, type PodDraft, type Uses, draftOf, expectAdmission } from './admission.ts';
 import { printAnswer } from './answer.ts';
 import { type Description, clusterOptions, outputOption, valueOf } from './arguments.ts';
-import { type Cluster, answerMessage } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import { identitiesOf, inputOf, isOptedIn, readObjects } from './objects.ts';
-import { type Prediction, newPodFacts, predict, wholeBefore } from './predict.ts';
+import { newPodFacts, predict, wholeBefore } from './predict.ts';
 import { clusterVerb } from './run.ts';
+import { type Simulation, isGood, simulationText } from './simulation.ts';
 import { CommandError, exitCodes } from './surface.ts';
-import { renderTable } from './table.ts';
-import { inSentences } from './words.ts';
+import { verdictOf } from './verdict.ts';
 
 const description: Description = {
   name: 'simulate',
@@ -46,24 +43,6 @@ const description: Description = {
   exit: '0 admitted and every identity gets a token, 2 not so, 1 it could not be answered.',
 };
 
-/** What the API server said; `NotAsked`: the caller may not do that. */
-export type Verdict =
-  | { readonly is: 'Admitted' }
-  | { readonly is: 'Refused'; readonly message: string }
-  | { readonly is: 'NotAsked'; readonly message: string };
-
-export interface Simulation {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly creator: string;
-  readonly server: Verdict;
-  /** By our own reading of the policies. */
-  readonly expected: { readonly admitted: boolean; readonly refusals: readonly string[] };
-  readonly identities: readonly { readonly name: string; readonly pool: string; readonly next: Prediction }[];
-  /** Why it starts without the identities that select it: their namespace lacks the label. */
-  readonly withoutLabel?: string;
-}
-
 export const runSimulate = clusterVerb(description, async (cluster, args, surface) => {
   const manifest = onePod(await readManifests(args.given.get('filename') ?? [], surface));
   const namespace = placeOf(manifest, valueOf(args, 'namespace')) ?? cluster.namespace;
@@ -71,7 +50,7 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   await cluster.requireNamespace(namespace);
   const objects = await readObjects(cluster, [namespace]);
   const identities = await identitiesOf(cluster, namespace);
-  const server = await dryRun(cluster, manifest, namespace, user);
+  const server = await verdictOf(cluster, manifest, namespace, user);
   const draft = draftOf(manifest);
   const creator = user ?? (await cluster.whoAmI());
   const place = objects.namespaces.get(namespace) ?? { is: 'Unknown' };
@@ -107,12 +86,6 @@ export const runSimulate = clusterVerb(description, async (cluster, args, surfac
   });
   return isGood(simulation) ? exitCodes.done : exitCodes.no;
 });
-
-/** Pure. Admitted, and every identity that selects it gets a token. Our own reading of the policies counts only where the API server was not asked. */
-export function isGood({ server, expected, identities, withoutLabel }: Simulation): boolean {
-  const admitted = server.is === 'NotAsked' ? expected.admitted : server.is === 'Admitted';
-  return admitted && withoutLabel === undefined && identities.every(({ next }) => next.does === 'Token');
-}
 
 interface Scene {
   readonly creator: string;
@@ -186,115 +159,4 @@ function given(expected: Expected, identities: readonly CiIdentity[], stored: un
   if (stored === undefined) return expected.selected;
   const { claims } = trimPod(stored);
   return identities.filter(({ metadata }) => Object.hasOwn(claims, metadata.name));
-}
-
-/** A create that changes nothing, with every admission policy of the cluster. */
-async function dryRun(
-  cluster: Cluster,
-  manifest: Manifest,
-  namespace: string,
-  user: string | undefined,
-): Promise<{ readonly verdict: Verdict; readonly stored?: unknown }> {
-  if (/\p{Cc}/u.test(user ?? '')) {
-    const message =
-      'the name of the creator has control characters, which no header carries, so the API server was not asked';
-    return { verdict: { is: 'NotAsked', message } };
-  }
-  const { namespace: _, ...metadata } = manifest.metadata;
-  const answer = await cluster.call('POST', pathOf(kinds.pods, { namespace }), {
-    body: { ...manifest, metadata: { ...metadata, namespace } },
-    query: { dryRun: 'All' },
-    ...(user === undefined ? {} : { impersonate: user }),
-  });
-  if (answer.status === 201) return { verdict: { is: 'Admitted' }, stored: answer.body };
-  const message = answerMessage(answer);
-  if (answer.status === 403 && /cannot impersonate resource/.test(message)) {
-    return {
-      verdict: { is: 'NotAsked', message: `you may not impersonate ${user ?? ''}, so the API server was not asked` },
-    };
-  }
-  if (answer.status === 403 && user === undefined && /cannot create resource "pods"/.test(message)) {
-    return {
-      verdict: {
-        is: 'NotAsked',
-        message: 'you may not create pods there, so the API server was not asked; name the creator with --as',
-      },
-    };
-  }
-  if (answer.status === 409) {
-    return {
-      verdict: {
-        is: 'NotAsked',
-        message: 'a pod of that name exists, so the API server was not asked; change metadata.name',
-      },
-    };
-  }
-  // A sentence about an invalid field quotes its value, and a pod of Jenkins carries secrets in its environment.
-  if (answer.status === 422) {
-    const fields = invalidFields(answer).join(', ');
-    return {
-      verdict: { is: 'Refused', message: `it is not a valid pod; see ${fields === '' ? 'its fields' : fields}` },
-    };
-  }
-  return { verdict: { is: 'Refused', message } };
-}
-
-/** Pure: the answer for people. */
-export function simulationText(simulation: Simulation): string {
-  const { namespace, pod, creator, server } = simulation;
-  return [
-    `Pod ${namespace}/${pod}, created by ${clean(creator)}\n`,
-    verdictText(simulation),
-    doubtText(simulation),
-    server.is === 'Refused' ? '' : givenText(simulation),
-  ].join('');
-}
-
-function verdictText({ server, expected }: Simulation): string {
-  switch (server.is) {
-    case 'Admitted':
-      return 'The API server admits it (dry run).\n';
-    case 'Refused':
-      return `The API server refuses it (dry run): ${server.message}\n`;
-    case 'NotAsked': {
-      const reading = expected.admitted ? 'it is admitted.' : `it is refused: ${refusalsOf(expected)}`;
-      return `${server.message}. By our reading of the policies ${reading}\n`;
-    }
-  }
-}
-
-/** They quote annotations of the manifest, which somebody else may have written. */
-function refusalsOf({ refusals }: Simulation['expected']): string {
-  return clean(refusals.join(' '), 3_000);
-}
-
-/** Where the API server and our own reading of the policies differ. */
-function doubtText({ server, expected, identities }: Simulation): string {
-  const throughGroup = identities.some(({ next }) => next.reason === 'CreatorMayNotUse');
-  if (server.is === 'Admitted' && expected.admitted && throughGroup)
-    return 'The creator may use it through a group, which the operator does not see: name who creates agent pods with --as.\n';
-  if (server.is === 'Admitted' && !expected.admitted)
-    return `By our reading the pod should have been refused: are the admission policies whole? Run doctor. ${refusalsOf(expected)}\n`;
-  if (server.is === 'Refused' && expected.admitted)
-    return 'By our reading nothing of ours refuses it: another policy, plugin or right does.\n';
-  return '';
-}
-
-function givenText({ identities, withoutLabel }: Simulation): string {
-  if (withoutLabel !== undefined) return `No CiIdentity is given to it: ${withoutLabel}\n`;
-  if (identities.length === 0) return 'No CiIdentity is given to it.\n';
-  const rows = identities.map(({ name, pool, next }) => [
-    name,
-    pool,
-    { Token: 'a token', Error: 'error.json', Wait: 'waits', Nothing: 'nothing' }[next.does],
-    (next.scopes ?? []).join(' ') || '-',
-    (next.audiences ?? []).join(' ') || '-',
-  ]);
-  const sentences = identities.flatMap(({ name, next }) => {
-    if (next.does === 'Token') return [];
-    const what = next.message ?? `CiIdentity ${name}: ${next.reason}`;
-    return [`- ${inSentences([what, next.fix])}\n`];
-  });
-  const table = renderTable(['CIIDENTITY', 'POOL', 'GETS', 'SCOPES', 'AUDIENCES'], rows);
-  return `\n${table}${sentences.length === 0 ? '' : `\n${sentences.join('')}`}`;
 }
