@@ -202,39 +202,48 @@ function checkLifetime(asked: Ask, minted: Minted, rules: TokenRules, now: Insta
   }
   const life = Math.max(byAnswer ?? 0, byToken ?? 0);
   if (!Number.isFinite(life) || life <= 0) return unusable('TokenUnusable', 'the token has expired already', false);
-  if (life < shortestLife || (byToken ?? life) < shortestLeft) {
-    const remedy =
-      life < shortestLife
-        ? 'let them live minutes there'
-        : `its answer says ${formatDuration(life)}, so see whether the provider's clock is behind ours`;
-    const left = Math.max(0, Math.min(life, byToken ?? life));
-    return unusable(
-      'TokenLifetimeTooShort',
-      `the provider's tokens live ${formatDuration(left)}, which is over before a pod has one; ${remedy}`,
-    );
-  }
+  const left = byToken ?? life;
+  return (
+    tooShort(life, left) ??
+    tooLong(life, asked, rules) ?? {
+      is: 'Usable',
+      exp: plus(now, left),
+      scopes: without(minted.scopes ?? asked.scopes, rules.ignoredScopes).toSorted((a, b) => (a < b ? -1 : 1)),
+      ...(minted.subject === undefined ? {} : { subject: minted.subject }),
+    }
+  );
+}
+
+/** `life`: as the provider says it; `left`: of that by our clock. */
+function tooShort(life: Milliseconds, left: Milliseconds): CheckedToken | undefined {
+  if (life >= shortestLife && left >= shortestLeft) return undefined;
+  const remedy =
+    life < shortestLife
+      ? 'let them live minutes there'
+      : `its answer says ${formatDuration(life)}, so see whether the provider's clock is behind ours`;
+  const lives = formatDuration(Math.max(0, Math.min(life, left)));
+  return unusable(
+    'TokenLifetimeTooShort',
+    `the provider's tokens live ${lives}, which is over before a pod has one; ${remedy}`,
+  );
+}
+
+function tooLong(life: Milliseconds, asked: Ask, rules: TokenRules): CheckedToken | undefined {
   const allowed = Math.min(asked.maxLifetime, rules.maxLifetime);
   const endsEarly = rules.revocation !== 'ExpiryOnly';
-  if (life > allowed + lifetimeSlack && !(endsEarly && rules.onExceed === 'RevokeEarly')) {
-    const early = endsEarly
-      ? ', or set spec.ceiling.onExceed: RevokeEarly of the pool'
-      : '; it revokes no tokens, so RevokeEarly does not help';
-    const limits = [
-      ...(asked.maxLifetime < rules.maxLifetime ? ['spec.rules[].maxTokenLifetime of the ScopePolicy'] : []),
-      ...(life > rules.maxLifetime + lifetimeSlack ? ['spec.ceiling.maxTokenLifetime of the pool'] : []),
-    ];
-    return unusable(
-      'LifetimeTooLong',
-      `the provider's tokens live ${formatDuration(life)}, allowed is ${formatDuration(allowed)}; shorten them at the provider, ` +
-        `or write ${formatDuration(life)} into ${limits.join(' and ')}${early}`,
-    );
-  }
-  return {
-    is: 'Usable',
-    exp: plus(now, byToken ?? life),
-    scopes: without(minted.scopes ?? asked.scopes, rules.ignoredScopes).toSorted((a, b) => (a < b ? -1 : 1)),
-    ...(minted.subject === undefined ? {} : { subject: minted.subject }),
-  };
+  if (life <= allowed + lifetimeSlack || (endsEarly && rules.onExceed === 'RevokeEarly')) return undefined;
+  const early = endsEarly
+    ? ', or set spec.ceiling.onExceed: RevokeEarly of the pool'
+    : '; it revokes no tokens, so RevokeEarly does not help';
+  const limits = [
+    ...(asked.maxLifetime < rules.maxLifetime ? ['spec.rules[].maxTokenLifetime of the ScopePolicy'] : []),
+    ...(life > rules.maxLifetime + lifetimeSlack ? ['spec.ceiling.maxTokenLifetime of the pool'] : []),
+  ];
+  return unusable(
+    'LifetimeTooLong',
+    `the provider's tokens live ${formatDuration(life)}, allowed is ${formatDuration(allowed)}; shorten them at the provider, ` +
+      `or write ${formatDuration(life)} into ${limits.join(' and ')}${early}`,
+  );
 }
 
 function unusable(reason: Reason, message: string, revoke = true): CheckedToken {
