@@ -1,6 +1,7 @@
 import { claimPrefix } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
+import { clientsPer } from '../domain/pool-defaults.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { type SessionRecord, clientsOf } from '../domain/session/record.ts';
 import { isUnreadable } from '../kube/records.ts';
@@ -173,8 +174,9 @@ export class Wiring {
 
   /** A pool with a client per namespace or identity counts them, which has a second's time. */
   #poolOfMany(name: string): void {
-    const { per = 'Pool' } = this.#memory.pools.get(name)?.spec.client ?? {};
-    if (per === 'Pool' && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
+    const pool = this.#memory.pools.get(name);
+    const hasOne = pool === undefined || clientsPer(pool) === 'Pool';
+    if (hasOne && this.#targets.ofPool(name).length <= 1) this.#wake(machines.pool, name);
     else this.deferred.pool(name);
   }
 

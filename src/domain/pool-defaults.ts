@@ -2,6 +2,8 @@
 import type { IdentityPool } from '../api/v1alpha1/identity-pool.ts';
 import { type Milliseconds, day, hour, minute, parseDuration } from '../clock.ts';
 
+export const defaultTokenLifetime: Milliseconds = 15 * minute;
+
 export function clientsPer({ spec }: IdentityPool): 'Pool' | 'Namespace' | 'Identity' {
   return spec.client?.per ?? 'Pool';
 }
@@ -19,7 +21,7 @@ export function rotationOverlap({ spec }: IdentityPool): Milliseconds {
 }
 
 export function maxTokenLifetime({ spec }: IdentityPool): Milliseconds {
-  return parseDuration(spec.ceiling.maxTokenLifetime ?? '') ?? 15 * minute;
+  return parseDuration(spec.ceiling.maxTokenLifetime ?? '') ?? defaultTokenLifetime;
 }
 
 export function maxSessionAge({ spec }: IdentityPool): Milliseconds {

@@ -1,12 +1,11 @@
 /** How a row's answer is put together, and the conditions that several rows share. */
 import type { Reason } from '../../api/reasons.ts';
-import { minute } from '../../clock.ts';
 import type { Instant } from '../../clock.ts';
 import type { Decision, Row } from '../../decision.ts';
 import type { Ask } from '../access/access.ts';
 import { type Circuit, resourceOf } from '../circuits.ts';
-import { lanes } from '../lanes.ts';
-import type { Lane } from '../lanes.ts';
+import { type Lane, lanes } from '../lanes.ts';
+import { defaultTokenLifetime } from '../pool-defaults.ts';
 import { mayLeaveGap } from './gap.ts';
 import { currentOf, highestGeneration, inWork, isForeign, isGone, lacksManagement, siblings } from './generations.ts';
 import type { ClientAction, ClientRowName, ClientSnapshot, Desired, ProofUse } from './machine.ts';
@@ -166,7 +165,7 @@ function anyAsk(s: ClientSnapshot, { lacksAsk }: Generation, now: Instant): Hash
   if (chosen !== undefined) return chosen.one;
   const desired = desiredOf(s);
   const { scopes = [], audiences = [] } = desired?.existing === undefined ? {} : desired;
-  const maxLifetime = desired?.maxTokenLifetime ?? 15 * minute;
+  const maxLifetime = desired?.maxTokenLifetime ?? defaultTokenLifetime;
   return { hash: '', ask: { scopes: scopes.slice(0, 1), audiences: audiences.slice(0, 1), maxLifetime } };
 }
 
