@@ -58,17 +58,26 @@ const limits = { signal: AbortSignal.any([]), deadline: 10 * second };
 const mostRemembered = 5_000;
 /** The API server keeps events for an hour by default. */
 const forgetAfter = 50 * minute;
+/**
+ * After each write the writer rests so many times as long as that took, so it has a fifth of one connection's time: some 60 events a second where
+ * the API server has nothing else to do, and less than ten while it is busy. Never longer than `longestRest`.
+ */
+const restPerWrite = 4;
+const longestRest = 1 * second;
+/** A note about what is in order has its turn after so many warnings. */
+const warningsInARow = 4;
 
 /**
  * Writes events of `events.k8s.io/v1`. The same event about the same object becomes a count on the first one, written at most every
- * `quiet`. Never blocks, never throws, and holds a bounded amount of memory: what is too much is dropped, for events are a courtesy. A namespace of which
- * there is much to tell takes neither place nor turn from others.
+ * `quiet`. Never blocks, never throws, and holds a bounded amount of memory: what is too much is dropped, for events are a courtesy. As one they
+ * yield to work: they are written one by one, with a rest after each that is longer the busier the API server is, warnings first. The last of 1,000
+ * that wait comes within 20 s once there is no work. A namespace of which there is much to tell takes neither place nor turn from others.
  */
 export class EventRecorder {
   readonly #o: EventRecorderOptions;
   readonly #quiet: Milliseconds;
   /** By namespace. What is in order is told too, but never costs a warning its place. */
-  readonly #pending = { Normal: new EventPlaces<Pending>(1_000), Warning: new EventPlaces<Pending>(3_000) } as const;
+  readonly #pending = { Normal: new EventPlaces<Pending>(2_000), Warning: new EventPlaces<Pending>(3_000) } as const;
   /** In order of last use, oldest first. */
   readonly #series = new Map<string, Series>();
   #pump: Promise<void> | undefined;
@@ -107,18 +116,28 @@ export class EventRecorder {
   async #drain(): Promise<void> {
     // Lets the caller finish first, so that recording never does any work for it.
     await Promise.resolve();
-    const { Normal, Warning } = this.#pending;
-    for (let isLeft = true; isLeft;) {
-      isLeft = false;
-      for (const places of [Warning, Normal]) {
-        const next = places.next();
-        if (next === undefined) continue;
-        isLeft = true;
-        await this.#write(next.key, next.value).catch((error: unknown) => this.#o.onFailure?.(error));
-        places.done(next.owner, next.key);
-      }
+    const { clock } = this.#o.connection;
+    for (let n = 1; ; n += 1) {
+      const found = this.#next(n);
+      if (found === undefined) break;
+      const { places, owner, key, value } = found;
+      const started = clock.monotonic();
+      await this.#write(key, value).catch((error: unknown) => this.#o.onFailure?.(error));
+      places.done(owner, key);
+      const rest = Math.min(restPerWrite * (clock.monotonic() - started), longestRest);
+      await clock.sleepUntil(plus(clock.now(), Math.ceil(rest)), limits.signal);
     }
     this.#pump = undefined;
+  }
+
+  /** What the nth write is about. */
+  #next(n: number): { places: EventPlaces<Pending>; owner: string; key: string; value: Pending } | undefined {
+    const { Normal, Warning } = this.#pending;
+    for (const places of n % (warningsInARow + 1) === 0 ? [Normal, Warning] : [Warning, Normal]) {
+      const next = places.next();
+      if (next !== undefined) return { places, ...next };
+    }
+    return undefined;
   }
 
   async #write(key: string, waiting: Pending): Promise<void> {
