@@ -1,7 +1,7 @@
 import test from 'ava';
 import { instant, plus, second } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
-import { type Subject, toError } from '#src/kube/classify.ts';
+import { invalidFields, isNamespaceLeaving, refusingPolicy, type Subject, toError } from '#src/kube/classify.ts';
 import type { ApiResponse } from '#src/kube/connection.ts';
 import { VersionExpiredError } from '#src/runtime/source.ts';
 
@@ -32,7 +32,7 @@ const policy = {
   message: `secrets "x" is forbidden: ValidatingAdmissionPolicy 'secrets.ci-identity.dev' with binding 'secrets.ci-identity.dev' denied request: no`,
 };
 
-const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] = [
+const rows: readonly (readonly [string, ApiResponse, string, string, RegExp, Subject?])[] = [
   ['401', answer(401), 'Waiting', 'ApiForbidden', /our credential is not accepted/],
   [
     '403 by RBAC',
@@ -40,6 +40,24 @@ const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] 
     'Waiting',
     'ApiForbidden',
     /lacks the verb create on secrets in namespace ci-payments; apply Role and RoleBinding ci-identity-controller of manifests\/components\/agent-namespace in namespace ci-payments$/,
+  ],
+  [
+    '403 by RBAC in our own namespace',
+    answer(403, { message: rbac }),
+    'Waiting',
+    'ApiForbidden',
+    /lacks the verb create on leases in namespace ci-identity-system; apply manifests\/controller\/rbac\.yaml$/,
+    { verb: 'create', resource: 'leases', namespace: 'ci-identity-system' },
+  ],
+  [
+    '403 by RBAC on a kind of the cluster',
+    answer(403, {
+      message: 'User "x" cannot list resource "ciidentities" in API group "ci-identity.dev" at the cluster',
+    }),
+    'Waiting',
+    'ApiForbidden',
+    /lacks the verb list on ciidentities of ci-identity\.dev; apply manifests\/controller\/rbac\.yaml$/,
+    { verb: 'list', resource: 'ciidentities' },
   ],
   ['403 by quota', answer(403, quota), 'Waiting', 'QuotaExceeded', /ResourceQuota compute is used up/],
   ['403 in a namespace that goes', answer(403, terminating), 'Waiting', 'NamespaceTerminating', /being deleted/],
@@ -67,6 +85,7 @@ const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] 
   ],
   ['409', answer(409), 'Conflict', 'ApiConflict', /changed the object first/],
   ['400', answer(400), 'Terminal', 'ApiRefused', /create secrets in namespace ci-payments is refused \(400\)/],
+  ['408', answer(408), 'Transient', 'ApiServerUnavailable', /failed \(408\)/],
   ['413', answer(413), 'Terminal', 'ApiRefused', /413/],
   ['415', answer(415), 'Terminal', 'ApiRefused', /415/],
   ['429', answer(429), 'Transient', 'RateLimited', /has to wait/],
@@ -82,15 +101,38 @@ const rows: readonly (readonly [string, ApiResponse, string, string, RegExp])[] 
   ['504', answer(504), 'Transient', 'ApiServerUnavailable', /failed \(504\)/],
 ];
 
-for (const [name, response, kind, reason, message] of rows) {
+for (const [name, response, kind, reason, message, subject] of rows) {
   test(`${name} is ${kind} ${reason}`, (t) => {
-    const error = errorOf(response);
+    const error = errorOf(response, subject);
     t.is(error.class, kind as typeof error.class);
     t.is(error.reason, reason as typeof error.reason);
     t.regex(error.message, message);
     t.is(error.retryAt !== undefined, kind === 'Waiting');
   });
 }
+
+test('a namespace leaves where it is gone or being deleted, not where something in it is missing or refused', (t) => {
+  const secrets = { reason: 'NotFound', details: { kind: 'secrets' } };
+  for (const [response, isLeaving] of [
+    [answer(403, terminating), true],
+    [answer(404, { reason: 'NotFound', details: { kind: 'namespaces' } }), true],
+    [answer(404, secrets), false],
+    [answer(404, '404 page not found'), false],
+    [answer(403, quota), false],
+    [answer(409, terminating), false],
+  ] as const)
+    t.is(isNamespaceLeaving(response), isLeaving, JSON.stringify(response.body));
+});
+
+test('which policy refused and which fields are invalid is read from the answer, else nothing', (t) => {
+  t.is(refusingPolicy(answer(403, policy)), 'secrets.ci-identity.dev');
+  t.is(refusingPolicy(answer(403, quota)), undefined);
+  t.deepEqual(invalidFields(answer(422, { details: { causes: [{ field: 'type' }, {}, { field: 'data' }] } })), [
+    'type',
+    'data',
+  ]);
+  t.deepEqual(invalidFields(answer(422)), []);
+});
 
 test('410 is the version that expired', (t) => {
   t.true(toError(answer(410), secret) instanceof VersionExpiredError);

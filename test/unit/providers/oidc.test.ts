@@ -84,6 +84,9 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   const minted = parse({ ...token, access_token: jwt({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
   t.deepEqual([minted.audiences, minted.jwt?.exp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
   t.deepEqual(parse({ ...token, access_token: jwt({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
+  t.deepEqual(parse({ ...token, access_token: jwt({ nbf: 1_800_000_000 }) }).jwt, {
+    notBefore: 1_800_000_000_000 as never,
+  });
   t.deepEqual(parse({ ...token, access_token: jwt({ exp: '1', nbf: '1', aud: 5, sub: {}, iss: {} }) }).jwt, {});
   t.deepEqual(parse({ ...token, access_token: jwt({ exp: 1_800_000_000_000 }) }).jwt, {}, 'milliseconds');
   t.deepEqual(parse({ ...token, access_token: jwt({ iss: where.issuer }) }).jwt, {});
@@ -118,6 +121,15 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
   for (const readable of [jwt({}), `${encrypted}.key.iv.text.tag`, `${encrypted}..iv.text.tag`])
     t.true(isSelfContained(readable), readable);
   t.is(parse({ ...token, access_token: `${encrypted}.key.iv.text.tag` }).audiences, undefined, 'sealed');
+});
+
+test('a token that no header can carry is of no use: too long, empty, or with characters of its own', (t) => {
+  t.is(parse({ ...token, access_token: 'x'.repeat(16_384) }).value.reveal().length, 16_384);
+  for (const value of ['x'.repeat(16_385), '', 'a b', 'a\nb', 'ä', '\u007f']) {
+    const error = t.throws(() => parse({ ...token, access_token: value }), { instanceOf: OperatorError });
+    t.like(error, { class: 'Terminal', reason: 'TokenUnusable' }, value);
+    t.true(value.length < 2 || !error?.message.includes(value));
+  }
 });
 
 test("the provider's clock: its Date header, and when it issued the JWT", (t) => {
