@@ -9,6 +9,9 @@ const issuer = (lines: string): string => `${head}issuers:\n- url: https://idp.e
 const url = (value: string): string => `${head}issuers: [{url: ${JSON.stringify(value)}}]\n`;
 const reference = 'a reference {name, key} to a key of a Secret or ConfigMap in the namespace of the operator';
 
+const issuers = (many: number): string =>
+  `${head}issuers: [${Array.from({ length: many }, (_, n) => `{url: "https://${n}.example.com"}`).join()}]\n`;
+
 type Row = readonly [name: string, text: string, problems: readonly string[]];
 
 const bad: readonly Row[] = [
@@ -32,6 +35,11 @@ const bad: readonly Row[] = [
     `${head}isuers: []\n`,
     ['the file has the unknown member "isuers"; known are apiVersion, kind, issuers, limits, log, audit'],
   ],
+  [
+    'a member with a long name, of which the beginning will do',
+    `${head}${'a'.repeat(65)}: []\n`,
+    [`the file has the unknown member "${'a'.repeat(64)}"; known are apiVersion, kind, issuers, limits, log, audit`],
+  ],
   ['issuers no list', `${head}issuers: {}\n`, ['issuers must be a list of at most 256 issuers']],
   [
     'an issuer that is a text',
@@ -52,12 +60,27 @@ const bad: readonly Row[] = [
     ['issuers[0].url must start with https://: issuers are never called without TLS'],
   ],
   ['a password', url('https://u:p@idp.example.com'), ['issuers[0].url must not contain a user or password']],
+  ...['u@', ':p@'].map((given): Row => [
+    `half a password ${given}`,
+    url(`https://${given}idp.example.com`),
+    ['issuers[0].url must not contain a user or password'],
+  ]),
   [
     'a wildcard',
     url('https://*.example.com'),
     ['issuers[0].url must not contain *: each issuer is listed by its own URL'],
   ],
-  ['a query', url('https://idp.example.com/?a'), ['issuers[0].url must not contain a query or fragment (RFC 8414 §2)']],
+  ...['?a', '#a'].map((given): Row => [
+    `a url that ends with ${given}`,
+    url(`https://idp.example.com/${given}`),
+    ['issuers[0].url must not contain a query or fragment (RFC 8414 §2)'],
+  ]),
+  ['one issuer too many', issuers(257), ['issuers must be a list of at most 256 issuers']],
+  [
+    'a url that is too long',
+    url(`https://idp.example.com/${'a'.repeat(489)}`),
+    ['issuers[0].url must be an https URL of at most 512 characters'],
+  ],
   [
     'a url not in its one spelling',
     url('https://IDP.example.com:443/a/../b'),
@@ -92,11 +115,11 @@ const bad: readonly Row[] = [
       'issuers[0].proxyUrl must be the URL of an HTTP proxy without user, password and path, such as http://proxy.example.com:3128',
     ],
   ]),
-  [
-    'a token issuer with a space',
-    issuer('tokenIssuer: "https://a b"'),
+  ...['https://a b', 'a'.repeat(513)].map((given): Row => [
+    `the token issuer ${given}`,
+    issuer(`tokenIssuer: "${given}"`),
     ['issuers[0].tokenIssuer must be what its JWT access tokens have as iss: at most 512 characters without spaces'],
-  ],
+  ]),
   [
     'an audience of its own',
     issuer('assertionAudience: "https://a.example"'),
@@ -128,20 +151,20 @@ const bad: readonly Row[] = [
     ['issuers[0].rateLimit.perSecond must be a number above 0, at most 10000'],
   ],
   [
-    'half a burst',
-    issuer('rateLimit: {perSecond: 1, burst: 0.5}'),
+    'a rate that is too high',
+    issuer('rateLimit: {perSecond: 10001}'),
+    ['issuers[0].rateLimit.perSecond must be a number above 0, at most 10000'],
+  ],
+  ...['0.5', '0', '10001'].map((given): Row => [
+    `a burst of ${given}`,
+    issuer(`rateLimit: {perSecond: 1, burst: ${given}}`),
     ['issuers[0].rateLimit.burst must be a whole number from 1 to 10000'],
-  ],
-  [
-    'a lag without unit',
-    `${head}limits: {deliveryLag: 150}\n`,
+  ]),
+  ...['150', '150h', '61m'].map((given): Row => [
+    `a lag of ${given}`,
+    `${head}limits: {deliveryLag: ${given}}\n`,
     ['limits.deliveryLag must be a duration from 1s to 1h such as 150s or 3m'],
-  ],
-  [
-    'a lag in hours',
-    `${head}limits: {deliveryLag: 150h}\n`,
-    ['limits.deliveryLag must be a duration from 1s to 1h such as 150s or 3m'],
-  ],
+  ]),
   ['a level', `${head}log: {level: verbose}\n`, ['log.level must be error, warn, info or debug']],
   ['an empty path', `${head}audit: {path: ""}\n`, ['audit.path must be the path of a file']],
   ['null members', `${head}limits: null\nlog: null\n`, ['limits must be an object', 'log must be an object']],
@@ -207,6 +230,21 @@ test('every setting of the configuration is read', (t) => {
     },
   });
 });
+
+const atTheLimit: readonly (readonly [name: string, text: string])[] = [
+  ['256 issuers', issuers(256)],
+  ['a url of 512 characters', url(`https://idp.example.com/${'a'.repeat(488)}`)],
+  ['a token issuer of 512 characters', issuer(`tokenIssuer: ${'a'.repeat(512)}`)],
+  ['the highest rate and burst', issuer('rateLimit: {perSecond: 10000, burst: 10000}')],
+  ['the smallest burst', issuer('rateLimit: {perSecond: 0.001, burst: 1}')],
+  ['the longest lag', `${head}limits: {deliveryLag: 1h}\n`],
+];
+
+for (const [name, text] of atTheLimit)
+  test(`configuration: ${name} can be used`, (t) => {
+    const parsed = parseConfiguration(text);
+    t.is(parsed.is === 'Problems' ? parsed.problems.join() : '', '');
+  });
 
 test('an issuer that spells its host in capitals and names the port of https is taken as it calls itself', (t) => {
   const parsed = parseConfiguration(url('https://IDP.example.com:443/b'));
