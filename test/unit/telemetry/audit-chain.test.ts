@@ -120,6 +120,16 @@ const broken: readonly (readonly [string, readonly string[], string])[] = [
     [first, second.slice(0, -9), third],
     'line 3: process p goes from number 0 to 2: number 1 is missing before this one: removed, swapped, or in a file that was not given',
   ],
+  ...[
+    ['a number that is none', first.replace('"seq":0', '"seq":"0"')],
+    ['a process that is no text', first.replace('"process_id":"p"', '"process_id":7')],
+    ['a whole line with hardly a member', '{"version":1,"time":"2026-11-24T12:00:01Z"}'],
+    ['more than the beginning of a line, without one', `{"version":1,"time":"${'x'.repeat(400)}`],
+  ].map(([name = '', line = '']): (typeof broken)[number] => [
+    name,
+    [line],
+    'line 1: it is not an audit line of version 1',
+  ]),
   ['a cut line that is not the next', [first, third.slice(0, -9)], 'line 2: it is not an audit line of version 1'],
   [
     'a beginning that was rotated away',
@@ -160,6 +170,7 @@ const stories: readonly (readonly [
   ['a request and its renewal', [['p', [request, { ...request, event: 'Renewed', outcome: 'Success' }]]], []],
   ['a request and its narrowing', [['p', [request, { ...request, event: 'Narrowed', outcome: 'Success' }]]], []],
   ['a request and its failure', [['p', [request, { ...request, event: 'Failed', outcome: 'Failure' }]]], []],
+  ['a request and its denial', [['p', [request, { ...request, event: 'Denied', outcome: 'Failure' }]]], []],
   ['a request at the end', [['p', [started, request]]], [2]],
   [
     'killed, and the next process asks again',
@@ -172,6 +183,15 @@ const stories: readonly (readonly [
   [
     'asked twice, answered once',
     [['p', [request, request, { ...request, event: 'Discarded', outcome: 'Failure' }]]],
+    [1],
+  ],
+  ['asked three times, never answered', [['p', [request, request, request]]], [1, 2, 3]],
+  [
+    'another process answers nothing',
+    [
+      ['p', [request]],
+      ['q', [{ ...request, event: 'Minted', outcome: 'Success' }]],
+    ],
     [1],
   ],
   ['another session answers nothing', [['p', [request, { ...denied, session_id: 'other' }]]], [1]],
@@ -191,6 +211,8 @@ test('where old files were deleted, a chain may begin at any number, and is chec
   t.like(verifyChain([second, third], { anyStart: true }), { is: 'Whole', lines: 2 });
   t.like(verifyChain([second.replace('NoRule', 'Rule'), third], { anyStart: true }), { is: 'Broken', line: 2 });
   t.like(verifyChain([third, second], { anyStart: true }), { is: 'Broken', line: 2 });
+  const forged = second.replace('"seq":1', '"seq":0');
+  t.like(verifyChain([forged], { anyStart: true }), { is: 'Broken', line: 1 }, 'nothing comes before number 0');
 });
 
 test('an audit file: appended, private, and a torn end is closed before a new process writes', (t) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { minute } from '#src/clock.ts';
 import { AuditLog } from '#src/telemetry/audit.ts';
 import { verifyChain } from '#src/telemetry/audit-chain.ts';
 import { type AuditSink, openAuditFile } from '#src/telemetry/audit-file.ts';
@@ -53,7 +54,7 @@ function streamOn(sink: AuditSink, most?: number) {
   });
   const log = new AuditLog({ write: (line) => stream.push(line), clock, processId: 'p' });
   const record = (): void => log.record(started);
-  return { stream, record, lines };
+  return { stream, record, lines, clock };
 }
 
 test('a line is with the operating system before the program goes on', (t) => {
@@ -71,10 +72,12 @@ for (const [what, error, says] of [
   test(`${what}: lines wait whole and in order, and the trouble has a sentence`, (t) => {
     const sink = new Sink();
     sink.error = error;
-    const { stream, record } = streamOn(sink);
+    const { stream, record, clock } = streamOn(sink);
     record();
     sink.room = 100;
     for (let n = 0; n < 3; n += 1) record();
+    clock.setWall(minute);
+    stream.keepUp();
     t.is(stream.waiting, 3);
     t.is(
       stream.trouble,
@@ -86,6 +89,9 @@ for (const [what, error, says] of [
     stream.keepUp();
     t.deepEqual([stream.waiting, stream.trouble], [0, undefined]);
     t.like(verifyChain(sink.text.split('\n')), { is: 'Whole', lines: 5, torn: [] });
+    sink.room = 0;
+    record();
+    t.regex(stream.trouble ?? '', /since 2026-11-24T12:01:00Z/, 'the next trouble begins anew');
   });
 }
 
@@ -106,10 +112,11 @@ test('a file that is renamed in the middle of a line: the new file has the line 
 
 test('a file that was renamed and whose name cannot be opened: nothing goes into the old one, and the trouble has a sentence', (t) => {
   const sink = new Sink();
-  const { stream, record } = streamOn(sink);
+  const { stream, record, clock } = streamOn(sink);
   record();
   [sink.moved, sink.shut] = [true, 'EACCES'];
   stream.follow();
+  clock.setWall(minute);
   const sentence = (waiting: number): string =>
     `the audit file was renamed or removed, and since 2026-11-24T12:00:00Z its name cannot be opened (EACCES), ${waiting} lines wait: no pod gets a token until it can, revocation goes on. Let the operator’s user create it, or write and read what took its name`;
   t.is(stream.trouble, sentence(0), 'before anything waits');
@@ -175,6 +182,15 @@ test('real files, however they are rotated: every line is in one of them, in ord
       }
     }),
   );
+});
+
+test('what is no trouble of the system is a bug, and says so', (t) => {
+  const bug = (): never => {
+    throw new TypeError('a bug');
+  };
+  const { stream, record } = streamOn({ write: bug, follow: bug, close: () => undefined });
+  t.throws(() => stream.follow(), { message: 'a bug' });
+  t.throws(record, { message: 'a bug' });
 });
 
 test('more than memory may hold is lost, counted, and a gap in the chain', (t) => {

@@ -128,6 +128,15 @@ test('the widest line is one that a container runtime does not split, and says w
   t.deepEqual(read.denials, widest.denials.slice(0, 4));
 });
 
+test('what a list may take of a line is counted in bytes, also where letters take two', (t) => {
+  const line = (more: string): Record<string, unknown> => {
+    const scope = `${'é'.repeat(748)}${more}`;
+    return parsed(written('p', [{ ...minted, scopes: [scope, scope] } as AuditFacts])[0]);
+  };
+  t.false('left_out' in line('a'));
+  t.deepEqual(line('aa')['left_out'], { scopes: 1 });
+});
+
 test('a usual line is whole', (t) => {
   const scopes = Array.from({ length: 64 }, (_, n) => `artifacts:publish-${n}`);
   const [line] = written('p', [{ ...minted, scopes } as AuditFacts]);

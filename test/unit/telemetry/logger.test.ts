@@ -87,6 +87,7 @@ const values: readonly (readonly [string, unknown, unknown])[] = [
       },
     },
   ],
+  ['a long name', { ['k'.repeat(201)]: 1 }, { [`${'k'.repeat(199)}…`]: 1 }],
   ['a long text', 'x'.repeat(5_000), `${'x'.repeat(3_999)}…`],
 ];
 
@@ -115,6 +116,11 @@ test('a bug: name, message, stack in one line and every cause, nested in other f
   const [first, second] = cause['errors'] as readonly [object, string];
   t.like(first, { name: 'RangeError', message: 'one' });
   t.is(second, 'object');
+});
+
+test('of very many causes five are told', (t) => {
+  const error = new AggregateError(Array.from({ length: 6 }, () => new Error('one')));
+  t.is((printed(error) as { readonly errors: readonly unknown[] }).errors.length, 5);
 });
 
 test('a cause that is no error may hold anything, so only its type is told', (t) => {

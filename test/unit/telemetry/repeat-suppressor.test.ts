@@ -38,6 +38,24 @@ test('what is said again after its time comes after how often it was said', (t) 
   t.deepEqual(lines, ['a', 'a +1', 'a']);
 });
 
+test('of what was repeated the last is told, and what comes when its time is just over is new', (t) => {
+  const { clock, lines, repeats } = told();
+  for (const what of ['first', 'second', 'third']) repeats.say('a', what);
+  clock.setWall(5 * minute);
+  repeats.say('a', 'fourth');
+  t.deepEqual(lines, ['first', 'third +2', 'fourth']);
+});
+
+test('of more things than it remembers the oldest is told early', (t) => {
+  const { lines, repeats } = told();
+  repeats.say('a', 'a');
+  repeats.say('a', 'a');
+  for (let n = 1; n < 10_000; n += 1) repeats.say(String(n), 'b');
+  t.false(lines.includes('a +1'));
+  repeats.say('10000', 'b');
+  t.is(lines.at(-1), 'a +1');
+});
+
 test('at the end everything that was repeated is told', (t) => {
   const { lines, repeats } = told();
   for (const what of ['a', 'b', 'b', 'c', 'c', 'c']) repeats.say(what, what);
