@@ -77,7 +77,7 @@ export const providerRemedies = {
   OrphanPossible: {
     cause:
       'The provider chooses client ids and did not answer a registration within 30 s, or with nothing usable, so nobody knows whether it made a client.',
-    step: 'Look there for the `software_id` or name in the message and delete the client that is not in use; then run the command in the message, which says that this is dealt with. After three such registrations the next one waits, five minutes at first and a day at most.',
+    step: 'Look there for the `software_id` or name in the message and delete the client that is not in use; then run the command in the message, which says that this is dealt with. After three such registrations, or one with nothing usable, the next one waits, five minutes at first and a day at most.',
     by: 'Provider',
   },
   CredentialRefused: {

@@ -5,6 +5,7 @@ import { type ProviderError, readProviderError } from './provider-error.ts';
 import type { HttpAnswer } from './http.ts';
 import type { SilentRefusals } from './refusal-origin.ts';
 import { meaningOf } from './refusals.ts';
+import { UnusableAnswer } from './unreachable.ts';
 
 export type Operation = 'Discovery' | 'Register' | 'Manage' | 'Token' | 'Revoke' | 'Introspect';
 
@@ -47,6 +48,7 @@ export function refused(answer: HttpAnswer, operation: Operation, where: Where):
     message: `issuer ${where.issuer} – ${endpoints[operation]} ${what} (${said}). ${todo}`,
     ...(retryAt === undefined ? {} : { retryAt }),
     ...(meaning.class === 'Terminal' && error.text !== undefined ? { said: error.text } : {}),
+    ...(error.status < 400 ? { cause: new UnusableAnswer(`${what} (${said})`) } : {}),
   });
 }
 
@@ -58,5 +60,11 @@ export function misbehaves(
   whose: 'Object' | 'Issuer' = 'Object',
 ): OperatorError {
   const message = `issuer ${where.issuer} – ${endpoints[operation]}: ${what}. It is tried again; compare the profile of this issuer with the product.`;
-  return new OperatorError({ class: 'Transient', reason: 'ProviderMisbehaves', whose, message });
+  return new OperatorError({
+    class: 'Transient',
+    reason: 'ProviderMisbehaves',
+    whose,
+    message,
+    cause: new UnusableAnswer(what),
+  });
 }

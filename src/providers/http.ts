@@ -7,7 +7,7 @@ import { LostLeaseError, OperatorError } from '../errors.ts';
 import { withDeadline } from '../runtime/abort.ts';
 import { checkUrl, guardedLookup, type Lookup } from './egress.ts';
 import { tunnelConnector } from './tunnel.ts';
-import { unreachable } from './unreachable.ts';
+import { UnusableAnswer, unreachable } from './unreachable.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -56,11 +56,6 @@ interface ConnectionSettings {
   readonly ca: string | undefined;
   readonly proxyUrl: string | undefined;
   readonly allowPrivateNetwork: boolean;
-}
-
-/** Wrong encoding or too many bytes: the answer was cut off and thrown away. */
-class UnusableAnswer extends Error {
-  override readonly name = 'UnusableAnswer';
 }
 
 /**

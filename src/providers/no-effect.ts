@@ -1,6 +1,6 @@
 import type { Reason } from '../api/reasons.ts';
 import type { OperatorError } from '../errors.ts';
-import { causes, codeOf } from './unreachable.ts';
+import { UnusableAnswer, causes, codeOf } from './unreachable.ts';
 
 /** The other side answered that it did not do it, or the call was never sent. */
 const ineffectiveReasons: readonly Reason[] = [
@@ -38,4 +38,12 @@ export function surelyWithoutEffect(error: OperatorError): boolean {
     ineffectiveReasons.includes(error.reason) ||
     causes(error.cause).some((cause) => unsent.includes(codeOf(cause) ?? ''))
   );
+}
+
+/**
+ * What was answered to a call that failed with `error`, in a few words, where that is no answer of the protocol: the call may have had its effect
+ * all the same, and the same again would be answered so as well. `undefined`: it failed otherwise.
+ */
+export function unusableAnswer(error: OperatorError): string | undefined {
+  return causes(error.cause).find((cause) => cause instanceof UnusableAnswer)?.message;
 }

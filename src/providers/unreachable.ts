@@ -4,6 +4,11 @@ import { OperatorError } from '../errors.ts';
 import type { Where } from './classify.ts';
 import { EgressRefused } from './egress.ts';
 
+/** An answer came, and it is none: cut off and thrown away, or not what the protocol wants. The message says what it was, in a few words. */
+export class UnusableAnswer extends Error {
+  override readonly name = 'UnusableAnswer';
+}
+
 /** No complete answer: what `undici`, TLS, DNS, our guard or a deadline threw. `signal` is the caller's. */
 export function unreachable(error: unknown, where: Where, signal?: AbortSignal): OperatorError {
   if (error instanceof OperatorError) return error;
@@ -20,11 +25,11 @@ export function unreachable(error: unknown, where: Where, signal?: AbortSignal):
   const refused = causes(error).find((cause) => cause instanceof EgressRefused);
   if (refused instanceof EgressRefused)
     return make('AddressNotAllowed', refused.lasting, `not called, because ${refused.message}.`);
-  if (named(error, 'UnusableAnswer'))
+  if (error instanceof UnusableAnswer)
     return make(
       'ProviderMisbehaves',
       false,
-      `${(error as Error).message}. Is something else answering in place of the provider? ${again}`,
+      `${error.message}. Is something else answering in place of the provider? ${again}`,
     );
   if (signal?.aborted === true && !named(signal.reason, 'TimeoutError')) {
     const message = `${subject}: the call was cancelled.`;

@@ -70,6 +70,9 @@ const metadata = (change: Readonly<Record<string, unknown>>): Fault => ({
   rewrite: ({ body }) => ({ body: { ...(body as object), ...change } }),
 });
 const pool = (reason: Reason, says: RegExp, type = 'Ready'): Told => ({ on: 'pool', type, reason, says });
+/** A registration that was answered so: the next one waits. */
+const unusable = (what: string): RegExp =>
+  new RegExp(`answered with nothing usable: ${what}\\. .*that nobody uses .* not before .* at once after kubectl`);
 /** A refusal of what one identity asks for: the probe finds it as well, and the pod reads it. */
 const ask = (reason: Reason, says: RegExp): readonly Told[] => [
   { on: 'identity', type: 'Probed', reason, says },
@@ -223,9 +226,16 @@ export const startRows: readonly FaultRow[] = [
   {
     name: 'registers-html',
     title: 'HTML instead of a registration',
-    faults: [{ endpoint: 'register', times: 1, instead: page }],
-    told: [pool('Ready', /tokens can be issued/)],
-    heals: itself,
+    faults: [{ endpoint: 'register', instead: page }],
+    told: [pool('OrphanPossible', unusable('200 without a JSON object'))],
+    heals: retried,
+  },
+  {
+    name: 'registers-nameless',
+    title: 'a registration without a client id',
+    faults: [{ endpoint: 'register', instead: json({ client_name: 'ci' }, 201) }],
+    told: [pool('OrphanPossible', unusable('201 without a usable client id'))],
+    heals: retried,
   },
   {
     name: 'ok-not-created',

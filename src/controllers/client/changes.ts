@@ -1,19 +1,18 @@
-import type { Reason } from '../../api/reasons.ts';
 import { type Clock, type Milliseconds, plus, second } from '../../clock.ts';
 import { generation, newestSent, ownManagementOf } from '../../domain/client/generations.ts';
-import { idTaken, refusedCall, withIntent } from '../../domain/client/intents.ts';
+import { withIntent } from '../../domain/client/intents.ts';
 import type { ClientAction, ClientSnapshot } from '../../domain/client/machine.ts';
-import { managementRefused, withOwn } from '../../domain/client/management.ts';
+import { withOwn } from '../../domain/client/management.ts';
 import type { ClientRecord, Generation, Intent } from '../../domain/client/record.ts';
 import { answered, deregistered, lookedAt, observed } from '../../domain/client/answers.ts';
 import { OperatorError } from '../../errors.ts';
 import type { RecordStore } from '../../kube/records.ts';
-import { surelyWithoutEffect } from '../../providers/no-effect.ts';
 import type { ClientRegistry, IdentityProvider } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import { deadlines } from '../deadlines.ts';
 import { clientRef, desiredClient, nothingDesired } from './desired.ts';
 import type { EffectName } from '../effect-names.ts';
+import { afterFailure } from './failed-call.ts';
 import type { Memory } from '../memory.ts';
 import { type PoolProviders, notConfigured } from '../pool-providers.ts';
 
@@ -226,23 +225,10 @@ export class ClientChanges {
     try {
       return await this.#o.effects.run(effect, { deadline: deadlines.clientCall, signal, whose: 'Issuer' }, call);
     } catch (error) {
-      if (error instanceof OperatorError && (error.reason === 'ClientIdTaken' || surelyWithoutEffect(error))) {
-        await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, (record) =>
-          this.#refused(record, error.reason, before.intent),
-        );
-      }
+      const next =
+        error instanceof OperatorError ? afterFailure(error, intent, before.intent, this.#o.clock) : undefined;
+      if (next !== undefined) await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, next);
       throw error;
-    }
-  }
-
-  #refused(record: ClientRecord, reason: Reason, before: Intent | undefined): ClientRecord {
-    switch (reason) {
-      case 'RegistrationAccessTokenLost':
-        return managementRefused(record, this.#o.clock.now());
-      case 'ClientIdTaken':
-        return idTaken(record, this.#o.clock.now());
-      default:
-        return refusedCall(record, before);
     }
   }
 

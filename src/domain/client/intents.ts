@@ -43,6 +43,12 @@ export function refusedCall(record: ClientRecord, before: Intent | undefined): C
   return isSecondTry && isOurId ? record : withoutIntent(record);
 }
 
+/** The provider answered the registration that is noted in `record` with nothing that can be used. What became of it is open. */
+export function answeredWith(record: ClientRecord, unusable: string): ClientRecord {
+  const { intent } = record;
+  return intent === undefined ? record : checked({ ...record, intent: { ...intent, unusable } });
+}
+
 /**
  * The provider says that the id which we chose is taken. That may be our own registration, whose answer was lost, so that a proof has to show
  * whose client it is. If one has done so just now, the client is somebody else's, and the call had no effect. Later it is asked again: the

@@ -71,6 +71,7 @@ function readRecord(root: JsonReader): ClientRecord {
       ...value.optional('source', (source) => source.text()),
       ...value.optional('clientId', (clientId) => clientId.text()),
       ...value.optional('lacked', (lacked) => lacked.text()),
+      ...value.optional('unusable', (unusable) => unusable.text()),
       ...value.optional('replacedAt', (replaced) => replaced.instant()),
     })),
     ...root.optional('emergency', (value) => value.integer()),
@@ -154,6 +155,7 @@ function readIntent(json: JsonReader): Intent {
     at: json.at('at').instant(),
     ...json.optional('firstAt', (value) => value.instant()),
     ...json.optional('takenAt', (value) => value.instant()),
+    ...json.optional('unusable', (value) => value.text()),
   };
 }
 

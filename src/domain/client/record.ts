@@ -104,6 +104,8 @@ export interface Intent {
   readonly firstAt?: Instant;
   /** When the provider answered a Register that the id which we chose is taken; whose client that is a proof has to show. */
   readonly takenAt?: Instant;
+  /** What the provider answered to it, where that was nothing that can be used. */
+  readonly unusable?: string;
 }
 
 /** The durable truth about one OAuth client. */
@@ -161,6 +163,8 @@ export interface ClientRecord {
     readonly clientId?: string;
     /** It authenticated: what the old one is given and it was not. */
     readonly lacked?: string;
+    /** It could not be registered: what the provider answered to that. */
+    readonly unusable?: string;
     /** With `InPlace`: when the first of them took the place of the old one, so that nothing works since then. */
     readonly replacedAt?: Instant;
   };

@@ -151,8 +151,8 @@ function reopenUpdate(s: ClientSnapshot, now: Instant, record: ClientRecord, of:
 }
 
 /**
- * Each registration that nobody hears of may leave a client that nobody knows. After so many of which nobody said that they are dealt with, the
- * next one waits as long as after a credential that never came to work.
+ * Each registration that nobody hears of may leave a client that nobody knows. After so many of which nobody said that they are dealt with, and after
+ * one that was answered with nothing usable, the next one waits as long as after a credential that never came to work.
  */
 const mostUnheard = 3;
 
@@ -162,9 +162,11 @@ function reopenRegister(s: ClientSnapshot, now: Instant, record: ClientRecord, o
   if (s.wanted.is === 'Gone') return write(s, now, 'Deregistering', withoutIntent(record, true));
   if (s.capabilities?.clientIdBy === 'Us') return registerAgain(s, now, record, of);
   if (!isKey) return waitForPerson(s, now, record);
-  return openOrphans(record) + 1 < mostUnheard
-    ? act(s, now, 'Registering', { type: 'Register', generation: of.n, orphanPossible: true })
-    : write(s, now, 'OrphanPossible', countRollback(without(withoutIntent(record, true), of.n), now));
+  const { unusable } = intent;
+  if (unusable === undefined && openOrphans(record) + 1 < mostUnheard)
+    return act(s, now, 'Registering', { type: 'Register', generation: of.n, orphanPossible: true });
+  const why = unusable === undefined ? {} : { unusable };
+  return write(s, now, 'OrphanPossible', countRollback(without(withoutIntent(record, true), of.n), now, why));
 }
 
 /**

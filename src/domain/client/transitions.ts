@@ -141,7 +141,7 @@ export function rolledBack(record: ClientRecord, n: number, now: Instant): Clien
 export function countRollback(
   record: ClientRecord,
   now: Instant,
-  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'clientId' | 'lacked' | 'replacedAt'> = {},
+  why: Pick<NonNullable<ClientRecord['rollbacks']>, 'source' | 'clientId' | 'lacked' | 'unusable' | 'replacedAt'> = {},
 ): ClientRecord {
   const { count = 0, source, clientId, lacked, replacedAt = why.replacedAt } = record.rollbacks ?? {};
   const goesOn =

@@ -81,13 +81,19 @@ function isGivenUp({ generations, rollbacks, possibleOrphans = 0 }: ClientRecord
 
 function notHeard(facts: PoolFacts, client: ClientView, record: ClientRecord): string {
   const count = openOrphans(record);
-  const left =
-    count === 0
-      ? ''
-      : ` Up to ${count} clients that nobody uses are left there: delete those with software_id ${tagText(record.tag)} or the name ci-identity ${facts.pool.metadata.name}.`;
+  const marks = `software_id ${tagText(record.tag)} or the name ci-identity ${facts.pool.metadata.name}`;
+  const clientsLeft =
+    count === 1
+      ? `A client that nobody uses may be left there: delete the one with ${marks}.`
+      : `Up to ${count} clients that nobody uses are left there: delete those with ${marks}.`;
+  const left = count === 0 ? '' : ` ${clientsLeft}`;
   const again = planAgainAt(record);
   const at = again === undefined ? '' : ` not before ${toRfc3339(again)}, and`;
-  const why = `several registrations of the client${ownerOf(client)} were not answered within 30 s, or with nothing usable: the log of the operator says with what (message failed, machine client). See at ${issuerOf(facts)} why.${left} The next one is sent${at} at once after ${retryCommand(facts)}.`;
+  const what =
+    record.rollbacks?.unusable === undefined
+      ? `several registrations of the client${ownerOf(client)} were not answered within 30 s, or with nothing usable: the log of the operator says with what (message failed, machine client). See at ${issuerOf(facts)} why.`
+      : `the registration of the client${ownerOf(client)} was answered with nothing usable: ${record.rollbacks.unusable}. See at ${issuerOf(facts)} why, and whether something else answers in its place.`;
+  const why = `${what}${left} The next one is sent${at} at once after ${retryCommand(facts)}.`;
   return say(facts, why);
 }
 

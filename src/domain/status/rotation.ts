@@ -119,9 +119,13 @@ function rollback({ rollbacks, generations, variant }: ClientRecord): readonly s
   const times = rollbacks.count === 1 ? 'the last new credential' : `${rollbacks.count} new credentials in a row`;
   const next = again === undefined ? '' : `, not before ${toRfc3339(again)}`;
   const taken = rollbacks.count === 1 ? 'was' : 'were';
+  const unusable =
+    rollbacks.unusable === undefined
+      ? ''
+      : ` (its registration was answered with nothing usable: ${rollbacks.unusable})`;
   const why =
     rollbacks.lacked === undefined
-      ? 'never came to work at the provider'
+      ? `never came to work at the provider${unusable}`
       : `${taken} not given what the one before is given (${asClause(rollbacks.lacked)})`;
   const before =
     variant === 'InPlace'

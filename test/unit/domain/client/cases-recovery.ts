@@ -317,6 +317,33 @@ export const recoveryCases: readonly Case[] = [
   },
   {
     row: 'open-intent',
+    title: 'a Register was answered with nothing usable: it is given up at once, and the next one waits',
+    s: snapshot({
+      record: registering({
+        generations: anonymous,
+        intent: { call: 'Register', generation: 1, at: noon, unusable: '200 without a JSON object' },
+      }),
+      ...able({ clientIdBy: 'Provider' }),
+    }),
+    action: { type: 'Record' },
+    next: [],
+    stored: {
+      intent: undefined,
+      possibleOrphans: 1,
+      rollbacks: { count: 1, at: noon, unusable: '200 without a JSON object' },
+    },
+    reason: 'OrphanPossible',
+  },
+  {
+    row: 'open-intent',
+    title: 'a Register under our own id was answered with nothing usable: the key shows whether it arrived',
+    s: snapshot({
+      record: registering({ intent: { call: 'Register', generation: 1, at: noon, unusable: '202' } }),
+    }),
+    action: { type: 'Prove', generation: 1, settles: 'OpenIntent' },
+  },
+  {
+    row: 'open-intent',
     title: 'possible orphans that somebody has dealt with do not count',
     s: snapshot({
       record: registering({ generations: anonymous, possibleOrphans: 3, acknowledgedOrphans: 3 }),

@@ -115,7 +115,7 @@ const record: fc.Arbitrary<ClientRecord> = fc.record(
     sentScopes: fc.array(text),
     sentCarriers: fc.array(text),
     highest: fc.nat(),
-    rollbacks: fc.record({ count: fc.nat(), at }),
+    rollbacks: fc.record({ count: fc.nat(), at, unusable: text }, { requiredKeys: ['count', 'at'] }),
     emergency: fc.nat(),
     revoking: fc.record(
       { id: text, since: at, left: fc.constantFrom('External' as const, 'Foreign' as const) },

@@ -1064,6 +1064,18 @@ test('pool: a client that the provider only said it deleted keeps the pool, and 
   );
 });
 
+test('pool: a registration that was answered with nothing usable: with what, and how the next one comes at once', (t) => {
+  const rollbacks = { count: 1, at: now, unusable: '200 without a JSON object' };
+  const given = record({ generations: [], possibleOrphans: 1, rollbacks });
+  const status = poolStatus(poolFacts({ clients: [client({ name: 'client-a', record: given })] }), now);
+  const told = status.conditions?.find(({ type }) => type === 'Ready');
+  t.like(told, { status: 'False', reason: 'OrphanPossible' });
+  t.regex(
+    told?.message ?? '',
+    /^IdentityPool ci-bots: the registration of the client was answered with nothing usable: 200 without a JSON object\. See at https:\S+ why, and whether something else answers in its place\. A client that nobody uses may be left there: delete the one with software_id i\/pool-uid or the name ci-identity ci-bots\. The next one is sent not before 2026-11-24T12:05:00Z, and at once after kubectl annotate /,
+  );
+});
+
 test('pool: registrations of which nobody heard wait, and it is said what they may have left and how the next one comes at once', (t) => {
   const rollbacks = { count: 1, at: now };
   const given = record({ generations: [], possibleOrphans: 3, rollbacks });
