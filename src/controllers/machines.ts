@@ -6,6 +6,7 @@ import type { Credential } from '../domain/client/credential.ts';
 import { generation } from '../domain/client/generations.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import { credentialRefused, doubted } from '../domain/client/proofs.ts';
+import { lanes } from '../domain/lanes.ts';
 import { sessionCodec } from '../domain/session/record-codec.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -25,6 +26,7 @@ import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client/changes.ts';
 import { clocksAgree, clocksDisagree } from './client/snapshot.ts';
 import { ClientMachine } from './client/machine.ts';
+import { ProofTokens, proofTokenMachine } from './client/proof-tokens.ts';
 import { deadlines } from './deadlines.ts';
 import type { Creators } from './session/creators.ts';
 import type { EffectName } from './effect-names.ts';
@@ -81,8 +83,14 @@ interface Durable {
   readonly limits: SessionLimits;
 }
 
-/** The two machines that act on the outside world and the three projections that write status. */
-export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits {
+/** What the rest of the role needs of the machines. */
+export interface Registered {
+  readonly limits: SessionLimits;
+  readonly proofTokens: ProofTokens;
+}
+
+/** The two machines that act on the outside world, what one of them leaves for later, and the three projections that write status. */
+export function registerMachines(loop: Loop, parts: MachineParts): Registered {
   const { connection, namespace, memory, epoch, effects, clock } = parts;
   const common = { connection, namespace, epoch };
   const limits = new SessionLimits({
@@ -96,16 +104,29 @@ export function registerMachines(loop: Loop, parts: MachineParts): SessionLimits
     sessions: new RecordStore({ ...common, store: memory.sessions, codec: sessionCodec, kind: 'session' }),
     limits,
   };
-  loop.register(clientMachine(parts, durable));
+  const proofTokens = proofTokensOf(loop, parts);
+  loop.register(proofTokens);
+  loop.register(clientMachine(parts, durable, proofTokens));
   loop.register(sessionMachine(loop, parts, durable));
   const projections = projectionParts(loop, parts, limits);
   loop.register(poolMachine(projections));
   loop.register(policyMachine(projections));
   loop.register(identityMachine(projections));
-  return limits;
+  return { limits, proofTokens };
 }
 
-function clientMachine(parts: MachineParts, { clients }: Durable): ClientMachine {
+function proofTokensOf(loop: Loop, { effects, clock, memory, providers }: MachineParts): ProofTokens {
+  return new ProofTokens({
+    effects,
+    clock,
+    tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
+    inUse: (sha256) => memory.isInUse(sha256),
+    isBusy: () => [...loop.depth().lanes].some(([lane, size]) => lane < lanes.CleanUp && size > 0),
+    wake: (client) => loop.wake(proofTokenMachine, client),
+  });
+}
+
+function clientMachine(parts: MachineParts, { clients }: Durable, proofTokens: ProofTokens): ClientMachine {
   const { connection, memory, providers, effects, clock, troubles, reporter } = parts;
   return new ClientMachine({
     sources: {
@@ -118,6 +139,7 @@ function clientMachine(parts: MachineParts, { clients }: Durable): ClientMachine
       }),
     },
     changes: new ClientChanges({ memory, providers, records: clients, effects, clock }),
+    proofTokens,
     effects,
     audit: parts.audit,
     refused: (line) => parts.auditors.refused(line),

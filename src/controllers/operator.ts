@@ -4,6 +4,7 @@ import { LostLeaseError } from '../errors.ts';
 import { mayUse } from '../kube/reviews.ts';
 import { type Gate, type Part, loopLag, manage } from '../runtime/manager.ts';
 import { Brakes } from './brakes.ts';
+import type { ProofTokens } from './client/proof-tokens.ts';
 import { ClientTargets } from './client/targets.ts';
 import { Definitions } from './definitions.ts';
 import { keepGuard, startGuard } from './guard-part.ts';
@@ -117,12 +118,13 @@ export class Operator {
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
-    const { leader, memory, auditors, guard, wiring, loop } = this.#parts;
+    const { leader, memory, auditors, guard, wiring, loop, proofTokens } = this.#parts;
     await leader.raiseEpoch(memory.highestEpoch() + 1, signal);
     this.#o.logger.info('leading', { epoch: leader.epoch });
     auditors.begin(leader.epoch, guard.current());
     wiring.everything();
     await loop.run(signal);
+    await proofTokens.settleAll();
   }
 
   #useConfiguration(): void {
@@ -143,6 +145,7 @@ interface Parts extends ProviderSide, TellingSide, Leading, LoopSide {
   readonly guard: GuardKeeper;
   readonly observation: Observation;
   readonly limits: SessionLimits;
+  readonly proofTokens: ProofTokens;
   /** What the leader does now and then. */
   readonly upkeep: readonly Part[];
 }
@@ -194,7 +197,7 @@ function buildParts(o: OperatorOptions, role: Role): Parts {
   const reviews = new Reviews({ ask: (review, signal) => mayUse(connection, review, signal), clock });
   const brakes = new Brakes({ memory, targets, namespace, clock });
   const epoch = (): number => leader.epoch;
-  const limits = registerMachines(loop, {
+  const { limits, proofTokens } = registerMachines(loop, {
     connection,
     namespace,
     clock,
@@ -252,6 +255,7 @@ function buildParts(o: OperatorOptions, role: Role): Parts {
     guard,
     observation,
     limits,
+    proofTokens,
     upkeep: nowAndThen,
   };
 }

@@ -198,6 +198,8 @@ test('it takes assertions for another audience only: the condition names that ca
     isRemovalBelieved: false,
     isKnownGood: false,
     inUse: () => false,
+    defer: () => false,
+    revoked: () => undefined,
     now: () => systemClock.now(),
     signal: signal(),
   });

@@ -3,13 +3,11 @@ import type { Clock, Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { decideClient } from '../../domain/client/decide.ts';
 import { currentOf } from '../../domain/client/generations.ts';
-import type { ClientAction, ClientSnapshot, Desired } from '../../domain/client/machine.ts';
+import type { ClientAction, ClientSnapshot } from '../../domain/client/machine.ts';
 import { isRemovalBelieved, proved } from '../../domain/client/proofs.ts';
-import type { ClientRecord, Intent, Variant } from '../../domain/client/record.ts';
+import type { ClientRecord, Intent } from '../../domain/client/record.ts';
 import { type Telling, foundOut, restored, secretReplaced, tell } from '../../domain/client/story.ts';
 import { endOf } from '../../domain/client/steps.ts';
-import { type Plan, planned } from '../../domain/client/transitions.ts';
-import { nextMethod } from '../../domain/client/variants.ts';
 import { OperatorError, assertNever } from '../../errors.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { FailureNote, Machine } from '../../runtime/machine.ts';
@@ -17,10 +15,11 @@ import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts'
 import { OncePerRecord } from '../../telemetry/once-per-record.ts';
 import { clientLine } from './audit-line.ts';
 import type { Change, ClientChanges } from './changes.ts';
+import { isThere, withPlan } from './planning.ts';
+import type { ProofTokens } from './proof-tokens.ts';
 import { prove } from './prove.ts';
-import { type ClientSources, isPoolOf, snapshotClient } from './snapshot.ts';
+import { type ClientSources, snapshotClient } from './snapshot.ts';
 import type { EffectName } from '../effect-names.ts';
-import { notConfigured } from '../pool-providers.ts';
 
 type Taken = Decision<ClientAction> & { readonly action: ClientAction };
 type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly type: T }>;
@@ -41,6 +40,7 @@ const refusals: ReadonlySet<Reason> = new Set<Reason>([
 export interface ClientMachineOptions {
   readonly sources: ClientSources;
   readonly changes: ClientChanges;
+  readonly proofTokens: Pick<ProofTokens, 'defer' | 'revoked' | 'settle'>;
   readonly effects: Effects<EffectName>;
   readonly audit: AuditLog;
   /** The line about a call that the provider refused; the same comes again and again. */
@@ -72,7 +72,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
   }
 
   async apply(key: string, s: ClientSnapshot, { action, reason }: Taken, signal: AbortSignal): Promise<void> {
-    const { changes } = this.#o;
+    const { changes, proofTokens } = this.#o;
+    await proofTokens.settle(key, signal);
     switch (action.type) {
       case 'Plan':
         return this.#plan(key, s, action, signal);
@@ -115,7 +116,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
 
   /** Key first: the credential exists in our record before anybody else hears of it. */
   async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, signal: AbortSignal): Promise<void> {
-    const next = await this.#withPlan(s, action.generation, action);
+    const next = await withPlan(this.#o, s, action.generation, action);
     if (next === undefined) return;
     this.#tell(s.record, next);
     await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
@@ -134,7 +135,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       planned: async () => {
         if (plan === undefined) return record;
         // Until something is stored a pool that is deleted waits for nobody, and reading metadata may have taken long.
-        record = this.#isThere(s) ? await this.#withPlan(s, action.generation, plan) : undefined;
+        record = isThere(this.#o, s) ? await withPlan(this.#o, s, action.generation, plan) : undefined;
         return record;
       },
       noting: (next) => this.#tell(s.record, next),
@@ -143,39 +144,6 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     await this.#o.changes
       .change(key, s, action, change, signal)
       .catch((error: unknown) => this.#refused(record, action, error));
-  }
-
-  #isThere({ wanted }: ClientSnapshot): boolean {
-    if (wanted.is !== 'Seen') return false;
-    const pool = this.#o.sources.memory.pool(wanted.value.pool.name);
-    return isPoolOf(wanted.value, pool) && pool.value.metadata.deletionTimestamp === undefined;
-  }
-
-  /** The record with a new credential. */
-  async #withPlan(
-    s: ClientSnapshot,
-    n: number,
-    { variant, handles }: Pick<Action<'Plan'>, 'variant' | 'handles'>,
-  ): Promise<ClientRecord | undefined> {
-    if (s.wanted.is !== 'Seen' || s.capabilities === undefined) return undefined;
-    const desired = s.wanted.value;
-    const made = await this.#newCredential(s, desired, variant);
-    if (made === undefined) return undefined;
-    const plan = { desired, generation: n, variant, ...made, clientIdBy: s.capabilities.clientIdBy, handles };
-    return planned(s.record, plan, this.#o.clock.now());
-  }
-
-  async #newCredential(
-    s: ClientSnapshot,
-    desired: Desired,
-    variant: Variant,
-  ): Promise<Pick<Plan, 'credential' | 'source' | 'expiresAt'> | undefined> {
-    if (variant === 'External') return s.existing?.is === 'Usable' ? s.existing : undefined;
-    const method = nextMethod(variant, desired, currentOf(s.record)?.credential.type);
-    if (method !== 'PrivateKeyJwt') return { credential: { type: method } };
-    const found = this.#o.sources.providers.issuer(desired.issuer);
-    if (found === undefined) throw notConfigured(desired.issuer);
-    return { credential: await found.generateKey() };
   }
 
   async #prove(
@@ -189,19 +157,28 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     const tokens = work?.provider.tokens;
     if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
     const { memory } = this.#o.sources;
-    const pool = memory.pool(work.record.pool.name);
+    const { pool: of, issuer } = work.record;
+    const { clientId, credential } = work.subject;
+    const pool = memory.pool(of.name);
+    // Of a client that is there already whatever comes next may take the old credential away.
+    const isFirst = action.settles === 'Verify' && currentOf(work.record) === undefined;
     const outcome = await prove({
       effects: this.#o.effects,
       provider: work.provider,
       tokens,
       ask: action.ask,
-      clientId: work.subject.clientId,
-      credential: work.subject.credential,
+      clientId,
+      credential,
       settles: action.settles,
       isRemovalBelieved: isRemovalBelieved(work.subject, this.#o.clock.now()),
       isKnownGood: action.hash === '' || work.record.proofs[action.hash]?.outcome === 'Accepted',
       ...(pool.is === 'Seen' ? { pool: pool.value } : {}),
       inUse: (sha256) => memory.isInUse(sha256),
+      defer: ({ value, sha256 }, exp) => {
+        const token = { issuer, pool: of.name, since: this.#o.clock.now(), value, sha256, exp, clientId, credential };
+        return isFirst && this.#o.proofTokens.defer(key, token);
+      },
+      revoked: () => this.#o.proofTokens.revoked(issuer),
       now: () => this.#o.clock.now(),
       signal,
     });

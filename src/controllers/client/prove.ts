@@ -5,7 +5,7 @@ import type { Credential } from '../../domain/client/credential.ts';
 import type { ProofUse } from '../../domain/client/machine.ts';
 import type { ProofOutcome } from '../../domain/client/proofs.ts';
 import { maxTokenLifetime } from '../../domain/pool-defaults.ts';
-import { checkMinted } from '../../domain/token.ts';
+import { type Minted, checkMinted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../../providers/port.ts';
@@ -28,13 +28,17 @@ export interface Probe {
   readonly isKnownGood: boolean;
   /** A provider may hand out a token again that a session holds: such a one must not be revoked. */
   readonly inUse: (sha256: string) => boolean;
+  /** Takes it upon itself to revoke this token, which is as it was asked for; `false`: it does not. */
+  readonly defer: (token: Minted, exp: Instant) => boolean;
+  /** The provider revoked a token of a proof. */
+  readonly revoked: () => void;
   readonly now: () => Instant;
   readonly signal: AbortSignal;
 }
 
 /**
- * One real token request with this credential alone, judged, and its token revoked at once. What is no outcome (an outage, a rate limit) is
- * thrown. A probe token that could not be revoked lives until it expires; nobody holds it.
+ * One real token request with this credential alone, judged, and its token revoked at once unless `defer` does it later. What is no outcome (an
+ * outage, a rate limit) is thrown. A probe token that could not be revoked lives until it expires; nobody holds it.
  */
 export async function prove(o: Probe): Promise<ProofOutcome> {
   const { effects, provider, tokens, ask, clientId, credential, pool, signal } = o;
@@ -76,7 +80,8 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
     },
     started,
   );
-  if (!o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
+  const isLater = verdict.is === 'Usable' && o.defer(answer, verdict.exp);
+  if (!isLater && !o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
   if (verdict.is === 'Usable') return { is: 'Accepted' };
   return { is: 'AskRefused', reason: verdict.reason, message: verdict.message, lasting: true };
 }
@@ -89,12 +94,15 @@ function isAboutTheAsk({ reason }: OperatorError, settles: ProofUse): boolean {
 }
 
 async function revokeProbe(
-  { effects, tokens, clientId, credential, signal }: Probe,
+  { effects, tokens, clientId, credential, revoked, signal }: Probe,
   value: Redacted<string>,
 ): Promise<void> {
   const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
   try {
-    await effects.run('client.Prove.revoke', options, (bounded) => tokens.revoke(value, clientId, credential, bounded));
+    const outcome = await effects.run('client.Prove.revoke', options, (bounded) =>
+      tokens.revoke(value, clientId, credential, bounded),
+    );
+    if (outcome !== 'NotSupported') revoked();
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
   }

@@ -81,6 +81,7 @@ async function carryOut({
   const machine = new ClientMachine({
     sources: { memory, providers },
     changes: new ClientChanges(o as unknown as ConstructorParameters<typeof ClientChanges>[0]),
+    proofTokens: { defer: () => false, revoked: () => undefined, settle: async () => undefined },
     effects,
     audit: new AuditLog({ write, clock }),
     refused: ({ event, outcome, reason, message, generation: n }: AuditFacts) =>
