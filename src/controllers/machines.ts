@@ -1,6 +1,7 @@
 import type { Clock, Instant } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { limitsCodec } from '../domain/access/limits.ts';
+import { clocksAgree, clocksDisagree } from '../domain/clocks.ts';
 import { clientCodec } from '../domain/client/record-codec.ts';
 import type { Credential } from '../domain/client/credential.ts';
 import { generation } from '../domain/client/generations.ts';
@@ -24,7 +25,6 @@ import type { ClientTargets } from './client/targets.ts';
 import type { Auditors } from './telling/auditors.ts';
 import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client/changes.ts';
-import { clocksAgree, clocksDisagree } from './client/snapshot.ts';
 import { ClientMachine } from './client/machine.ts';
 import { ProofTokens, proofTokenMachine } from './client/proof-tokens.ts';
 import { deadlines } from './deadlines.ts';

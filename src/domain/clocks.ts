@@ -2,6 +2,8 @@ import { instant, type Instant, type Milliseconds, minute, plus } from '../clock
 
 /** Two leaders may differ by less, and by less a clock may go back that is corrected under a running process. */
 export const clocksDiffer: Milliseconds = 2 * minute;
+/** More than this between our clock and that of the API server or a provider, and nothing is retired; `/readyz` names it. */
+const clocksAgreeWithin: Milliseconds = minute;
 
 /**
  * The moment before which everything was minted that is there now: `now`, or right after the youngest token, where a clock that was ahead
@@ -24,6 +26,16 @@ export function isFarAhead(moment: Instant, now: Instant): boolean {
 /** Such a moment is as good as never. */
 export function asPast(moment: Instant, now: Instant): Instant {
   return isFarAhead(moment, now) ? instant(0) : moment;
+}
+
+/** `apiServer` and `provider`: how far theirs are ahead of ours. A witness that was not seen yet does not agree: retiring waits, nothing else does. */
+export function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
+  return apiServer !== undefined && provider !== undefined && !clocksDisagree(apiServer, provider);
+}
+
+/** `offsets`: how far other clocks are ahead of ours. A witness that was not seen yet does not disagree. */
+export function clocksDisagree(...offsets: readonly (Milliseconds | undefined)[]): boolean {
+  return offsets.some((offset) => offset !== undefined && Math.abs(offset) > clocksAgreeWithin);
 }
 
 function notLongAfter(now: Instant, moment: Instant | undefined): Instant {

@@ -1,10 +1,11 @@
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
-import { type Instant, type Milliseconds, second } from '../../clock.ts';
+import type { Instant, Milliseconds } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import { annotations, poolFinalizer } from '../../api/names.ts';
 import type { Ask } from '../../domain/access/access.ts';
 import { isHeldBy, isPiledUp } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
+import { clocksAgree } from '../../domain/clocks.ts';
 import type { ClientSnapshot, Desired } from '../../domain/client/machine.ts';
 import { isUnmanaged } from '../../domain/client/management.ts';
 import { isNamedIn, openOrphans, orphansId } from '../../domain/client/orphans.ts';
@@ -12,6 +13,7 @@ import type { ClientRecord } from '../../domain/client/record.ts';
 import { firstHonoured } from '../../domain/client/requests.ts';
 import { declaredWindow } from '../../domain/client/window.ts';
 import { type ClientTarget, desiredOf, targetOf } from '../../domain/client/target.ts';
+import { deletionPolicyOf } from '../../domain/pool-defaults.ts';
 import { clientOf } from '../../domain/session/record.ts';
 import type { Capabilities } from '../../providers/port.ts';
 import { isDamaged, isUnreadable } from '../../kube/records.ts';
@@ -25,9 +27,6 @@ import type { PoolProviders } from '../pool-providers.ts';
 import { jitterOf } from '../session/key.ts';
 import { failureOf } from '../session/snapshot.ts';
 import { poolStopSources } from '../session/stop-sources.ts';
-
-/** More than this between two clocks, and nothing is retired. */
-const clocksAgreeWithin: Milliseconds = 60 * second;
 
 export interface ClientSources {
   readonly memory: Memory;
@@ -89,7 +88,7 @@ export function snapshotClient(
     ...failureOf(held),
     ...sources.troubleOf(issuer, key),
     epoch: sources.epoch(),
-    ...(isPoolOf(target, pool) ? { retain: pool.value.spec.deletionPolicy === 'Retain' } : {}),
+    ...(isPoolOf(target, pool) ? { retain: deletionPolicyOf(pool.value) === 'Retain' } : {}),
     ...(existing === undefined ? {} : { existing }),
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredentialKnown(issuer),
@@ -218,14 +217,4 @@ function tokensOf(
     }
   }
   return { lastExp, liveTokens, revokedTokens, ...(youngest === undefined ? {} : { youngest }) };
-}
-
-/** A witness that was not seen yet does not agree: retiring waits, nothing else does. */
-export function clocksAgree(apiServer: Milliseconds | undefined, provider: Milliseconds | undefined): boolean {
-  return apiServer !== undefined && provider !== undefined && !clocksDisagree(apiServer, provider);
-}
-
-/** A witness that was not seen yet does not disagree. */
-export function clocksDisagree(...offsets: readonly (Milliseconds | undefined)[]): boolean {
-  return offsets.some((offset) => offset !== undefined && Math.abs(offset) > clocksAgreeWithin);
 }

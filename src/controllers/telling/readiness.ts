@@ -1,6 +1,7 @@
 /** What the operator says of itself: the checks of `/readyz` and the state of its watches. */
-import { type Instant, type Milliseconds, day, formatDuration, minute, second, toRfc3339 } from '../../clock.ts';
+import { type Instant, type Milliseconds, day, formatDuration, second, toRfc3339 } from '../../clock.ts';
 import type { Guard } from '../../domain/access/access.ts';
+import { clocksDisagree } from '../../domain/clocks.ts';
 import { type CircuitHealth, budgetOf } from '../../runtime/budget.ts';
 import type { ReflectorHealth } from '../../runtime/reflector.ts';
 import type { Check } from '../../telemetry/health.ts';
@@ -37,7 +38,6 @@ export function watchHealth(
 
 /** This long before something expires, `/readyz` names it. */
 const warnBefore: Milliseconds = 14 * day;
-const clocksAgreeWithin: Milliseconds = minute;
 
 export interface Observed {
   readonly core: readonly (readonly [string, ReflectorHealth])[];
@@ -93,7 +93,7 @@ export function readyChecks(o: Observed): readonly Check[] {
       ),
     ...o.credentials
       .clockOffsets()
-      .filter(([, offset]) => Math.abs(offset) > clocksAgreeWithin)
+      .filter(([, offset]) => clocksDisagree(offset))
       .map(([name, offset]) =>
         warning(
           `clock of ${name}`,

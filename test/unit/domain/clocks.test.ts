@@ -1,6 +1,6 @@
 import test from 'ava';
 import { minute, plus, second } from '#src/clock.ts';
-import { mintMoment, revokeMoment } from '#src/domain/clocks.ts';
+import { clocksAgree, clocksDisagree, mintMoment, revokeMoment } from '#src/domain/clocks.ts';
 import { noon } from '#test/support/builders.ts';
 
 const before = plus(noon, -minute);
@@ -25,3 +25,15 @@ for (const [what, revokeBefore, moment] of [
 ] as const) {
   test(`a token is minted: ${what}`, (t) => t.is(mintMoment(noon, revokeBefore), moment));
 }
+
+for (const [apiServer, provider, agree, disagree] of [
+  [0, 0, true, false],
+  [minute, -minute, true, false],
+  [0, 2 * minute, false, true],
+  [-2 * minute, 0, false, true],
+  [undefined, 0, false, false],
+  [undefined, 2 * minute, false, true],
+] as const)
+  test(`clocks that are ${apiServer} and ${provider} ms ahead of ours`, (t) => {
+    t.deepEqual([clocksAgree(apiServer, provider), clocksDisagree(apiServer, provider)], [agree, disagree]);
+  });

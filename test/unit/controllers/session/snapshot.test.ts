@@ -1,7 +1,6 @@
 import test from 'ava';
 import { minute, plus } from '#src/clock.ts';
 import { AccessCache } from '#src/controllers/access-cache.ts';
-import { clocksAgree, clocksDisagree } from '#src/controllers/client/snapshot.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { sessionKey } from '#src/controllers/session/key.ts';
 import { type SessionSources, snapshotSession } from '#src/controllers/session/snapshot.ts';
@@ -105,18 +104,6 @@ test('clocks that disagree are those of the issuer whose token it holds', (t) =>
   t.true(moved({ clockOf: record.issuer })?.clocksDisagree);
   t.is(moved({ clockOf: 'https://other.example.com' })?.clocksDisagree, undefined);
 });
-
-for (const [apiServer, provider, agree, disagree] of [
-  [0, 0, true, false],
-  [minute, -minute, true, false],
-  [0, 2 * minute, false, true],
-  [-2 * minute, 0, false, true],
-  [undefined, 0, false, false],
-  [undefined, 2 * minute, false, true],
-] as const)
-  test(`clocks that are ${apiServer} and ${provider} ms ahead of ours`, (t) => {
-    t.deepEqual([clocksAgree(apiServer, provider), clocksDisagree(apiServer, provider)], [agree, disagree]);
-  });
 
 test('a request to revoke reaches the tokens of the client that it is about, and no others', (t) => {
   const requestOf = (snapshot: SessionSnapshot | undefined): unknown =>
