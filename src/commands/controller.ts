@@ -67,27 +67,16 @@ const refused = 2;
 export async function runController(argv: readonly string[], surface: ProcessSurface): Promise<number> {
   const flags = parseFlags('controller', controllerFlags, argv, surface.environment);
   if (flags.is === 'Help') return (surface.print(helpText('controller', controllerFlags)), 0);
-  const problems = flags.is === 'Problems' ? [...flags.problems] : [];
   const values = flags.is === 'Flags' ? flags.values : {};
-  if (surface.environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
-    problems.push(
-      'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off; unset it and give issuers a caBundleRef instead',
-    );
-  }
-  if (values['config'] === undefined && flags.is === 'Flags')
-    problems.push('--config FILE is needed; see manifests/controller/configuration.yaml');
-  const elsewhere = values['namespace'];
-  if (elsewhere !== undefined && elsewhere !== operatorNamespace)
-    problems.push(
-      `--namespace must be ${operatorNamespace}, not ${elsewhere}: the admission policies let nobody write our Secrets but service account ${operatorNamespace}/${operatorServiceAccount}`,
-    );
   const file = values['config'];
   const read = file === undefined ? undefined : readConfiguration(file);
-  if (read?.is === 'Problems') problems.push(...read.problems.map((problem) => `${file ?? ''}: ${problem}`));
-  if (problems.length > 0 || read?.is !== 'Configuration' || file === undefined) {
-    surface.complain(problems.map((problem) => `ci-identity-operator: ${problem}\n`).join(''));
-    return refused;
-  }
+  const problems = [
+    ...(flags.is === 'Problems' ? flags.problems : []),
+    ...environmentProblems(surface.environment),
+    ...(flags.is === 'Flags' ? valueProblems(values) : []),
+    ...(read?.is === 'Problems' ? read.problems.map((problem) => `${file ?? ''}: ${problem}`) : []),
+  ];
+  if (problems.length > 0 || read?.is !== 'Configuration' || file === undefined) return refuse(surface, problems);
   const level = values['log-level'] as LogLevel | undefined;
   // Unique per process, not per pod: a restarted container must not take itself for its predecessor.
   const id = `${values['id'] ?? 'controller'}_${randomUUID()}`;
@@ -101,9 +90,30 @@ export async function runController(argv: readonly string[], surface: ProcessSur
   } catch (error) {
     const problem = settingProblem(error);
     if (problem === undefined) throw error;
-    surface.complain(`ci-identity-operator: ${problem}\n`);
-    return refused;
+    return refuse(surface, [problem]);
   }
+}
+
+function refuse(surface: ProcessSurface, problems: readonly string[]): number {
+  surface.complain(problems.map((problem) => `ci-identity-operator: ${problem}\n`).join(''));
+  return refused;
+}
+
+function environmentProblems(environment: ProcessSurface['environment']): readonly string[] {
+  return environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0'
+    ? ['NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off; unset it and give issuers a caBundleRef instead']
+    : [];
+}
+
+function valueProblems({ config, namespace = operatorNamespace }: Start['values']): readonly string[] {
+  return [
+    ...(config === undefined ? ['--config FILE is needed; see manifests/controller/configuration.yaml'] : []),
+    ...(namespace === operatorNamespace
+      ? []
+      : [
+          `--namespace must be ${operatorNamespace}, not ${namespace}: the admission policies let nobody write our Secrets but service account ${operatorNamespace}/${operatorServiceAccount}`,
+        ]),
+  ];
 }
 
 /** Settings of which only using them shows that they are unusable. */
