@@ -1,8 +1,7 @@
-import type { ObjectMeta } from '../api/meta.ts';
 import { fieldManager } from '../api/names.ts';
 import { OperatorError } from '../errors.ts';
 import type { ApiConnection, ApiResponse } from './connection.ts';
-import { bodyOf, type Kind, type Place, sendPatch } from './resources.ts';
+import { bodyOf, type Kind, placeOf, sendPatch } from './resources.ts';
 import { type Resource, trimResource } from './trim.ts';
 
 type Operation =
@@ -77,8 +76,4 @@ function isFailedTest(response: ApiResponse): boolean {
   const causes =
     (response.body as { readonly details?: { readonly causes?: readonly unknown[] } }).details?.causes ?? [];
   return response.status === 422 && causes.length === 0;
-}
-
-function placeOf({ namespace, name }: ObjectMeta): Place {
-  return namespace === undefined ? { name } : { namespace, name };
 }

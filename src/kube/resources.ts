@@ -1,7 +1,7 @@
 import type { Milliseconds } from '../clock.ts';
 import { minute } from '../clock.ts';
 import { group, version } from '../api/names.ts';
-import type { KubeObject } from '../api/meta.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import type { Page } from '../runtime/source.ts';
 import { type Subject, toError } from './classify.ts';
 import type { ApiConnection, ApiResponse, Method } from './connection.ts';
@@ -18,6 +18,10 @@ export interface Place {
   readonly namespace?: string;
   readonly name?: string;
   readonly subresource?: string;
+}
+
+export function placeOf({ namespace, name }: ObjectMeta): Place {
+  return namespace === undefined ? { name } : { namespace, name };
 }
 
 const admission = { group: 'admissionregistration.k8s.io', version: 'v1' } as const;

@@ -1,6 +1,6 @@
 import { fieldManager } from '../api/names.ts';
 import type { ApiConnection } from './connection.ts';
-import { bodyOf, type Kind, type Place, sendPatch } from './resources.ts';
+import { bodyOf, type Kind, placeOf, sendPatch } from './resources.ts';
 import { type Resource, trimResource } from './trim.ts';
 
 /**
@@ -15,12 +15,12 @@ export async function writeStatus<Spec, Status extends object>(
   status: Status,
   signal: AbortSignal,
 ): Promise<Resource<Spec, Status> | undefined> {
-  const { name, namespace } = known.metadata;
-  const place: Place = { ...(namespace === undefined ? {} : { namespace }), name, subresource: 'status' };
+  const object = placeOf(known.metadata);
+  const place = { ...object, subresource: 'status' };
   const body = {
     apiVersion: known.apiVersion,
     kind: known.kind,
-    metadata: { name, ...(namespace === undefined ? {} : { namespace }), resourceVersion: known.resourceVersion },
+    metadata: { ...object, resourceVersion: known.resourceVersion },
     status,
   };
   const query = { fieldManager, force: 'true' };
