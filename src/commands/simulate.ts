@@ -45,7 +45,7 @@ const description: Description = {
 
 export const runSimulate = clusterVerb(description, async (cluster, args, surface) => {
   const manifest = onePod(await readManifests(args.given.get('filename') ?? [], surface));
-  const namespace = placeOf(manifest, valueOf(args, 'namespace')) ?? cluster.namespace;
+  const namespace = namespaceOf(manifest, valueOf(args, 'namespace')) ?? cluster.namespace;
   const user = valueOf(args, 'as');
   await cluster.requireNamespace(namespace);
   const objects = await readObjects(cluster, [namespace]);
@@ -145,7 +145,7 @@ function onePod(manifests: readonly Manifest[]): Manifest {
 }
 
 /** As kubectl does: a manifest that names another namespace than the command line is refused. */
-export function placeOf({ metadata }: Manifest, asked: string | undefined): string | undefined {
+export function namespaceOf({ metadata }: Manifest, asked: string | undefined): string | undefined {
   if (asked !== undefined && metadata.namespace !== undefined && metadata.namespace !== asked) {
     throw new CommandError(
       `the manifest names namespace ${metadata.namespace}, -n names ${asked}: leave one of them out`,

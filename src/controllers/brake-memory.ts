@@ -2,10 +2,7 @@ import { group } from '../api/names.ts';
 import type { BrakedThing } from '../domain/access/brake.ts';
 import { LostLeaseError } from '../errors.ts';
 import type { SmallRecord, SmallRecordKind } from '../kube/small-record.ts';
-import type { Brakes } from './brakes.ts';
-
-/** Of which namespaces the brake holds something, in order; `''`: of whole pools. */
-export type HeldNamespaces = Readonly<Record<BrakedThing, readonly string[]>>;
+import type { Brakes, HeldNamespaces } from './brakes.ts';
 
 export const brakeRecord: SmallRecordKind<HeldNamespaces> = {
   name: 'brake',

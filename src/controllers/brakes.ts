@@ -5,11 +5,10 @@ import { usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
-import type { HeldNamespaces } from './brake-memory.ts';
 import type { ClientTargets } from './client/targets.ts';
 import type { Memory } from './memory.ts';
 import type { Kept, Store } from '../runtime/store.ts';
-import { identityFacts } from './session/snapshot.ts';
+import { sessionIdentity } from './session/snapshot.ts';
 
 /** What ends within this time of each other ends at once: objects vanish one by one, even if somebody deleted their kind. */
 const atOnce: Milliseconds = minute;
@@ -17,6 +16,9 @@ const atOnce: Milliseconds = minute;
 const countEvery: Milliseconds = 1 * second;
 
 type End = Pick<Ending, 'namespace' | 'accident'>;
+
+/** Of which namespaces the brake holds something, in order; `''`: of whole pools. */
+export type HeldNamespaces = Readonly<Record<BrakedThing, readonly string[]>>;
 
 /** What is there, by the name of its record: on its way out, and not. What has ended is in neither. */
 interface Sorted {
@@ -167,7 +169,7 @@ export class Brakes {
       record,
       pod: this.#memory.pod(namespace, name, uid),
       namespace: this.#memory.namespaceState(namespace),
-      identity: identityFacts(identity),
+      identity: sessionIdentity(identity),
       poolVanishes: this.#memory.poolVanishes(identity.is === 'Seen' ? identity.value.spec.pool : record.pool.name),
       client: { is: 'Unknown' },
       maxSessionAge: Number.MAX_SAFE_INTEGER,

@@ -104,7 +104,7 @@ export function snapshotSession(
   return {
     pod,
     identityName,
-    identity: identityFacts(identity),
+    identity: sessionIdentity(identity),
     ...poolFacts(pool),
     ...(poolVanishes ? { poolVanishes } : {}),
     namespace: namespaceState,
@@ -162,7 +162,7 @@ function isServed(namespace: SessionSnapshot['namespace']): boolean {
   return namespace.is === 'Unknown' || (namespace.is === 'Seen' && namespace.value === 'Active');
 }
 
-export function identityFacts(identity: Known<CiIdentity>): SessionSnapshot['identity'] {
+export function sessionIdentity(identity: Known<CiIdentity>): SessionSnapshot['identity'] {
   if (identity.is !== 'Seen') return identity;
   const { metadata } = identity.value;
   if (metadata.deletionTimestamp !== undefined) return { is: 'Gone' };

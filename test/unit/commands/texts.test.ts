@@ -11,7 +11,7 @@ import { inputOf } from '#src/commands/objects.ts';
 import { newPodFacts, predict, wholeBefore } from '#src/commands/predict.ts';
 import { doneBefore, earlierText, requestsWith } from '#src/commands/request.ts';
 import { sessionsOf, sessionsText } from '#src/commands/sessions.ts';
-import { placeOf } from '#src/commands/simulate.ts';
+import { namespaceOf } from '#src/commands/simulate.ts';
 import { type Simulation, isGood, simulationText } from '#src/commands/simulation.ts';
 import { CommandError } from '#src/commands/surface.ts';
 import { renderJson, renderTable } from '#src/commands/table.ts';
@@ -602,16 +602,16 @@ test('simulate: a pod that starts without the identities that select it is not w
 });
 
 test('simulate: the namespace of the manifest and of the command line must not differ', (t) => {
-  const pod = (namespace?: string): Parameters<typeof placeOf>[0] => ({
+  const pod = (namespace?: string): Parameters<typeof namespaceOf>[0] => ({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: 'p', ...(namespace === undefined ? {} : { namespace }) },
   });
-  t.is(placeOf(pod(), undefined), undefined);
-  t.is(placeOf(pod('a'), undefined), 'a');
-  t.is(placeOf(pod(), 'b'), 'b');
-  t.is(placeOf(pod('a'), 'a'), 'a');
-  t.throws(() => placeOf(pod('a'), 'b'), { instanceOf: CommandError, message: /names namespace a, -n names b/ });
+  t.is(namespaceOf(pod(), undefined), undefined);
+  t.is(namespaceOf(pod('a'), undefined), 'a');
+  t.is(namespaceOf(pod(), 'b'), 'b');
+  t.is(namespaceOf(pod('a'), 'a'), 'a');
+  t.throws(() => namespaceOf(pod('a'), 'b'), { instanceOf: CommandError, message: /names namespace a, -n names b/ });
 });
 
 test('a selector that matches other pods takes nothing away, and is told', (t) => {

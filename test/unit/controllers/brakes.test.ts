@@ -1,9 +1,9 @@
 /** Who is held back by the brake, and how often it counts and tells, from what memory holds. */
 import test from 'ava';
 import { type Instant, minute, plus, second } from '#src/clock.ts';
-import { BrakeMemory, type BrakeMemoryOptions, type HeldNamespaces } from '#src/controllers/brake-memory.ts';
+import { BrakeMemory, type BrakeMemoryOptions } from '#src/controllers/brake-memory.ts';
 import { BrakeReport, type BrakeReportOptions } from '#src/controllers/upkeep/brake-report.ts';
-import { Brakes } from '#src/controllers/brakes.ts';
+import { Brakes, type HeldNamespaces } from '#src/controllers/brakes.ts';
 import { ClientTargets } from '#src/controllers/client/targets.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { type BrakedThing, isHeldBy } from '#src/domain/access/brake.ts';
