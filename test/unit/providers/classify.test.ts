@@ -7,7 +7,6 @@ import { authenticate } from '#src/providers/oidc/authentication.ts';
 import { Redacted } from '#src/redacted.ts';
 import { LeakScanner } from '#test/support/leak-scan.ts';
 import type { HttpAnswer } from '#src/providers/http.ts';
-import { unreachable } from '#src/providers/unreachable.ts';
 
 const now = parseRfc3339('2026-11-24T12:00:00Z')!;
 const where = { issuer: 'https://idp.example.com', now };
@@ -40,7 +39,13 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Token', answer(403, { error: 'access_denied' }), 'Terminal ScopeRefused Object'],
   ['Token', answer(400, { error: 'invalid_request' }), 'Terminal TokenRequestRefused Object'],
   ['Token', answer(400, { error: 'temporarily_unavailable' }), 'Transient ProviderUnavailable Issuer'],
+  ['Token', answer(400, { error: 'slow_down' }), 'Transient ProviderUnavailable Issuer'],
+  ['Token', answer(400, { error: 'scope_invalid' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(403, { error: 'insufficient_scope' }), 'Terminal ScopeRefused Object'],
+  ['Token', answer(408), 'Transient ProviderUnavailable Issuer'],
   ['Token', answer(404), 'Transient ProviderMisbehaves Issuer'],
+  ['Token', answer(405), 'Transient ProviderMisbehaves Issuer'],
+  ['Introspect', answer(400, { error: 'invalid_token' }), 'Terminal CredentialRefused Object'],
   ['Token', answer(403, waf), 'Transient ProviderMisbehaves Issuer'],
   ['Token', answer(302), 'Transient ProviderMisbehaves Issuer'],
   ['Token', answer(429), 'Transient RateLimited Issuer'],
@@ -60,6 +65,7 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
     answer(401, { error: { code: 401, status: 'Unauthorized' } }),
     'Terminal RegistrationAccessTokenLost Object',
   ],
+  ['Manage', answer(403, '', { 'www-authenticate': 'Bearer' }), 'Transient ProviderMisbehaves Issuer'],
   ['Manage', answer(403, { error: 'insufficient_scope' }), 'Terminal RegistrationRefused Object'],
   ['Manage', answer(404), 'Terminal RegistrationRefused Object'],
   ['Manage', answer(405), 'Terminal RegistrationRefused Object'],
@@ -112,6 +118,15 @@ test(`answers: ${rows.length} rows`, (t) => {
     t.is(kind(error), expected, `${operation} ${given.status} ${given.body}`);
     t.regex(error.message, /^issuer https:\/\/idp\.example\.com – .+\. .+\.$/);
   }
+});
+
+test('an answer that is none says whether it leads elsewhere', (t) => {
+  for (const [status, says] of [
+    [299, /answers something unexpected/],
+    [300, /redirects, which is never followed/],
+    [302, /redirects, which is never followed/],
+  ] as const)
+    t.regex(refused(answer(status), 'Token', where).message, says);
 });
 
 test('a refusal names what was asked for, since providers often do not', (t) => {
@@ -170,34 +185,6 @@ test('a Retry-After date is read by the clock that wrote it', (t) => {
   const headers = { 'retry-after': 'Tue, 24 Nov 2026 13:00:30 GMT' };
   const said = { ...answer(429, '', headers), providerTime: parseRfc3339('2026-11-24T13:00:00Z')! };
   t.is(refused(said, 'Token', where).retryAt, plus(now, 30 * second));
-});
-
-const networkRows: readonly (readonly [unknown, string])[] = [
-  [Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 'Transient ProviderUnavailable Issuer'],
-  [Object.assign(new Error('x'), { code: 'ENOTFOUND' }), 'Transient ProviderUnavailable Issuer'],
-  [
-    new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]),
-    'Transient ProviderUnavailable Issuer',
-  ],
-  [
-    Object.assign(new TypeError('fetch failed'), {
-      cause: Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' }),
-    }),
-    'Transient TlsInvalid Issuer',
-  ],
-  [Object.assign(new Error('x'), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }), 'Transient TlsInvalid Issuer'],
-  [Object.assign(new Error('x'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }), 'Transient TlsInvalid Issuer'],
-  [Object.assign(new Error('x'), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }), 'Transient TlsInvalid Issuer'],
-  [new DOMException('x', 'TimeoutError'), 'Transient ProviderUnavailable Issuer'],
-  ['a string', 'Transient ProviderUnavailable Issuer'],
-];
-
-test('a request without an answer is Transient and says what failed; a failure of our own stays as it is', (t) => {
-  for (const [thrown, expected] of networkRows) t.is(kind(unreachable(thrown, where)), expected);
-  const cancelled = unreachable(new DOMException('x', 'AbortError'), where, AbortSignal.abort());
-  t.is(kind(cancelled), 'Transient ProviderUnavailable Object');
-  const own = new OperatorError({ class: 'Conflict', reason: 'ApiConflict', message: 'x' });
-  t.is(unreachable(own, where), own);
 });
 
 test('whatever a provider answers: a class, one clean line, and no secret in it', (t) => {
