@@ -1,13 +1,24 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { day, hour, instant, minute, plus } from '#src/clock.ts';
+import { day, hour, instant, minute, plus, second } from '#src/clock.ts';
 import type { Instant } from '#src/clock.ts';
 import { clientRecordName } from '#src/domain/record-names.ts';
-import { dueAt, expiringAt, nextRotation, turnAt } from '#src/domain/client/schedule.ts';
+import {
+  dueAt,
+  expiringAt,
+  isDrained,
+  isRetried,
+  mayHaveExpired,
+  nextRotation,
+  propagationOf,
+  retireAfter,
+  turnAt,
+} from '#src/domain/client/schedule.ts';
 import { windowState, type WindowState } from '#src/domain/client/window.ts';
 import { jitterOf } from '#src/controllers/session/key.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildGeneration, noon } from '#test/support/builders.ts';
+import { able, expiresIn, inPlace, record, retriedAt, rotating, snapshot, withGenerations } from './cases.ts';
 
 /** A thousand pools that one commit created, with the jitter that the program gives them. */
 const pools = Array.from({ length: 1_000 }, (_, index) => jitterOf(clientRecordName(`pool-uid-${index}`, '', '')));
@@ -117,3 +128,47 @@ test('a turn always comes: within an hour without a window, in the open window o
   );
   t.pass();
 });
+
+const before = (at: Instant): Instant => plus(at, -1);
+const turn = (now: Instant): Instant | undefined => turnAt(noon, { jitter: 0.5 }, now);
+const drained = (lastExp: Instant) => (now: Instant) =>
+  isDrained(snapshot({ lastExp: new Map([[1, lastExp]]) }), buildGeneration(), now);
+const halfMinute = plus(noon, 30 * second);
+
+/** False just before the moment, true from it on. */
+const moments: readonly (readonly [string, (now: Instant) => boolean, Instant])[] = [
+  [
+    'a secret may have expired ten minutes early, since the provider’s clock may be ahead',
+    (now) => mayHaveExpired(buildGeneration({ credential: expiresIn(hour) }), now),
+    plus(noon, 50 * minute),
+  ],
+  ['a generation is drained half a minute after its last token', drained(noon), halfMinute],
+  ['what is late by a minute waits for its turn', (now) => turn(now) !== now, plus(noon, minute)],
+  [
+    'another try was asked for after the refusal, not with it',
+    (now) => isRetried(record(retriedAt(now)), noon, now),
+    plus(noon, 1),
+  ],
+];
+
+for (const [title, holds, from] of moments)
+  test(title, (t) => t.deepEqual([holds(before(from)), holds(from)], [false, true]));
+
+test('an old credential is kept for the overlap, or half a minute longer than its last token', (t) => {
+  t.is(retireAfter(noon, hour, undefined), plus(noon, hour));
+  t.is(retireAfter(noon, hour, plus(noon, 30 * minute)), plus(noon, hour));
+  t.is(retireAfter(noon, hour, plus(noon, 2 * hour)), plus(noon, 2 * hour + 30 * second));
+});
+
+const rollbacks = (count: number) => ({ rollbacks: { count, at: noon } });
+const patience: readonly (readonly [string, Parameters<typeof propagationOf>[0], number])[] = [
+  ['as the profile says', { record: record(), ...able({ credentialPropagation: second }) }, second],
+  ['doubled with each', { record: record(rollbacks(3)), ...able({ credentialPropagation: second }) }, 8 * second],
+  ['an hour at most', { record: record(rollbacks(20)), ...able({ credentialPropagation: second }) }, hour],
+  ['two minutes for a first one', { record: withGenerations([buildGeneration({ state: 'Created' })]) }, 2 * minute],
+  ['five minutes for one that took the place of the old one', inPlace(), 5 * minute],
+  ['none by itself for one beside the old one', { record: withGenerations(rotating('Created')) }, 0],
+];
+
+for (const [title, s, expected] of patience)
+  test(`how long a new credential may be refused: ${title}`, (t) => t.is(propagationOf(s), expected));
