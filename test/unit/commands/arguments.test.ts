@@ -32,6 +32,7 @@ const good: readonly (readonly [string, readonly string[], Readonly<Record<strin
   ['-n ci a -f x --filename=y -f -', ['a'], { namespace: ['ci'], filename: ['x', 'y', '-'] }],
   ['--wait a -o json', ['a'], { wait: ['true'], output: ['json'] }],
   ['-- --wait', ['--wait'], {}],
+  ['--filename=--x a', ['a'], { filename: ['--x'] }],
 ];
 
 for (const [line, positionals, given] of good) {
@@ -46,6 +47,11 @@ for (const [line, positionals, given] of good) {
     return undefined;
   });
 }
+
+for (const line of ['--help', '-h', 'a --wiat -h'])
+  test(`arguments that ask for help: ${line}`, (t) => {
+    t.deepEqual(parseArguments(description, line.split(' ')), { is: 'Help', text: helpOf(description) });
+  });
 
 const bad: readonly (readonly [string, readonly string[]])[] = [
   ['--wiat', ['--wiat is not a flag of look (did you mean --wait?); see kubectl ci-identity look --help']],
