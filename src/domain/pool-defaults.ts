@@ -24,6 +24,10 @@ export function maxTokenLifetime({ spec }: IdentityPool): Milliseconds {
   return parseDuration(spec.ceiling.maxTokenLifetime ?? '') ?? defaultTokenLifetime;
 }
 
+export function onExceed({ spec }: IdentityPool): 'Refuse' | 'RevokeEarly' {
+  return spec.ceiling.onExceed ?? 'Refuse';
+}
+
 export function maxSessionAge({ spec }: IdentityPool): Milliseconds {
   return parseDuration(spec.ceiling.maxSessionAge ?? '') ?? 24 * hour;
 }

@@ -4,13 +4,13 @@ import type { Ask } from '../../domain/access/access.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import type { ProofUse } from '../../domain/client/machine.ts';
 import type { ProofOutcome } from '../../domain/client/proofs.ts';
-import { maxTokenLifetime } from '../../domain/pool-defaults.ts';
 import { type Minted, checkMinted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../../providers/port.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import { deadlines } from '../deadlines.ts';
+import { tokenRules } from '../token-rules.ts';
 import type { EffectName } from '../effect-names.ts';
 
 export interface Probe {
@@ -67,19 +67,7 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
       return { is: 'Unclear', reason, message, lasting: true };
     throw error;
   }
-  const { capabilities } = provider;
-  const verdict = checkMinted(
-    ask,
-    answer,
-    {
-      ignoredScopes: capabilities.ignoredScopes,
-      carrierScopes: capabilities.carrierScopes(ask.audiences),
-      revocation: capabilities.revocation,
-      maxLifetime: pool === undefined ? ask.maxLifetime : maxTokenLifetime(pool),
-      onExceed: pool?.spec.ceiling.onExceed ?? 'Refuse',
-    },
-    started,
-  );
+  const verdict = checkMinted(ask, answer, tokenRules(ask, provider.capabilities, pool), started);
   const isLater = verdict.is === 'Usable' && o.defer(answer, verdict.exp);
   if (!isLater && !o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
   if (verdict.is === 'Usable') return { is: 'Accepted' };

@@ -2,7 +2,6 @@ import type { Reason } from '../../api/reasons.ts';
 import { mintMoment } from '../../domain/clocks.ts';
 import { type Instant, plus, second } from '../../clock.ts';
 import type { Credential } from '../../domain/client/credential.ts';
-import { maxTokenLifetime } from '../../domain/pool-defaults.ts';
 import type { SessionSnapshot } from '../../domain/session/machine.ts';
 import { heldBefore, minted } from '../../domain/session/transitions.ts';
 import { type Minted, type Token, checkMinted } from '../../domain/token.ts';
@@ -10,6 +9,7 @@ import { OperatorError } from '../../errors.ts';
 import type { IdentityProvider } from '../../providers/port.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { deadlines } from '../deadlines.ts';
+import { tokenRules } from '../token-rules.ts';
 import { type Minting, concernsTheAsk, discarded, failed, issued, subjectMatter } from './minting.ts';
 import type { Reviews } from './reviews.ts';
 import { shadowDenied } from '../telling/session-audit.ts';
@@ -215,13 +215,7 @@ export class Minter {
     const verdict = checkMinted(
       action.ask,
       answer,
-      {
-        ignoredScopes: provider.capabilities.ignoredScopes,
-        carrierScopes: provider.capabilities.carrierScopes(action.ask.audiences),
-        revocation: provider.capabilities.revocation,
-        maxLifetime: pool.is === 'Seen' ? maxTokenLifetime(pool.value) : action.ask.maxLifetime,
-        onExceed: pool.is === 'Seen' ? (pool.value.spec.ceiling.onExceed ?? 'Refuse') : 'Refuse',
-      },
+      tokenRules(action.ask, provider.capabilities, pool.is === 'Seen' ? pool.value : undefined),
       started,
     );
     const { generation, clientId } = client.current;

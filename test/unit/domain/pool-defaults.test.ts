@@ -6,7 +6,7 @@ import { pool } from './access/objects.ts';
 const ceiling = { scopes: ['a'], audiences: ['https://registry.example.com'] };
 const silent = pool({ ceiling });
 const explicit = pool({
-  ceiling: { ...ceiling, maxTokenLifetime: '5m', maxSessionAge: '2h' },
+  ceiling: { ...ceiling, maxTokenLifetime: '5m', maxSessionAge: '2h', onExceed: 'RevokeEarly' },
   client: { per: 'Identity', authentication: 'ClientSecretPost' },
   rotation: { every: '30d', overlap: '2h' },
   deletionPolicy: 'Retain',
@@ -19,6 +19,7 @@ for (const [name, by, unsaid, said] of [
   ['rotation.overlap', defaults.rotationOverlap, hour, 2 * hour],
   ['ceiling.maxTokenLifetime', defaults.maxTokenLifetime, 15 * minute, 5 * minute],
   ['ceiling.maxSessionAge', defaults.maxSessionAge, 24 * hour, 2 * hour],
+  ['ceiling.onExceed', defaults.onExceed, 'Refuse', 'RevokeEarly'],
   ['deletionPolicy', defaults.deletionPolicyOf, 'Delete', 'Retain'],
 ] as const) {
   test(`${name} of a pool is ${unsaid} where its spec does not say, and otherwise what it says`, (t) => {
