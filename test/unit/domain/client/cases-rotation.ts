@@ -784,6 +784,12 @@ export const rotationCases: readonly Case[] = [
   },
   {
     row: 'retire',
+    title: 'an old key that is kept until now is taken out now, since nothing wakes anybody later',
+    s: snapshot({ record: withGenerations([g({ state: 'Retiring', retireAfter: noon }), g({ n: 2 })]) }),
+    action: { type: 'Update', generation: 1, without: 1 },
+  },
+  {
+    row: 'retire',
     title: 'an old key whose tokens are revoked is not taken out behind others',
     s: snapshot({
       record: withGenerations(retiringAndCurrent, { revoking: { id: 'r1', since: noon } }),
