@@ -22,7 +22,17 @@ interface Meta {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly ownerReferences?: readonly { readonly uid: string }[];
+  readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
+}
+
+/** Of a ScopePolicy. */
+export interface Rule {
+  readonly role: string;
+  readonly pool: string;
+  readonly namespaces?: readonly string[];
+  readonly namespaceSelector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+  readonly scopes: readonly string[];
 }
 
 export interface Raw {
@@ -36,12 +46,8 @@ export interface Raw {
     readonly pool?: string;
     readonly roles?: readonly string[];
     readonly scopes?: readonly string[];
-    readonly rules?: readonly {
-      readonly role: string;
-      readonly pool: string;
-      readonly namespaces?: readonly string[];
-      readonly scopes: readonly string[];
-    }[];
+    readonly enforcement?: string;
+    readonly rules?: readonly Rule[];
   };
   readonly status?: {
     readonly phase?: string;
@@ -60,7 +66,12 @@ export interface ClientRecord {
     readonly n: number;
     readonly state: string;
     readonly clientId?: string;
-    readonly credential: { readonly kid?: string; readonly privateJwk?: string };
+    readonly credential: {
+      readonly type: string;
+      readonly kid?: string;
+      readonly privateJwk?: string;
+      readonly secret?: string;
+    };
   }[];
   readonly management?: { readonly token: string };
 }

@@ -24,6 +24,8 @@ export interface AuditorSources {
    * is ready.
    */
   entitled?(world: World, pod: Raw, identity: string): readonly string[];
+  /** Uids of pools that left their clients at the provider on purpose. */
+  readonly retained?: ReadonlySet<string>;
   /** The provider fails until further notice: pools may say that it is unavailable. */
   away?(): boolean;
 }
@@ -53,7 +55,7 @@ export class Auditor {
     this.#remember(facts);
     for (const [name, { epoch }] of [...facts.clients, ...facts.sessions])
       if (epoch > facts.epoch) broken.push(`record ${name} is of epoch ${epoch}, the lease of ${facts.epoch}`);
-    clientFindings(facts, this.#admitted, broken);
+    clientFindings(facts, this.#admitted, this.#sources.retained ?? new Set(), broken);
     sessionFindings(facts, this.#scopesOf(facts), broken);
     if (this.#sources.entitled === undefined) statusFindings(facts, this.#sources.away?.() === true, broken);
     else observedFindings(facts, broken);
@@ -162,7 +164,7 @@ export class Auditor {
       for (const { credential } of generations) {
         const jwk = credential.privateJwk;
         const key = jwk === undefined ? undefined : (JSON.parse(jwk) as { readonly d?: string }).d;
-        if (key !== undefined) this.#secrets.add(key);
+        for (const one of [key, credential.secret]) if (one !== undefined) this.#secrets.add(one);
       }
     }
   }
@@ -182,9 +184,17 @@ function isStopped({ metadata, spec }: Raw, configMaps: readonly string[]): bool
   return spec?.suspend === true || metadata.annotations?.[stop] !== undefined || configMaps.includes('emergency-stop');
 }
 
+/** How the provider calls the ways to authenticate. */
+const methods: Readonly<Record<string, string>> = {
+  PrivateKeyJwt: 'private_key_jwt',
+  ClientSecretBasic: 'client_secret_basic',
+  ClientSecretPost: 'client_secret_post',
+};
+
 function clientFindings(
   { pools, clients, there, configMaps, lines }: Facts,
   admitted: ReadonlyMap<string, number>,
+  retained: ReadonlySet<string>,
   broken: string[],
 ): void {
   const known = new Set<string>();
@@ -207,7 +217,9 @@ function clientFindings(
       const found = there.find((client) => client.clientId === clientId);
       if (found === undefined)
         broken.push(`Current of ${name} names client ${clientId ?? '?'}, which the provider does not know`);
-      else if (!found.kids.includes(credential.kid ?? ''))
+      else if (found.authentication !== methods[credential.type])
+        broken.push(`the client of generation ${n} of ${name} authenticates by ${found.authentication}`);
+      else if (credential.secret === undefined && !found.kids.includes(credential.kid ?? ''))
         broken.push(`the provider does not know the key of generation ${n} of ${name}`);
       const kids = generations.map((one) => one.credential.kid);
       for (const kid of found?.kids ?? [])
@@ -230,7 +242,7 @@ function clientFindings(
   }
   for (const [owner, count] of orphans) {
     const counted = admitted.get(owner) ?? 0;
-    if (count > counted)
+    if (count > counted && !retained.has(owner))
       broken.push(
         `the provider keeps ${count} clients of owner ${owner} that no record knows; status admits ${counted}`,
       );

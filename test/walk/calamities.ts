@@ -37,8 +37,7 @@ export async function unread(
  */
 export async function goAndComeBack(walk: Walk, random: Random): Promise<void> {
   const kind = random.pick(kinds);
-  walk.outage?.();
-  walk.outage = undefined;
+  await walk.repair();
   await walk.withdrawAcknowledgements();
   const crd = `${plurals[kind]}.ci-identity.dev`;
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd}`;

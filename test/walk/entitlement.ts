@@ -1,5 +1,5 @@
 /** Who may have what, computed from raw objects by code of its own: the program's answer is compared with it. */
-import type { Raw, World } from '#test/support/auditor-facts.ts';
+import type { Raw, Rule, World } from '#test/support/auditor-facts.ts';
 
 const stop = 'ci-identity.dev/emergency-stop';
 const claim = 'identity.ci-identity.dev/';
@@ -23,12 +23,19 @@ export function entitlement(world: World, pod: Raw, identityName: string): reado
   if (isOver || !isClaimed || !isServed || isStopped || pool.metadata.deletionTimestamp !== undefined) return [];
   const rules = world.policies.flatMap(({ spec }) => spec?.rules ?? []);
   const given = rules
-    .filter((rule) => rule.pool === pool.metadata.name && rule.namespaces?.includes(namespace) === true)
+    .filter((rule) => rule.pool === pool.metadata.name && isMeant(rule, namespace))
     .filter(({ role }) => identity.spec?.roles?.includes(role) === true)
     .flatMap(({ scopes }) => scopes);
   const { scopes: narrowing } = identity.spec ?? {};
   const ceiling = pool.spec?.ceiling?.scopes ?? [];
-  return [...new Set(given)].filter(
+  // What the identity names is enough where policies are only tried out.
+  const wanted = pool.spec?.enforcement === 'Audit' && narrowing !== undefined ? narrowing : given;
+  return [...new Set(wanted)].filter(
     (scope) => ceiling.includes(scope) && (narrowing === undefined || narrowing.includes(scope)),
   );
+}
+
+function isMeant({ namespaces, namespaceSelector }: Rule, name: string): boolean {
+  const label = namespaceSelector?.matchLabels?.['kubernetes.io/metadata.name'];
+  return namespaces?.includes(name) === true || label === name;
 }

@@ -1,5 +1,5 @@
 /** The objects of a walk. */
-import { identity, policy, pool, team } from '#test/api/operator-lab.ts';
+import { identity, pool, team } from '#test/api/operator-lab.ts';
 import { agentNamespaceDocuments } from '#test/support/lab.ts';
 import type { Random } from '#test/support/random.ts';
 
@@ -18,19 +18,25 @@ export const policyPath = (name: string): string => `${ours}/scopepolicies/${nam
 export const identityPath = (namespace: string, name: string): string =>
   `${ours}/namespaces/${namespace}/ciidentities/${name}`;
 
-export function policyOf(name: string, random: Random): string {
-  const rules = roles.map((role) => ({
-    role,
-    pool: name,
-    scopes: random.some(scopes, 1, given),
-    namespaces: [...namespaces],
-  }));
-  return policy(name, ...rules);
+export function poolOf(name: string, issuer: string): string {
+  return pool(name, issuer, { ceiling: { scopes: [...scopes], audiences: ['https://registry.example.com'] } });
 }
 
-export function identityOf(name: string, namespace: string, random: Random): string {
+/** `where`: in which namespaces it gives something. */
+export function policyOf(name: string, random: Random, where: object = { namespaces: [...namespaces] }): string {
+  const rules = roles.map((role) => ({ role, pool: name, scopes: random.some(scopes, 1, given), ...where }));
+  return JSON.stringify({
+    apiVersion: 'ci-identity.dev/v1alpha1',
+    kind: 'ScopePolicy',
+    metadata: { name },
+    spec: { rules },
+  });
+}
+
+/** `more`: in place of what it would say. */
+export function identityOf(name: string, namespace: string, random: Random, more: object = {}): string {
   const narrowing = random.next() < 0.3 ? { scopes: random.some(scopes, 1) } : {};
-  return identity(name, { pool: name, roles: [...random.some(roles, 1)], ...narrowing }, namespace);
+  return identity(name, { pool: name, roles: [...random.some(roles, 1)], ...narrowing, ...more }, namespace);
 }
 
 /** The walk begins here. */
@@ -38,7 +44,7 @@ export function beginning(issuer: string, random: Random): readonly string[] {
   return [
     ...agentNamespaceDocuments('ci-walk'),
     ...pools.flatMap((name) => [
-      pool(name, issuer, { ceiling: { scopes: [...scopes], audiences: ['https://registry.example.com'] } }),
+      poolOf(name, issuer),
       policyOf(name, random),
       ...namespaces.map((namespace) => identity(name, { pool: name, roles: [...roles] }, namespace)),
     ]),

@@ -3,6 +3,7 @@ import { identity, policy } from '#test/api/operator-lab.ts';
 import type { ProxiedRequest } from '#test/support/fault-proxy.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import type { Random } from '#test/support/random.ts';
+import { administration } from './administration.ts';
 import { goAndComeBack, leave, unread } from './calamities.ts';
 import {
   given,
@@ -56,6 +57,7 @@ export async function allow(walk: Walk): Promise<void> {
     await walk.edit(poolPath(name), (raw) => {
       allowed(raw);
       raw.spec['ceiling'] = { ...(raw.spec['ceiling'] as object), scopes };
+      raw.spec['enforcement'] = 'Enforce';
     });
     for (const namespace of namespaces) {
       await walk.apply(identity(name, { pool: name, roles: [...roles] }, namespace));
@@ -69,6 +71,13 @@ export async function allow(walk: Walk): Promise<void> {
 
 export type Step = (walk: Walk, random: Random) => Promise<unknown>;
 
+export interface Kind {
+  readonly weight: number;
+  /** Whoever waits has to be patient afterwards: only with `WALK_ALL=1`. */
+  readonly only?: 'Long';
+  readonly step: Step;
+}
+
 const somewhere = (random: Random): string => identityPath(random.pick(namespaces), random.pick(pools));
 
 /** What happens while nobody reads the audit streams; whoever dies then takes lines along. */
@@ -77,7 +86,7 @@ const passing: Step = (walk, random) =>
   Promise.resolve();
 
 /** Every kind of step with its weight. */
-export const steps: Readonly<Record<string, { readonly weight: number; readonly step: Step }>> = {
+export const steps: Readonly<Record<string, Kind>> = {
   birth: {
     weight: 30,
     async step(walk, random) {
@@ -236,8 +245,14 @@ export const steps: Readonly<Record<string, { readonly weight: number; readonly 
   'audit streams unread': { weight: 2, step: (walk, random) => unread(walk, random, passing) },
   'kind deleted and made anew': { weight: 0.6, step: goAndComeBack },
   'namespace deleted and made anew': { weight: 0.6, step: leave },
+  ...administration,
   'lease taken from the leader': { weight: 2, step: (walk) => walk.depose() },
   'leader frozen': { weight: 1, step: (walk, random) => walk.freeze(1_500 + random.below(2_000)) },
   'operator killed': { weight: 2, step: (walk, random) => walk.replace(random, 'SIGKILL') },
   'operator restarted': { weight: 1, step: (walk, random) => walk.replace(random, 'SIGTERM') },
 };
+
+/** Those of this walk. */
+export const kinds: Readonly<Record<string, Kind>> = Object.fromEntries(
+  Object.entries(steps).filter(([, { only }]) => only === undefined || process.env['WALK_ALL'] === '1'),
+);

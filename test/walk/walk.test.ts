@@ -4,14 +4,14 @@
  * rests until the independent auditor finds: no token alive without a reason, no reason without a token, a line for every change, no secret in
  * the open.
  *
- * `WALK_STEPS` (default: a sample) says how long it is, `WALK_SEED` repeats a walk.
+ * `WALK_STEPS` (default: a sample) says how long it is, `WALK_SEED` repeats a walk, `WALK_ALL=1` adds the steps after which a rest may take long.
  */
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import { type Lab, startLab } from '#test/support/lab.ts';
+import { type Lab, type LabOptions, startLab } from '#test/support/lab.ts';
 import { Random } from '#test/support/random.ts';
 import { goAndComeBack } from './calamities.ts';
-import { allow, mostPods, steps } from './steps.ts';
+import { allow, kinds, mostPods, steps } from './steps.ts';
 import { Walk } from './walk.ts';
 
 const seed = process.env['WALK_SEED'] ?? randomBytes(4).toString('hex');
@@ -25,14 +25,16 @@ const longStretch = 5 * stretch;
 const lifetime = 30;
 const renewedMs = 20_000;
 
+const options: LabOptions = { tokenLifetime: lifetime, deliveryLag: '2s' };
+
 let lab: Lab;
 let walk: Walk;
 
 test.before(async () => {
-  lab = await startLab({ tokenLifetime: lifetime, deliveryLag: '2s' });
+  lab = await startLab(options);
   // A lost answer would take the management token along for good; that is a story of its own (test/kill).
   lab.provider.settings.rotateManagementToken = false;
-  walk = await Walk.open(lab);
+  walk = await Walk.open(lab, options);
 });
 
 test.after.always(async () => {
@@ -77,7 +79,7 @@ test.serial(`${length} random steps`, async (t) => {
   }
   if (length >= 1_000)
     t.deepEqual(
-      Object.keys(steps).filter((name) => !walk.counts.has(name)),
+      Object.keys(kinds).filter((name) => !walk.counts.has(name)),
       [],
     );
   for (const event of ['Minted', 'Renewed', 'Revoked', ...(length >= 1_000 ? ['Held', 'Released'] : [])])

@@ -4,13 +4,13 @@ import { signal } from '#test/cluster/processes.ts';
 import { Auditor } from '#test/support/auditor.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type FaultProxy, startFaultProxyOf } from '#test/support/fault-proxy.ts';
-import type { Lab } from '#test/support/lab.ts';
+import type { Lab, LabOptions } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import type { Random } from '#test/support/random.ts';
 import { AuditPipe } from './audit-pipe.ts';
 import { entitlement } from './entitlement.ts';
 import { beginning } from './objects.ts';
-import { steps } from './steps.ts';
+import { kinds } from './steps.ts';
 
 interface PodName {
   readonly namespace: string;
@@ -46,6 +46,13 @@ export class Walk {
   readonly longRests: string[] = [];
   /** Ends the outage of the provider that there is. */
   outage: (() => void) | undefined;
+  readonly options: LabOptions;
+  /** Uids of pools that left their clients at the provider on purpose. */
+  readonly retained = new Set<string>();
+  /** What was taken away, and how it is given back. */
+  readonly #taken = new Map<string, () => Promise<unknown>>();
+  /** Epoch milliseconds: pods from before are not trusted. */
+  trustedSince = 0;
   readonly #auditor: Auditor;
   readonly #kubeconfig: string;
   readonly #everyProcess: OperatorProcess[] = [];
@@ -57,8 +64,9 @@ export class Walk {
   #acknowledged: string | undefined;
   #surprise: Error | undefined;
 
-  private constructor(lab: Lab, proxy: FaultProxy, kubeconfig: string) {
+  private constructor(lab: Lab, options: LabOptions, proxy: FaultProxy, kubeconfig: string) {
     this.lab = lab;
+    this.options = options;
     this.proxy = proxy;
     this.#kubeconfig = kubeconfig;
     this.admin = openApi(lab.cluster.kubeconfig, { connections: 4 });
@@ -68,14 +76,17 @@ export class Walk {
       provider: lab.provider,
       auditStreams: () => this.#auditStreams(),
       logs: () => this.#everyProcess.map((process) => process.log()),
-      entitled: entitlement,
+      retained: this.retained,
+      entitled: (world, pod, identity) =>
+        Date.parse(pod.metadata.creationTimestamp ?? '') > this.trustedSince ? entitlement(world, pod, identity) : [],
     });
   }
 
-  static async open(lab: Lab): Promise<Walk> {
+  /** `options`: with which the lab was started. */
+  static async open(lab: Lab, options: LabOptions): Promise<Walk> {
     const proxy = await startFaultProxyOf(lab.cluster);
     const kubeconfig = await lab.cluster.kubeconfigForServiceAccount('ci-identity-system', 'controller', proxy.url);
-    return new Walk(lab, proxy, kubeconfig);
+    return new Walk(lab, options, proxy, kubeconfig);
   }
 
   /** The replicas lead and follow, and the first objects are there. */
@@ -143,13 +154,38 @@ export class Walk {
     signal(leader.pid, 'SIGCONT');
   }
 
+  /** Takes it away, or gives it back. `take` returns how. */
+  async toggle(what: string, take: () => Promise<() => Promise<unknown>>): Promise<void> {
+    const give = this.#taken.get(what);
+    if (give === undefined) this.#taken.set(what, await take());
+    else {
+      this.#taken.delete(what);
+      await give();
+    }
+  }
+
+  /** Everything that broke or was taken away is there again. */
+  async repair(): Promise<void> {
+    this.lab.provider.faults.clear();
+    this.outage = undefined;
+    this.proxy.heal();
+    for (const give of this.#taken.values()) await give();
+    this.#taken.clear();
+  }
+
   async step(random: Random): Promise<string> {
-    const weights = Object.fromEntries(Object.entries(steps).map(([name, { weight }]) => [name, weight]));
+    const weights = Object.fromEntries(Object.entries(kinds).map(([name, { weight }]) => [name, weight]));
     const name = random.weighted(weights);
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
-    await steps[name]?.step(this, random);
+    await kinds[name]?.step(this, random);
     if (this.#surprise !== undefined) throw this.#surprise;
     return name;
+  }
+
+  async restartApiServer(how: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.lab.cluster.restartApiServer(how);
+    for (const api of [this.admin, this.jenkins])
+      await eventually('it answers again', async () => (await api.send('GET', '/version')).status === 200 || undefined);
   }
 
   /** Nobody reads any audit stream. Returns how reading goes on. */
@@ -188,9 +224,7 @@ export class Walk {
 
   /** Everything that broke is repaired, and nobody does anything until the auditor is content. Throws with what it said last. */
   async rest(timeoutMs = 150_000): Promise<number> {
-    this.lab.provider.faults.clear();
-    this.outage = undefined;
-    this.proxy.heal();
+    await this.repair();
     const from = Date.now();
     let late = '';
     await eventually(
