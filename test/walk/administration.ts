@@ -65,6 +65,7 @@ async function breakGuard(walk: Walk, random: Random): Promise<void> {
 export const administration: Readonly<Record<string, Kind>> = {
   'request annotated': {
     weight: 2,
+    only: 'Long',
     step: (walk, random) =>
       walk.edit(poolPath(random.pick(pools)), ({ metadata }) => {
         const what = `ci-identity.dev/${random.pick(['revoke', 'rotate'])}`;
@@ -73,6 +74,7 @@ export const administration: Readonly<Record<string, Kind>> = {
   },
   emergency: {
     weight: 1,
+    only: 'Long',
     step: (walk, random) =>
       walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
         const request = `e-${walk.nextNumber()}`;
@@ -107,6 +109,7 @@ export const administration: Readonly<Record<string, Kind>> = {
   },
   'overlap of rotations edited': {
     weight: 1,
+    only: 'Long',
     step: (walk, random) =>
       walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
         spec['ceiling'] = { ...(spec['ceiling'] as object), maxTokenLifetime: '1m' };
@@ -115,6 +118,7 @@ export const administration: Readonly<Record<string, Kind>> = {
   },
   'authentication switched': {
     weight: 1,
+    only: 'Long',
     step: (walk, random) =>
       walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
         const authentication = random.pick(['PrivateKeyJwt', 'ClientSecretBasic', 'ClientSecretPost']);
@@ -124,6 +128,7 @@ export const administration: Readonly<Record<string, Kind>> = {
   },
   'registry of clients in trouble': {
     weight: 2,
+    only: 'Long',
     async step({ lab }, random) {
       const endpoint = random.pick(['register', 'read', 'update', 'delete', 'discovery'] as const);
       const trouble = random.pick([{ instead: { status: 503 } }, { dropRequest: true }, { instead: html }]);
