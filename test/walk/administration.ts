@@ -116,15 +116,18 @@ export const administration: Readonly<Record<string, Kind>> = {
         spec['rotation'] = { ...(spec['rotation'] as object), overlap: random.pick(['1m', '1h']) };
       }),
   },
+  // A secret that is lost with the answer to a registration waits for a person, so the provider is well at first.
   'authentication switched': {
     weight: 1,
     only: 'Long',
-    step: (walk, random) =>
-      walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
+    async step(walk, random) {
+      await walk.repair();
+      await walk.edit(poolPath(random.pick(pools)), ({ spec }) => {
         const authentication = random.pick(['PrivateKeyJwt', 'ClientSecretBasic', 'ClientSecretPost']);
         spec['client'] = { ...(spec['client'] as object), authentication };
         spec['rotation'] = { ...(spec['rotation'] as object), allowSubjectChange: true };
-      }),
+      });
+    },
   },
   'registry of clients in trouble': {
     weight: 2,
