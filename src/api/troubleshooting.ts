@@ -61,7 +61,7 @@ export const remedies = {
   },
   GuardMissing: {
     cause: 'A policy of `manifests/admission` is missing, edited, or of another version.',
-    step: 'Restore it with `kubectl replace -f`; `kubectl apply` leaves added fields in place.',
+    step: 'Restore a missing one with `kubectl apply -k manifests/admission`, an edited one with `kubectl replace -f`: `apply` leaves added fields in place.',
     by: 'Platform',
   },
   Suspended: {

@@ -22,3 +22,9 @@ test('causes and steps are sentences, and none is given twice', (t) => {
   }
   t.is(new Set(all.map(({ step }) => step)).size, all.length);
 });
+
+test('policies that are missing are not restored by a replace, which refuses what is not there', (t) => {
+  const { step } = remedies.GuardMissing;
+  t.regex(step, /missing one with `kubectl apply -k manifests\/admission`/);
+  t.regex(step, /edited one with `kubectl replace -f`/);
+});
