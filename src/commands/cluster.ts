@@ -14,7 +14,7 @@ import {
   connect,
 } from '../kube/connection.ts';
 import { loadConfig } from '../kube/kubeconfig.ts';
-import { reviewOf } from '../kube/reviews.ts';
+import { type Review, isHeld, reviewOf } from '../kube/reviews.ts';
 import { type Kind, type Place, kinds, pathOf } from '../kube/resources.ts';
 import { clean } from '../clean.ts';
 import { type Arguments, valueOf } from './arguments.ts';
@@ -94,14 +94,12 @@ export class Cluster {
     return readOf<T>(answer, 'get', kind, place);
   }
 
-  /** Whether `user` may do that; `undefined`: the caller may not ask (create subjectaccessreviews). */
+  /** Whether `user` may do that; `undefined`: the caller may not ask (create subjectaccessreviews), or an authorizer could not say. */
   async may(user: string, attributes: Readonly<Record<string, string>>): Promise<boolean | undefined> {
     const answer = await this.call('POST', pathOf(kinds.subjectAccessReviews), {
       body: reviewOf(user, attributes),
     });
-    return answer.status === 201
-      ? (answer.body as { readonly status?: { readonly allowed?: boolean } }).status?.allowed === true
-      : undefined;
+    return answer.status === 201 ? isHeld(answer.body as Review) : undefined;
   }
 
   /** Throws CommandError where the namespace does not exist; a caller who may not look is believed. */

@@ -15,23 +15,27 @@ export async function mayUse(
   signal: AbortSignal,
 ): Promise<boolean> {
   const body = reviewOf(o.user, { ...useRight, namespace: o.namespace, name: o.identity });
-  const answer = await create<{ readonly status?: ReviewStatus }>(connection, kinds.subjectAccessReviews, {}, body, {
-    signal,
-  });
-  const { allowed, evaluationError = '' } = answer.status ?? {};
-  // RBAC sets no error for a binding whose role is missing: there the right is gone.
-  if (allowed !== true && evaluationError !== '')
+  const answer = await create<Review>(connection, kinds.subjectAccessReviews, {}, body, { signal });
+  const held = isHeld(answer);
+  if (held === undefined)
     throw new OperatorError({
       class: 'Transient',
       reason: 'ApiServerUnavailable',
       message: `API server: an authorizer cannot say whether ${o.user} may use CiIdentity ${o.namespace}/${o.identity}; check the API server's authorization webhooks; it is asked again`,
     });
-  return allowed === true;
+  return held;
 }
 
-interface ReviewStatus {
-  readonly allowed?: boolean;
-  readonly evaluationError?: string;
+/** A SubjectAccessReview that was answered. */
+export interface Review {
+  readonly status?: { readonly allowed?: boolean; readonly evaluationError?: string };
+}
+
+/** What an answered SubjectAccessReview says of the right; `undefined` where an authorizer could not say. */
+export function isHeld({ status: { allowed, evaluationError = '' } = {} }: Review): boolean | undefined {
+  if (allowed === true) return true;
+  // RBAC sets no error for a binding whose role is missing: there the right is gone.
+  return evaluationError === '' ? false : undefined;
 }
 
 /** The SubjectAccessReview that asks whether `user` has a right, with the groups that {@link groupsOf} knows of. */
