@@ -167,11 +167,13 @@ export async function withCluster<T>(
 
 function kubeconfigOf(flag: string | undefined, { environment }: ProcessSurface): string | readonly string[] {
   if (flag !== undefined) return flag;
-  const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '' && existsSync(file));
+  const named = environment['KUBECONFIG'] ?? '';
+  const listed = named.split(delimiter).filter((file) => file !== '' && existsSync(file));
   if (listed.length > 0) return listed;
   const home = join(environment['HOME'] ?? '', '.kube', 'config');
-  if ((environment['KUBECONFIG'] ?? '') === '' && existsSync(home)) return home;
-  throw new CommandError('no kubeconfig is found: set KUBECONFIG to one, or name it with --kubeconfig FILE');
+  if (named === '' && existsSync(home)) return home;
+  const hint = named === '' ? '' : `; it names ${named}, which is not there`;
+  throw new CommandError(`no kubeconfig is found: set KUBECONFIG to one, or name it with --kubeconfig FILE${hint}`);
 }
 
 /** What was read, or a CommandError where the answer is needed and the caller may not have it. */

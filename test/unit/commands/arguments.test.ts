@@ -186,6 +186,18 @@ for (const [line, told] of nameless) {
   });
 }
 
+for (const [environment, told] of [
+  [{}, /--kubeconfig FILE$/],
+  [{ KUBECONFIG: '/nonexistent' }, /--kubeconfig FILE; it names \/nonexistent, which is not there$/],
+] as const) {
+  test(`no kubeconfig is found with ${JSON.stringify(environment)}: the message says what was looked for`, async (t) => {
+    const run = await pluginVerbs.find(({ name }) => name === 'doctor')?.load();
+    const said = surface({ environment: { HOME: '/nonexistent', ...environment } });
+    t.is(await run?.([], said.surface), 1);
+    t.regex(said.complained().trim(), told);
+  });
+}
+
 test('version: of the package, and of the objects that it knows', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
   const [text, json] = [surface(), surface()];
