@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Configuration, IssuerConfiguration } from '../config.ts';
 import { issuerNotListed } from '../domain/access/explain.ts';
 import { nearName } from '../domain/access/near-name.ts';
+import type { ReferencedCredential } from '../domain/status/pool-facts.ts';
 import { OperatorError } from '../errors.ts';
 import { type Issuer, type IssuerSettings, Issuers } from '../providers/issuers.ts';
 import type { RegistrationToken } from '../providers/oidc/registration-token.ts';
@@ -111,7 +112,7 @@ export class PoolProviders {
     );
   }
 
-  registrationCredential(issuer: string): 'Present' | 'Missing' | 'NotNeeded' {
+  registrationCredential(issuer: string): ReferencedCredential {
     const token = this.#registrationToken(this.#configuration.issuers.find(({ url }) => url === issuer));
     if (token === undefined) return 'NotNeeded';
     return token === 'Missing' ? 'Missing' : 'Present';
@@ -123,9 +124,10 @@ export class PoolProviders {
   }
 
   /** A credential that does not rotate and manages every client of the issuer. */
-  managementCredentialKnown(issuer: string): boolean {
-    const found = this.#configuration.issuers.find(({ url }) => url === issuer);
-    return this.#keys.secret(found?.managementTokenRef) !== undefined;
+  managementCredential(issuer: string): ReferencedCredential {
+    const ref = this.#configuration.issuers.find(({ url }) => url === issuer)?.managementTokenRef;
+    if (ref === undefined) return 'NotNeeded';
+    return this.#keys.secret(ref) === undefined ? 'Missing' : 'Present';
   }
 
   /** The budget of an issuer is named by its URL. */

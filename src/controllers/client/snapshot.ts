@@ -91,7 +91,7 @@ export function snapshotClient(
     ...(isPoolOf(target, pool) ? { retain: deletionPolicyOf(pool.value) === 'Retain' } : {}),
     ...(existing === undefined ? {} : { existing }),
     ...(handedIn === undefined ? {} : { handedIn }),
-    managementFallback: providers.managementCredentialKnown(issuer),
+    managementFallback: providers.managementCredential(issuer) === 'Present',
     ...windowOf(pool, sources.now()),
     ...brakeOn(sources, key, target, wanted),
     ...(isPoolOf(target, pool) && areOrphansAcknowledged(sources, pool.value, record)

@@ -75,7 +75,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(registrationExpires === undefined ? {} : { registrationExpires }),
     ...(existing === undefined ? {} : { existing }),
     rotateEvery: rotateEvery(pool),
-    managementFallback: providers.managementCredentialKnown(issuer),
+    managementCredential: providers.managementCredential(issuer),
     ...(stop === undefined ? {} : { stop }),
     guard: sources.guard(),
     ...(outage === undefined ? {} : { outage }),

@@ -101,7 +101,11 @@ export function issuerNotListed(issuer: string, near: string | undefined): strin
 
 /** `ref`: the reference, with whose it is where that is not said before. */
 export function registrationTokenMissing(ref: string): string {
-  return `the Secret or key that ${ref} names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why). Create it; until then no client is registered.`;
+  return `${secretMissing(ref)}. Create it; until then no client is registered.`;
+}
+
+export function secretMissing(ref: string): string {
+  return `the Secret or key that ${ref} names does not exist in the operator's namespace, is empty, or cannot be read (then the operator's log says why)`;
 }
 
 export function issuerNotConfigured(pool: string, issuer: string): string {

@@ -52,6 +52,9 @@ export interface ClientFailure {
   readonly nextTry?: Instant;
 }
 
+/** Of an issuer, in a Secret that its configuration names: `Missing`: not there; `NotNeeded`: it is configured without one. */
+export type ReferencedCredential = 'Present' | 'Missing' | 'NotNeeded';
+
 /** Everything that the status of a pool shows. */
 export interface PoolFacts extends StatusFacts {
   readonly pool: IdentityPool;
@@ -60,16 +63,16 @@ export interface PoolFacts extends StatusFacts {
   readonly issuerConfigured: boolean;
   /** Where it is not: a configured one that differs in one character, such as a slash at the end. */
   readonly nearIssuer?: string;
-  /** `NotNeeded`: the issuer is configured without one, or the client was registered by hand. */
-  readonly registrationCredential: 'Present' | 'Missing' | 'NotNeeded';
+  /** `NotNeeded` also where the client was registered by hand. */
+  readonly registrationCredential: ReferencedCredential;
   /** When it expires, where it says so itself (a JWT); how often it may still be used nobody can see. */
   readonly registrationExpires?: Instant;
   /** With `client.existing`: what its Secret holds. */
   readonly existing?: ExistingCredential;
   /** `rotation.every`. */
   readonly rotateEvery?: Milliseconds;
-  /** A management credential that does not rotate is configured for the issuer. */
-  readonly managementFallback?: boolean;
+  /** The one that does not rotate and manages every client of the issuer. */
+  readonly managementCredential: ReferencedCredential;
   readonly stop?: Stop;
   readonly guard: Guard;
   /** Clients of this pool are held back by the brake: its message. */

@@ -16,7 +16,7 @@ import { openOrphans, orphansId } from '../client/orphans.ts';
 import type { ClientRecord, Generation } from '../client/record.ts';
 import { toRfc3339 } from '../../clock.ts';
 import { planAgainAt } from '../client/schedule.ts';
-import { cut } from '../access/explain.ts';
+import { cut, secretMissing } from '../access/explain.ts';
 import { failed, issuerOf, mayReplace, ownerOf, retryCommand, say } from './clients.ts';
 import { type Draft, draft } from './conditions.ts';
 import type { ClientView, PoolFacts } from './pool-facts.ts';
@@ -149,7 +149,7 @@ function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | und
   const client = wanted.find(
     ({ record, registersOnly }) => record !== undefined && registersOnly !== true && isUnmanaged(record),
   );
-  if (client?.record === undefined || facts.managementFallback === true) return undefined;
+  if (client?.record === undefined || facts.managementCredential === 'Present') return undefined;
   const of = unmanagedOne(client.record);
   const isOld = of?.management !== undefined;
   const named = of?.clientId === undefined ? '' : ` ${of.clientId}`;
@@ -162,8 +162,15 @@ function unmanaged(facts: PoolFacts, wanted: readonly ClientView[]): Draft | und
     facts.pool.metadata.deletionTimestamp === undefined
       ? ''
       : ', or set deletionPolicy: Retain, which leaves the client';
-  const why = `the registration access token of the client${named}${ownerOf(client)} ${whyUnmanaged(client.record, of)}: tokens are issued, ${waits}. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace; where the provider makes none, give managementTokenRef of the issuer${leaving}`;
+  const why = `the registration access token of the client${named}${ownerOf(client)} ${whyUnmanaged(client.record, of)}: tokens are issued, ${waits}. Make a new one at the provider and put it under key ${client.name ?? ''} of Secret ${managementTokensSecret} in the operator's namespace; ${withoutOwn(facts)}${leaving}`;
   return draft('Registered', 'True', 'RegistrationAccessTokenLost', say(facts, `${why}.`));
+}
+
+/** Where the provider makes no registration access tokens anew. */
+function withoutOwn(facts: PoolFacts): string {
+  if (facts.managementCredential === 'NotNeeded')
+    return 'where the provider makes none, give managementTokenRef of the issuer';
+  return `or create what managementTokenRef of the issuer names: ${secretMissing('it')}`;
 }
 
 function whyUnmanaged(record: ClientRecord, of: Generation | undefined): string {

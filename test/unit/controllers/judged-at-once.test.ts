@@ -67,7 +67,7 @@ function world(per: 'Pool' | 'Namespace' | 'Identity'): World {
       capabilities: nothing,
       registrationCredential: nothing,
       isConfigured: () => true,
-      managementCredentialKnown: () => false,
+      managementCredential: () => 'NotNeeded',
     },
     handIns: { existing: nothing, managementToken: nothing },
     brakes: { of: nothing },

@@ -37,7 +37,7 @@ function seen(now: Now | undefined, record: ClientRecord = buildClientRecord(ofP
       providerAt: () => undefined,
       issuer: () => undefined,
       isConfigured: () => true,
-      managementCredentialKnown: () => false,
+      managementCredential: () => 'NotNeeded',
     },
     handIns: { existing: () => undefined, managementToken: () => undefined },
     brakes: { of: () => undefined },

@@ -50,6 +50,7 @@ export function poolFacts(partial: Partial<PoolFacts> = {}): PoolFacts {
     synced: true,
     issuerConfigured: true,
     registrationCredential: 'Present',
+    managementCredential: 'NotNeeded',
     guard: whole,
     clients: [client()],
     capabilities: {

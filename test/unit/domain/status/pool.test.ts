@@ -991,7 +991,12 @@ test('a client that cannot be managed says so, for the reason that it has, unles
     said({ clients: given }),
     /token of the client ci-1234-ci-bots did not arrive with the answer of the provider: tokens are issued, rotation and deletion wait/,
   );
-  t.regex(said({ clients: given, managementFallback: true }), /every client exists/);
+  t.regex(said({ clients: given }), /; where the provider makes none, give managementTokenRef of the issuer\.$/);
+  t.regex(
+    said({ clients: given, managementCredential: 'Missing' }),
+    /; or create what managementTokenRef of the issuer names: the Secret or key that it names does not exist in the operator's namespace/,
+  );
+  t.regex(said({ clients: given, managementCredential: 'Present' }), /every client exists/);
   const theirs = [{ ...generation(1, 'Current'), source: 'one' }];
   t.regex(
     said({ clients: [client({ record: { ...unmanaged, variant: 'External', generations: theirs } })] }),
