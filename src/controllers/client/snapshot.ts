@@ -12,7 +12,7 @@ import { isNamedIn, openOrphans, orphansId } from '../../domain/client/orphans.t
 import type { ClientRecord } from '../../domain/client/record.ts';
 import { firstHonoured } from '../../domain/client/requests.ts';
 import { declaredWindow } from '../../domain/client/window.ts';
-import { type ClientTarget, desiredOf, targetOf } from '../../domain/client/target.ts';
+import { type ClientTarget, desiredOf, retryRequestOf, targetOf } from '../../domain/client/target.ts';
 import { deletionPolicyOf } from '../../domain/pool-defaults.ts';
 import { clientOf } from '../../domain/session/record.ts';
 import type { Capabilities } from '../../providers/port.ts';
@@ -69,6 +69,7 @@ export function snapshotClient(
   const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
   // A credential takes over once it is proven for each of the asks, so none may be missing after a start.
   const judgingFew = { ...sources, access: sources.access.forMany('Judged') };
+  const retry = isPoolOf(target, pool) ? retryRequestOf(pool.value) : undefined;
   const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
@@ -89,6 +90,7 @@ export function snapshotClient(
     ...sources.troubleOf(issuer, key),
     epoch: sources.epoch(),
     ...(isPoolOf(target, pool) ? { retain: deletionPolicyOf(pool.value) === 'Retain' } : {}),
+    ...(retry === undefined ? {} : { retryRequest: retry }),
     ...(existing === undefined ? {} : { existing }),
     ...(handedIn === undefined ? {} : { handedIn }),
     managementFallback: providers.managementCredential(issuer) === 'Present',

@@ -38,8 +38,6 @@ export interface Desired {
   /** The next of them that is to be carried out, if any is. */
   readonly rotateRequest?: string;
   readonly revokeRequest?: string;
-  /** The annotation `ci-identity.dev/retry`: what was refused before somebody wrote this value is tried again at once. */
-  readonly retryRequest?: string;
 }
 
 /** What the Secret with the credential of an existing client holds now. `Unknown`: not read yet; `message`: why it cannot be. */
@@ -112,6 +110,8 @@ export interface ClientSnapshot {
   readonly epoch?: number;
   /** `deletionPolicy: Retain` of the pool, as long as it is there. */
   readonly retain?: boolean;
+  /** The annotation `ci-identity.dev/retry` of the pool, also while it goes: what was refused before somebody wrote this value is tried again at once. */
+  readonly retryRequest?: string;
   /** A management credential that does not rotate is configured, so a lost registration access token stops nothing. */
   readonly managementFallback?: boolean;
   /** With `client.existing` only. */

@@ -111,13 +111,14 @@ const retry: ClientRow = {
 };
 
 function retryRequested(s: ClientSnapshot): string | undefined {
-  const id = desiredOf(s)?.retryRequest;
+  const id = s.retryRequest;
   return s.record === undefined || s.record.retried?.id === id || !isRefused(s.record) ? undefined : id;
 }
 
-function isRefused({ generations, proofs, rollbacks }: ClientRecord): boolean {
+function isRefused({ generations, proofs, rollbacks, managementLost }: ClientRecord): boolean {
   const isAny = Object.values(proofs).some(({ outcome }) => outcome === 'Refused');
-  return isAny || rollbacks !== undefined || generations.some(({ refusedAt }) => refusedAt !== undefined);
+  const isOne = generations.some(({ refusedAt }) => refusedAt !== undefined);
+  return isAny || isOne || rollbacks !== undefined || managementLost === true;
 }
 
 const openIntent: ClientRow = {

@@ -167,10 +167,12 @@ function staleAt(record: ClientRecord, jitter: number): Instant | undefined {
   return plus(observed.at, (isDoubtful ? lookAgainIfGone : lookAgainAfter) * (1 + 0.1 * jitter));
 }
 
-/** The provider was never asked, or not for a day. */
+/** The provider was never asked, or not for a day; or it refused the token that manages the client, and somebody asked for another try since. */
 export function isStale(record: ClientRecord, jitter: number, now: Instant): boolean {
-  const isAhead = record.observed !== undefined && isFarAhead(record.observed.at, now);
-  return isAhead || now >= (staleAt(record, jitter) ?? now);
+  const at = record.observed?.at;
+  const isAhead = at !== undefined && isFarAhead(at, now);
+  const isAgain = at !== undefined && record.managementLost === true && isRetried(record, at, now);
+  return isAhead || isAgain || now >= (staleAt(record, jitter) ?? now);
 }
 
 /** After new credentials that never worked: 5 minutes, doubling, a day at most, and no longer than {@link longestPause}. */

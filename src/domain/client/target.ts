@@ -83,13 +83,13 @@ export function desiredOf(
     asked: standingRequests(pool),
     ...(rotate === undefined ? {} : { rotateRequest: rotate }),
     ...(revoke === undefined ? {} : { revokeRequest: revoke }),
-    ...retryOf(pool),
   };
 }
 
-function retryOf({ metadata }: IdentityPool): Pick<Desired, 'retryRequest'> {
+/** The id of the other try that somebody asks for. */
+export function retryRequestOf({ metadata }: IdentityPool): string | undefined {
   const retry = metadata.annotations?.[annotations.retry] ?? '';
-  return retry === '' ? {} : { retryRequest: idOfText(retry) };
+  return retry === '' ? undefined : idOfText(retry);
 }
 
 function carriersOf({ spec }: IdentityPool): readonly string[] {

@@ -15,6 +15,8 @@ const kept = (uid: string): { uid: string; resourceVersion: string } => ({ uid, 
 interface Now {
   readonly uid: string;
   readonly deletionPolicy?: 'Delete' | 'Retain';
+  /** Somebody deletes it. */
+  readonly goes?: boolean;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -23,10 +25,13 @@ const ofPool = { pool: { name: 'ci-bots', uid: 'before' }, retain: true } as con
 /** The record is of a pool with uid `before` whose clients stay at the provider; there may be a pool of that name now. */
 function seen(now: Now | undefined, record: ClientRecord = buildClientRecord(ofPool)): ClientSnapshot {
   const memory = new Memory('ci-identity-system');
-  const { uid = '', deletionPolicy, annotations = {} } = now ?? {};
+  const { uid = '', deletionPolicy, annotations = {}, goes = false } = now ?? {};
+  const going = goes ? { deletionTimestamp: '2026-11-24T12:00:00Z' } : {};
   const spec = deletionPolicy === undefined ? {} : { deletionPolicy };
   memory.pools.replaceAll(
-    now === undefined ? [] : [['ci-bots', { ...kept(uid), ...pool(spec, { name: 'ci-bots', uid, annotations }) }]],
+    now === undefined
+      ? []
+      : [['ci-bots', { ...kept(uid), ...pool(spec, { name: 'ci-bots', uid, annotations, ...going }) }]],
   );
   memory.clients.replaceAll([['client', { ...kept('client'), name: 'client', record }]]);
   const sources = {
@@ -64,6 +69,15 @@ for (const [now, retain] of [
     t.is(seen(now).retain, retain);
   });
 }
+
+for (const [what, now, expected] of [
+  ['its pool asks for it', { uid: 'before', annotations: { 'ci-identity.dev/retry': '1' } }, '1'],
+  ['its pool asks for it and goes', { uid: 'before', goes: true, annotations: { 'ci-identity.dev/retry': '1' } }, '1'],
+  ['another pool of its name does', { uid: 'other', annotations: { 'ci-identity.dev/retry': '1' } }],
+  ['nobody does', { uid: 'before' }],
+] as const)
+  test(`another try is ${expected === undefined ? 'not ' : ''}asked for where ${what}`, (t) =>
+    t.is(seen(now).retryRequest, expected));
 
 const orphaned = buildClientRecord({ ...ofPool, possibleOrphans: 1 });
 const id = orphansId([['client', orphaned]]);

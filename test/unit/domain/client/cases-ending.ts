@@ -22,6 +22,7 @@ import {
   refusedTwice,
   retiringAndCurrent,
   retriedAt,
+  retrying,
   rotating,
   snapshot,
   sound,
@@ -161,6 +162,28 @@ export const endingCases: readonly Case[] = [
       }),
     }),
     now: plus(noon, day),
+    action: { type: 'Observe' },
+  },
+  {
+    row: 'retry',
+    title: 'somebody asks for another try of a deletion that a refused management token holds up: that is noted first',
+    s: snapshot({ ...gone, ...retrying, record: withGenerations([g({ state: 'Retiring' })], late) }),
+    action: { type: 'Record' },
+    stored: { retried: { id: 'r2', at: noon } },
+  },
+  {
+    row: 'unwanted',
+    title: 'the management token was refused before somebody asked for another try: it is tried at once',
+    s: snapshot({
+      ...gone,
+      ...retrying,
+      record: withGenerations([g({ state: 'Retiring' })], {
+        ...late,
+        ...retriedAt(plus(noon, second)),
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    now: plus(noon, 2 * second),
     action: { type: 'Observe' },
   },
   {

@@ -1,4 +1,4 @@
-import { day, hour, minute, plus } from '#src/clock.ts';
+import { day, hour, minute, plus, second } from '#src/clock.ts';
 import { metadataDigest, tagText } from '#src/domain/client/generations.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { lanes } from '#src/domain/lanes.ts';
@@ -55,6 +55,20 @@ const nothing = (
   });
 
 export const upkeepCases: readonly Case[] = [
+  {
+    row: 'stale',
+    title: 'the management token was refused before somebody asked for another try: the client is looked at at once',
+    s: snapshot({
+      ...retrying,
+      record: record({
+        ...late,
+        ...retriedAt(plus(noon, second)),
+        observed: { is: 'Unknowable', at: noon, drift: [] },
+      }),
+    }),
+    now: plus(noon, 2 * second),
+    action: { type: 'Observe' },
+  },
   {
     row: 'noted',
     title: 'Retain is remembered for a pool that vanishes',

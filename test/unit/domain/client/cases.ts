@@ -100,7 +100,7 @@ export const sound = {
 /** Of a credential that mints: once may be a mishap. */
 export const refusedTwice = { refusedAt: noon, refusedAgain: true } as const;
 export const refusedAtNoon = { outcome: 'Refused', at: noon, generation: 1 } as const;
-export const retrying = wanting({ retryRequest: 'r2' });
+export const retrying: Partial<ClientSnapshot> = { retryRequest: 'r2' };
 export const retriedAt = (at: Instant): Pick<ClientRecord, 'retried'> => ({ retried: { id: 'r2', at } });
 export const late: Partial<ClientRecord> = { managementLost: true };
 export const expired = { type: 'ClientSecretBasic', secret: new Redacted('s'), expiresAt: noon } as const;

@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { marksOf, requestMark } from '#src/domain/client/requests.ts';
-import { desiredOf, targetOf } from '#src/domain/client/target.ts';
+import { desiredOf, retryRequestOf, targetOf } from '#src/domain/client/target.ts';
 import { clientRecordName, sessionRecordName } from '#src/domain/record-names.ts';
 import { planned } from '#src/domain/client/transitions.ts';
 import { deliverySecretName } from '#src/api/names.ts';
@@ -92,8 +92,7 @@ for (const [given, expected] of [
 ] as const) {
   test(`another try is asked for with the annotation: ${given}`, (t) => {
     const asked = pool({}, given === undefined ? {} : { annotations: { 'ci-identity.dev/retry': given } });
-    const target = targetOf(asked, undefined);
-    t.is(target && desiredOf(asked, target, installation).retryRequest, expected);
+    t.is(retryRequestOf(asked), expected);
   });
 }
 
