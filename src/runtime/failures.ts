@@ -1,11 +1,13 @@
 import type { Clock, Milliseconds } from '../clock.ts';
-import { minute } from '../clock.ts';
+import { minute, second } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
 import type { FailureNote } from './machine.ts';
-import { circuitBackoff, fullJitter, halfJitter, keyBackoff } from './backoff.ts';
+import { type Backoff, circuitBackoff, fullJitter, halfJitter, keyBackoff } from './backoff.ts';
 
 /** A Terminal failure is tried again after this long even if nobody reports a change: somebody may have repaired the other side. */
 const terminalRetryEvery: Milliseconds = 10 * minute;
+/** After a Conflict memory was old, and news of the key are what the next try waits for: no faster than this. */
+const newsBackoff: Backoff = { ...keyBackoff, most: 5 * second };
 /** A Waiting failure that names no time. */
 const unnamedWait: Milliseconds = 1 * minute;
 
@@ -113,7 +115,10 @@ export class Failures {
     const changeEnds = now + halfJitter(keyBackoff, attempts, this.#random);
     switch (error.class) {
       case 'Conflict':
-        return held(attempts === 1 ? 0 : now + fullJitter(keyBackoff, attempts - 1, this.#random));
+        return {
+          ...held(attempts === 1 ? 0 : now + fullJitter(keyBackoff, attempts - 1, this.#random)),
+          changeEnds: now + halfJitter(newsBackoff, attempts, this.#random),
+        };
       case 'Transient':
         return held(now + fullJitter(keyBackoff, attempts, this.#random));
       case 'Waiting':

@@ -304,6 +304,30 @@ test('Conflict: once at once and silently, then with back-off', async (t) => {
   await run.end();
 });
 
+test('Conflict: news end a long wait, and then no faster than every few seconds', async (t) => {
+  const run = start(
+    () => todo('call'),
+    () => Promise.reject(failing({ class: 'Conflict' })),
+  );
+  run.loop.wake('m', 'k');
+  await run.clock.advance(10 * minute);
+  const before = run.log.length;
+  await run.clock.advance(5 * second);
+  t.is(run.log.length, before);
+  run.loop.wake('m', 'k', 'Check');
+  await run.clock.settle();
+  t.is(run.log.length, before);
+  run.loop.wake('m', 'k');
+  await run.clock.settle();
+  t.is(run.log.length, before + 1);
+  for (let i = 0; i < 1_000; i += 1) {
+    run.loop.wake('m', 'k');
+    await run.clock.advance(10);
+  }
+  t.true(run.log.length < before + 6, `${run.log.length - before} tries in ten seconds of constant change`);
+  await run.end();
+});
+
 test('Terminal: kept and tried again after ten minutes, or when something changes, and then no faster than the back-off', async (t) => {
   const run = start(
     () => todo('call'),
