@@ -200,6 +200,24 @@ test.serial('a restart mints nothing again and leaves every Secret as it is', as
   await tokenOf(lab, await newPod(), 'publisher');
 });
 
+test.serial('a process that is asked to stop revokes the tokens that proved new clients first', async (t) => {
+  const names = Array.from({ length: 40 }, (_, n) => `storm-${n}`);
+  const known = new Set(lab.provider.clients().map(({ clientId }) => clientId));
+  await lab.apply(...names.map((name) => pool(name, lab.provider.issuer)));
+  const proven = '{range .items[?(@.status.credential.generation==1)]}{.metadata.name}{" "}{end}';
+  await eventually('all are proven', async () => {
+    const there = new Set((await lab.kubectl(['get', 'identitypools', `-o=jsonpath=${proven}`])).split(' '));
+    return names.every((name) => there.has(name)) ? true : undefined;
+  });
+  await operator.stop();
+  const left = lab.provider.liveTokens().filter(({ clientId }) => !known.has(clientId));
+  t.deepEqual(
+    left.map(({ clientId }) => clientId),
+    [],
+  );
+  operator = await lab.running();
+});
+
 test.serial(
   'of two replicas one acts; after SIGTERM the other takes over within seconds, after SIGKILL within the lease',
   async (t) => {
