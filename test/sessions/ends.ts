@@ -120,6 +120,10 @@ export async function settle(lab: Lab, name: string): Promise<void> {
     ...[team, name].map((namespace) => identity(name, { pool: name, roles: [name] }, namespace)),
   );
   for (const namespace of [team, name]) await identityReady(lab, name, namespace);
+  // The token that proved the client is revoked when nothing else is to be done, and nobody would know it from one that was lost.
+  await eventually('no token of a proof is alive', () => (liveOf(lab, name).length === 0 ? true : undefined), {
+    timeoutMs: 60_000,
+  });
 }
 
 export interface Row {
