@@ -3,6 +3,7 @@ import { type Brake, type BrakedThing, type Ending, brakeOf, isHeldBy } from '..
 import { endCause, isVanished } from '../domain/session/end-cause.ts';
 import { usableToken } from '../domain/session/facts.ts';
 import type { ClientRecord } from '../domain/client/record.ts';
+import { deletionPolicyOf } from '../domain/pool-defaults.ts';
 import type { SessionRecord } from '../domain/session/record.ts';
 import { annotations } from '../api/names.ts';
 import type { ClientTargets } from './client/targets.ts';
@@ -197,7 +198,7 @@ export class Brakes {
   #stays(client: string, { pool: { name, uid }, retain }: ClientRecord): boolean {
     const pool = this.#memory.pools.get(name);
     if (pool?.uid !== uid) return retain === true;
-    if (pool.spec.deletionPolicy === 'Retain') return true;
+    if (deletionPolicyOf(pool) === 'Retain') return true;
     return pool.metadata.deletionTimestamp === undefined && this.#targets.isWanted(client);
   }
 }

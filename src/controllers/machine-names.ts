@@ -1,6 +1,7 @@
 /** The names of the machines, as the loop knows them. */
 export const machines = {
   client: 'client',
+  proofToken: 'proof-token',
   session: 'session',
   pool: 'pool',
   policy: 'policy',

@@ -26,7 +26,7 @@ import type { Auditors } from './telling/auditors.ts';
 import type { Brakes } from './brakes.ts';
 import { ClientChanges } from './client/changes.ts';
 import { ClientMachine } from './client/machine.ts';
-import { ProofTokens, proofTokenMachine } from './client/proof-tokens.ts';
+import { ProofTokens } from './client/proof-tokens.ts';
 import { deadlines } from './deadlines.ts';
 import type { Creators } from './session/creators.ts';
 import type { EffectName } from './effect-names.ts';
@@ -122,7 +122,7 @@ function proofTokensOf(loop: Loop, { effects, clock, memory, providers }: Machin
     tokensOf: (issuer) => providers.providerAt(issuer, undefined)?.tokens,
     inUse: (sha256) => memory.isInUse(sha256),
     isBusy: () => [...loop.depth().lanes].some(([lane, size]) => lane < lanes.CleanUp && size > 0),
-    wake: (client) => loop.wake(proofTokenMachine, client),
+    wake: (client) => loop.wake(machines.proofToken, client),
   });
 }
 

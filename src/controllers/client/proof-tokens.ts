@@ -1,26 +1,18 @@
 import { type Clock, type Instant, type Milliseconds, second } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
-import type { Credential } from '../../domain/client/credential.ts';
 import { type ProofToken, type ProofTokenAction, decideProofToken } from '../../domain/client/proof-token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { TokenSource } from '../../providers/port.ts';
-import type { Redacted } from '../../redacted.ts';
 import { withDeadline } from '../../runtime/abort.ts';
 import type { Effects } from '../../runtime/effect.ts';
 import type { Machine } from '../../runtime/machine.ts';
-import { deadlines } from '../deadlines.ts';
 import type { EffectName } from '../effect-names.ts';
+import { machines } from '../machine-names.ts';
+import { type Revocable, revokeProof } from './prove.ts';
 
-/** Its name, as the loop knows it. */
-export const proofTokenMachine = 'proof-token';
-
-/** What it takes to revoke the token of a proof. */
-export interface Revocable extends Omit<ProofToken, 'isBusy' | 'client'> {
-  readonly value: Redacted<string>;
-  readonly sha256: string;
+/** One that waits for its revocation. */
+export interface Deferred extends Revocable, Omit<ProofToken, 'isBusy' | 'client'> {
   readonly exp: Instant;
-  readonly clientId: string;
-  readonly credential: Credential;
 }
 
 export interface ProofTokensOptions {
@@ -42,10 +34,10 @@ const atStop = { parallel: 16, deadline: 10 * second } as const satisfies { para
  * process stops. At most one for each client.
  */
 export class ProofTokens implements Machine<ProofToken, ProofTokenAction> {
-  readonly name = proofTokenMachine;
+  readonly name = machines.proofToken;
   readonly canWait = true;
   readonly #o: ProofTokensOptions;
-  readonly #held = new Map<string, Revocable>();
+  readonly #held = new Map<string, Deferred>();
   readonly #underWay = new Map<string, Promise<void>>();
   /** Issuers that have revoked a token: what that showed of them is known. */
   readonly #revoking = new Set<string>();
@@ -60,7 +52,7 @@ export class ProofTokens implements Machine<ProofToken, ProofTokenAction> {
   }
 
   /** `false`: it is the caller's to revoke, because what the answer shows of this issuer is not known yet. */
-  defer(client: string, token: Revocable): boolean {
+  defer(client: string, token: Deferred): boolean {
     if (!this.#revoking.has(token.issuer)) return false;
     this.#held.set(client, token);
     this.#o.wake(client);
@@ -124,13 +116,7 @@ export class ProofTokens implements Machine<ProofToken, ProofTokenAction> {
   async #call(client: string, signal: AbortSignal): Promise<void> {
     const held = this.#held.get(client);
     const tokens = held === undefined ? undefined : this.#o.tokensOf(held.issuer);
-    if (held !== undefined && tokens !== undefined && !this.#o.inUse(held.sha256)) {
-      const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
-      const { value, clientId, credential } = held;
-      await this.#o.effects.run('client.Prove.revoke', options, (bounded) =>
-        tokens.revoke(value, clientId, credential, bounded),
-      );
-    }
+    if (held !== undefined && tokens !== undefined) await revokeProof({ ...this.#o, tokens }, held, signal);
     this.#held.delete(client);
   }
 }

@@ -4,7 +4,7 @@ import type { Ask } from '../../domain/access/access.ts';
 import type { Credential } from '../../domain/client/credential.ts';
 import type { ProofUse } from '../../domain/client/machine.ts';
 import type { ProofOutcome } from '../../domain/client/proofs.ts';
-import { type Minted, checkMinted } from '../../domain/token.ts';
+import { type Minted, type RevocationOutcome, checkMinted } from '../../domain/token.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Redacted } from '../../redacted.ts';
 import type { IdentityProvider, TokenSource } from '../../providers/port.ts';
@@ -69,7 +69,7 @@ export async function prove(o: Probe): Promise<ProofOutcome> {
   }
   const verdict = checkMinted(ask, answer, tokenRules(ask, provider.capabilities, pool), started);
   const isLater = verdict.is === 'Usable' && o.defer(answer, verdict.exp);
-  if (!isLater && !o.inUse(answer.sha256)) await revokeProbe(o, answer.value);
+  if (!isLater) await revokeAtOnce(o, answer);
   if (verdict.is === 'Usable') return { is: 'Accepted' };
   return { is: 'AskRefused', reason: verdict.reason, message: verdict.message, lasting: true };
 }
@@ -81,17 +81,31 @@ function isAboutTheAsk({ reason }: OperatorError, settles: ProofUse): boolean {
   );
 }
 
-async function revokeProbe(
-  { effects, tokens, clientId, credential, revoked, signal }: Probe,
-  value: Redacted<string>,
-): Promise<void> {
-  const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
+async function revokeAtOnce(o: Probe, { value, sha256 }: Minted): Promise<void> {
+  const { clientId, credential } = o;
   try {
-    const outcome = await effects.run('client.Prove.revoke', options, (bounded) =>
-      tokens.revoke(value, clientId, credential, bounded),
-    );
-    if (outcome !== 'NotSupported') revoked();
+    const outcome = await revokeProof(o, { value, sha256, clientId, credential }, o.signal);
+    if (outcome !== undefined && outcome !== 'NotSupported') o.revoked();
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
   }
+}
+
+/** What it takes to revoke the token of a proof. */
+export interface Revocable {
+  readonly value: Redacted<string>;
+  readonly sha256: string;
+  readonly clientId: string;
+  readonly credential: Credential;
+}
+
+/** Yields what the provider made of it; `undefined`: a session holds the same token, so it is left alone. */
+export async function revokeProof(
+  { effects, tokens, inUse }: Pick<Probe, 'effects' | 'tokens' | 'inUse'>,
+  { value, sha256, clientId, credential }: Revocable,
+  signal: AbortSignal,
+): Promise<RevocationOutcome | undefined> {
+  if (inUse(sha256)) return undefined;
+  const options = { deadline: deadlines.tokenCall, signal, whose: 'Issuer' } as const;
+  return effects.run('client.Prove.revoke', options, (bounded) => tokens.revoke(value, clientId, credential, bounded));
 }

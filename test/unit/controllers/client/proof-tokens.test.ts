@@ -1,6 +1,6 @@
 import test from 'ava';
 import { minute, plus, second } from '#src/clock.ts';
-import { ProofTokens, type Revocable } from '#src/controllers/client/proof-tokens.ts';
+import { type Deferred, ProofTokens } from '#src/controllers/client/proof-tokens.ts';
 import { OperatorError } from '#src/errors.ts';
 import type { TokenSource } from '#src/providers/port.ts';
 import { Redacted } from '#src/redacted.ts';
@@ -46,7 +46,7 @@ function scene(o: { readonly fails?: OperatorError; readonly inUse?: boolean; re
     wake: () => undefined,
   });
   if (o.known !== false) tokens.revoked(issuer);
-  const token = (client: string): Revocable => ({
+  const token = (client: string): Deferred => ({
     issuer,
     pool: 'ci-bots',
     since: clock.now(),
