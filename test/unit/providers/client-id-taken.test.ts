@@ -3,10 +3,9 @@ import test from 'ava';
 import { minute } from '#src/clock.ts';
 import { Http, type HttpAnswer } from '#src/providers/http.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Offer } from '#src/providers/oidc/offer.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 
@@ -19,18 +18,8 @@ class Taken extends Http {
 
 test('an id that is taken: another name first, and no deletion of what may be in use', async (t) => {
   const clock = new VirtualClock(noon);
-  const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
-  const registration = new Registration({
-    changes: new Offer(),
-    issuer,
-    http: new Taken({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true }),
-    clock,
-    discovery: { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never,
-    profile: profiles['Keycloak']!,
-    registrationToken: () => undefined,
-    managementToken: () => undefined,
-    carriers: () => [],
-  });
+  const http = new Taken({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
+  const registration = registrationOver(http, { issuer, clock, profile: profiles['Keycloak']! });
   const desired = { clientId: 'ci-1-team-2', scopes: [], audiences: [], maxTokenLifetime: minute, tag: 't', keys: [] };
   const error = await t.throwsAsync(registration.register(desired as never, new AbortController().signal));
   t.regex(error.message, /ci-1-team-2 is there already.*create the pool under another name; delete it .* only where/);

@@ -9,12 +9,12 @@ import { Offer } from '#src/providers/oidc/offer.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
 import { Reach } from '#src/providers/oidc/reach.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
 import { readProviderError } from '#src/providers/provider-error.ts';
 import { Redacted } from '#src/redacted.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const hydra = profiles['Hydra']!;
 const malformed =
@@ -220,17 +220,9 @@ test('registration is switched off there: no client counts as gone, or as one th
   const issuer = 'https://idp.example.com';
   const metadata = { issuer, tokenEndpoint: `${issuer}/oauth2/token` };
   const changes = new Offer();
-  const clients = new Registration({
-    changes,
-    issuer,
-    http: new SwitchedOff({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true }),
-    clock,
-    discovery: { get: () => Promise.resolve(metadata), comesNow: () => Promise.resolve(true) } as never,
-    profile: hydra,
-    registrationToken: () => undefined,
-    managementToken: () => undefined,
-    carriers: () => [],
-  });
+  const http = new SwitchedOff({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
+  const discovery = { get: () => Promise.resolve(metadata), comesNow: () => Promise.resolve(true) } as never;
+  const clients = registrationOver(http, { issuer, clock, changes, discovery, profile: hydra });
   const uri = `${issuer}/oauth2/register/one`;
   const one = { clientId: 'one', management: { token: new Redacted('a-token'), uri } };
   const { signal } = new AbortController();

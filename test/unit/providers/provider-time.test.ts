@@ -4,12 +4,11 @@ import { type Instant, instant, minute, plus, second } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { generateKey } from '#src/providers/oidc/authentication.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Offer } from '#src/providers/oidc/offer.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import { jwtClaims } from '#src/providers/oidc/token-answer.ts';
 import { Tokens } from '#src/providers/oidc/tokens.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const keycloak = profiles['Keycloak']!;
@@ -66,17 +65,7 @@ async function scene(): Promise<{ http: Dateless; mint: () => Promise<string>; r
     tokenIssuer: () => undefined,
     assertionAudience: () => undefined,
   });
-  const registration = new Registration({
-    changes: new Offer(),
-    issuer,
-    http,
-    clock,
-    discovery,
-    profile: keycloak,
-    registrationToken: () => undefined,
-    managementToken: () => undefined,
-    carriers: () => [],
-  });
+  const registration = registrationOver(http, { issuer, clock, discovery, profile: keycloak });
   const key = await generateKey('ES256');
   const ask = { scopes: [], audiences: [], maxLifetime: 5 * minute };
   return {

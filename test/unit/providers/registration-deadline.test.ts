@@ -2,11 +2,9 @@
 import test from 'ava';
 import { minute, second, systemClock } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
-import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Offer } from '#src/providers/oidc/offer.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 
@@ -22,18 +20,7 @@ class Seen extends Http {
 test('a registration is waited for 30 s, and a change of a client as long as any call', async (t) => {
   const clock = new VirtualClock(noon);
   const http = new Seen({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
-  const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
-  const registration = new Registration({
-    changes: new Offer(),
-    issuer,
-    http,
-    clock,
-    discovery: { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never,
-    profile: profiles['Generic']!,
-    registrationToken: () => undefined,
-    managementToken: () => undefined,
-    carriers: () => [],
-  });
+  const registration = registrationOver(http, { issuer, clock });
   const desired = {
     clientId: 'ci-1',
     scopes: [],

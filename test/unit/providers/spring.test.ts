@@ -3,14 +3,13 @@ import test from 'ava';
 import { minute } from '#src/clock.ts';
 import type { AuthenticationMethod } from '#src/domain/client/credential.ts';
 import { Http, type HttpAnswer } from '#src/providers/http.ts';
-import { Offer } from '#src/providers/oidc/offer.ts';
 import { driftOf } from '#src/providers/oidc/drift.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
 import { Redacted } from '#src/redacted.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://127.0.0.1:9544';
 const spring = profiles['Spring']!;
@@ -75,16 +74,12 @@ function answered(status: number, body: unknown) {
     tokenEndpoint: `${issuer}/oauth2/token`,
     registrationEndpoint: `${issuer}/connect/register`,
   };
-  const registration = new Registration({
-    changes: new Offer(),
+  const registration = registrationOver(http, {
     issuer,
-    http,
     clock,
     discovery: { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never,
     profile: spring,
     registrationToken: () => new Redacted('initial-access-token'),
-    managementToken: () => undefined,
-    carriers: () => [],
   });
   const register = (want: DesiredClient = desired()) => registration.register(want, new AbortController().signal);
   return { http, register };

@@ -4,12 +4,10 @@ import { minute } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Http, type HttpAnswer } from '#src/providers/http.ts';
 import { surelyWithoutEffect, unusableAnswer } from '#src/providers/no-effect.ts';
-import { Offer } from '#src/providers/oidc/offer.ts';
-import { profiles } from '#src/providers/oidc/profiles.ts';
-import { Registration } from '#src/providers/oidc/registration.ts';
 import { UnusableAnswer, unreachable } from '#src/providers/unreachable.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com';
 const clock = new VirtualClock(noon);
@@ -28,18 +26,7 @@ class Answering extends Http {
 }
 
 async function failure(answer: HttpAnswer | OperatorError): Promise<OperatorError> {
-  const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
-  const registration = new Registration({
-    changes: new Offer(),
-    issuer,
-    http: new Answering(answer),
-    clock,
-    discovery: { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never,
-    profile: profiles['Generic']!,
-    registrationToken: () => undefined,
-    managementToken: () => undefined,
-    carriers: () => [],
-  });
+  const registration = registrationOver(new Answering(answer), { issuer, clock });
   const desired = { scopes: [], audiences: [], maxTokenLifetime: minute, tag: 't', keys: [] };
   return registration.register(desired as never, new AbortController().signal).then(
     () => Promise.reject(new Error('it was registered')),
