@@ -66,13 +66,12 @@ export function subjectOf(verb: string, kind: Kind, place: Place): Subject {
   };
 }
 
-export type PatchType = 'Merge' | 'Json' | 'Apply';
+export type PatchType = 'Merge' | 'Json';
 
 /** Content types of patches. */
 export const patchContent: Readonly<Record<PatchType, string>> = {
   Merge: 'application/merge-patch+json',
   Json: 'application/json-patch+json',
-  Apply: 'application/apply-patch+yaml',
 };
 
 export interface CallOptions {

@@ -13,7 +13,7 @@ import { type EventNote, EventRecorder, type Regarding } from '#src/kube/events.
 import { addFinalizer, removeFinalizer } from '#src/kube/finalizers.ts';
 import { readConfigMap, readSecret } from '#src/kube/keys.ts';
 import { leaseAccess } from '#src/kube/leases.ts';
-import { bodyOf, create, get, kinds, listPage, remove, sendPatch } from '#src/kube/resources.ts';
+import { bodyOf, create, get, kinds, listPage, pathOf, remove, sendPatch } from '#src/kube/resources.ts';
 import { mayUse } from '#src/kube/reviews.ts';
 import { writeStatus } from '#src/kube/status.ts';
 import { type Resource, trimResource } from '#src/kube/trim.ts';
@@ -190,6 +190,16 @@ test('the operator may list every kind that it watches, and gets trimmed facts',
   }
 });
 
+test('what is in memory is not read again: a watch tells its version only', async (t) => {
+  const seen: string[] = [];
+  const knows = (key: string): boolean => key === agents;
+  for await (const event of namespaces(api).watch({ resourceVersion: '0', timeoutSeconds: 60, knows }, signal)) {
+    seen.push(event.type === 'Bookmark' ? `Bookmark ${event.resourceVersion !== ''}` : `${event.type} ${event.key}`);
+    if (seen.includes('Bookmark true') && seen.includes('Put default')) break;
+  }
+  t.false(seen.includes(`Put ${agents}`));
+});
+
 test('pods elsewhere may not be listed, and the error says what is missing', async (t) => {
   const error = await t.throwsAsync(pods(api, 'default').list({ limit: 500 }, signal), { instanceOf: OperatorError });
   t.like(error, { class: 'Waiting', reason: 'ApiForbidden' });
@@ -263,7 +273,15 @@ async function identity(name: string): Promise<Resource<CiIdentitySpec, CiIdenti
 const condition = (type: string, status: 'True' | 'False', reason = 'Ready') =>
   ({ type, status, reason, message: 'm', observedGeneration: 1, lastTransitionTime: '2026-11-24T12:00:00Z' }) as const;
 
-test('status is written whole, and beside the conditions of others', async (t) => {
+interface Managed {
+  readonly managedFields: readonly {
+    readonly manager: string;
+    readonly subresource?: string;
+    readonly fieldsV1: object;
+  }[];
+}
+
+test('status is written whole, beside the conditions of others, and every field stays whose it was', async (t) => {
   await identity('status');
   const created = new Map((await ciIdentities(api, () => undefined).list({ limit: 500 }, signal)).items).get(
     `${agents}/status`,
@@ -281,20 +299,20 @@ test('status is written whole, and beside the conditions of others', async (t) =
   t.is(stale?.class, 'Conflict');
 
   const foreign = condition('example.com/Reviewed', 'True');
-  const place = { namespace: agents, name: 'status', subresource: 'status' };
-  const both = await patch<Resource<CiIdentitySpec, CiIdentityStatus>>(
-    admin,
-    kinds.ciIdentities,
-    place,
-    'Apply',
-    {
+  const object = { namespace: agents, name: 'status' };
+  const place = { ...object, subresource: 'status' };
+  const applied = await admin.request('PATCH', pathOf(kinds.ciIdentities, place), {
+    signal,
+    query: { fieldManager: 'reviewer' },
+    contentType: 'application/apply-patch+yaml',
+    body: {
       apiVersion: 'ci-identity.dev/v1alpha1',
       kind: 'CiIdentity',
-      metadata: { name: 'status', namespace: agents },
+      metadata: object,
       status: { conditions: [foreign] },
     },
-    { signal, query: { fieldManager: 'reviewer' } },
-  );
+  });
+  const both = bodyOf<Resource<CiIdentitySpec, CiIdentityStatus>>(applied, 'patch', kinds.ciIdentities, place);
   const known = trimResource<CiIdentitySpec, CiIdentityStatus>(both);
 
   const settled = await writeStatus(
@@ -308,6 +326,17 @@ test('status is written whole, and beside the conditions of others', async (t) =
     'Ready=False',
     'example.com/Reviewed=True',
   ]);
+  const { metadata } = (await get<{ metadata: Managed }>(admin, kinds.ciIdentities, object, { signal }))!;
+  const owners = new Map(
+    metadata.managedFields.map(({ manager, subresource = '', fieldsV1 }) => [
+      `${manager} ${subresource}`,
+      JSON.stringify(fieldsV1),
+    ]),
+  );
+  t.regex(owners.get('ci-identity status') ?? '', /Ready/);
+  t.notRegex(owners.get('ci-identity status') ?? '', /Reviewed|f:spec/);
+  t.regex(owners.get('reviewer status') ?? '', /Reviewed/);
+  t.true([...owners.values()].some((fields) => fields.includes('f:spec')));
 });
 
 test('a status never reaches an object that was made anew, nor one that is gone', async (t) => {

@@ -18,8 +18,8 @@ const order = Object.keys(conditionTypes);
 
 /**
  * The conditions to write: one per draft, in the order of the table. `lastTransitionTime` is kept while `status` stays the same; a
- * condition that no draft speaks of goes. One without `observedGeneration` is the default of the CRD, of which nobody knows the time. Conditions of types that are not ours belong to others and are left out (server-side apply
- * leaves them alone). Sentences quote others (the name of a creator, a reason to stop), and terminals show them.
+ * condition that no draft speaks of goes. One without `observedGeneration` is the default of the CRD, of which nobody knows the time. Conditions of types that are not ours belong to others and are left out (`writeStatus`
+ * leaves them as they are). Sentences quote others (the name of a creator, a reason to stop), and terminals show them.
  */
 export function setConditions(
   previous: readonly Condition[] | undefined,
