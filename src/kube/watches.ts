@@ -4,7 +4,7 @@ import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identi
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
-import { type Page, type Source, VersionExpiredError, type WatchEvent } from '../runtime/source.ts';
+import { type Page, type Source, VersionExpiredError, type WatchEvent, type WatchRequest } from '../runtime/source.ts';
 import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
@@ -163,7 +163,7 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
       if ((page.continue ?? '') === '') await stands?.(signal);
       return { ...page, items: page.items.map((raw) => [key(raw), trim(raw)] as const) };
     },
-    async *watch({ resourceVersion, timeoutSeconds }, signal): AsyncIterable<WatchEvent<T>> {
+    async *watch({ resourceVersion, timeoutSeconds, knows }, signal): AsyncIterable<WatchEvent<T>> {
       const query = {
         ...selectors,
         watch: 'true',
@@ -174,24 +174,24 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
       // Whoever deletes a thousand objects has many of their events come while it is found out about the first.
       for await (const batch of connection.stream(pathOf(kind, place), query, signal)) {
         const events = batch as readonly RawEvent[];
-        const said = events.map(translate);
+        const said = events.map((event) => translate(event, knows));
         if (events.some(isOnItsWay)) await stands?.(signal);
         yield* said;
       }
     },
   };
 
-  function translate({ type, object }: RawEvent): WatchEvent<T> {
+  function translate({ type, object }: RawEvent, knows: WatchRequest['knows']): WatchEvent<T> {
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
-        return { type: 'Put', key: key(object), value: trim(object) };
-      case 'DELETED': {
-        const { uid, resourceVersion } = object.metadata;
-        return { type: 'Delete', key: key(object), uid: uid ?? '', resourceVersion: resourceVersion ?? '' };
-      }
+        return knows?.(key(object), versionOf(object)) === true
+          ? { type: 'Bookmark', resourceVersion: versionOf(object).resourceVersion }
+          : { type: 'Put', key: key(object), value: trim(object) };
+      case 'DELETED':
+        return { type: 'Delete', key: key(object), ...versionOf(object) };
       case 'BOOKMARK':
-        return { type: 'Bookmark', resourceVersion: object.metadata.resourceVersion ?? '' };
+        return { type: 'Bookmark', resourceVersion: versionOf(object).resourceVersion };
       case 'ERROR':
         throw eventError(connection, object, kind, place);
       default:
@@ -200,6 +200,10 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
         );
     }
   }
+}
+
+function versionOf({ metadata: { uid = '', resourceVersion = '' } }: RawObject): Pick<Kept, 'uid' | 'resourceVersion'> {
+  return { uid, resourceVersion };
 }
 
 function isOnItsWay({ type, object }: RawEvent): boolean {

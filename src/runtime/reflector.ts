@@ -6,7 +6,15 @@ import { OperatorError } from '../errors.ts';
 import { follow } from './abort.ts';
 import { fullJitter, watchBackoff } from './backoff.ts';
 import { withIdleCut } from './idle.ts';
-import { type Page, type PageRequest, PageTooLargeError, type Source, type WatchEvent, isRefused } from './source.ts';
+import {
+  type Page,
+  type PageRequest,
+  PageTooLargeError,
+  type Source,
+  type WatchEvent,
+  type WatchRequest,
+  isRefused,
+} from './source.ts';
 import type { Kept, Store } from './store.ts';
 import { compareVersions } from './store.ts';
 
@@ -198,7 +206,7 @@ export class Reflector<T extends Kept> {
     const { source, clock, random, idleCut, name } = this.#o;
     const timeoutSeconds = this.#isBrief ? briefWatchSeconds : 300 + Math.floor(random() * 301);
     this.#isBrief = false;
-    const from = { resourceVersion: this.#version ?? '', timeoutSeconds };
+    const from = { resourceVersion: this.#version ?? '', timeoutSeconds, knows: this.#knows };
     const opened = clock.monotonic();
     this.#empty += 1;
     try {
@@ -213,6 +221,11 @@ export class Reflector<T extends Kept> {
     if (this.#empty >= emptyWatches) this.#dropVersion();
     if (this.#empty > 0 || clock.monotonic() - opened < goodWatch) await this.#wait(undefined, signal);
   }
+
+  readonly #knows: NonNullable<WatchRequest['knows']> = (key, { uid, resourceVersion }) => {
+    const known = this.#o.store.get(key);
+    return known?.uid === uid && known.resourceVersion === resourceVersion;
+  };
 
   #take(event: WatchEvent<T>): void {
     const { store, clock } = this.#o;

@@ -24,10 +24,14 @@ export interface Page<T> {
 export interface Source<T> {
   list(page: PageRequest, signal: AbortSignal): Promise<Page<T>>;
   /** With bookmarks; ends when the server ends it or `signal` aborts. */
-  watch(
-    from: { readonly resourceVersion: string; readonly timeoutSeconds: number },
-    signal: AbortSignal,
-  ): AsyncIterable<WatchEvent<T>>;
+  watch(from: WatchRequest, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+}
+
+export interface WatchRequest {
+  readonly resourceVersion: string;
+  readonly timeoutSeconds: number;
+  /** This very version is in memory, as those of our own writes are: a bookmark says as much of it, and nobody has to read it again. */
+  readonly knows?: (key: string, version: { readonly uid: string; readonly resourceVersion: string }) => boolean;
 }
 
 /** 410: the version is too old to list on or to watch from. */

@@ -9,6 +9,7 @@ import {
   type Source,
   VersionExpiredError,
   type WatchEvent,
+  type WatchRequest,
 } from '#src/runtime/source.ts';
 import { type Kept, Store } from '#src/runtime/store.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
@@ -150,6 +151,35 @@ test('stop during the list opens no watch and changes nothing', async (t) => {
   t.false(run.store.synced);
   t.deepEqual(run.errors, []);
   t.is(run.clock.sleeping, 0);
+});
+
+test('a watch is told which versions are in memory: those of our own writes, and no other', async (t) => {
+  const asked: WatchRequest[] = [];
+  const store = new Store<Kept>('things');
+  const source: Source<Kept> = {
+    list: () => Promise.resolve({ items: [item('a', 'u1', 1)], resourceVersion: '1' }),
+    async *watch(request, signal) {
+      asked.push(request);
+      yield bookmark(1);
+      await clock.sleepUntil(instant(Number.MAX_SAFE_INTEGER), signal);
+    },
+  };
+  const clock = new VirtualClock();
+  const stop = new AbortController();
+  const ended = new Reflector({ name: 'things', source, store, clock, random: () => 0.5 }).run(stop.signal);
+  await clock.settle(20);
+  store.wrote('a', { uid: 'u1', resourceVersion: '5' });
+  const knows = asked[0]?.knows;
+  t.true(knows?.('a', { uid: 'u1', resourceVersion: '5' }));
+  for (const [key, uid, resourceVersion] of [
+    ['a', 'u1', '1'],
+    ['a', 'u1', '6'],
+    ['a', 'u2', '5'],
+    ['b', 'u1', '5'],
+  ] as const)
+    t.false(knows?.(key, { uid, resourceVersion }), `${key} ${uid} ${resourceVersion}`);
+  stop.abort();
+  await ended;
 });
 
 test('stop during a watch ends it and leaves no sleeper', async (t) => {
@@ -436,14 +466,15 @@ test('whatever goes wrong in between, the store ends as the truth, and a listene
           const more = from + 2 < truth.objects.size;
           return { items, resourceVersion: String(version), ...(more ? { continue: `${version}/${from + 2}` } : {}) };
         },
-        async *watch({ resourceVersion }, signal) {
+        async *watch({ resourceVersion, knows }, signal) {
           let at = Number(resourceVersion);
           for (;;) {
             if (await fail(signal)) return;
             if (signal.aborted) return;
             for (const event of truth.after(at)) {
               at = Number(event.type === 'Put' ? event.value.resourceVersion : event.resourceVersion);
-              yield event;
+              const isKnown = event.type === 'Put' && knows?.(event.key, event.value) === true;
+              yield isKnown ? bookmark(at) : event;
             }
             await clock.sleepUntil(plus(clock.now(), 30_000), signal);
             yield { type: 'Bookmark', resourceVersion: String(at) };
