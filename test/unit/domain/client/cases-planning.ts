@@ -328,6 +328,16 @@ export const planningCases: readonly Case[] = [
   })),
 
   {
+    row: 'settled',
+    title: 'a client that leaves is not rotated because its time has come',
+    s: snapshot({
+      leaving: true,
+      record: withGenerations([g()], { observed: { ...sound, at: plus(noon, 90 * day) } }),
+    }),
+    now: plus(noon, 90 * day),
+    reason: 'RotationDue',
+  },
+  {
     row: 'due',
     title: 'a credential is replaced after rotation.every',
     s: snapshot(),

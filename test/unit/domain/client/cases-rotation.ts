@@ -622,6 +622,23 @@ export const rotationCases: readonly Case[] = [
   {
     row: 'drained',
     title:
+      'an administrator replaces his credential, which mints, for the third time within the overlap: the oldest one waits for nothing',
+    s: snapshot({
+      ...theirs,
+      record: external([
+        theirOne({ state: 'Draining', retireAfter: plus(noon, day) }),
+        { ...theirOne({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }), source: 'two' },
+        { ...theirOne({ n: 3 }), source: 'three' },
+      ]),
+      existing: handed('four'),
+      clockAgrees: false,
+    }),
+    action: { type: 'Record' },
+    next: ['Retiring', 'Draining', 'Current'],
+  },
+  {
+    row: 'drained',
+    title:
       'an administrator replaces his credential for the third time within the overlap: the oldest one waits for nothing',
     s: snapshot({
       ...theirs,
@@ -845,6 +862,34 @@ export const rotationCases: readonly Case[] = [
     row: 'retire',
     title: 'an old credential that was taken out must be refused',
     s: snapshot({ record: withGenerations([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })]) }),
+    action: { type: 'Prove', generation: 1, settles: 'Retired' },
+  },
+  ...(
+    [
+      ['not before the provider had its time', minute - 1, 'settled', undefined],
+      ['once the provider had its time', minute, 'retire', { type: 'Prove', generation: 1 }],
+    ] as const
+  ).map(([when, after, row, action]) => ({
+    row,
+    title: `whether an old credential is refused is asked ${when} for taking it out`,
+    s: snapshot({
+      ...able({ credentialPropagation: minute }),
+      record: withGenerations([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })]),
+    }),
+    now: plus(noon, after),
+    ...(action === undefined ? { reason: 'Draining' as const } : { action }),
+  })),
+  {
+    row: 'retire',
+    title: 'while the provider has its time for one old credential the one before goes its way',
+    s: snapshot({
+      ...able({ credentialPropagation: minute }),
+      record: withGenerations([
+        g({ state: 'Retiring', removedAt: plus(noon, -minute) }),
+        g({ n: 2, state: 'Retiring', removedAt: noon }),
+        g({ n: 3 }),
+      ]),
+    }),
     action: { type: 'Prove', generation: 1, settles: 'Retired' },
   },
   {

@@ -86,3 +86,10 @@ test('a change of the client before: its new secret is that of its own credentia
     ['one', 'new', 'three'].map(secretOf),
   );
 });
+
+test('a secret that comes along with a client that has a key is none of ours: the key stays', (t) => {
+  const key = buildGeneration({ state: 'Planned' });
+  const asked = withIntent(buildClientRecord({ generations: [key] }), { call: 'Register', generation: 1, at: noon });
+  const [after] = answered(asked, answerWith('unasked'), buildDesired(), noon).generations;
+  t.deepEqual(after?.credential, key.credential);
+});
