@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import { firstHonoured } from '#src/domain/client/requests.ts';
-import { buildClientRecord, buildGeneration as g } from '#test/support/builders.ts';
+import { planned } from '#src/domain/client/transitions.ts';
+import { buildClientRecord, buildDesired, buildGeneration as g, buildKey, noon } from '#test/support/builders.ts';
 
 const draining = [g({ state: 'Draining' }), g({ n: 2 })];
 
@@ -15,5 +16,38 @@ for (const [title, partial, expected] of [
 ] satisfies readonly (readonly [string, Partial<ClientRecord>, number])[]) {
   test(`the first generation whose tokens may stay: ${title}`, (t) => {
     t.is(firstHonoured(buildClientRecord(partial)), expected);
+  });
+}
+
+for (const [title, wants, handles, record, begins] of [
+  ['one id asks for both', { rotateRequest: 'e1', revokeRequest: 'e1' }, ['e1'], buildClientRecord(), true],
+  ['two ids are two requests', { rotateRequest: 'r1', revokeRequest: 'e1' }, ['r1'], buildClientRecord(), false],
+  [
+    'this rotation was planned for another cause',
+    { rotateRequest: 'e1', revokeRequest: 'e1' },
+    [],
+    buildClientRecord(),
+    false,
+  ],
+  [
+    'there is no client yet whose tokens could be revoked',
+    { rotateRequest: 'e1', revokeRequest: 'e1' },
+    ['e1'],
+    undefined,
+    false,
+  ],
+] as const) {
+  test(`an emergency ${begins ? 'begins' : 'does not begin'} with a new credential: ${title}`, (t) => {
+    const desired = buildDesired(wants);
+    const plan = {
+      desired,
+      generation: 2,
+      variant: 'TwoKeys',
+      credential: buildKey(),
+      clientIdBy: 'Us',
+      handles,
+    } as const;
+    const { emergency, revoking } = planned(record, plan, noon);
+    t.deepEqual([emergency, revoking], begins ? [2, { id: 'e1', since: noon }] : [undefined, undefined]);
   });
 }
