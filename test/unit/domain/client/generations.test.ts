@@ -1,6 +1,17 @@
 import test from 'ava';
 import { answered, lookedAt } from '#src/domain/client/answers.ts';
-import { isForeign, metadataDigest, newestSent, objectionTo, tagText } from '#src/domain/client/generations.ts';
+import {
+  holdsCredential,
+  isAsAnswered,
+  isForeign,
+  managementOf,
+  metadataDigest,
+  newestSent,
+  objectionTo,
+  tagText,
+} from '#src/domain/client/generations.ts';
+import { minute, plus } from '#src/clock.ts';
+import { Redacted } from '#src/redacted.ts';
 import { withIntent } from '#src/domain/client/intents.ts';
 import { moved, planned, replaced } from '#src/domain/client/transitions.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
@@ -100,5 +111,48 @@ for (const [what, answer, later, isOthers] of tags) {
     const sent = withIntent(next, { call: 'Update', generation: 2, at: noon });
     const rotated = answered(sent, { clientId: 'c1', observed: seen(later) }, plan.desired, noon);
     t.is(isForeign(rotated), isOthers, 'after a rotation');
+  });
+}
+
+for (const [title, record, holds] of [
+  ['one mints', {}, true],
+  ['one drains', { generations: [g({ state: 'Draining' })] }, true],
+  ['one is planned, and nothing was sent', { generations: [g({ state: 'Planned' })] }, false],
+  [
+    'one is planned, and may have been sent',
+    { generations: [g({ state: 'Planned' })], intent: { call: 'Register', generation: 1, at: noon } },
+    true,
+  ],
+  ['all are on their way out', { generations: [g({ state: 'Retiring' })] }, false],
+] satisfies readonly (readonly [string, Partial<ClientRecord>, boolean])[]) {
+  test(`a record ${holds ? 'holds' : 'does not hold'} what nobody else could use or remove: ${title}`, (t) => {
+    t.is(holdsCredential(buildClientRecord(record)), holds);
+  });
+}
+
+test('the token that manages a client is known of one of its credentials at least', (t) => {
+  const token = new Redacted('old');
+  const own = { token, uri: 'https://idp.example.com/clients/old' };
+  const first = g({ state: 'Draining', clientId: 'old' });
+  const second = g({ n: 2, state: 'Draining', clientId: 'old', management: own });
+  const third = g({ n: 3 });
+  const record = buildClientRecord({ generations: [first, second, third] });
+  t.deepEqual(
+    [first, second].map((one) => managementOf(record, one)),
+    [own, own],
+  );
+  t.is(managementOf(record, third), record.management);
+});
+
+for (const [title, at, ownDrift, isOwn] of [
+  ['it was seen in the answer itself', noon, undefined, true],
+  ['a look after it showed it first', plus(noon, minute), undefined, false],
+  ['a look after it showed what the answer had', plus(noon, minute), 'as-answered', true],
+  ['a look after it showed something else', plus(noon, minute), 'before', false],
+] as const) {
+  test(`a difference that is ${isOwn ? "the provider's own answer" : 'drift'}: ${title}`, (t) => {
+    const observed = { is: 'Present', at, drift: ['scope'], driftDigest: 'as-answered' } as const;
+    const record = buildClientRecord({ observed, updatedAt: noon, ...(ownDrift === undefined ? {} : { ownDrift }) });
+    t.is(isAsAnswered(record), isOwn);
   });
 }
