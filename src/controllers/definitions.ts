@@ -1,4 +1,3 @@
-import type { Reason } from '../api/reasons.ts';
 import { type Clock, plus, second } from '../clock.ts';
 import { OperatorError } from '../errors.ts';
 import type { ApiConnection } from '../kube/connection.ts';
@@ -7,9 +6,6 @@ import type { Check } from '../telemetry/health.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 const lookEvery = 5 * second;
-
-/** How a write fails that has a member which the installed definition does not know: the API server answers 500 or 422. */
-const doubtful: readonly Reason[] = ['ApiServerUnavailable', 'ApiRefused'];
 
 /**
  * Whether the definitions of our kinds are the ones that this version needs. Until they are, the program is not ready and does not run for
@@ -43,7 +39,8 @@ export class Definitions {
 
   /** To be told every failure of work. */
   failed(error: unknown): void {
-    if (error instanceof OperatorError && doubtful.includes(error.reason)) this.#doubted = true;
+    // A member or value that the installed definition does not know: 400 or 422.
+    if (error instanceof OperatorError && error.reason === 'ApiRefused') this.#doubted = true;
   }
 
   /** Looks again where it is in doubt whether they fit, or they did not; yields whether they fit again. An API server that does not answer changes nothing. */

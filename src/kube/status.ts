@@ -9,7 +9,7 @@ import { type Resource, trimResource } from './trim.ts';
  * Writes the whole status as we see it: what we no longer say disappears, and what others wrote (a condition of a type that is not ours) stays.
  * It is conditional on the version that the status was made from: OperatorError Conflict when the object has changed since, or was deleted and
  * made again, so that nothing of others is overwritten unseen. Hence a JSON patch (RFC 6902) does what server-side apply would, for less of the
- * API server's time. Resolves with the object as stored now, for memory; with `undefined` where it is gone.
+ * API server's time. A member that the installed definition does not know is refused: OperatorError Terminal. Resolves with the object as stored now, for memory; with `undefined` where it is gone.
  */
 export async function writeStatus<Spec, Status extends { readonly conditions?: readonly Condition[] }>(
   connection: ApiConnection,
@@ -24,7 +24,9 @@ export async function writeStatus<Spec, Status extends { readonly conditions?: r
     { op: 'replace', path: '/metadata/resourceVersion', value: known.resourceVersion },
     { op: 'add', path: '/status', value: { ...status, conditions: [...(status.conditions ?? []), ...foreign] } },
   ];
-  const response = await sendPatch(connection, kind, place, 'Json', body, { signal, query: { fieldManager } });
+  // Otherwise the API server drops without a word what an older definition does not know.
+  const query = { fieldManager, fieldValidation: 'Strict' };
+  const response = await sendPatch(connection, kind, place, 'Json', body, { signal, query });
   if (response.status === 404) return undefined;
   return trimResource<Spec, Status>(bodyOf(response, 'patch', kind, place));
 }

@@ -339,6 +339,15 @@ test('status is written whole, beside the conditions of others, and every field 
   t.true([...owners.values()].some((fields) => fields.includes('f:spec')));
 });
 
+test('a status with a member that the installed definition does not know is refused, not cut down', async (t) => {
+  const known = await identity('newer');
+  const status = { observedGeneration: 1, ofTomorrow: true } as CiIdentityStatus;
+  const refused = await t.throwsAsync(writeStatus(api, kinds.ciIdentities, known, status, signal), {
+    instanceOf: OperatorError,
+  });
+  t.like(refused, { class: 'Terminal', reason: 'ApiRefused' });
+});
+
 test('a status never reaches an object that was made anew, nor one that is gone', async (t) => {
   const old = await identity('reborn');
   await remove(admin, kinds.ciIdentities, { namespace: agents, name: 'reborn' }, {}, { signal });
