@@ -385,7 +385,7 @@ test('what is left out stays out: the API server writes no default into a spec',
   }
 });
 
-test('two field managers and the operator share a pool without a fight', async (t) => {
+test('three field managers share a pool and its status without a fight', async (t) => {
   const pool = pathOf('IdentityPool', 'shared');
   const own = (spec: object, annotations?: object): Json => ({
     apiVersion: 'ci-identity.dev/v1alpha1',
@@ -418,11 +418,11 @@ test('two field managers and the operator share a pool without a fight', async (
 
   await apply('git', git);
   await apply('people', people);
-  const settled = await apply('ci-identity', status, `${pool}/status`);
+  const settled = await apply('reviewer', status, `${pool}/status`);
   for (const [manager, body, path] of [
     ['git', git, pool],
     ['people', people, pool],
-    ['ci-identity', status, `${pool}/status`],
+    ['reviewer', status, `${pool}/status`],
   ] as const) {
     t.deepEqual(await apply(manager, body, path), settled, `${manager} applies again`);
   }
