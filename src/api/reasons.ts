@@ -16,6 +16,11 @@ export const conditionTypes = {
 
 export type ConditionType = keyof typeof conditionTypes;
 
+/** Whether a condition is one of ours; every other belongs to whoever wrote it. */
+export function isConditionType(text: string): text is ConditionType {
+  return Object.hasOwn(conditionTypes, text);
+}
+
 /**
  * Every reason: the same word in conditions, events, metric labels and decisions. The text says what it means; the README table is made
  * from it. Messages add subject, why and what to do at the place that knows them.

@@ -1,4 +1,4 @@
-import { conditionTypes, type Reason } from '../../api/reasons.ts';
+import { isConditionType, type Reason } from '../../api/reasons.ts';
 import type { Condition } from '../../api/meta.ts';
 import { earliest, minute, plus, type Instant, type Milliseconds } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
@@ -99,7 +99,7 @@ export function saysTheSame(a: WithConditions, b: WithConditions): boolean {
 }
 
 function comparable(status: WithConditions): unknown {
-  const own = (status.conditions ?? []).filter(({ type }) => type in conditionTypes);
+  const own = (status.conditions ?? []).filter(({ type }) => isConditionType(type));
   return { ...status, conditions: Object.fromEntries(own.map((condition) => [condition.type, condition])) };
 }
 
