@@ -27,8 +27,7 @@ export class RecordMemory<R> extends Store<StoredRecord<R>> {
   /** To what we wrote ourselves there is no objection, also where the watch was faster: clocks that differ make it look older than it is. */
   override wrote(key: string, value: StoredRecord<R>): void {
     const known = this.get(key);
-    const isSame = known?.uid === value.uid && known.resourceVersion === value.resourceVersion;
-    if (isSame && known.invalid !== undefined) super.found(key, value, known);
+    if (this.holds(key, value) && known?.invalid !== undefined) super.found(key, value, known);
     else super.put(key, value);
   }
 

@@ -202,7 +202,7 @@ function sourceOf<T extends Kept>(connection: ApiConnection, watched: Watched<T>
   }
 }
 
-function versionOf({ metadata: { uid = '', resourceVersion = '' } }: RawObject): Pick<Kept, 'uid' | 'resourceVersion'> {
+function versionOf({ metadata: { uid = '', resourceVersion = '' } }: RawObject): Kept {
   return { uid, resourceVersion };
 }
 

@@ -203,10 +203,11 @@ export class Reflector<T extends Kept> {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { source, clock, random, idleCut, name } = this.#o;
+    const { source, store, clock, random, idleCut, name } = this.#o;
     const timeoutSeconds = this.#isBrief ? briefWatchSeconds : 300 + Math.floor(random() * 301);
     this.#isBrief = false;
-    const from = { resourceVersion: this.#version ?? '', timeoutSeconds, knows: this.#knows };
+    const knows: WatchRequest['knows'] = (key, version) => store.holds(key, version);
+    const from = { resourceVersion: this.#version ?? '', timeoutSeconds, knows };
     const opened = clock.monotonic();
     this.#empty += 1;
     try {
@@ -221,11 +222,6 @@ export class Reflector<T extends Kept> {
     if (this.#empty >= emptyWatches) this.#dropVersion();
     if (this.#empty > 0 || clock.monotonic() - opened < goodWatch) await this.#wait(undefined, signal);
   }
-
-  readonly #knows: NonNullable<WatchRequest['knows']> = (key, { uid, resourceVersion }) => {
-    const known = this.#o.store.get(key);
-    return known?.uid === uid && known.resourceVersion === resourceVersion;
-  };
 
   #take(event: WatchEvent<T>): void {
     const { store, clock } = this.#o;

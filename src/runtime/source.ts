@@ -1,4 +1,5 @@
 import { OperatorError } from '../errors.ts';
+import type { Kept } from './store.ts';
 
 export type WatchEvent<T> =
   | { readonly type: 'Put'; readonly key: string; readonly value: T }
@@ -31,7 +32,7 @@ export interface WatchRequest {
   readonly resourceVersion: string;
   readonly timeoutSeconds: number;
   /** This very version is in memory, as those of our own writes are: a bookmark says as much of it, and nobody has to read it again. */
-  readonly knows?: (key: string, version: { readonly uid: string; readonly resourceVersion: string }) => boolean;
+  readonly knows?: (key: string, version: Kept) => boolean;
 }
 
 /** 410: the version is too old to list on or to watch from. */

@@ -62,6 +62,12 @@ export class Store<T extends Kept> {
     return this.#values.get(key);
   }
 
+  /** Exactly this version of it is known. */
+  holds(key: string, { uid, resourceVersion }: Kept): boolean {
+    const known = this.#values.get(key);
+    return known?.uid === uid && known.resourceVersion === resourceVersion;
+  }
+
   entries(): IterableIterator<[string, T]> {
     return this.#values.entries();
   }
@@ -194,8 +200,7 @@ export class Store<T extends Kept> {
     if (gone !== undefined && (gone === value.resourceVersion || compareVersions(gone, list) > 0)) return false;
     const known = this.#values.get(key);
     if (known === undefined) return true;
-    const isSame = known.uid === value.uid && known.resourceVersion === value.resourceVersion;
-    return !isSame && compareVersions(known.resourceVersion, list) <= 0;
+    return !this.holds(key, value) && compareVersions(known.resourceVersion, list) <= 0;
   }
 
   #isNews(key: string, value: T): boolean {
