@@ -26,6 +26,8 @@ interface Run {
   readonly reflector: Reflector<Kept>;
   /** `list`, `list <token>`, `watch <version>`, with the time. */
   readonly calls: string[];
+  /** What each watch was opened with. */
+  readonly asked: WatchRequest[];
   readonly errors: unknown[];
   readonly stop: AbortController;
   readonly ended: Promise<void>;
@@ -34,6 +36,7 @@ interface Run {
 function start(script: Script, random = (): number => 0.5): Run {
   const clock = new VirtualClock();
   const calls: string[] = [];
+  const asked: WatchRequest[] = [];
   let lists = 0;
   let watches = 0;
   const source: Source<Kept> = {
@@ -46,7 +49,9 @@ function start(script: Script, random = (): number => 0.5): Run {
       signal.throwIfAborted();
       return answer as Page<Kept>;
     },
-    async *watch({ resourceVersion }, signal) {
+    async *watch(request, signal) {
+      const { resourceVersion } = request;
+      asked.push(request);
       calls.push(`${clock.monotonic()} watch ${resourceVersion}`);
       for (const step of script.watch?.((watches += 1), resourceVersion) ?? (['Silence'] as const)) {
         if (step instanceof Error) throw step;
@@ -60,7 +65,7 @@ function start(script: Script, random = (): number => 0.5): Run {
   const errors: unknown[] = [];
   const reflector = new Reflector({ name: 'things', source, store, clock, random, onFailure: (e) => errors.push(e) });
   const stop = new AbortController();
-  return { clock, store, reflector, calls, errors, stop, ended: reflector.run(stop.signal) };
+  return { clock, store, reflector, calls, asked, errors, stop, ended: reflector.run(stop.signal) };
 }
 
 const item = (key: string, uid: string, version: number): readonly [string, Kept] => [
@@ -154,22 +159,10 @@ test('stop during the list opens no watch and changes nothing', async (t) => {
 });
 
 test('a watch is told which versions are in memory: those of our own writes, and no other', async (t) => {
-  const asked: WatchRequest[] = [];
-  const store = new Store<Kept>('things');
-  const source: Source<Kept> = {
-    list: () => Promise.resolve({ items: [item('a', 'u1', 1)], resourceVersion: '1' }),
-    async *watch(request, signal) {
-      asked.push(request);
-      yield bookmark(1);
-      await clock.sleepUntil(instant(Number.MAX_SAFE_INTEGER), signal);
-    },
-  };
-  const clock = new VirtualClock();
-  const stop = new AbortController();
-  const ended = new Reflector({ name: 'things', source, store, clock, random: () => 0.5 }).run(stop.signal);
-  await clock.settle(20);
-  store.wrote('a', { uid: 'u1', resourceVersion: '5' });
-  const knows = asked[0]?.knows;
+  const run = start({ list: () => ({ items: [item('a', 'u1', 1)], resourceVersion: '1' }) });
+  await run.clock.settle(20);
+  run.store.wrote('a', { uid: 'u1', resourceVersion: '5' });
+  const knows = run.asked[0]?.knows;
   t.true(knows?.('a', { uid: 'u1', resourceVersion: '5' }));
   for (const [key, uid, resourceVersion] of [
     ['a', 'u1', '1'],
@@ -178,8 +171,8 @@ test('a watch is told which versions are in memory: those of our own writes, and
     ['b', 'u1', '5'],
   ] as const)
     t.false(knows?.(key, { uid, resourceVersion }), `${key} ${uid} ${resourceVersion}`);
-  stop.abort();
-  await ended;
+  run.stop.abort();
+  await run.ended;
 });
 
 test('stop during a watch ends it and leaves no sleeper', async (t) => {

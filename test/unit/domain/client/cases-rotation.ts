@@ -619,40 +619,27 @@ export const rotationCases: readonly Case[] = [
     next: ['Current', 'Retiring'],
   },
 
-  {
+  ...(
+    [
+      ['his credential', refusedTwice],
+      ['his credential, which mints,', {}],
+    ] as const
+  ).map(([what, more]) => ({
     row: 'drained',
-    title:
-      'an administrator replaces his credential, which mints, for the third time within the overlap: the oldest one waits for nothing',
+    title: `an administrator replaces ${what} for the third time within the overlap: the oldest one waits for nothing`,
     s: snapshot({
       ...theirs,
       record: external([
         theirOne({ state: 'Draining', retireAfter: plus(noon, day) }),
         { ...theirOne({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }), source: 'two' },
-        { ...theirOne({ n: 3 }), source: 'three' },
+        { ...theirOne({ n: 3, ...more }), source: 'three' },
       ]),
       existing: handed('four'),
       clockAgrees: false,
     }),
-    action: { type: 'Record' },
-    next: ['Retiring', 'Draining', 'Current'],
-  },
-  {
-    row: 'drained',
-    title:
-      'an administrator replaces his credential for the third time within the overlap: the oldest one waits for nothing',
-    s: snapshot({
-      ...theirs,
-      record: external([
-        theirOne({ state: 'Draining', retireAfter: plus(noon, day) }),
-        { ...theirOne({ n: 2, state: 'Draining', retireAfter: plus(noon, day) }), source: 'two' },
-        { ...theirOne({ n: 3, ...refusedTwice }), source: 'three' },
-      ]),
-      existing: handed('four'),
-      clockAgrees: false,
-    }),
-    action: { type: 'Record' },
-    next: ['Retiring', 'Draining', 'Current'],
-  },
+    action: { type: 'Record' as const },
+    next: ['Retiring', 'Draining', 'Current'] as const,
+  })),
   ...(
     [
       ['is refused', { ...refusedTwice }, 0, 1],

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { minute, plus } from '#src/clock.ts';
 import { answered, lookedAt } from '#src/domain/client/answers.ts';
 import {
   holdsCredential,
@@ -10,11 +11,10 @@ import {
   objectionTo,
   tagText,
 } from '#src/domain/client/generations.ts';
-import { minute, plus } from '#src/clock.ts';
-import { Redacted } from '#src/redacted.ts';
 import { withIntent } from '#src/domain/client/intents.ts';
 import { moved, planned, replaced } from '#src/domain/client/transitions.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
+import { Redacted } from '#src/redacted.ts';
 import { buildClientRecord, buildDesired, buildGeneration as g, buildKey, noon, omit } from '#test/support/builders.ts';
 
 const rows: readonly {

@@ -4,6 +4,7 @@ import { firstHonoured } from '#src/domain/client/requests.ts';
 import { planned } from '#src/domain/client/transitions.ts';
 import { buildClientRecord, buildDesired, buildGeneration as g, buildKey, noon } from '#test/support/builders.ts';
 
+const both = { rotateRequest: 'e1', revokeRequest: 'e1' } as const;
 const draining = [g({ state: 'Draining' }), g({ n: 2 })];
 
 for (const [title, partial, expected] of [
@@ -20,22 +21,10 @@ for (const [title, partial, expected] of [
 }
 
 for (const [title, wants, handles, record, begins] of [
-  ['one id asks for both', { rotateRequest: 'e1', revokeRequest: 'e1' }, ['e1'], buildClientRecord(), true],
+  ['one id asks for both', both, ['e1'], buildClientRecord(), true],
   ['two ids are two requests', { rotateRequest: 'r1', revokeRequest: 'e1' }, ['r1'], buildClientRecord(), false],
-  [
-    'this rotation was planned for another cause',
-    { rotateRequest: 'e1', revokeRequest: 'e1' },
-    [],
-    buildClientRecord(),
-    false,
-  ],
-  [
-    'there is no client yet whose tokens could be revoked',
-    { rotateRequest: 'e1', revokeRequest: 'e1' },
-    ['e1'],
-    undefined,
-    false,
-  ],
+  ['this rotation was planned for another cause', both, [], buildClientRecord(), false],
+  ['there is no client yet whose tokens could be revoked', both, ['e1'], undefined, false],
 ] as const) {
   test(`an emergency ${begins ? 'begins' : 'does not begin'} with a new credential: ${title}`, (t) => {
     const desired = buildDesired(wants);
