@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts';
 import { type Clock, type Milliseconds, plus, second } from '../../clock.ts';
 import { generation, newestSent, ownManagementOf } from '../../domain/client/generations.ts';
 import { withIntent } from '../../domain/client/intents.ts';
@@ -17,6 +18,15 @@ import type { Memory } from '../memory.ts';
 import { type PoolProviders, notConfigured } from '../pool-providers.ts';
 
 type Action<T extends ClientAction['type']> = Extract<ClientAction, { readonly type: T }>;
+
+/** One action of a client as the machine carries it out. */
+export interface Turn {
+  readonly key: string;
+  /** What the action was decided on. */
+  readonly s: ClientSnapshot;
+  readonly reason: Reason;
+  readonly signal: AbortSignal;
+}
 
 /** What one call works with. */
 export interface ClientWork {
@@ -64,56 +74,50 @@ export class ClientChanges {
 
   /** Register or Update. */
   async change(
-    key: string,
-    s: ClientSnapshot,
+    turn: Turn,
     action: Action<'Register'> | Action<'Update'>,
     { planned, noting, changed }: Change,
-    signal: AbortSignal,
   ): Promise<void> {
+    const { s } = turn;
     if (s.wanted.is !== 'Seen') return;
     const desired = s.wanted.value;
     const call = action.type;
-    const found = await this.#open(key, s, `client.${call}.metadata`, action.generation, signal, planned);
+    const found = await this.#open(turn, `client.${call}.metadata`, action.generation, planned);
     if (found === undefined) return;
     const intent: Intent = { call, generation: action.generation, at: this.#o.clock.now() };
     const orphanPossible = action.type === 'Register' && action.orphanPossible === true;
     noting(found.record);
-    const noted = await this.#note(key, withIntent(found.record, intent, orphanPossible), s.record, intent, signal);
+    const noted = await this.#note(turn, intent, withIntent(found.record, intent, orphanPossible), s.record);
     const without = action.type === 'Update' ? action.without : undefined;
     const wanted = desiredClient(noted, desired, found.subject, without);
-    const answer = await this.#call(`client.${call}.call`, key, { intent, ...found }, signal, (bounded) =>
+    const answer = await this.#call(turn, intent, found.record.intent, (bounded) =>
       call === 'Register'
         ? found.registry.register(wanted, bounded)
         : found.registry.update(clientRef(noted, found.subject), wanted, bounded),
     );
     const next = (record: ClientRecord): ClientRecord => answered(record, answer, desired, this.#o.clock.now());
     changed(next(noted));
-    await this.#persist(`client.${call}.answer`, key, intent, signal, next);
+    await this.#persist(turn, `client.${call}.answer`, intent, next);
   }
 
-  async deregister(
-    key: string,
-    s: ClientSnapshot,
-    action: Action<'Deregister'>,
-    tell: Tell,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const found = await this.#open(key, s, 'client.Deregister.metadata', action.generation, signal);
+  async deregister(turn: Turn, action: Action<'Deregister'>, tell: Tell): Promise<void> {
+    const found = await this.#open(turn, 'client.Deregister.metadata', action.generation);
     if (found === undefined) return;
     const intent: Intent = { call: 'Deregister', generation: action.generation, at: this.#o.clock.now() };
-    const noted = await this.#note(key, withIntent(found.record, intent), found.record, intent, signal);
-    const said = await this.#call('client.Deregister.call', key, { intent, ...found }, signal, (bounded) =>
+    const noted = await this.#note(turn, intent, withIntent(found.record, intent), found.record);
+    const said = await this.#call(turn, intent, found.record.intent, (bounded) =>
       found.registry.deregister(clientRef(noted, found.subject), bounded),
     );
     const next = (record: ClientRecord): ClientRecord => deregistered(record, said, this.#o.clock.now());
     if (found.subject.stillThere === undefined) tell(next(noted)); // else a proof has to show it first
-    await this.#persist('client.Deregister.answer', key, intent, signal, next);
+    await this.#persist(turn, 'client.Deregister.answer', intent, next);
   }
 
-  async observe(key: string, s: ClientSnapshot, n: number | undefined, tell: Tell, signal: AbortSignal): Promise<void> {
+  async observe(turn: Turn, n: number | undefined, tell: Tell): Promise<void> {
+    const { s, signal } = turn;
     const of = n ?? (s.record && newestSent(s.record))?.n;
     if (of === undefined) return;
-    const found = await this.#open(key, s, 'client.Observe.metadata', of, signal);
+    const found = await this.#open(turn, 'client.Observe.metadata', of);
     if (found === undefined) return;
     const { record, subject, registry } = found;
     const wanted =
@@ -129,7 +133,7 @@ export class ClientChanges {
       return n === undefined ? observed(base, observation) : lookedAt(base, n, observation);
     };
     tell(next(record));
-    await this.#persist('client.Observe.record', key, record.intent, signal, next);
+    await this.#persist(turn, 'client.Observe.record', record.intent, next);
   }
 
   /** The provider as the record's pool uses it; throws where its issuer is not configured any more. */
@@ -147,42 +151,35 @@ export class ClientChanges {
    * Stores the intent. Where the answer to that is lost it is asked for until it is known: an intent that stays open although its call never
    * left would be a question that nobody can answer any more.
    */
-  async #note(
-    key: string,
-    next: ClientRecord,
-    from: ClientRecord | undefined,
-    intent: Intent,
-    signal: AbortSignal,
-  ): Promise<ClientRecord> {
+  async #note(turn: Turn, intent: Intent, next: ClientRecord, from: ClientRecord | undefined): Promise<ClientRecord> {
     const until = plus(this.#o.clock.now(), noteFor);
     for (;;) {
       try {
-        return await this.write(`client.${intent.call}.intent`, key, next, from, signal);
+        return await this.write(turn, `client.${intent.call}.intent`, next, from);
       } catch (error) {
         const passing = error instanceof OperatorError && (error.class === 'Transient' || error.class === 'Conflict');
         if (!passing || this.#o.clock.now() >= until) throw error;
-        const stored = this.#o.records.get(key)?.record;
+        const stored = this.#o.records.get(turn.key)?.record;
         if (stored !== undefined && isSame(stored.intent, intent)) return stored;
         if (stored !== from) throw error;
-        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), signal);
+        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), turn.signal);
       }
     }
   }
 
   /** Compare-and-set on `from`; resolves with the record as stored. */
   async write(
+    { key, signal }: Turn,
     effect: EffectName,
-    key: string,
     next: ClientRecord,
     from: ClientRecord | undefined,
-    signal: AbortSignal,
   ): Promise<ClientRecord> {
     return this.#o.effects.run(effect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
       this.#o.records.write(key, next, from, bounded),
     );
   }
 
-  async remove(effect: EffectName, key: string, from: ClientRecord | undefined, signal: AbortSignal): Promise<void> {
+  async remove({ key, signal }: Turn, effect: EffectName, from: ClientRecord | undefined): Promise<void> {
     await this.#o.effects.run(effect, { deadline: deadlines.apiWrite, signal }, (bounded) =>
       this.#o.records.remove(key, from, bounded),
     );
@@ -190,11 +187,9 @@ export class ClientChanges {
 
   /** Metadata is read before an intent is noted: an outage then leaves no question open. */
   async #open(
-    key: string,
-    s: ClientSnapshot,
+    { key, s, signal }: Turn,
     effect: EffectName,
     n: number,
-    signal: AbortSignal,
     planned: () => Promise<ClientRecord | undefined> = async () => s.record,
   ): Promise<(ClientWork & { readonly registry: ClientRegistry }) | undefined> {
     const url = s.record?.issuer ?? (s.wanted.is === 'Seen' ? s.wanted.value.issuer : undefined);
@@ -215,19 +210,19 @@ export class ClientChanges {
     });
   }
 
+  /** Makes the call of this intent, which is stored. `before`: the intent that it took the place of. */
   async #call<T>(
-    effect: EffectName,
-    key: string,
-    { intent, record: before }: ClientWork & { readonly intent: Intent },
-    signal: AbortSignal,
+    turn: Turn,
+    intent: Intent,
+    before: Intent | undefined,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const options = { deadline: deadlines.clientCall, signal: turn.signal, whose: 'Issuer' } as const;
     try {
-      return await this.#o.effects.run(effect, { deadline: deadlines.clientCall, signal, whose: 'Issuer' }, call);
+      return await this.#o.effects.run(`client.${intent.call}.call`, options, call);
     } catch (error) {
-      const next =
-        error instanceof OperatorError ? afterFailure(error, intent, before.intent, this.#o.clock) : undefined;
-      if (next !== undefined) await this.#persist(`client.${intent.call}.refusal`, key, intent, signal, next);
+      const next = error instanceof OperatorError ? afterFailure(error, intent, before, this.#o.clock) : undefined;
+      if (next !== undefined) await this.#persist(turn, `client.${intent.call}.refusal`, intent, next);
       throw error;
     }
   }
@@ -237,25 +232,24 @@ export class ClientChanges {
    * between (a session that met a refusal) is no obstacle as long as the intent is still the same.
    */
   async #persist(
+    turn: Turn,
     effect: EffectName,
-    key: string,
     intent: Intent | undefined,
-    signal: AbortSignal,
     next: (record: ClientRecord) => ClientRecord,
   ): Promise<void> {
     const until = plus(this.#o.clock.now(), persistFor);
     for (;;) {
-      const record = this.#o.records.get(key)?.record;
+      const record = this.#o.records.get(turn.key)?.record;
       const same = record !== undefined && isSame(record.intent, intent);
       try {
-        if (!same) throw changedMeanwhile(key);
-        await this.write(effect, key, next(record), record, signal);
+        if (!same) throw changedMeanwhile(turn.key);
+        await this.write(turn, effect, next(record), record);
         return;
       } catch (error) {
         // A server that has just started refuses for seconds what it will allow (401, 403), and the answer is gone with a first refusal.
         const passing = error instanceof OperatorError && error.class !== 'Terminal';
         if (!passing || !same || this.#o.clock.now() >= until) throw error;
-        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), signal);
+        await this.#o.clock.sleepUntil(plus(this.#o.clock.now(), persistEvery), turn.signal);
       }
     }
   }

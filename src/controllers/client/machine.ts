@@ -14,7 +14,7 @@ import type { FailureNote, Machine } from '../../runtime/machine.ts';
 import type { AuditEvent, AuditFacts, AuditLog } from '../../telemetry/audit.ts';
 import { OncePerRecord } from '../../telemetry/once-per-record.ts';
 import { clientLine } from './audit-line.ts';
-import type { Change, ClientChanges } from './changes.ts';
+import type { Change, ClientChanges, Turn } from './changes.ts';
 import { isThere, withPlan } from './planning.ts';
 import type { ProofTokens } from './proof-tokens.ts';
 import { prove } from './prove.ts';
@@ -73,62 +73,56 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
 
   async apply(key: string, s: ClientSnapshot, { action, reason }: Taken, signal: AbortSignal): Promise<void> {
     const { changes, proofTokens } = this.#o;
+    const turn: Turn = { key, s, reason, signal };
     await proofTokens.settle(key, signal);
     switch (action.type) {
       case 'Plan':
-        return this.#plan(key, s, action, signal);
+        return this.#plan(turn, action);
       case 'Register':
       case 'Update':
-        return this.#change(key, s, action, reason, signal);
+        return this.#change(turn, action);
       case 'Deregister':
         return changes
-          .deregister(key, s, action, (next) => this.#done(next, action, { reason }), signal)
+          .deregister(turn, action, (next) => this.#done(next, action, { reason }))
           .catch((error: unknown) => this.#refused(s.record, action, error));
       case 'Prove':
-        return this.#prove(key, s, action, reason, signal);
+        return this.#prove(turn, action);
       case 'Observe':
-        return changes.observe(
-          key,
-          s,
-          action.generation,
+        return changes.observe(turn, action.generation, (next) => {
           // Of a client that goes nothing is desired, and everything differs from that.
-          (next) => (s.wanted.is === 'Seen' ? this.#tellDrift(s.record, next) : undefined),
-          signal,
-        );
+          if (s.wanted.is === 'Seen') this.#tellDrift(s.record, next);
+        });
       case 'Record':
-        if (action.next === undefined) {
-          this.#tell(s.record, undefined);
-          return changes.remove('client.Record.record', key, s.record, signal);
-        }
-        this.#tell(
-          s.record,
-          action.next,
-          reason === 'RecordRestored'
-            ? [restored(action.next, key)]
-            : tell(s.record, action.next, this.#o.clock.now(), endOf(s)),
-        );
-        await changes.write('client.Record.record', key, action.next, s.record, signal);
-        return undefined;
+        return this.#store(turn, action.next);
       default:
         return assertNever(action);
     }
   }
 
+  /** `undefined`: the record goes. */
+  async #store(turn: Turn, next: ClientRecord | undefined): Promise<void> {
+    const { key, s, reason } = turn;
+    const { changes, clock } = this.#o;
+    if (next === undefined) {
+      this.#tell(s.record, undefined);
+      return changes.remove(turn, 'client.Record.record', s.record);
+    }
+    const tellings = reason === 'RecordRestored' ? [restored(next, key)] : tell(s.record, next, clock.now(), endOf(s));
+    this.#tell(s.record, next, tellings);
+    await changes.write(turn, 'client.Record.record', next, s.record);
+  }
+
   /** Key first: the credential exists in our record before anybody else hears of it. */
-  async #plan(key: string, s: ClientSnapshot, action: Action<'Plan'>, signal: AbortSignal): Promise<void> {
+  async #plan(turn: Turn, action: Action<'Plan'>): Promise<void> {
+    const { s } = turn;
     const next = await withPlan(this.#o, s, action.generation, action);
     if (next === undefined) return;
     this.#tell(s.record, next);
-    await this.#o.changes.write('client.Plan.record', key, next, s.record, signal);
+    await this.#o.changes.write(turn, 'client.Plan.record', next, s.record);
   }
 
-  async #change(
-    key: string,
-    s: ClientSnapshot,
-    action: Action<'Register' | 'Update'>,
-    reason: Reason,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #change(turn: Turn, action: Action<'Register' | 'Update'>): Promise<void> {
+    const { s, reason } = turn;
     const plan = action.type === 'Register' ? action.plan : undefined;
     let record = s.record;
     const change: Change = {
@@ -141,18 +135,11 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       noting: (next) => this.#tell(s.record, next),
       changed: (next) => this.#changed(s, next, action, reason),
     };
-    await this.#o.changes
-      .change(key, s, action, change, signal)
-      .catch((error: unknown) => this.#refused(record, action, error));
+    await this.#o.changes.change(turn, action, change).catch((error: unknown) => this.#refused(record, action, error));
   }
 
-  async #prove(
-    key: string,
-    s: ClientSnapshot,
-    action: Action<'Prove'>,
-    reason: Reason,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #prove(turn: Turn, action: Action<'Prove'>): Promise<void> {
+    const { key, s, reason, signal } = turn;
     const work = this.#o.changes.workOn(s.record, action.generation);
     const tokens = work?.provider.tokens;
     if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
@@ -203,7 +190,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     if (found !== undefined)
       this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
     this.#tell(work.record, next);
-    await this.#o.changes.write('client.Prove.record', key, next, s.record, signal);
+    await this.#o.changes.write(turn, 'client.Prove.record', next, s.record);
   }
 
   #changed(
