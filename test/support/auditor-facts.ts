@@ -125,6 +125,9 @@ export interface Facts extends World {
   readonly open: string;
 }
 
+/** What a session may have; `undefined`: whatever the ceiling of its pool allows. */
+export type ScopesOf = (podUid: string, identity: string) => readonly string[] | undefined;
+
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 export const decode = (text = ''): string => Buffer.from(text, 'base64').toString('utf8');
 export const claimPrefix = 'identity.ci-identity.dev/';

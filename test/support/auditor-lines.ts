@@ -1,7 +1,23 @@
 /** What the audit streams must say of everything that the auditor sees. */
-import type { AuditLine, Facts, Raw } from './auditor-facts.ts';
+import { type AuditLine, type Facts, type Raw, sha256 } from './auditor-facts.ts';
 
 export const births: readonly string[] = ['Minted', 'Renewed', 'Narrowed'];
+
+/** The lines of one process. A last line that is cut short is none; everything else must be numbered and chained without a gap. */
+export function chain(stream: string, broken: string[]): readonly AuditLine[] {
+  const texts = stream.split('\n');
+  texts.pop();
+  let previous = '0'.repeat(64);
+  const lines: AuditLine[] = [];
+  for (const [index, text] of texts.entries()) {
+    const line = JSON.parse(text) as AuditLine;
+    if (line.seq !== index || line.previous !== previous || line.process_id !== (lines[0] ?? line).process_id)
+      broken.push(`audit line ${index} of process ${line.process_id} is out of its chain`);
+    previous = sha256(text);
+    lines.push(line);
+  }
+  return lines;
+}
 
 /** Every token of a session that came to life, is held or was revoked has its line. */
 export function lineFindings(
