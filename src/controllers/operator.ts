@@ -1,37 +1,15 @@
-import { type Milliseconds, instant, second } from '../clock.ts';
+import { second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { LostLeaseError } from '../errors.ts';
-import { mayUse } from '../kube/reviews.ts';
 import { type Gate, type Part, loopLag, manage } from '../runtime/manager.ts';
-import { Brakes } from './brakes.ts';
-import type { ProofTokens } from './client/proof-tokens.ts';
-import { ClientTargets } from './client/targets.ts';
-import { Definitions } from './definitions.ts';
-import { keepGuard, startGuard } from './guard-part.ts';
-import type { GuardKeeper } from './guard.ts';
+import { keepGuard } from './guard-part.ts';
 import { learnInstallation } from './installation.ts';
-import { registerMachines } from './machines.ts';
-import { Memory } from './memory.ts';
-import type { SessionLimits } from './session/limits.ts';
-import { Reviews } from './session/reviews.ts';
-import {
-  type Leading,
-  type LoopSide,
-  type OperatorOptions,
-  type ProviderSide,
-  type Role,
-  type TellingSide,
-  leadingOf,
-  loopOf,
-  providersOf,
-  tellingOf,
-} from './sides.ts';
-import { Troubles } from './status/troubles.ts';
-import { Observation } from './telling/observation.ts';
+import { type Parts, buildParts } from './parts.ts';
+import type { OperatorOptions } from './sides.ts';
+import type { Observation } from './telling/observation.ts';
 import { repeat } from './upkeep/periodic.ts';
-import { upkeep } from './upkeep/upkeep.ts';
 
-/** The whole long-running role: builds memory, machines and loop, and runs them in order. */
+/** The whole long-running role: runs its parts in order. */
 export class Operator {
   readonly observation: Observation;
   readonly #o: OperatorOptions;
@@ -137,125 +115,4 @@ export class Operator {
     const refreshed = this.#parts.keys.refresh(this.#configuration, signal);
     await refreshed.catch((error: unknown) => this.#o.logger.warn('credentials of issuers', { error }));
   }
-}
-
-interface Parts extends ProviderSide, TellingSide, Leading, LoopSide {
-  readonly definitions: Definitions;
-  readonly memory: Memory;
-  readonly guard: GuardKeeper;
-  readonly observation: Observation;
-  readonly limits: SessionLimits;
-  readonly proofTokens: ProofTokens;
-  /** What the leader does now and then. */
-  readonly upkeep: readonly Part[];
-}
-
-/** From the inside out: a part that needs one that is built later asks for it by a function. */
-function buildParts(o: OperatorOptions, role: Role): Parts {
-  const { connection, namespace, clock, random, logger, metrics, audit, auditStream } = o;
-  const definitions = new Definitions({ connection, clock, logger });
-  const memory: Memory = new Memory(
-    namespace,
-    () => watches.areCurrent && leader.held(),
-    (...report) => reporter.listenerFailed(...report),
-  );
-  const providerSide = providersOf(o, role, memory, (what) => wiring.handedIn(what));
-  const { budgets, providers, handIns, access } = providerSide;
-  const targets = new ClientTargets(memory);
-  const tellingSide = tellingOf(o, memory);
-  const { auditors, events, refusedCalls, reporter } = tellingSide;
-  const leading = leadingOf(o);
-  const { leader, effects } = leading;
-  const loopSide = loopOf(o, role, { memory, definitions, targets, budgets, access, reporter, leader });
-  const { causes, loop, wiring, creators, watches } = loopSide;
-  const troubles = new Troubles({ clock, budgets, podWatches: watches.pods });
-  const apiServerOffset = (): Milliseconds | undefined => connection.serverTime()?.offset;
-  const guard = startGuard({
-    connection,
-    memory,
-    namespace,
-    watches,
-    now: () => instant(clock.now() + (apiServerOffset() ?? 0)),
-    held: () => leader.held(),
-  });
-  const observation = new Observation({
-    memory,
-    targets,
-    providers,
-    apiServerOffset,
-    metrics,
-    auditStream,
-    watches,
-    loop,
-    guard,
-    leader,
-    budgets,
-    definitions,
-    refusedCalls,
-    clock,
-  });
-  const reviews = new Reviews({ ask: (review, signal) => mayUse(connection, review, signal), clock });
-  const brakes = new Brakes({ memory, targets, namespace, clock });
-  const epoch = (): number => leader.epoch;
-  const { limits, proofTokens } = registerMachines(loop, {
-    connection,
-    namespace,
-    clock,
-    random,
-    logger,
-    metrics,
-    audit,
-    auditStream,
-    sessionAudit: auditors.sessions,
-    auditors,
-    memory,
-    providers,
-    handIns,
-    access,
-    targets,
-    creators,
-    reviews,
-    brakes,
-    guard,
-    effects,
-    reporter,
-    troubles,
-    causes,
-    epoch,
-    installation: () => memory.installation ?? '',
-    configuration: () => role.configuration(),
-  });
-  const nowAndThen = upkeep({
-    clock,
-    logger,
-    metrics,
-    audit,
-    events,
-    memory,
-    namespace,
-    wiring,
-    brakes,
-    reviews,
-    troubles,
-    handIns,
-    auditors,
-    connection,
-    definitions,
-    epoch,
-    leader,
-    resync: (signal) => role.resync(signal),
-  });
-  return {
-    ...providerSide,
-    ...tellingSide,
-    ...leading,
-    ...loopSide,
-    definitions,
-    memory,
-    guard,
-    observation,
-    limits,
-    proofTokens,
-    upkeep: nowAndThen,
-  };
 }

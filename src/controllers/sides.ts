@@ -1,6 +1,6 @@
-/** The sides of the long-running role, each built of what it needs and nothing else: providers, telling, leading, the loop. */
+/** The sides of the long-running role, each built of what it needs and nothing else: providers, telling, leading, the loop, restraints. */
 import { leaseName } from '../api/names.ts';
-import { type Clock, type Instant, second } from '../clock.ts';
+import { type Clock, type Instant, type Milliseconds, instant, second } from '../clock.ts';
 import type { Configuration } from '../config.ts';
 import { resourceOf } from '../domain/circuits.ts';
 import { maxConcurrent, maxConsecutiveStarts, reservedShare } from '../domain/lanes.ts';
@@ -8,6 +8,7 @@ import type { ApiConnection } from '../kube/connection.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { readAnnotatedSecret, readConfigMap, readSecret } from '../kube/keys.ts';
 import { leaseAccess } from '../kube/leases.ts';
+import { mayUse } from '../kube/reviews.ts';
 import { Budgets } from '../runtime/budget.ts';
 import { Effects } from '../runtime/effect.ts';
 import { Leader } from '../runtime/leader.ts';
@@ -17,9 +18,12 @@ import type { AuditLog } from '../telemetry/audit.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { AccessCache } from './access-cache.ts';
+import { Brakes } from './brakes.ts';
 import type { ClientTargets } from './client/targets.ts';
 import type { Definitions } from './definitions.ts';
 import type { EffectName } from './effect-names.ts';
+import { startGuard } from './guard-part.ts';
+import type { GuardKeeper } from './guard.ts';
 import { HandIns, type HandInsOptions } from './hand-ins.ts';
 import { machines } from './machine-names.ts';
 import type { Memory } from './memory.ts';
@@ -27,6 +31,8 @@ import { PoolProviders, workersFor } from './pool-providers.ts';
 import { ReferencedKeys, refersTo } from './referenced-keys.ts';
 import { Causes } from './session/causes.ts';
 import { Creators } from './session/creators.ts';
+import { Reviews } from './session/reviews.ts';
+import { Troubles } from './status/troubles.ts';
 import { Auditors } from './telling/auditors.ts';
 import { RefusedCalls } from './telling/refused-calls.ts';
 import { Reporter } from './telling/reporter.ts';
@@ -92,6 +98,24 @@ export interface LoopSide {
   readonly wiring: Wiring;
   readonly creators: Creators;
   readonly watches: Watches;
+}
+
+/** What may hold an action up: admission policies that are not whole, mass changes, rights that somebody lost, outages. */
+export interface Restraints {
+  readonly guard: GuardKeeper;
+  readonly brakes: Brakes;
+  readonly reviews: Reviews;
+  readonly troubles: Troubles;
+}
+
+interface RestraintNeeds {
+  readonly memory: Memory;
+  readonly targets: ClientTargets;
+  readonly budgets: Budgets;
+  readonly watches: Watches;
+  readonly leader: Leader;
+  /** How far the API server's clock is ahead of ours. */
+  readonly apiServerOffset: () => Milliseconds | undefined;
 }
 
 interface LoopNeeds {
@@ -222,4 +246,22 @@ export function loopOf(
     },
   });
   return { causes, loop, wiring, creators, watches };
+}
+
+export function restraintsOf(
+  { connection, namespace, clock }: OperatorOptions,
+  { memory, targets, budgets, watches, leader, apiServerOffset }: RestraintNeeds,
+): Restraints {
+  const guard = startGuard({
+    connection,
+    memory,
+    namespace,
+    watches,
+    now: () => instant(clock.now() + (apiServerOffset() ?? 0)),
+    held: () => leader.held(),
+  });
+  const brakes = new Brakes({ memory, targets, namespace, clock });
+  const reviews = new Reviews({ ask: (review, signal) => mayUse(connection, review, signal), clock });
+  const troubles = new Troubles({ clock, budgets, podWatches: watches.pods });
+  return { guard, brakes, reviews, troubles };
 }
