@@ -2,7 +2,7 @@
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { Agent, fetch } from 'undici';
 import { hour, systemClock } from '#src/clock.ts';
-import { checkMinted } from '#src/domain/token.ts';
+import { checkMinted } from '#src/domain/token-check.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Redacted } from '#src/redacted.ts';
 import { ask, desired, failure, registered, type Row, signal, type Subject, type Traits } from './contract.ts';

@@ -5,7 +5,8 @@ import { sessionId } from '../../api/names.ts';
 import { Redacted } from '../../redacted.ts';
 import type { DeliveredError } from '../session/machine.ts';
 import type { SessionRecord } from '../session/record.ts';
-import { renewAt, usableLife } from '../token.ts';
+import { renewAt } from '../renewal.ts';
+import { usableLife } from '../token.ts';
 import { formats, json } from './formats.ts';
 
 /** The whole content of one delivery Secret. `digest` tells two contents apart without opening a box. */

@@ -1,7 +1,7 @@
 /** Which tokens are to be revoked, and which of them now. */
 import type { Instant } from '../../clock.ts';
 import { isHeldBack } from '../failure.ts';
-import { lastFifthAt } from '../token.ts';
+import { lastFifthAt } from '../renewal.ts';
 import type { Token } from '../token.ts';
 import {
   awaitsRevocation,

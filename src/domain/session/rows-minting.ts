@@ -5,7 +5,7 @@ import type { Instant, Milliseconds } from '../../clock.ts';
 import { trustPod } from '../access/trust.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { lastFifthAt } from '../token.ts';
+import { lastFifthAt } from '../renewal.ts';
 import { forbiddenError, fullError, guardError, limitError, untrustedError, waitingError } from './explain.ts';
 import { endCause } from './end-cause.ts';
 import {

@@ -6,7 +6,7 @@ import type { Decision, Row, Work } from '../../decision.ts';
 import { type Circuit, resourceOf } from '../circuits.ts';
 import { lanes } from '../lanes.ts';
 import type { Lane } from '../lanes.ts';
-import { lastFifthAt } from '../token.ts';
+import { lastFifthAt } from '../renewal.ts';
 import type { Token } from '../token.ts';
 import {
   awaitsToken,

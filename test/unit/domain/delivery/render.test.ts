@@ -6,7 +6,8 @@ import { Redacted } from '#src/redacted.ts';
 import { formats } from '#src/domain/delivery/formats.ts';
 import { renderEmpty, renderError, renderToken, type Rendered, tokenDigest } from '#src/domain/delivery/render.ts';
 import type { SessionRecord } from '#src/domain/session/record.ts';
-import { renewAt, type Token } from '#src/domain/token.ts';
+import { renewAt } from '#src/domain/renewal.ts';
+import type { Token } from '#src/domain/token.ts';
 import { buildAsk, buildSessionRecord, buildToken } from '#test/support/builders.ts';
 
 const minted = parseRfc3339('2026-11-24T12:00:00Z') ?? instant(0);
