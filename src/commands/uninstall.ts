@@ -113,22 +113,22 @@ export function plannedFor(pool: IdentityPool): Plan['pools'][number] {
 
 /** Pure: what `uninstall` would do. */
 export function planText({ pools, policies, identities, blocked }: Plan): string {
-  const rows = pools.map((pool) => {
-    const { name, issuer, clients } = pool;
-    const why = stays(pool);
-    return [
-      name,
-      issuer,
-      String(clients),
-      why === undefined ? 'are deleted at the provider' : `stay at the provider (${why})`,
-    ];
-  });
+  const rows = pools.map((pool) => [pool.name, pool.issuer, String(pool.clients), fate(pool)]);
   if (pools.length + policies.length + identities.length === 0)
     return `There is no IdentityPool, ScopePolicy or CiIdentity. ${rest} takes out the operator (${whatIsMeant}).\n`;
   const table = rows.length === 0 ? '' : `${renderTable(['IDENTITYPOOL', 'ISSUER', 'CLIENTS', 'WHICH'], rows)}\n`;
   return `${table}${counted(pools.length, 'IdentityPool', 'IdentityPools')}, ${counted(policies.length, 'ScopePolicy', 'ScopePolicies')} and ${counted(identities.length, 'CiIdentity', 'CiIdentities')} would be deleted, and every live token revoked: running
 builds that still need one fail. Nothing has been changed. Add --yes to do it; then ${rest} takes out the operator (${whatIsMeant}).
 ${blocked === undefined ? '' : `It could not be done now: ${blocked}.\n`}${orphansText(pools)}`;
+}
+
+/** What becomes of the clients of a pool at the provider. Where none works, there may be one that is not proven yet, or is refused. */
+function fate(pool: Plan['pools'][number]): string {
+  const why = stays(pool);
+  const stay = `at the provider (${why})`;
+  if (pool.clients === 0 && pool.existing !== true)
+    return `no client works; what is registered all the same ${why === undefined ? 'is deleted at the provider' : `stays ${stay}`}`;
+  return why === undefined ? 'are deleted at the provider' : `stay ${stay}`;
 }
 
 /** Why the clients of a pool are not deleted at the provider; `undefined`: they are. */

@@ -434,6 +434,25 @@ test('uninstall: what would go and what would stay, before anything is changed',
   );
 });
 
+test('uninstall: of a pool without a client that works nothing is said to be there', (t) => {
+  const one = { issuer: 'https://idp.example.com', clients: 0 };
+  const pools = [
+    { ...one, name: 'new', deletionPolicy: 'Delete' },
+    { ...one, name: 'kept', deletionPolicy: 'Retain' },
+    { ...one, name: 'by-hand', deletionPolicy: 'Delete', existing: true },
+  ] as const;
+  const said = planText({ pools, policies: [], identities: [] });
+  t.deepEqual(
+    said.split('\n', 4).map((row) => row.split(/ {2,}/).at(-1)),
+    [
+      'WHICH',
+      'no client works; what is registered all the same is deleted at the provider',
+      'no client works; what is registered all the same stays at the provider (deletionPolicy Retain)',
+      'stay at the provider (client.existing)',
+    ],
+  );
+});
+
 test('uninstall: clients that a pool has, not those that it needs; and whose they are', (t) => {
   const credentialRef = { name: 'by-hand', key: 'key.pem' };
   const one = pool({ client: { existing: { clientId: 'by-hand', credentialRef } } });
