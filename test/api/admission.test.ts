@@ -306,26 +306,34 @@ function byHand(
 /** So many entries of one list the policies look through, as they say themselves. */
 const maxEntries = 2_000;
 
-/** So many containers, and entries of their env and volumeMounts together, an injected pod may have. */
+/** So many containers, those of initContainers counted in, and entries of their env and volumeMounts together, an injected pod may have. */
 const injectable = { containers: 64, entries: 1_000 };
 
-/** An agent pod with so many entries once publisher is injected: a mount and five variables into each of its three containers. */
-function withEntries(total: number): AgentPodOptions & { readonly namespace: string } {
+/**
+ * An agent pod with so many entries once publisher is injected: a mount and five variables into each of its three containers. `early` of them
+ * are in an initContainer.
+ */
+function withEntries(total: number, early = 0): AgentPodOptions & { readonly namespace: string } {
   const { containers } = agentPod().spec;
   const own = containers.flatMap(({ env = [], volumeMounts = [] }) => [...env, ...volumeMounts]).length;
-  const env = listOf(total - own - 3 * 6, (i) => ({ name: `E${i}` }));
+  const env = listOf(total - own - early - 3 * 6, (i) => ({ name: `E${i}` }));
+  const initContainers = [{ name: 'early', image: 'i', env: listOf(early, (i) => ({ name: `E${i}` })) }];
   // Otherwise the API server adds a mount of its own.
-  const spec = { automountServiceAccountToken: false };
+  const spec = { automountServiceAccountToken: false, ...(early === 0 ? {} : { initContainers }) };
   return { namespace: 'ci-payments', containers: [{ name: 'wide', image: 'i', env }], spec };
 }
 
-function withContainers(total: number): AgentPodOptions & { readonly namespace: string } {
-  const containers = listOf(total - agentPod().spec.containers.length, (i) => ({ name: `c${i}`, image: 'i' }));
-  return { namespace: 'ci-payments', containers };
+/** An agent pod with so many containers, but for its own two all of this kind. */
+function withContainers(
+  total: number,
+  kind: 'containers' | 'initContainers' = 'containers',
+): AgentPodOptions & { readonly namespace: string } {
+  const more = listOf(total - agentPod().spec.containers.length, (i) => ({ name: `c${i}`, image: 'i' }));
+  return { namespace: 'ci-payments', ...(kind === 'containers' ? { containers: more } : { spec: { [kind]: more } }) };
 }
 
 function tooLarge(whose: string): string {
-  return `CiIdentity ${whose} could not be injected: it has more than ${injectable.containers} containers, or more than ${injectable.entries} entries in their env and volumeMounts together with what is injected; leave some out, or narrow delivery.containers`;
+  return `CiIdentity ${whose} could not be injected: it has more than ${injectable.containers} containers and initContainers, or more than ${injectable.entries} entries in their env and volumeMounts together with what is injected; leave some out, or narrow delivery.containers`;
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
@@ -661,6 +669,40 @@ const identitiesRows: readonly Row[] = [
     gives: 'identities#1',
     says: tooLarge('publisher selects this pod but'),
   })),
+  {
+    title: 'more containers together with initContainers than are injected',
+    ...create('stranger', withContainers(injectable.containers + 1, 'initContainers')),
+    gives: 'identities#1',
+    says: tooLarge('publisher selects this pod but'),
+  },
+  {
+    title: 'a claim by hand on a pod with more initContainers than are looked through',
+    ...create('jenkins', withContainers(injectable.containers + 1, 'initContainers'), (pod) => {
+      delete pod.metadata.labels['jenkins/label'];
+      handClaim(pod, 'publisher', uids.get('ci-payments/publisher')!);
+    }),
+    gives: 'identities#1',
+    says: tooLarge('publisher'),
+  },
+  {
+    title: 'more initContainers than are injected, where no identity selects the pod',
+    ...create('jenkins', withContainers(injectable.containers + 1, 'initContainers'), (pod) => {
+      delete pod.metadata.labels['jenkins/label'];
+    }),
+    gives: 201,
+    outcome: notInjected,
+  },
+  {
+    title: 'as many entries as an injected pod may have, some of an initContainer',
+    ...create('jenkins', withEntries(injectable.entries, 100)),
+    gives: 201,
+  },
+  {
+    title: 'one entry more than an injected pod may have, in an initContainer',
+    ...create('jenkins', withEntries(injectable.entries + 1, 100)),
+    gives: 'identities#1',
+    says: tooLarge('publisher selects this pod but'),
+  },
   {
     title: 'as many entries as an injected pod may have',
     ...create('jenkins', withEntries(injectable.entries)),
@@ -1804,14 +1846,18 @@ test('another policy that takes our label off again, before ours or after it: no
   }
 });
 
-test('a pod of as many containers as are injected: each is injected once', async (t) => {
-  const pod = agentPod(withContainers(injectable.containers));
-  hasEachOnce(
-    t,
-    await injected(pod),
-    pod.spec.containers.map(({ name }) => name),
-  );
-});
+for (const [title, kind] of [
+  ['a pod of as many containers as are injected', 'containers'],
+  ['a pod of as many initContainers as an injected one may have', 'initContainers'],
+] as const)
+  test(`${title}: each container is injected once`, async (t) => {
+    const pod = agentPod(withContainers(injectable.containers, kind));
+    hasEachOnce(
+      t,
+      await injected(pod),
+      pod.spec.containers.map(({ name }) => name),
+    );
+  });
 
 /** The least of three times, in ms: what else the machine does can only add to it. */
 async function fastest(what: () => Promise<unknown>): Promise<number> {

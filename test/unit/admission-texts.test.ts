@@ -270,14 +270,18 @@ test('nothing of a pod is looked through, in any policy, before it is known to h
 });
 
 test('inject and identities look through as many containers and entries in them, which each identity repeats', (t) => {
-  const entries = 'object.spec.containers.map(c, size(c.?env.orValue([])) + size(c.?volumeMounts.orValue([]))).sum()';
-  const few = ['size(object.spec.containers) <= 64 &&', `${entries} <= 1000 &&`];
-  for (const condition of [
-    named(spec('inject').matchConditions, 'due'),
-    named(spec('identities').matchConditions, 'wrong'),
-  ])
-    for (const one of few) t.true(condition.includes(one), one);
-  t.is(named(spec('identities').variables, 'large'), `size(object.spec.containers) > 64 || ${entries} > 1000`);
+  const all = 'object.spec.containers + object.spec.?initContainers.orValue([])';
+  const entriesOf = (list: string): string =>
+    `(${list}).map(c, size(c.?env.orValue([])) + size(c.?volumeMounts.orValue([]))).sum()`;
+  const due = named(spec('inject').matchConditions, 'due');
+  // The API server itself refuses ephemeral containers before validation.
+  for (const [condition, list] of [
+    [due, `${all} + object.spec.?ephemeralContainers.orValue([])`],
+    [named(spec('identities').matchConditions, 'wrong'), all],
+  ] as const)
+    for (const few of [`size(${list}) <= 64 &&`, `${entriesOf(list)} <= 1000 &&`]) t.true(condition.includes(few), few);
+  t.is(named(spec('identities').variables, 'large'), `size(${all}) > 64 || ${entriesOf(all)} > 1000`);
+  t.true(due.startsWith('size(object.spec.containers) <= 64 &&'), 'the selector looks through containers');
 });
 
 test('the second run of the mutation ends only where the first wrote everything', (t) => {
