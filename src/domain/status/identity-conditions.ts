@@ -1,7 +1,7 @@
 import type { Reason } from '../../api/reasons.ts';
 import { formatDuration } from '../../clock.ts';
 import type { Access, Denial } from '../access/access.ts';
-import { cut, joinSentences, notOptedIn } from '../access/explain.ts';
+import { capitalised, cut, joinSentences, notOptedIn } from '../access/explain.ts';
 import { stopSentence } from '../access/stops.ts';
 import { mostProofs } from '../client/invariants.ts';
 import { isTriedAhead } from '../client/proofs.ts';
@@ -21,13 +21,23 @@ export function identityConditions(facts: IdentityFacts): readonly Draft[] {
   const [authorization, probe, issue] = parts as [Draft, Draft, Draft, Draft];
   if (facts.stop !== undefined) return [draft('Ready', 'True', 'Suspended', stopSentence(facts.stop)), ...parts];
   const dependents = probe.reason === 'NotProbed' ? [authorization, issue] : [authorization, issue, probe];
-  const ready = summarise(dependents, happy(facts));
+  const ready = withLabel(summarise(dependents, happy(facts)), facts);
   const missed = ready.status === 'True' ? missedByName(facts) : [];
   if (missed[0] !== undefined) {
     const message = `tokens are issued, but without what spec.scopes asks for: ${sentences(missed)}`;
     return [...marked(draft('Ready', 'False', missed[0].reason, message), 'Neither'), ...parts];
   }
   return [...marked(ready, going(facts)), ...parts];
+}
+
+/** Whoever grants something learns at once that the label is missing as well, which no grant brings. */
+function withLabel(ready: Draft, { access, optedIn, identity }: IdentityFacts): Draft {
+  if (optedIn || !isDenied(access)) return ready;
+  return { ...ready, message: `${ready.message} ${capitalised(notOptedIn(identity.metadata.namespace ?? ''))}` };
+}
+
+function isDenied(access: IdentityFacts['access']): boolean {
+  return access.is === 'Seen' && access.value.is === 'Denied';
 }
 
 function authorized({ access }: IdentityFacts): Draft {
@@ -86,8 +96,8 @@ function issuing(facts: IdentityFacts): Draft {
   const { access, stop, optedIn, guard, client, failure, identity } = facts;
   const no = (reason: Reason, message: string): Draft => draft('Issuing', 'False', reason, message);
   if (stop !== undefined) return no('Suspended', stopSentence(stop));
-  if (access.is === 'Seen' && access.value.is === 'Denied') return { ...authorized(facts), type: 'Issuing' };
   if (!optedIn) return no('NotOptedIn', notOptedIn(identity.metadata.namespace ?? ''));
+  if (isDenied(access)) return { ...authorized(facts), type: 'Issuing' };
   const [unguarded] = guardDraft('Issuing', guard);
   if (unguarded !== undefined) return unguarded;
   if (client.is !== 'Seen' || !isReady(client.value)) {

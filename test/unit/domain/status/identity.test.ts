@@ -188,7 +188,7 @@ const cases: readonly (readonly [what: string, facts: Partial<IdentityFacts>, co
   [
     'its namespace does not opt in, and nothing is granted there',
     { optedIn: false, access: denied },
-    'Ready=False/NoRule Authorized=False/NoRule Probed=Unknown/NothingGranted Issuing=False/NoRule Exclusive=True/Exclusive Stalled=True/NoRule',
+    'Ready=False/NoRule Authorized=False/NoRule Probed=Unknown/NothingGranted Issuing=False/NotOptedIn Exclusive=True/Exclusive Stalled=True/NoRule',
   ],
   [
     'the guard is missing',
@@ -303,6 +303,28 @@ test('a namespace that does not opt in: pods start without it, and what to do in
     );
   }
   t.true('grants' in status);
+});
+
+test('a namespace that does not opt in, and nothing is granted there: both are told at once', (t) => {
+  const namespace = 'n'.repeat(63);
+  const many = Array.from({ length: 30 }, (_, i) => ({
+    reason: 'NoRule' as const,
+    message: `${i} ${'x'.repeat(70)}.`,
+  }));
+  const who = {
+    ...identity({}, { generation: 2 }),
+    metadata: { ...identity({}, { generation: 2 }).metadata, namespace },
+  };
+  for (const access of [accessOf({ policies: seen([]) }), { ...accessOf({ policies: seen([]) }), denials: many }]) {
+    const told = identityStatus(identityFacts({ access: seen(access), identity: who, optedIn: false }), now);
+    t.deepEqual(brokenInvariants(told, 2, own), []);
+    const [grant, label, ...both] = ['Authorized', 'Issuing', 'Ready', 'Stalled'].map((type) => messageOf(told, type));
+    t.regex(label ?? '', /^namespace n{63} lacks the label/);
+    t.deepEqual(
+      both,
+      Array.from({ length: 2 }, () => `${grant} N${label?.slice(1)}`),
+    );
+  }
 });
 
 test('two audiences: grants per audience, and one sentence for the build when they differ', (t) => {
