@@ -1,7 +1,7 @@
 /**
  * The floor of `registration`: the calls that a registered and proven client cannot do without, and nothing else. Made by the driver itself.
  * For each pool the record with the new key and the intent, RFC 7591, the answer, a token request with that key, the token's revocation, the
- * proof, and on the pool its finalizer and one status.
+ * proof, and one status of the pool; its finalizer is admission's work.
  */
 import { generateKeyPairSync, type KeyObject, type KeyPairKeyObjectResult } from 'node:crypto';
 import { Pool } from 'undici';
@@ -61,10 +61,9 @@ async function registerOne(api: Api, provider: Pool, of: ProviderProcess, name: 
   await writeRecord(api, 'PUT', name, { ...record, clientId, registrationAccessToken });
   await proven(provider, { issuer, clientId, kid: name, key });
   await writeRecord(api, 'PUT', name, { ...record, clientId, proofs: { first: 'Accepted' } });
-  await patched(api, name, '', { metadata: { finalizers: ['ci-identity.dev/clients'] } });
   const lastTransitionTime = new Date().toISOString();
   const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'bare', lastTransitionTime };
-  await patched(api, name, '/status', { status: { conditions: [condition], observedGeneration: 1 } });
+  await stated(api, name, { status: { conditions: [condition], observedGeneration: 1 } });
 }
 
 async function registered(
@@ -84,7 +83,7 @@ async function proven(provider: Pool, credential: BareCredential): Promise<void>
   await askedBare(provider, 'POST', '/token/revocation', form({ token: String(token) }, credential));
 }
 
-async function patched(api: Api, pool: string, subresource: string, body: object): Promise<void> {
-  const path = `${poolsPath}/${pool}${subresource}`;
+async function stated(api: Api, pool: string, body: object): Promise<void> {
+  const path = `${poolsPath}/${pool}/status`;
   expectStatus(path, await api.merge(path, body), 200);
 }

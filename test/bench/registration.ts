@@ -1,3 +1,4 @@
+import { poolFinalizer } from '#src/api/names.ts';
 import { pool } from '#test/api/operator-lab.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { type Lab, startLabWith } from '#test/support/lab.ts';
@@ -96,6 +97,7 @@ async function measured(
     const operator = lab.operator(provider === 'Free' ? profiling(profile) : {});
     await all(seen, earlierNames, log, 'a proven client', isProven);
     await allRevoked(lab, revokedBefore + before);
+    await finalizersCome(lab, admin);
     if (provider === 'Limited') await lab.provider.limit({ perSecond: strict, delay: 0 });
     const { earlier, revoked, writesBefore, spent } = await frozen(operator, async () => {
       await createPools(lab, admin, names);
@@ -140,6 +142,15 @@ async function allRevoked(lab: Lab<ProviderProcess>, revoked: number): Promise<v
     async () => ((await revocations(lab)) >= revoked ? true : undefined),
     { timeoutMs: 300_000, everyMs: 50 },
   );
+}
+
+/** As where an operator has led for a while: admission gives new pools their finalizer (`manifests/admission/finalizer.yaml`). */
+async function finalizersCome(lab: Lab<ProviderProcess>, admin: Api): Promise<void> {
+  const tried: unknown = JSON.parse(pool('tried', lab.provider.issuer));
+  await eventually('new pools have their finalizer', async () => {
+    const { text } = await admin.send('POST', `${poolsPath}?dryRun=All`, tried);
+    return text.includes(poolFinalizer) ? true : undefined;
+  });
 }
 
 /** Whoever stands still for longer than this rightly believes that somebody else leads by now. */

@@ -6,6 +6,7 @@ import type { Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
 import { rotateEvery } from '../../domain/pool-defaults.ts';
+import type { StatusFacts } from '../../domain/status/decision.ts';
 import type { IdentityFacts } from '../../domain/status/identity-facts.ts';
 import type { PolicyFacts } from '../../domain/status/policy.ts';
 import type { ClientFailure, ClientView, PoolFacts } from '../../domain/status/pool-facts.ts';
@@ -46,7 +47,7 @@ export interface StatusSources {
 }
 
 /** Facts for the status of one pool, from memory. `undefined`: there is no such pool. */
-export function poolFacts(sources: StatusSources, name: string, writtenAt: Instant | undefined): PoolFacts | undefined {
+export function poolFacts(sources: StatusSources, name: string, times: StatusFacts): PoolFacts | undefined {
   const { memory, providers } = sources;
   const pool = memory.pools.get(name);
   if (pool === undefined) return undefined;
@@ -83,7 +84,7 @@ export function poolFacts(sources: StatusSources, name: string, writtenAt: Insta
     ...(brake === undefined ? {} : { brake }),
     ...(capabilities === undefined ? {} : { capabilities, credentialPropagation: capabilities.credentialPropagation }),
     ...(clockOffset === undefined ? {} : { clockOffset }),
-    ...(writtenAt === undefined ? {} : { writtenAt }),
+    ...times,
   };
 }
 
@@ -109,11 +110,7 @@ function expiryOfRegistration(issuer: Issuer | undefined): Instant | undefined {
   return issuer?.expiries().find(([what]) => what === 'RegistrationToken')?.[1];
 }
 
-export function policyFacts(
-  sources: StatusSources,
-  name: string,
-  writtenAt: Instant | undefined,
-): PolicyFacts | undefined {
+export function policyFacts(sources: StatusSources, name: string, times: StatusFacts): PolicyFacts | undefined {
   const { memory } = sources;
   const policy = memory.policies.get(name);
   if (policy === undefined) return undefined;
@@ -129,15 +126,11 @@ export function policyFacts(
     pools: all(memory.pools),
     namespaces: all(memory.namespaces),
     identities,
-    ...(writtenAt === undefined ? {} : { writtenAt }),
+    ...times,
   };
 }
 
-export function identityFacts(
-  sources: StatusSources,
-  key: string,
-  writtenAt: Instant | undefined,
-): IdentityFacts | undefined {
+export function identityFacts(sources: StatusSources, key: string, times: StatusFacts): IdentityFacts | undefined {
   const { memory } = sources;
   const identity = memory.identities.get(key);
   if (identity === undefined) return undefined;
@@ -162,7 +155,7 @@ export function identityFacts(
     ...limitReached(sources, identity),
     sessions: lives.length,
     sharedCreators: sources.creators.sharedIn(namespace),
-    ...(writtenAt === undefined ? {} : { writtenAt }),
+    ...times,
   };
 }
 

@@ -6,7 +6,7 @@ import type { ScopePolicyStatus } from '../../api/v1alpha1/scope-policy.ts';
 import type { Clock, Instant } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { changeToTell } from '../../domain/status/changes.ts';
-import type { StatusAction } from '../../domain/status/decision.ts';
+import type { StatusAction, StatusFacts } from '../../domain/status/decision.ts';
 import { decideIdentity } from '../../domain/status/identity.ts';
 import type { IdentityFacts } from '../../domain/status/identity-facts.ts';
 import { type PolicyFacts, decidePolicy } from '../../domain/status/policy.ts';
@@ -41,7 +41,9 @@ interface Projection<Spec, Status extends WithConditions, Facts> {
   readonly store: Store<Resource<Spec, Status>>;
   readonly effects: ProjectionEffects;
   readonly canWait?: boolean;
-  facts(key: string, writtenAt: Instant | undefined): Facts | undefined;
+  /** Its first status may wait for what can be said soon: since when it does is remembered. */
+  readonly firstWaits?: boolean;
+  facts(key: string, times: StatusFacts): Facts | undefined;
   decide(facts: Facts, now: Instant): Decision<StatusAction<Status>>;
 }
 
@@ -51,7 +53,8 @@ export function poolMachine(parts: ProjectionParts): Machine<PoolFacts, StatusAc
     kind: kinds.identityPools,
     store: parts.sources.memory.pools,
     effects: statusEffects.pool,
-    facts: (key, writtenAt) => poolFacts(parts.sources, key, writtenAt),
+    firstWaits: true,
+    facts: (key, times) => poolFacts(parts.sources, key, times),
     decide: decidePool,
   });
 }
@@ -64,7 +67,7 @@ export function policyMachine(parts: ProjectionParts): Machine<PolicyFacts, Stat
     effects: statusEffects.policy,
     // It counts the identities, which are judged before.
     canWait: true,
-    facts: (key, writtenAt) => policyFacts(parts.sources, key, writtenAt),
+    facts: (key, times) => policyFacts(parts.sources, key, times),
     decide: decidePolicy,
   });
 }
@@ -77,7 +80,7 @@ export function identityMachine(parts: ProjectionParts): Machine<IdentityFacts, 
     effects: statusEffects.identity,
     // There may be ten thousand of them, and nothing but people waits for what they say.
     canWait: true,
-    facts: (key, writtenAt) => identityFacts(parts.sources, key, writtenAt),
+    facts: (key, times) => identityFacts(parts.sources, key, times),
     decide: decideIdentity,
   });
 }
@@ -91,7 +94,7 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
   readonly canWait: boolean;
   readonly #parts: ProjectionParts;
   readonly #projection: Projection<Spec, Status, Facts>;
-  readonly #written = new Map<string, Instant>();
+  readonly #times = new Map<string, StatusFacts>();
 
   constructor(parts: ProjectionParts, projection: Projection<Spec, Status, Facts>) {
     this.name = projection.name;
@@ -101,8 +104,11 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
   }
 
   snapshot(key: string): Facts | undefined {
-    const facts = this.#projection.facts(key, this.#written.get(key));
-    if (facts === undefined) this.#written.delete(key);
+    const first = this.#projection.firstWaits === true ? { seenAt: this.#parts.clock.now() } : {};
+    const times = this.#times.get(key) ?? first;
+    const facts = this.#projection.facts(key, times);
+    if (facts === undefined) this.#times.delete(key);
+    else if (times.seenAt !== undefined) this.#times.set(key, times);
     return facts;
   }
 
@@ -127,7 +133,7 @@ class StatusMachine<Spec, Status extends WithConditions, Facts extends object> i
       if (action.type === 'RemoveFinalizer') return removeFinalizer(connection, kind, known, poolFinalizer, bounded);
       return writeStatus(connection, kind, known, action.status, bounded);
     });
-    this.#written.set(key, this.#parts.clock.now());
+    this.#times.set(key, { ...this.#times.get(key), writtenAt: this.#parts.clock.now() });
     if (action.type === 'WriteStatus') this.#tell(known, action.status);
     if (next !== undefined) store.put(key, next);
   }

@@ -14,6 +14,8 @@ export type StatusAction<S> =
 export interface StatusFacts {
   /** When this process last wrote this object, its status or its finalizer; absent: not yet. */
   readonly writtenAt?: Instant;
+  /** When this process first looked at this object; absent where no first status waits. */
+  readonly seenAt?: Instant;
 }
 
 interface WithConditions {

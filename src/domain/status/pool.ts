@@ -76,9 +76,9 @@ function wordsFrom({ clients, writtenAt }: PoolFacts, now: Instant): Instant | u
 const passing: readonly Reason[] = ['Registering', 'CredentialUnverified'];
 
 /** Nothing was said of the pool yet, and so far there is nothing to say but that work goes on. */
-function firstFrom({ pool, writtenAt }: PoolFacts, next: IdentityPoolStatus): Instant | undefined {
+function firstFrom({ pool, seenAt }: PoolFacts, next: IdentityPoolStatus): Instant | undefined {
   const first = pool.status?.observedGeneration === undefined && passing.includes(readyReason(next));
-  return first && writtenAt !== undefined ? plus(writtenAt, longStep) : undefined;
+  return first && seenAt !== undefined ? plus(seenAt, longStep) : undefined;
 }
 
 export function poolStatus(facts: PoolFacts, now: Instant): IdentityPoolStatus {

@@ -106,10 +106,10 @@ function lookAtClient({ sources, memory }: World): ReturnType<typeof snapshotCli
 }
 
 const looks: readonly (readonly [string, Parameters<typeof world>[0], number, (world: World) => unknown])[] = [
-  ['a policy', 'Pool', 32, ({ sources }) => policyFacts(sources, 'publishers', undefined)],
+  ['a policy', 'Pool', 32, ({ sources }) => policyFacts(sources, 'publishers', {})],
   ['the client of a pool', 'Pool', count, lookAtClient],
   ['the client of a namespace', 'Namespace', count, lookAtClient],
-  ['a pool with a client for each', 'Identity', 32, ({ sources }) => poolFacts(sources, 'ci-bots', undefined)],
+  ['a pool with a client for each', 'Identity', 32, ({ sources }) => poolFacts(sources, 'ci-bots', {})],
 ];
 
 for (const [what, per, first, look] of looks)
@@ -127,7 +127,7 @@ for (const [what, per, first, look] of looks)
 
 test('until it is judged anew each identity counts as it was judged last; then the policy looks again within a second', (t) => {
   const w = world('Pool');
-  const counted = (): number | undefined => policyFacts(w.sources, 'publishers', undefined)?.identities;
+  const counted = (): number | undefined => policyFacts(w.sources, 'publishers', {})?.identities;
   const news = (): readonly string[] => {
     w.woken.length = 0;
     w.wiring.deferred.wake({ issuers: [], namespaces: [] });
