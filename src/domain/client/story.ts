@@ -4,7 +4,15 @@ import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import { currentOf, generation, isForeign, isManagementLost, siblings, tagText } from './generations.ts';
+import {
+  currentOf,
+  generation,
+  highestGeneration,
+  isForeign,
+  isManagementLost,
+  siblings,
+  tagText,
+} from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import { openOrphans, possibleOrphans } from './orphans.ts';
 import type { ProofOutcome } from './proofs.ts';
@@ -40,7 +48,7 @@ export function restored(record: ClientRecord, name: string): Telling {
   const message = `somebody deleted or changed Secret ${name}, which holds the credential of the client. It was written again as it was, so nothing is lost; leave it alone. For another credential set spec.rotation.request.`;
   return {
     step: 'Restored',
-    generation: currentOf(record)?.n ?? record.highest ?? 0,
+    generation: currentOf(record)?.n ?? highestGeneration(record),
     reason: 'RecordRestored',
     good: false,
     message,
@@ -231,7 +239,7 @@ function dealtWith(before: ClientRecord): Telling {
   const answers = count === 1 ? 'a registration' : 'registrations';
   return {
     step: 'Acknowledged',
-    generation: before.highest ?? currentOf(before)?.n ?? 0,
+    generation: highestGeneration(before),
     reason: 'OrphanAcknowledged',
     good: true,
     message: `somebody acknowledged that ${what} which ${answers} without an answer may have left at the provider ${count === 1 ? 'is' : 'are'} dealt with; no more is said of it.`,
@@ -248,7 +256,7 @@ function forgotten(record: ClientRecord): Telling {
   const message = `${answers} lost, so ${left} may be left at the provider${named}: look there for software_id ${tagText(record.tag)}, and delete it.`;
   return {
     step: 'Deregistered',
-    generation: record.highest ?? 0,
+    generation: highestGeneration(record),
     reason: 'OrphanPossible',
     good: false,
     message,
@@ -267,7 +275,7 @@ function completed(
   after: ClientRecord,
   now: Instant,
 ): Telling {
-  const n = currentOf(after)?.n ?? after.highest ?? 0;
+  const n = currentOf(after)?.n ?? highestGeneration(after);
   const old = isExternal(currentOf(after)) ? 'External' : left;
   const rotated =
     before?.emergency === undefined

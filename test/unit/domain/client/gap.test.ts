@@ -66,8 +66,10 @@ for (const [what, secret, gap] of [
     t.deepEqual(after.generations[0]?.credential, secretOf(gap === undefined ? 'old' : secret));
     t.deepEqual(after.sentScopes, ['a']);
     const telling = secretReplaced(told, after);
-    if (gap === undefined) t.is(telling, undefined);
-    else t.regex(telling?.message ?? '', /gave it a new secret with that\. For 0\.3 s nothing could be minted/);
+    if (gap === undefined) return t.is(telling, undefined);
+    t.like(telling, { step: 'Updated', generation: 1, reason: 'CredentialCurrent', good: true });
+    const says = /new secret with that\. For 0\.3 s nothing could be minted; credential generation 1 mints on/;
+    return t.regex(telling?.message ?? '', says);
   });
 
 test('a change of the client before: its new secret is that of its own credential, not of the client that mints', (t) => {

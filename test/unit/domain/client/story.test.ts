@@ -2,7 +2,7 @@ import test from 'ava';
 import { hour, plus } from '#src/clock.ts';
 import type { ProofOutcome } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
-import { type ClientEnd, type Telling, foundOut, tell } from '#src/domain/client/story.ts';
+import { type ClientEnd, type Telling, foundOut, restored, tell } from '#src/domain/client/story.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
 
 const g = buildGeneration;
@@ -11,12 +11,26 @@ const of = (generations: readonly Generation[], more: Partial<ClientRecord> = {}
 const one = g({ n: 1 });
 const other = { is: 'Present', at: noon, drift: [], tag: 'other/owner' } as const;
 
+/** How the event of each step is called where a row says nothing else, and whether it is good news. */
+const usual: Readonly<Record<Telling['step'], Pick<Telling, 'reason' | 'good'>>> = {
+  Planned: { reason: 'Planned', good: true },
+  Activated: { reason: 'CredentialCurrent', good: true },
+  Drained: { reason: 'Draining', good: true },
+  Retired: { reason: 'Retired', good: true },
+  RolledBack: { reason: 'CredentialUnverified', good: false },
+  Completed: { reason: 'RequestDone', good: true },
+  Restored: { reason: 'RecordRestored', good: false },
+  Acknowledged: { reason: 'OrphanAcknowledged', good: true },
+  Deregistered: { reason: 'OrphanPossible', good: false },
+  Updated: { reason: 'CredentialCurrent', good: true },
+};
+
 /** What was stored, what is stored now, and what people hear of it. */
 const rows: readonly (readonly [
   what: string,
   before: ClientRecord | undefined,
   after: ClientRecord | undefined,
-  ...told: [step: Telling['step'], says: RegExp] | [step?: undefined],
+  ...told: [step: Telling['step'], says: RegExp, reason?: Telling['reason']] | [step?: undefined],
 ])[] = [
   [
     'the first key',
@@ -108,6 +122,7 @@ const rows: readonly (readonly [
     of([one, g({ n: 2, state: 'Retiring', refusedAt: noon })], { variant: 'InPlace' }),
     'RolledBack',
     /taken out again\. Its secret took the place of the one of generation 1; whether that still works is seen when it mints next\.$/,
+    'CredentialRefused',
   ],
   [
     'no token is left',
@@ -129,6 +144,7 @@ const rows: readonly (readonly [
     of([one, g({ n: 2, state: 'Retiring', refusedAt: noon })]),
     'RolledBack',
     /refused credential generation 2 when it was proven, so it is taken out again\. Generation 1 goes on minting\.$/,
+    'CredentialRefused',
   ],
   [
     'the new one is given less',
@@ -159,11 +175,19 @@ const rows: readonly (readonly [
     /^the answers to 2 registrations were lost, so 2 clients that nobody uses may be left at the provider as client id ci-\S+: look there for software_id \S+\/\S+, and delete it\.$/,
   ],
   [
+    'a record goes that counts one lost registration',
+    of([g({ state: 'Retiring' })], { possibleOrphans: 1 }),
+    undefined,
+    'Deregistered',
+    /^the answer to a registration was lost, so a client that nobody uses may be left at the provider: look there for software_id \S+\/\S+, and delete it\.$/,
+  ],
+  [
     'the provider said that it deleted the client, and has not',
     of([g({ state: 'Retiring', removedAt: noon })]),
     of([g({ state: 'Retiring', stillThere: 1 })]),
     'Deregistered',
     /^the provider said that it deleted client ci-1, and the client is still there\.$/,
+    'ProviderMisbehaves',
   ],
   [
     'an old client that nothing of ours can delete',
@@ -171,6 +195,15 @@ const rows: readonly (readonly [
     of([g({ state: 'Retiring', stillThere: 1 })]),
     'Deregistered',
     /^client ci-1 mints no more and still works at the provider, where the operator cannot delete it\. Delete it there by hand\.$/,
+    'RegistrationRefused',
+  ],
+  [
+    'an old client whose registration access token is lost',
+    of([g({ state: 'Retiring' })], { managementLost: true }),
+    of([g({ state: 'Retiring', stillThere: 1 })], { managementLost: true }),
+    'Deregistered',
+    /^client ci-1 mints no more and still works at the provider, where the operator cannot delete it\./,
+    'RegistrationAccessTokenLost',
   ],
   [
     'a person has dealt with what may be left',
@@ -238,26 +271,17 @@ const rows: readonly (readonly [
   ['the record goes', of([g({ state: 'Retiring' })]), undefined, undefined],
 ];
 
-for (const [what, more, reason] of [
-  ['is refused', { refusedAt: noon }, 'CredentialRefused'],
-  ['is let in and given less', { refusedAt: noon, lacks: 'no scope a.' }, 'CredentialUnverified'],
-  ['was not proven', {}, 'CredentialUnverified'],
-] as const)
-  test(`the reason where a new one ${what}`, (t) => {
-    const [before, after] = (['Created', 'Retiring'] as const).map((state) => of([one, g({ n: 2, state, ...more })]));
-    t.like(tell(before, after, noon), [{ step: 'RolledBack', reason }]);
-  });
-
-for (const [what, before, after, step, says] of rows) {
+for (const [what, before, after, step, says, reason] of rows)
   test(`told: ${what}`, (t) => {
-    const tellings = tell(before, after, noon);
-    t.deepEqual(
-      tellings.map((telling) => telling.step),
-      step === undefined ? [] : [step],
-    );
-    if (says !== undefined) t.regex(tellings[0]?.message ?? '', says);
+    const [telling, ...others] = tell(before, after, noon);
+    t.deepEqual(others, []);
+    if (step === undefined) return t.is(telling, undefined);
+    t.like(telling, { step, ...usual[step], ...(reason === undefined ? {} : { reason }) });
+    const { message, generation } = telling!;
+    t.regex(message, says);
+    const [, named = before?.highest] = /credential generation (\d+)/.exec(message) ?? [];
+    return t.is(generation, Number(named), 'the generation that it names; of none, the newest there was');
   });
-}
 
 /** The same of a client that is not wanted any longer. */
 const ends: readonly (readonly [
@@ -313,32 +337,62 @@ const ends: readonly (readonly [
 for (const [what, end, before, after, step, message] of ends)
   test(`told of a client that goes (${end}): ${what}`, (t) => {
     const next = after === undefined ? [one] : [one, after];
-    t.like(tell(of([one, before]), of(next), noon, end), [{ step, message }]);
+    const telling = { step, ...usual[step], generation: 2, message };
+    t.deepEqual(tell(of([one, before]), of(next), noon, end), [telling]);
   });
 
 const open = of([one, g({ n: 2, state: 'Planned' })], { intent: { call: 'Update', generation: 2, at: noon } });
-const out = of([g({ state: 'Retiring', removedAt: noon }), g({ n: 2 })], { managementLost: true });
+const removed = g({ state: 'Retiring', removedAt: noon });
+const out = of([removed, g({ n: 2 })], { managementLost: true });
+const deleted = of([removed]);
 const refusal = { reason: 'TokenRequestRefused', message: 'no', lasting: true } as const;
+const unknown = { is: 'CredentialRefused', message: 'no' } as const;
 
-for (const [what, record, n, use, outcome, call] of [
-  ['a token came', open, 2, 'OpenIntent', { is: 'Accepted' }, 'Update'],
-  ['the credential authenticates', open, 2, 'OpenIntent', { is: 'AskRefused', ...refusal }, 'Update'],
-  ['a refusal that says nothing', open, 2, 'OpenIntent', { is: 'Unclear', ...refusal }, undefined],
-  ['the credential is not known', open, 2, 'OpenIntent', { is: 'CredentialRefused', message: 'no' }, undefined],
-  ['what was to be taken out is out', out, 1, 'Retired', { is: 'CredentialRefused', message: 'no' }, 'Update'],
-  ['it still authenticates', out, 1, 'Retired', { is: 'Accepted' }, undefined],
+for (const [what, record, n, use, outcome, isWanted, call, says] of [
+  ['a token came', open, 2, 'OpenIntent', { is: 'Accepted' }, true, 'Update', /^its answer was lost; .* took effect$/],
+  ['the credential authenticates', open, 2, 'OpenIntent', { is: 'AskRefused', ...refusal }, true, 'Update'],
+  ['a refusal that says nothing', open, 2, 'OpenIntent', { is: 'Unclear', ...refusal }, true, undefined],
+  ['the credential is not known', open, 2, 'OpenIntent', unknown, true, undefined],
+  [
+    'what was to be taken out is out',
+    out,
+    1,
+    'Retired',
+    unknown,
+    true,
+    'Update',
+    /^its answer was lost or refused; .* out$/,
+  ],
+  ['it still authenticates', out, 1, 'Retired', { is: 'Accepted' }, true, undefined],
+  ['the client is gone, as was answered and told', deleted, 1, 'Retired', unknown, false, undefined],
+  [
+    'the client is gone, of which that had been answered too early',
+    of([{ ...removed, stillThere: 1 }]),
+    1,
+    'Retired',
+    unknown,
+    false,
+    'Deregister',
+    /^the provider had said so before, and it was still there$/,
+  ],
 ] as const satisfies readonly (readonly [
   string,
   ClientRecord,
   number,
   'OpenIntent' | 'Retired',
   ProofOutcome,
+  boolean,
   unknown,
+  RegExp?,
 ])[])
-  test(`of a call whose answer was lost, ${what}: ${call === undefined ? 'nothing is told' : `${call} took effect`}`, (t) =>
-    t.is(foundOut(record, n, use, outcome, true)?.call, call));
+  test(`of a call whose answer was lost, ${what}: ${call === undefined ? 'nothing is told' : `${call} took effect`}`, (t) => {
+    const found = foundOut(record, n, use, outcome, isWanted);
+    t.is(found?.call, call);
+    if (says !== undefined) t.regex(found?.message ?? '', says);
+  });
 
-test('what may be left at the provider is told as such', (t) => {
-  const [telling] = tell(of([g({ state: 'Planned', unheard: true })]), undefined, noon);
-  t.like(telling, { reason: 'OrphanPossible', good: false });
+test('somebody deleted the Secret of a record: a warning that names it, and the credential that mints', (t) => {
+  const telling = restored(of([one, g({ n: 2, state: 'Planned' })], { highest: 2 }), 'client-1');
+  t.like(telling, { step: 'Restored', ...usual.Restored, generation: 1 });
+  t.regex(telling.message, /^somebody deleted or changed Secret client-1, .* written again as it was/);
 });
