@@ -209,6 +209,44 @@ test('a proof has not found a registration whose answer was lost: it may still a
   t.is(possibleOrphans(proved(taken, { ...open, outcome }, noon)), 0, 'somebody else has the id, so it cannot arrive');
 });
 
+const update = { call: 'Update', generation: 2, at: noon } as const;
+
+for (const [what, more, states, rollbacks] of [
+  ['it is sent again', { intent: update }, ['Current', 'Planned'], undefined],
+  [
+    'the registration access token was handed in meanwhile: it can be sent, so it stays',
+    {},
+    ['Current', 'Planned'],
+    undefined,
+  ],
+  [
+    'the registration access token was lost with its answer: nothing can be sent again, so the credential is given up',
+    { managementLost: true },
+    ['Current'],
+    { count: 1, at: now },
+  ],
+  [
+    'the token is lost while the call is open: the call is closed first',
+    { managementLost: true, intent: update },
+    ['Current', 'Planned'],
+    undefined,
+  ],
+] as const)
+  test(`an update had no effect, and ${what}`, (t) => {
+    const before = buildClientRecord({
+      generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Planned' })],
+      ...more,
+    });
+    const outcome = { is: 'CredentialRefused', message: 'no' } as const;
+    const after = proved(before, { ...of, generation: 2, use: 'OpenIntent', hash: '', outcome }, now);
+    t.deepEqual(
+      after.generations.map(({ state }) => state),
+      states,
+    );
+    t.deepEqual(after.rollbacks, rollbacks);
+    t.is(after.intent, undefined);
+  });
+
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
 for (const [use, state] of [
   ['Verify', 'Created'],
