@@ -1,15 +1,13 @@
 import test from 'ava';
-import { day, hour, minute, plus, second } from '#src/clock.ts';
-import { isAsAnswered, managementOf } from '#src/domain/client/generations.ts';
-import { possibleOrphans } from '#src/domain/client/orphans.ts';
-import { isUnmanaged } from '#src/domain/client/management.ts';
+import { day, hour, minute, plus } from '#src/clock.ts';
+import { isAsAnswered } from '#src/domain/client/generations.ts';
 import { doubted, isRemovalBelieved, proved } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Proof } from '#src/domain/client/record.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { answered, deregistered, observed } from '#src/domain/client/answers.ts';
-import { drainedFrom, moved, rolledBack, without } from '#src/domain/client/transitions.ts';
+import { drainedFrom, moved, rolledBack } from '#src/domain/client/transitions.ts';
 import { Redacted } from '#src/redacted.ts';
-import { buildClientRecord, buildDesired, buildGeneration, noon, omit } from '#test/support/builders.ts';
+import { buildClientRecord, buildDesired, buildGeneration, noon } from '#test/support/builders.ts';
 import { now, record } from '../status/facts.ts';
 
 const accepted: Proof = { outcome: 'Accepted', at: now, generation: 1 };
@@ -75,6 +73,39 @@ for (const [what, value, expiresAt] of [
     t.is(after?.credential.type === 'ClientSecretBasic' ? after.credential.expiresAt : 0, expiresAt);
   });
 
+for (const [what, use, hash, outcome] of [
+  ['an ask of nobody', 'Ask', '', { is: 'Accepted' }],
+  ['an ask whose credential was refused', 'Ask', 'a', { is: 'CredentialRefused', message: 'invalid_client' }],
+  ['a credential that was taken out', 'Retired', 'a', { is: 'Accepted' }],
+] as const)
+  test(`of ${what} nothing is remembered`, (t) => {
+    const generations = [buildGeneration({ state: use === 'Retired' ? 'Retiring' : 'Current' })];
+    t.deepEqual(proved(record({ generations }), { ...of, use, hash, outcome }, now).proofs, {});
+  });
+
+test('256 asks are remembered: where there is one more, the one that was proven longest ago goes', (t) => {
+  const hashes = Array.from({ length: 256 }, (_, index) => `${index}`);
+  const proofs = Object.fromEntries(hashes.map((hash, at) => [hash, { ...accepted, at: plus(now, -at) }]));
+  const after = proved(record({ proofs }), { ...of, hash: 'one more', outcome: { is: 'Accepted' } }, plus(now, minute));
+  t.deepEqual(new Set(Object.keys(after.proofs)), new Set([...hashes.slice(0, -1), 'one more']));
+});
+
+test('a proof of a credential that is gone meanwhile changes nothing', (t) => {
+  const before = record();
+  t.is(proved(before, { ...of, generation: 7, outcome: { is: 'Accepted' } }, now), before);
+});
+
+test('an emergency forbids every token from before its credential mints, a rotation none', (t) => {
+  const switchedAt = (emergency: Partial<ClientRecord>) =>
+    proved(
+      record({ generations: rotating, ...emergency }),
+      { ...verify, outcome: { is: 'Accepted' } },
+      plus(now, minute),
+    );
+  t.is(switchedAt({ emergency: 2 }).revokeBefore, plus(now, minute));
+  t.is(switchedAt({}).revokeBefore, undefined);
+});
+
 test('a proof that a session contradicts goes, and only that one', (t) => {
   t.deepEqual(doubted(record({ proofs: { a: accepted, b: accepted } }), 'a').proofs, { b: accepted });
 });
@@ -88,47 +119,6 @@ for (const [name, proofs] of [
     t.is(doubted(before, 'a'), before);
   });
 }
-
-test('the answer to a registration was lost: the new client does not get the management token of the one before it', (t) => {
-  const intent = { call: 'Register', generation: 2, at: noon } as const;
-  const planned = buildGeneration({ n: 2, state: 'Planned', clientId: 'ci-1-2' });
-  const before = buildClientRecord({ variant: 'NewClient', generations: [buildGeneration(), planned], intent });
-  const outcome = { is: 'Accepted' } as const;
-  const after = proved(before, { ...of, generation: 2, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
-  t.deepEqual(
-    after.generations.map((one) => [one.n, one.state, managementOf(after, one)]),
-    [
-      [1, 'Current', before.management],
-      [2, 'Created', undefined],
-    ],
-  );
-  t.true(isUnmanaged(after), 'so that a person is asked for one');
-  t.not(after.managementLost, true, 'the client before it can still be removed');
-});
-
-test('the answer to the first registration was lost: its management token with it', (t) => {
-  const intent = { call: 'Register', generation: 1, at: noon } as const;
-  const planned = buildClientRecord({ generations: [buildGeneration({ state: 'Planned' })], intent });
-  const before = omit(planned, 'management', 'observed', 'updatedAt', 'sent');
-  const outcome = { is: 'Accepted' } as const;
-  const after = proved(before, { ...of, use: 'OpenIntent', hash: '', outcome }, plus(noon, minute));
-  t.is(after.managementLost, true);
-});
-
-for (const [what, first, expected] of [
-  ['for the first time', undefined, undefined],
-  ['a moment after the first time, which may be the same mishap', plus(now, -second), undefined],
-  ['some seconds after the first time', plus(now, -5 * second), true],
-] as const)
-  test(`the credential that mints is refused ${what}`, (t) => {
-    const before = record({ generations: [buildGeneration(first === undefined ? {} : { refusedAt: first })] });
-    const outcome = { is: 'CredentialRefused', message: 'invalid_client' } as const;
-    const after = proved(before, { ...of, use: 'Verify', outcome }, now);
-    t.like(after.generations[0], { refusedAt: now, refusedAgain: expected });
-    const healed = proved(after, { ...of, use: 'Verify', outcome: { is: 'Accepted' } }, now);
-    t.is(healed.generations[0]?.refusedAt, undefined);
-    t.is(healed.generations[0]?.refusedAgain, undefined);
-  });
 
 const less = { is: 'AskRefused', reason: 'ScopeNarrower', message: 'without scope a', lasting: true } as const;
 const verify = { ...of, generation: 2, use: 'Verify', outcome: less } as const;
@@ -191,62 +181,6 @@ test('new clients that were given less and credentials that were refused are cou
   t.deepEqual(rolledBack(less, 2, now).rollbacks, { count: 10, at: now, lacked: 'b' });
 });
 
-test('a proof has not found a registration whose answer was lost: it may still arrive, so it is counted when its credential goes', (t) => {
-  const intent = { call: 'Register', generation: 1, at: noon } as const;
-  const before = omit(
-    buildClientRecord({ generations: [buildGeneration({ state: 'Planned' })], intent }),
-    'management',
-    'observed',
-  );
-  const outcome = { is: 'CredentialRefused', message: 'no' } as const;
-  const open = { ...of, use: 'OpenIntent', hash: '' } as const;
-  const after = proved(before, { ...open, outcome }, noon);
-  t.is(after.intent, undefined);
-  t.is(possibleOrphans(after), 1);
-  t.is(without(after, 1).possibleOrphans, 1);
-  const taken = { ...after, intent: { ...intent, takenAt: noon } };
-  t.is(possibleOrphans(proved(taken, { ...open, outcome: { is: 'Accepted' } }, noon)), 0, 'it has arrived');
-  t.is(possibleOrphans(proved(taken, { ...open, outcome }, noon)), 0, 'somebody else has the id, so it cannot arrive');
-});
-
-const update = { call: 'Update', generation: 2, at: noon } as const;
-
-for (const [what, more, states, rollbacks] of [
-  ['it is sent again', { intent: update }, ['Current', 'Planned'], undefined],
-  [
-    'the registration access token was handed in meanwhile: it can be sent, so it stays',
-    {},
-    ['Current', 'Planned'],
-    undefined,
-  ],
-  [
-    'the registration access token was lost with its answer: nothing can be sent again, so the credential is given up',
-    { managementLost: true },
-    ['Current'],
-    { count: 1, at: now },
-  ],
-  [
-    'the token is lost while the call is open: the call is closed first',
-    { managementLost: true, intent: update },
-    ['Current', 'Planned'],
-    undefined,
-  ],
-] as const)
-  test(`an update had no effect, and ${what}`, (t) => {
-    const before = buildClientRecord({
-      generations: [buildGeneration(), buildGeneration({ n: 2, state: 'Planned' })],
-      ...more,
-    });
-    const outcome = { is: 'CredentialRefused', message: 'no' } as const;
-    const after = proved(before, { ...of, generation: 2, use: 'OpenIntent', hash: '', outcome }, now);
-    t.deepEqual(
-      after.generations.map(({ state }) => state),
-      states,
-    );
-    t.deepEqual(after.rollbacks, rollbacks);
-    t.is(after.intent, undefined);
-  });
-
 const unclear = { is: 'Unclear', reason: 'TokenRequestRefused', message: 'm', lasting: true } as const;
 for (const [use, state] of [
   ['Verify', 'Created'],
@@ -299,10 +233,11 @@ for (const [what, outcome, state] of [
   ['refused', { is: 'CredentialRefused', message: 'invalid_client' }, 'Retiring'],
 ] as const)
   test(`the credential of a client that is wanted again is ${what}`, (t) => {
-    const one = buildGeneration({ state: 'Retiring', retireAfter: plus(noon, hour) });
+    const one = buildGeneration({ state: 'Retiring', retireAfter: plus(noon, hour), stillThere: 1 });
     const [after] = proved(record({ generations: [one] }), { ...of, use: 'WantedAgain', outcome }, now).generations;
     t.is(after?.state, state);
     t.is(after?.retireAfter, state === 'Current' ? undefined : one.retireAfter);
+    t.is(after?.stillThere, state === 'Current' ? undefined : 1, 'no removal of it is under way any longer');
   });
 
 const minting = record({ generations: [buildGeneration({ since: plus(noon, -80 * day) })] });

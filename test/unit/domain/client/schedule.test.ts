@@ -18,7 +18,18 @@ import { windowState, type WindowState } from '#src/domain/client/window.ts';
 import { jitterOf } from '#src/controllers/session/key.ts';
 import { Redacted } from '#src/redacted.ts';
 import { buildGeneration, noon } from '#test/support/builders.ts';
-import { able, expiresIn, inPlace, record, retriedAt, rotating, snapshot, withGenerations } from './cases.ts';
+import {
+  able,
+  expiresIn,
+  external,
+  inPlace,
+  record,
+  retriedAt,
+  rotating,
+  snapshot,
+  theirOne,
+  withGenerations,
+} from './cases.ts';
 
 /** A thousand pools that one commit created, with the jitter that the program gives them. */
 const pools = Array.from({ length: 1_000 }, (_, index) => jitterOf(clientRecordName(`pool-uid-${index}`, '', '')));
@@ -38,8 +49,8 @@ test('a thousand pools of one commit: never more than 5 of a quarterly rotation 
   t.true(mostIn(minute, due) <= 5, String(mostIn(minute, due)));
   t.true(Math.max(...due) - Math.min(...due) > 4 * day);
   t.true(
-    due.every((at) => at <= plus(noon, 90 * day)),
-    'never late',
+    due.every((at) => at <= plus(noon, 90 * day) && at >= plus(noon, 85.5 * day)),
+    'never late, and not much earlier',
   );
 });
 
@@ -58,6 +69,7 @@ test('a thousand secrets of one commit that expire in 30 days: never more than 1
   const at = pools.map((jitter) => expiringAt(expiring, jitter) ?? instant(0));
   t.true(mostIn(minute, at) <= 10, String(mostIn(minute, at)));
   t.true(Math.max(...at) <= plus(noon, 20 * day));
+  t.true(Math.min(...at) >= plus(noon, 18.5 * day), 'not much earlier');
 });
 
 test('with a weekly window: spread over its first hour too, and people hear of no moment outside of it', (t) => {
@@ -77,10 +89,11 @@ test('where no window opens in time, people hear of the moment at which nobody w
 
 test('who missed its turn in the last hour of a window begins in what is left of it', (t) => {
   const since = plus(noon, day);
-  const [window, jitter] = [{ is: 'Open', since, length: 2 * hour } as const, 0.5];
-  const turnFrom = (now: Instant): Instant | undefined => turnAt(noon, { window, jitter }, now);
+  const turnFrom = (now: Instant, length = 2 * hour): Instant | undefined =>
+    turnAt(noon, { window: { is: 'Open', since, length }, jitter: 0.5 }, now);
   t.is(turnFrom(plus(since, 40 * minute)), plus(since, 90 * minute), 'another turn is to come');
   t.is(turnFrom(plus(since, 100 * minute)), plus(since, 100 * minute));
+  t.is(turnFrom(plus(since, 40 * minute), 90 * minute), plus(since, 40 * minute), 'the next turn is its end');
 });
 
 test('a controller that slept over every one of them: spread over an hour, none forgotten, the same after a restart', (t) => {
@@ -98,8 +111,16 @@ test('a controller that slept over every one of them: spread over an hour, none 
   }
 });
 
+test('the largest jitter there is takes the last turn, not the end of the window', (t) => {
+  const opensAt = plus(noon, day);
+  for (const jitter of [-1, 1])
+    t.is(turnAt(noon, { window: { is: 'Closed', opensAt, length: hour }, jitter }, noon), plus(opensAt, 59 * minute));
+});
+
 test('what is on time waits for nobody', (t) => {
   for (const jitter of pools) t.is(turnAt(noon, { jitter }, plus(noon, 59_999)), plus(noon, 59_999));
+  const window = { is: 'Open', since: noon, length: hour } as const;
+  t.is(turnAt(noon, { window, jitter: 0.5 }, noon), noon, 'also where its window opens at that moment');
 });
 
 test('a turn always comes: within an hour without a window, in the open window otherwise, and looking at that moment says now', (t) => {
@@ -167,6 +188,7 @@ const patience: readonly (readonly [string, Parameters<typeof propagationOf>[0],
   ['an hour at most', { record: record(rollbacks(20)), ...able({ credentialPropagation: second }) }, hour],
   ['two minutes for a first one', { record: withGenerations([buildGeneration({ state: 'Created' })]) }, 2 * minute],
   ['five minutes for one that took the place of the old one', inPlace(), 5 * minute],
+  ["none by itself for an administrator's", { record: external([theirOne({ state: 'Created' })]) }, 0],
   ['none by itself for one beside the old one', { record: withGenerations(rotating('Created')) }, 0],
 ];
 

@@ -26,6 +26,20 @@ const rows: readonly (readonly [title: string, window: Window, now: string, is: 
   ['the morning of the first day', saturdayNight, '2026-11-28T01:00:00Z', 'Closed', '2026-11-28T21:00:00Z'],
   ['summer time moves it', saturdayNight, '2026-07-04T20:00:00Z', 'Open', '2026-07-04T20:00:00Z'],
   ['across the end of summer time', saturdayNight, '2026-10-21T12:00:00Z', 'Closed', '2026-10-24T20:00:00Z'],
+  [
+    'over midnight, from Sunday to Monday',
+    { days: ['Sun'], from: '22:00', to: '04:00' },
+    '2026-11-30T01:00:00Z',
+    'Open',
+    '2026-11-29T22:00:00Z',
+  ],
+  [
+    'summer time begins at midnight, between this one and the next',
+    { from: '23:30', to: '23:40', timeZone: 'America/Santiago' },
+    '2026-09-06T03:50:00Z',
+    'Closed',
+    '2026-09-07T02:30:00Z',
+  ],
   ['its beginning does not exist that day', shortNight, '2027-03-27T12:00:00Z', 'Closed', '2027-03-28T01:30:00Z'],
   [
     'from = to is the whole day',
