@@ -16,7 +16,7 @@ import { type ClientTarget, desiredOf, retryRequestOf, targetOf } from '../../do
 import { deletionPolicyOf } from '../../domain/pool-defaults.ts';
 import { clientOf } from '../../domain/session/record.ts';
 import type { Capabilities } from '../../providers/port.ts';
-import { isDamaged, isUnreadable } from '../../kube/records.ts';
+import { type StoredRecord, isDamaged, isUnreadable } from '../../kube/records.ts';
 import type { FailureNote } from '../../runtime/machine.ts';
 import type { AccessCache } from '../access-cache.ts';
 import type { Brakes } from '../brakes.ts';
@@ -53,7 +53,7 @@ export function snapshotClient(
   key: string,
   held: readonly FailureNote[],
 ): ClientSnapshot | undefined {
-  const { memory, providers } = sources;
+  const { memory } = sources;
   const stored = memory.clients.get(key);
   const target = sources.targets.find(key);
   if (target === undefined) return undefined;
@@ -61,46 +61,90 @@ export function snapshotClient(
   const wanted = wantedOf(sources, key, target, pool);
   if (stored === undefined && wanted.is === 'Gone') return undefined;
   const record = stored?.record;
-  const issuer = record?.issuer ?? (pool.is === 'Seen' ? pool.value.spec.provider.issuer : '');
   const stop = stopOf(poolStopSources(memory, pool));
-  const tokens = tokensOf(memory, key, record);
-  const audience = pool.is === 'Seen' ? pool.value.spec.provider.audience : undefined;
-  const capabilities = providers.providerAt(issuer, audience)?.capabilities;
-  const existing = pool.is === 'Seen' ? sources.handIns.existing(pool.value) : undefined;
-  // A credential takes over once it is proven for each of the asks, so none may be missing after a start.
-  const judgingFew = { ...sources, access: sources.access.forMany('Judged') };
-  const retry = isPoolOf(target, pool) ? retryRequestOf(pool.value) : undefined;
   const handedIn = record !== undefined && isUnmanaged(record) ? sources.handIns.managementToken(key) : undefined;
   return {
     wanted,
+    synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
+    epoch: sources.epoch(),
+    jitter: jitterOf(key),
     ...(stop === undefined ? {} : { stop }),
-    ...(record === undefined ? {} : { record }),
+    ...brakeOn(sources, key, target, wanted),
+    ...failureOf(held),
+    ...storedFacts(stored),
+    ...tokensOf(memory, key, record),
+    ...(pool.is === 'Seen' ? poolFacts(sources, key, pool.value) : { asks: [] }),
+    ...(isPoolOf(target, pool) ? ownPoolFacts(sources, pool.value, record) : {}),
+    ...issuerFacts(sources, key, record, pool),
+    ...(handedIn === undefined ? {} : { handedIn }),
+    ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
+  };
+}
+
+function storedFacts(
+  stored: StoredRecord<ClientRecord> | undefined,
+): Pick<ClientSnapshot, 'record' | 'newerFormat' | 'invalid' | 'damaged'> {
+  return {
+    ...(stored?.record === undefined ? {} : { record: stored.record }),
     ...(stored?.newerFormat === true ? { newerFormat: true } : {}),
     ...(isUnreadable(stored) ? { invalid: true } : {}),
     ...(isDamaged(stored) ? { damaged: true } : {}),
-    synced: memory.clients.synced && memory.sessions.synced && memory.identities.synced,
-    issuerConfigured: providers.isConfigured(issuer),
-    asks: pool.is === 'Seen' ? asksOf(judgingFew, key, pool.value) : [],
-    ...(pool.is === 'Seen' && isUnasked(judgingFew, key, pool.value) ? { unasked: true } : {}),
-    ...tokens,
-    ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
-    ...keyAlgorithmOf(sources, issuer),
-    clockAgrees: clocksAgree(sources.apiServerOffset(), providers.issuer(issuer)?.clockOffset()),
-    ...failureOf(held),
-    ...sources.troubleOf(issuer, key),
-    epoch: sources.epoch(),
-    ...(isPoolOf(target, pool) ? { retain: deletionPolicyOf(pool.value) === 'Retain' } : {}),
-    ...(retry === undefined ? {} : { retryRequest: retry }),
+  };
+}
+
+/** What the pool says that has this name now. */
+function poolFacts(
+  sources: ClientSources,
+  key: string,
+  pool: IdentityPool,
+): Pick<ClientSnapshot, 'asks' | 'unasked' | 'existing' | 'window'> {
+  // A credential takes over once it is proven for each of the asks, so none may be missing after a start.
+  const judgingFew = { ...sources, access: sources.access.forMany('Judged') };
+  const existing = sources.handIns.existing(pool);
+  const window = declaredWindow(pool, sources.now());
+  return {
+    asks: asksOf(judgingFew, key, pool),
+    ...(isUnasked(judgingFew, key, pool) ? { unasked: true } : {}),
     ...(existing === undefined ? {} : { existing }),
-    ...(handedIn === undefined ? {} : { handedIn }),
-    managementFallback: providers.managementCredential(issuer) === 'Present',
-    ...windowOf(pool, sources.now()),
-    ...brakeOn(sources, key, target, wanted),
-    ...(isPoolOf(target, pool) && areOrphansAcknowledged(sources, pool.value, record)
-      ? { orphansAcknowledged: true }
-      : {}),
-    jitter: jitterOf(key),
-    ...(sources.targets.isLeaving(key) ? { leaving: true } : {}),
+    ...(window === undefined ? {} : { window }),
+  };
+}
+
+/** What the pool says whose client it is, also while that goes. */
+function ownPoolFacts(
+  sources: ClientSources,
+  pool: IdentityPool,
+  record: ClientRecord | undefined,
+): Pick<ClientSnapshot, 'retain' | 'retryRequest' | 'orphansAcknowledged'> {
+  const retryRequest = retryRequestOf(pool);
+  return {
+    retain: deletionPolicyOf(pool) === 'Retain',
+    ...(retryRequest === undefined ? {} : { retryRequest }),
+    ...(areOrphansAcknowledged(sources, pool, record) ? { orphansAcknowledged: true } : {}),
+  };
+}
+
+/** Of the issuer at which the client is; without a record the one at which the pool wants it. */
+function issuerFacts(
+  { providers, apiServerOffset, troubleOf }: ClientSources,
+  key: string,
+  record: ClientRecord | undefined,
+  pool: Known<IdentityPool>,
+): Pick<
+  ClientSnapshot,
+  'issuerConfigured' | 'capabilities' | 'keyAlgorithm' | 'clockAgrees' | 'managementFallback' | 'outage' | 'failing'
+> {
+  const provider = pool.is === 'Seen' ? pool.value.spec.provider : undefined;
+  const url = record?.issuer ?? provider?.issuer ?? '';
+  const issuer = providers.issuer(url);
+  const capabilities = providers.providerAt(url, provider?.audience)?.capabilities;
+  return {
+    issuerConfigured: providers.isConfigured(url),
+    ...(capabilities === undefined ? {} : { capabilities: attempted(capabilities) }),
+    ...(issuer?.keyAlgorithm === undefined ? {} : { keyAlgorithm: issuer.keyAlgorithm }),
+    clockAgrees: clocksAgree(apiServerOffset(), issuer?.clockOffset()),
+    managementFallback: providers.managementCredential(url) === 'Present',
+    ...troubleOf(url, key),
   };
 }
 
@@ -126,11 +170,6 @@ function areOrphansAcknowledged(
   return isNamedIn(said, orphansId(records));
 }
 
-function keyAlgorithmOf({ providers }: ClientSources, issuer: string): Pick<ClientSnapshot, 'keyAlgorithm'> {
-  const keyAlgorithm = providers.issuer(issuer)?.keyAlgorithm;
-  return keyAlgorithm === undefined ? {} : { keyAlgorithm };
-}
-
 function brakeOn(
   { brakes }: ClientSources,
   key: string,
@@ -140,11 +179,6 @@ function brakeOn(
   const brake = brakes.of('clients');
   if (wanted.is === 'Gone') return isHeldBy(brake, key) ? { brake: true } : {};
   return namespace !== undefined && isPiledUp(brake, namespace) ? { piledUp: true } : {};
-}
-
-function windowOf(pool: Known<IdentityPool>, now: Instant): Pick<ClientSnapshot, 'window'> {
-  const window = pool.is === 'Seen' ? declaredWindow(pool.value, now) : undefined;
-  return window === undefined ? {} : { window };
 }
 
 /** A provider that names no way to register is asked all the same: its refusal is a sentence, and somebody may switch it on. */

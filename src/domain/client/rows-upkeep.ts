@@ -178,22 +178,35 @@ function settledReason(s: ClientSnapshot, record: ClientRecord, now: Instant): R
   const current = currentOf(record);
   if (s.existing !== undefined && s.existing.is === 'Unusable') return s.existing.reason;
   if (isExternal(current)) return current?.refusedAt === undefined ? 'CredentialCurrent' : 'CredentialRefused';
+  const trouble = troubleOf(s, record) ?? drainingReason(s, record, now);
+  if (trouble !== undefined || current === undefined) return trouble ?? 'InProgress';
+  return missedRotation(s, current, now) ?? 'CredentialCurrent';
+}
+
+/** Somebody has to see to it at the provider. */
+function troubleOf(s: ClientSnapshot, record: ClientRecord): Reason | undefined {
+  const current = currentOf(record);
   if (isForeign(record)) return 'ClientForeign';
   if (isGone(record) && current !== undefined) return 'ClientGone';
   if (current?.refusedAt !== undefined) return 'CredentialRefused';
-  if (isUnmanaged(record) && s.managementFallback !== true && s.capabilities?.registersOnly !== true)
-    return 'RegistrationAccessTokenLost';
-  const draining = inState(record, 'Draining').find((one) => one.retireAfter !== undefined && now >= one.retireAfter);
-  if (draining !== undefined) return s.clockAgrees ? 'Draining' : 'ClockUnsure';
-  if (inState(record, 'Draining', 'Retiring').length > 0) return 'Draining';
+  const isLost = isUnmanaged(record) && s.managementFallback !== true && s.capabilities?.registersOnly !== true;
+  return isLost ? 'RegistrationAccessTokenLost' : undefined;
+}
+
+/** A credential from before is still there: its time is not over, or it is not sure that it is. */
+function drainingReason(s: ClientSnapshot, record: ClientRecord, now: Instant): Reason | undefined {
+  const isDue = inState(record, 'Draining').some(({ retireAfter }) => retireAfter !== undefined && now >= retireAfter);
+  if (isDue && !s.clockAgrees) return 'ClockUnsure';
+  return inState(record, 'Draining', 'Retiring').length > 0 ? 'Draining' : undefined;
+}
+
+/** The next credential should be there by now, and the rows that make it had nothing to do: it waits, or there is no way to it. */
+function missedRotation(s: ClientSnapshot, current: Generation, now: Instant): Reason | undefined {
   const desired = desiredOf(s);
-  if (current !== undefined && desired !== undefined && current.credential.type !== desired.authentication) {
-    return 'RotationUnsupported';
-  }
-  const wantsRotation =
-    current !== undefined && desired !== undefined && now >= dueAt(current, desired.rotateEvery, s.jitter ?? 0);
-  if (wantsRotation) return variantAtAll(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
-  return current === undefined ? 'InProgress' : 'CredentialCurrent';
+  if (desired === undefined) return undefined;
+  if (current.credential.type !== desired.authentication) return 'RotationUnsupported';
+  if (now < dueAt(current, desired.rotateEvery, s.jitter ?? 0)) return undefined;
+  return variantAtAll(s) === undefined ? 'RotationUnsupported' : 'RotationDue';
 }
 
 export const upkeepRows: readonly ClientRow[] = [noted, acknowledged, nothingGiven, stale, proof, outage, settled];

@@ -33,16 +33,46 @@ export interface Plan {
   readonly handles: readonly string[];
 }
 
-/** Key first: the new credential is stored before anybody else knows it. An emergency is what both requests ask for with one id. */
+/** Key first: the new credential is stored before anybody else knows it. */
 export function planned(record: ClientRecord | undefined, plan: Plan, now: Instant): ClientRecord {
-  const { desired, handles, generation: n, variant, credential, source, expiresAt } = plan;
-  const { installation, owner, issuer, pool, namespace, identity } = desired;
+  const { desired, handles, generation: n, variant } = plan;
+  return checked({
+    ...(record ?? firstRecord(desired)),
+    epoch: record?.epoch ?? 0,
+    variant,
+    generations: [...(record?.generations ?? []), newGeneration(record, plan, now)],
+    highest: n,
+    retain: desired.deletionPolicy === 'Retain',
+    handled: withHandled(record?.handled ?? [], handles, desired.asked),
+    ...emergencyOf(record, plan, now),
+  });
+}
+
+/** Whose client it is, and where. */
+function firstRecord({
+  installation,
+  owner,
+  issuer,
+  pool,
+  namespace,
+  identity,
+}: Desired): Omit<ClientRecord, 'epoch' | 'variant' | 'generations' | 'handled'> {
+  return {
+    formatVersion: 1,
+    tag: { installation, owner },
+    issuer,
+    pool,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(identity === undefined ? {} : { identity }),
+    proofs: {},
+  };
+}
+
+function newGeneration(record: ClientRecord | undefined, plan: Plan, now: Instant): Generation {
+  const { generation: n, credential, source, expiresAt } = plan;
   const clientId = plannedClientId(record, plan);
-  const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
-  const begins = asked !== undefined && handles.includes(asked) && record !== undefined;
-  const goesOn = record?.emergency !== undefined && !hasRotated(record);
   const current = currentOf(record);
-  const made: Generation = {
+  return {
     n,
     state: 'Planned',
     since: now,
@@ -52,25 +82,21 @@ export function planned(record: ClientRecord | undefined, plan: Plan, now: Insta
     ...(source === undefined ? {} : { source }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };
-  return checked({
-    ...(record ?? {
-      formatVersion: 1,
-      tag: { installation, owner },
-      issuer,
-      pool,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(identity === undefined ? {} : { identity }),
-      proofs: {},
-    }),
-    epoch: record?.epoch ?? 0,
-    variant,
-    generations: [...(record?.generations ?? []), made],
-    highest: n,
-    retain: desired.deletionPolicy === 'Retain',
-    handled: withHandled(record?.handled ?? [], handles, desired.asked),
-    ...(begins || goesOn ? { emergency: n } : {}),
-    ...(begins ? { revoking: { id: asked, since: now } } : {}),
-  });
+}
+
+/**
+ * An emergency is what both requests ask for with one id. It begins with this credential, or this one takes the place of one that never came
+ * to work.
+ */
+function emergencyOf(
+  record: ClientRecord | undefined,
+  { desired, handles, generation: n }: Plan,
+  now: Instant,
+): Pick<ClientRecord, 'emergency' | 'revoking'> {
+  if (record === undefined) return {};
+  const asked = desired.rotateRequest === desired.revokeRequest ? desired.revokeRequest : undefined;
+  if (asked !== undefined && handles.includes(asked)) return { emergency: n, revoking: { id: asked, since: now } };
+  return record.emergency !== undefined && !hasRotated(record) ? { emergency: n } : {};
 }
 
 /** The last few, and whatever still stands on the objects: a request that stays in Git for years is not carried out again. */
