@@ -104,6 +104,7 @@ async function revokesAndMintsNothing(
   const waiting = await newPod();
   await deletePod(pod);
   await dies(lab.provider, token, 20_000);
+  // So long a pod never waits for its token where nothing holds it up.
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   t.is(lab.provider.issued(), issued);
   return waiting;

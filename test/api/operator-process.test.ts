@@ -281,7 +281,7 @@ test.serial(
     const [pod, ended] = [await newPod(), await newPod()];
     const leaked = await tokenOf(lab, pod, 'publisher');
     await tokenOf(lab, ended, 'publisher');
-    // What it has just listed counts as current.
+    // What it has listed within five seconds (`justListed` of `runtime/catch-up.ts`) counts as current, and this is about what does not.
     await sleep(6_000);
     proxy.stallStreams();
 

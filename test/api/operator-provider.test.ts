@@ -215,6 +215,7 @@ test.serial(
     const pods: Pod[] = [];
     for (let n = 0; n < 4; n += 1) {
       pods.push(await createPod(lab, nextPodName(), ['brief']));
+      // Ages of pods are told in whole seconds, so each is born in another one.
       await new Promise((resolve) => setTimeout(resolve, 1_050));
     }
     const other = await createPod(lab, nextPodName(), ['publisher']);

@@ -389,6 +389,7 @@ test.serial(
     await eventually('the audit says so', () => (unguarded.test(guard()) ? true : undefined));
     const before = lab.provider.issued();
     const unlucky = await createPod(lab, nextPodName(), ['publisher']);
+    // So long a pod never waits for its token where nothing holds it up.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     t.is(lab.provider.issued(), before, 'nothing is minted');
     t.true(isLive(lab.provider, token));

@@ -232,6 +232,7 @@ test.serial(
     proxy.killStreams();
     await addPod(t.context, 'storm');
     await eventually('the trouble to be named', () => reflector.health().message);
+    // The calls of this time are counted.
     await new Promise((resolve) => setTimeout(resolve, 3000));
     t.true(store.synced);
     t.true(proxy.requests.length - from <= 20, `${proxy.requests.length - from} calls in 3 s`);

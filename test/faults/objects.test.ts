@@ -294,6 +294,7 @@ test.serial(
     );
     await lab.kubectl(['apply', '--server-side', '-k', crds]);
     await established((args) => lab.kubectl(args), 'crd/scopepolicies.ci-identity.dev');
+    // Until a revocation that nothing holds back would have been made.
     await delay(5_000);
     t.true(isLive(lab.provider, token), 'also while the new kind is still empty');
     await lab.apply(...objects(lab.provider.issuer));
@@ -364,6 +365,7 @@ test.serial(
     const tokens = await Promise.all(pods.map((pod) => tokenOf(lab, pod, 'publisher', undefined, patient.timeoutMs)));
     await lab.kubectl(['delete', 'crd', 'identitypools.ci-identity.dev', '--wait=false']);
     await eventually('the brake holds', async () => ((await held()) >= 12 ? true : undefined), patient);
+    // Until a revocation that nothing holds back would have been made.
     await delay(3_000);
     t.true(
       tokens.every((token) => isLive(lab.provider, token)),

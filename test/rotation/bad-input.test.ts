@@ -233,6 +233,7 @@ test.serial(
     provider.faults.limit({ perSecond: 5, delay: 20 });
     const from = Date.now();
     await asking;
+    // So long the limit lasts; that it is met at all is seen after it.
     await new Promise((resolve) => setTimeout(resolve, 10_000));
     const refused = provider.stats.count(undefined, 429);
     t.true(refused > 0, 'the limit was met');

@@ -3,6 +3,7 @@
  * notices. With keys and with secrets; a provider that is away for the whole overlap, that takes a new credential late, or never; emergencies.
  */
 import test, { type ExecutionContext } from 'ava';
+import { second } from '#src/clock.ts';
 import type { Program } from '#test/kill/program.ts';
 import { Stage } from '#test/kill/story.ts';
 import { auditOf, condition, statusOf } from '#test/api/operator-lab.ts';
@@ -12,7 +13,7 @@ import { type Lab, startLab } from '#test/support/lab.ts';
 import { assertServed, Builds } from './builds.ts';
 import { assertUnharmed } from './load.ts';
 import { viewOfOidcProvider } from './provider-view.ts';
-import { Rotations } from './rotations.ts';
+import { Rotations, requestEvery } from './rotations.ts';
 
 let lab: Lab;
 let stage: Stage;
@@ -66,8 +67,11 @@ async function unharmed(
   if (report !== undefined) assertServed(t, name, report, generations);
 }
 
-/** So long that the load asked with the credential that is about to be replaced, or with the new one. */
-const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6_000));
+/** Resolves when the load has asked for some seconds with the credential that mints now. */
+async function underLoad(): Promise<void> {
+  const enough = lab.provider.issued() + (6 * second) / requestEvery;
+  await eventually('the load gets its tokens', () => (lab.provider.issued() >= enough ? true : undefined));
+}
 
 const asked = { every: '2d', overlap: '1m' };
 
@@ -150,10 +154,10 @@ test.serial('401 for the new credential for a while: it is asked again, and the 
   t.timeout(540_000);
   // Without builds: the one request that is refused has to be the one that proves the new credential.
   const late = await begin('late', { rotation: asked }, { builds: false });
-  await aWhile();
+  await underLoad();
   lab.provider.faults.add({ endpoint: 'token', times: 1, instead: { status: 401, body: { error: 'invalid_client' } } });
   await late.rotations.settled(1, await late.rotations.ask(true), { timeoutMs: 90_000 });
-  await aWhile();
+  await underLoad();
   const refused = auditOf({ audit: () => stage.auditText() }).filter(
     ({ pool, event, outcome, generation }) =>
       pool === 'late' && event === 'Proved' && outcome === 'Failure' && generation === 2,
@@ -265,6 +269,7 @@ test.serial('requests: set back, withdrawn by GitOps, changed twice quickly', as
   );
   await patch(null);
   await patch('first');
+  // Until a new request would have begun: nothing tells that this one is none.
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const { generations } = await rotations.record();
   t.true(

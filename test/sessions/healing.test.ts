@@ -175,6 +175,7 @@ async function crowd(name: string, size: number): Promise<readonly string[]> {
 }
 
 const alive = (tokens: readonly string[]): number => tokens.filter((token) => isLive(lab.provider, token)).length;
+/** Until what nothing holds back would have happened: nothing tells that it does not happen. */
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const system = 'ci-identity-system';
 
