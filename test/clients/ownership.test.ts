@@ -16,6 +16,7 @@ import type { Fault } from '#test/providers/oidc-provider-faults.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { startFaultProxyOf } from '#test/support/fault-proxy.ts';
 import { logOnFailure, stopAfterwards } from '#test/support/hooks.ts';
+import { nextPodName } from '#test/support/jenkins-pod.ts';
 import { type Lab, startLab } from '#test/support/lab.ts';
 import type { OperatorProcess } from '#test/support/operator-process.ts';
 import {
@@ -319,6 +320,37 @@ test.serial(
     await operator.stop();
     operator = lab.operator();
     await operator.ready(60_000);
+  },
+);
+
+test.serial(
+  'a change that is answered with a hash of the secret costs no build its token, and it is told once',
+  async (t) => {
+    const spec = { client: { authentication: 'ClientSecretBasic' } };
+    const clientId = await ready('hashing', spec);
+    const tellsTheTruth = lab.provider.faults.add({
+      endpoint: 'update',
+      rewrite: ({ body }) => ({
+        body: { ...(body as object), client_secret: '{bcrypt}$2a$10$GRLdNijSQMUvl/au9ofL.eDw' },
+      }),
+    });
+    await apply('hashing', { ...spec, ceiling: narrower });
+    await eventually('the client is changed', () => there(clientId)?.scopes.join() === 'artifacts:read' || undefined);
+    const told = (): ReturnType<typeof auditOf> =>
+      auditOf(operator).filter(({ reason, pool: of }) => reason === 'ProviderMisbehaves' && of === 'hashing');
+    await eventually('the other secret is refused', () => told()[0]);
+    tellsTheTruth();
+    await lab.apply(
+      policy('hashing', { role: 'reader', pool: 'hashing', scopes: ['artifacts:read'] }),
+      identity('hashing', { pool: 'hashing', roles: ['reader'] }),
+    );
+    await identityReady(lab, 'hashing');
+    const pod = await createPod(lab, nextPodName(), ['hashing']);
+    t.true(isLive(lab.provider, await tokenOf(lab, pod, 'hashing')));
+    t.is(told().length, 1);
+    t.like(told()[0], { event: 'Updated', outcome: 'Failure', client_id: clientId });
+    t.false(operator.audit().includes('bcrypt'));
+    await patiently(lab, 'hashing', 'CredentialCurrent', { status: 'True' });
   },
 );
 

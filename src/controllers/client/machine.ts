@@ -4,9 +4,10 @@ import type { Decision } from '../../decision.ts';
 import { decideClient } from '../../domain/client/decide.ts';
 import { currentOf } from '../../domain/client/generations.ts';
 import type { ClientAction, ClientSnapshot } from '../../domain/client/machine.ts';
+import { provenWith } from '../../domain/client/offered.ts';
 import { isRemovalBelieved, proved } from '../../domain/client/proofs.ts';
 import type { ClientRecord, Intent } from '../../domain/client/record.ts';
-import { type Telling, foundOut, restored, secretReplaced, tell } from '../../domain/client/story.ts';
+import { type Telling, foundOut, restored, tell } from '../../domain/client/story.ts';
 import { endOf } from '../../domain/client/steps.ts';
 import { OperatorError, assertNever } from '../../errors.ts';
 import type { Effects } from '../../runtime/effect.ts';
@@ -133,7 +134,7 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
         return record;
       },
       noting: (next) => this.#tell(s.record, next),
-      changed: (next) => this.#changed(s, next, action, reason),
+      changed: (next) => this.#done(next, action, { reason }),
     };
     await this.#o.changes.change(turn, action, change).catch((error: unknown) => this.#refused(record, action, error));
   }
@@ -145,7 +146,8 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
     if (work === undefined || tokens === undefined || work.subject.clientId === undefined) return;
     const { memory } = this.#o.sources;
     const { pool: of, issuer } = work.record;
-    const { clientId, credential } = work.subject;
+    const { clientId } = work.subject;
+    const credential = provenWith(work.subject, action.settles);
     const pool = memory.pool(of.name);
     // Of a client that is there already whatever comes next may take the old credential away.
     const isFirst = action.settles === 'Verify' && currentOf(work.record) === undefined;
@@ -191,17 +193,6 @@ export class ClientMachine implements Machine<ClientSnapshot, ClientAction> {
       this.#done(work.record, { type: found.call, generation: action.generation }, { reason, message: found.message });
     this.#tell(work.record, next);
     await this.#o.changes.write(turn, 'client.Prove.record', next, s.record);
-  }
-
-  #changed(
-    { record }: ClientSnapshot,
-    next: ClientRecord,
-    action: Action<'Register' | 'Update'>,
-    reason: Reason,
-  ): void {
-    const telling = secretReplaced(record, next);
-    this.#done(next, action, { reason, ...(telling === undefined ? {} : { message: telling.message }) });
-    if (telling !== undefined) this.#o.told(next, telling);
   }
 
   /** A call changed something at the provider. */

@@ -1,7 +1,7 @@
 /** What the provider's answers to our calls change in a client record. Pure, as in `transitions.ts`. */
 import type { Instant } from '../../clock.ts';
 import type { Redacted } from '../../redacted.ts';
-import type { Credential, IgnoredExpiry } from './credential.ts';
+import type { IgnoredExpiry } from './credential.ts';
 import { isExternal } from './existing.ts';
 import {
   generation,
@@ -18,6 +18,7 @@ import {
 import { begunAt } from './intents.ts';
 import type { Desired } from './machine.ts';
 import { unlost, withLost, withOwn } from './management.ts';
+import { withSecretOf } from './offered.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent } from './record.ts';
 import { checked, unrefused } from './transitions.ts';
 
@@ -43,7 +44,7 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
   const management =
     own !== undefined ? before : (answer.management ?? (intent.call === 'Register' ? undefined : before));
   const generations = rest.generations.map((one) => {
-    const known = one.n === secretFor ? { ...one, credential: withSecret(one.credential, answer) } : one;
+    const known = one.n === secretFor ? withSecretOf(one, answer, begunAt(intent)) : one;
     if (one.n === subject.n) return reached(known, { record, intent, answer }, now);
     return isTaken && one.clientId !== answer.clientId ? { ...known, foreign: true } : known;
   });
@@ -59,7 +60,6 @@ export function answered(record: ClientRecord, answer: AnswerFacts, desired: Des
     sent: metadataDigest(desired),
     sentCarriers: desired.carriers,
     ...(subject.credential.type === 'PrivateKeyJwt' ? {} : { sentScopes: desired.scopes }),
-    ...(isReplaced(subject, answer) ? { gap: now - begunAt(intent) } : {}),
   });
   return own === undefined ? next : withOwn(next, subject, answer.management ?? unlost(own));
 }
@@ -102,35 +102,6 @@ export function withOwnManagement(record: ClientRecord, clientId: string | undef
 /** The credential that a client has now, also one that mints no more since another client took its place. */
 function inUse(record: ClientRecord, clientId: string | undefined): Generation | undefined {
   return inState(record, 'Current', 'Draining').findLast((one) => one.clientId === clientId);
-}
-
-/** The provider gave another secret to the credential that mints: between the call and its answer nobody knew one that works. */
-function isReplaced({ state, credential }: Generation, answer: AnswerFacts): boolean {
-  if (state !== 'Current' || credential.type === 'PrivateKeyJwt') return false;
-  const secret = secretIn(answer, credential.secret);
-  return secret !== undefined && secret.reveal() !== credential.secret?.reveal();
-}
-
-/** Some repeat a secret that was given before with stars in its place: what works is not overwritten by that. */
-function secretIn({ secret }: AnswerFacts, known: Redacted<string> | undefined): Redacted<string> | undefined {
-  const isMasked = secret !== undefined && /^[*•x]+$|[*•]{3}/i.test(secret.reveal());
-  return isMasked && known !== undefined ? undefined : secret;
-}
-
-/** Where an answer repeats the secret that we have, the expiry that we know stays: the port leaves out one that is past or about to come. */
-function withSecret(credential: Credential, answer: AnswerFacts): Credential {
-  if (credential.type === 'PrivateKeyJwt') return credential;
-  const secret = secretIn(answer, credential.secret);
-  if (secret === undefined) return credential;
-  const isKnown = credential.secret?.reveal() === secret.reveal();
-  const expiresAt = answer.secretExpiresAt ?? (isKnown ? credential.expiresAt : undefined);
-  const expiryIgnored = isKnown ? credential.expiryIgnored : answer.secretExpiryIgnored;
-  return {
-    type: credential.type,
-    secret,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(expiryIgnored === undefined ? {} : { expiryIgnored }),
-  };
 }
 
 /** Deregister took effect, or `Gone` was answered: every retiring credential of that client is out; an Observe and a proof confirm it. */

@@ -154,6 +154,7 @@ export type ClientRowName =
   | 'again'
   | 'refused'
   | 'abandoned'
+  | 'offered'
   | 'create'
   | 'verify'
   | 'not-accepted'
@@ -201,6 +202,6 @@ export type ClientAction =
 /**
  * What a proof decides: `OpenIntent` – whether a lost register answer took effect; `Verify` – whether a created credential works;
  * `Ask` – whether the provider really gives an ask (the outcome goes into `proofs`); `WantedAgain` – whether a credential whose removal had begun still
- * works; `Retired` – whether an old credential is refused.
+ * works; `Retired` – whether an old credential is refused; `Offered` – whether the secret works that came unasked.
  */
-export type ProofUse = 'OpenIntent' | 'Verify' | 'Ask' | 'WantedAgain' | 'Retired';
+export type ProofUse = 'OpenIntent' | 'Verify' | 'Ask' | 'WantedAgain' | 'Retired' | 'Offered';

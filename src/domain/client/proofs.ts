@@ -7,6 +7,7 @@ import { currentOf, generation, isManagementLost } from './generations.ts';
 import { withoutIntent } from './intents.ts';
 import { mostProofs } from './invariants.ts';
 import type { ProofUse } from './machine.ts';
+import { offeredRefused, takenOver, toTryAgain } from './offered.ts';
 import type { ClientRecord, Generation, Proof } from './record.ts';
 import { isFailing, isRefusedLately, retireAfter } from './schedule.ts';
 import { withOwnManagement } from './answers.ts';
@@ -63,6 +64,8 @@ export function proved(record: ClientRecord, result: ProofResult, now: Instant):
         : refused(known, result.generation, now, saidIn(result));
     case 'Retired':
       return authenticates ? notRemoved(known, result.generation, now) : without(known, result.generation);
+    case 'Offered':
+      return authenticates ? takenOver(known, result.generation, now) : offeredRefused(known, result.generation, now);
     default:
       return assertNever(result.use);
   }
@@ -185,7 +188,7 @@ export function credentialRefused(record: ClientRecord, n: number, now: Instant,
 /** The token endpoint refuses this credential now, in these words. */
 function refusedWith(one: Generation, now: Instant, said?: string): Generation {
   const { refusedSaying: _, ...rest } = one;
-  return { ...rest, refusedAt: now, ...(said === undefined ? {} : { refusedSaying: said }) };
+  return { ...rest, ...toTryAgain(one), refusedAt: now, ...(said === undefined ? {} : { refusedSaying: said }) };
 }
 
 function refused(record: ClientRecord, n: number, now: Instant, said?: string): ClientRecord {

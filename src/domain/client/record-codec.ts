@@ -4,12 +4,13 @@ import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, JsonReader } from '../record-json.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
-import type { ClientObservation, ClientRecord, Generation, Intent, OwnManagement, Proof } from './record.ts';
+import type { ClientObservation, ClientRecord, Generation, Intent, Offered, OwnManagement, Proof } from './record.ts';
 
 function encode(record: ClientRecord): string {
   const generations = record.generations.map((one) => ({
     ...one,
     credential: openCredential(one.credential),
+    ...(one.offered === undefined ? {} : { offered: openOffered(one.offered) }),
     ...(one.management === undefined ? {} : { management: openManagement(one.management) }),
   }));
   return JSON.stringify({
@@ -30,6 +31,10 @@ type Management = NonNullable<ClientRecord['management']>;
 function openCredential(credential: Credential): unknown {
   if (credential.type === 'PrivateKeyJwt') return { ...credential, privateJwk: credential.privateJwk.reveal() };
   return credential.secret === undefined ? credential : { ...credential, secret: credential.secret.reveal() };
+}
+
+function openOffered(offered: Offered): unknown {
+  return { ...offered, credential: openCredential(offered.credential) };
 }
 
 function openManagement(management: OwnManagement): unknown {
@@ -110,6 +115,7 @@ function readGeneration(json: JsonReader): Generation {
     ...json.optional('clientId', (value) => value.text()),
     ...json.optional('tag', (value) => value.text()),
     credential: readCredential(json.at('credential')),
+    ...json.optional('offered', readOffered),
     ...json.optional('retireAfter', (value) => value.instant()),
     ...json.optional('management', readOwnManagement),
     ...json.optional('unheard', (value) => value.boolean()),
@@ -126,6 +132,14 @@ function readGeneration(json: JsonReader): Generation {
     ...json.optional('lookedAt', (value) => value.instant()),
     ...json.optional('source', (value) => value.text()),
     ...json.optional('expiresAt', (value) => value.instant()),
+  };
+}
+
+function readOffered(json: JsonReader): Offered {
+  return {
+    credential: readCredential(json.at('credential')),
+    at: json.at('at').instant(),
+    ...json.optional('refusedAt', (value) => value.instant()),
   };
 }
 

@@ -22,6 +22,8 @@ export interface Generation {
   /** What the provider made of our tag, where the answer to the registration of this client showed another one. */
   readonly tag?: string;
   readonly credential: Credential;
+  /** What it was answered with while it minted: see `offered.ts`. */
+  readonly offered?: Offered;
   readonly retireAfter?: Instant;
   /** Of its own client with variant `NewClient`, once another client's answer has taken the record's place. */
   readonly management?: OwnManagement;
@@ -56,6 +58,15 @@ export interface Generation {
   readonly lookedAt?: Instant;
   /** When an administrator's credential expires, where he says so. */
   readonly expiresAt?: Instant;
+}
+
+/** Another secret for the same client, which nobody asked for and nothing has shown to work. */
+export interface Offered {
+  readonly credential: Credential;
+  /** When the call left that was answered with it. */
+  readonly at: Instant;
+  /** When the token endpoint last refused it; absent: it is to be tried. */
+  readonly refusedAt?: Instant;
 }
 
 export interface OwnManagement {
@@ -178,8 +189,8 @@ export interface ClientRecord {
     readonly left?: 'External' | 'Foreign';
   };
   /**
-   * How long nothing could be minted when the provider last replaced the secret in place: from the call until the new one was proven, or, where
-   * the call was about something else, until it was known.
+   * How long nothing could be minted when the provider last replaced the secret in place, asked or not: from the call until the new one was
+   * proven.
    */
   readonly gap?: Milliseconds;
   /** `deletionPolicy: Retain` as last seen: it holds also for a pool that vanishes without a goodbye. */

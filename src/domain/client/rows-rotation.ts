@@ -57,6 +57,17 @@ export function isOfOtherAlgorithm({ credential }: Generation, algorithm: string
   return credential.type === 'PrivateKeyJwt' && credential.alg !== (algorithm ?? credential.alg);
 }
 
+/** Whether it works decides what mints, so it goes before the looks and proofs of others. */
+const offered: ClientRow = {
+  name: 'offered',
+  when: (s) => !isHeldBack(s, 'offered'),
+  then: (s, now) => {
+    const of = currentOf(s.record);
+    if (of?.offered === undefined || !mayProve(s, { ...of.offered, since: of.offered.at }, now)) return undefined;
+    return prove(s, now, 'CredentialUnverified', of, 'Offered', lanes.Renew);
+  },
+};
+
 const createRow: ClientRow = {
   name: 'create',
   when: (s) => !isHeldBack(s, 'create'),
@@ -98,12 +109,12 @@ const verify: ClientRow = {
 };
 
 /** A refusal counts once the provider had its time; until then it is asked again. */
-export function mayProve(s: ClientSnapshot, of: Generation, now: Instant): boolean {
+export function mayProve(s: ClientSnapshot, of: Pick<Generation, 'since' | 'refusedAt'>, now: Instant): boolean {
   return of.refusedAt === undefined || (of.refusedAt < takenBy(s, of, now) && now >= plus(of.refusedAt, proofPause));
 }
 
 /** One that was made in the future was made before our clock was set back, and would be asked about for as long as that was ahead. */
-function takenBy(s: ClientSnapshot, of: Generation, now: Instant): Instant {
+function takenBy(s: ClientSnapshot, of: Pick<Generation, 'since'>, now: Instant): Instant {
   return isFarAhead(of.since, now) ? instant(0) : plus(of.since, propagationOf(s));
 }
 
@@ -164,4 +175,4 @@ function mayReplaceGone(s: ClientSnapshot, record: ClientRecord): boolean {
   return isAllowed && isOffered && inWork(record) === undefined && record.generations.length <= 2;
 }
 
-export const rotationRows: readonly ClientRow[] = [abandoned, createRow, verify, notAccepted];
+export const rotationRows: readonly ClientRow[] = [abandoned, offered, createRow, verify, notAccepted];

@@ -267,6 +267,7 @@ export function nextLook(
       if (desired !== undefined) moments.push(...rotationMoments(s, one, desired, now));
       if (desired !== undefined && isExternal(one)) moments.push(remindAt(one, desired.rotateEvery), one.expiresAt);
       moments.push(expiringSoonAt(one));
+      if (one.offered?.refusedAt !== undefined) moments.push(plus(one.offered.refusedAt, proofPause));
     }
     if (one.state === 'Planned') moments.push(opening);
     if (one.state === 'Draining') moments.push(last && plus(last, skew));

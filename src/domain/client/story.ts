@@ -24,7 +24,7 @@ export interface Telling {
    * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
    * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
    * `Acknowledged`: what may be left at the provider is dealt with; `Deregistered`: the record goes, and something may be left there, or the provider only said that it deleted the client;
-   * `Updated`: a change of the client cost it its secret.
+   * `Updated`: a change of the client cost it its secret, or was answered with one that does not work.
    */
   readonly step:
     | 'Planned'
@@ -102,6 +102,7 @@ export function tell(
     else if (old.state !== one.state) tellings.push(...moved(old, one, before, after, end));
     else if (old.stillThere === undefined && one.stillThere !== undefined)
       tellings.push(...stillThere(old, one, after));
+    else tellings.push(...offeredSettled(old, one, after));
   }
   for (const old of before?.generations ?? []) {
     if (before !== undefined && after !== undefined && generation(after, old.n) === undefined)
@@ -115,16 +116,21 @@ export function tell(
   return tellings;
 }
 
-/** The client was changed, not its credential, and the provider gave that a new secret all the same. */
-export function secretReplaced(before: ClientRecord | undefined, after: ClientRecord): Telling | undefined {
-  const [old, current] = [currentOf(before), currentOf(after)];
-  if (current === undefined || old?.n !== current.n || secretOf(old) === secretOf(current)) return undefined;
-  const message = `the client was changed, and the provider gave it a new secret with that. For ${took(after.gap ?? 0)} nothing could be minted; credential generation ${current.n} mints on with the new one.`;
-  return { step: 'Updated', generation: current.n, reason: 'CredentialCurrent', good: true, message };
-}
-
-function secretOf({ credential }: Generation): string | undefined {
-  return credential.type === 'PrivateKeyJwt' ? undefined : credential.secret?.reveal();
+/**
+ * The client was changed, not its credential, and the provider answered with another secret all the same: it works by now, or it is refused
+ * while the one before it is not.
+ */
+function offeredSettled(old: Generation, one: Generation, after: ClientRecord | undefined): readonly Telling[] {
+  if (old.offered === undefined) return [];
+  const told = { step: 'Updated', generation: one.n } as const;
+  if (one.offered === undefined) {
+    const message = `the client was changed, and the provider gave it a new secret with that. For ${took(after?.gap ?? 0)} nothing could be minted; credential generation ${one.n} mints on with the new one.`;
+    return [{ ...told, reason: 'CredentialCurrent', good: true, message }];
+  }
+  const isFirst = old.offered.refusedAt === undefined && one.offered.refusedAt !== undefined;
+  if (!isFirst || one.refusedAt !== undefined) return [];
+  const message = `the client was changed, and the provider answered that with another secret, which its token endpoint refuses: a hash of the one before, perhaps. Credential generation ${one.n} mints on with the one before. The other one is kept, and tried when that one is refused.`;
+  return [{ ...told, reason: 'ProviderMisbehaves', good: false, message }];
 }
 
 function planned(one: Generation, before: ClientRecord | undefined, after: ClientRecord | undefined): Telling {

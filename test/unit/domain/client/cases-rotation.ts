@@ -447,6 +447,32 @@ export const rotationCases: readonly Case[] = [
     now: plus(noon, 5 * minute),
     action: { type: 'Prove', generation: 3 },
   },
+  ...(
+    [
+      ['is tried at once, before anything else is asked for', {}, {}, noon],
+      ['is tried again within credentialPropagation', { refusedAt: noon }, {}, plus(noon, 5 * second)],
+      ['is tried when what mints is refused', {}, { refusedAt: plus(noon, hour) }, plus(noon, hour)],
+    ] as const
+  ).map(([title, tried, current, now]) => ({
+    row: 'offered',
+    title: `a secret that came unasked ${title}`,
+    s: snapshot({
+      ...able({ credentialPropagation: 10 * second }),
+      record: withGenerations([g({ ...current, offered: { credential: expiresIn(day), at: noon, ...tried } })]),
+    }),
+    now,
+    action: { type: 'Prove' as const, generation: 1, settles: 'Offered' as const },
+    lane: lanes.Renew,
+  })),
+  {
+    row: 'settled',
+    title: 'a secret that came unasked and is refused is left alone as long as what mints is not',
+    s: snapshot({
+      record: withGenerations([g({ offered: { credential: expiresIn(day), at: noon, refusedAt: noon } })]),
+    }),
+    now: plus(noon, hour),
+    reason: 'CredentialCurrent',
+  },
   {
     row: 'not-accepted',
     title: 'Created: refused, and within credentialPropagation it waits',

@@ -66,6 +66,7 @@ const expectedRows = [
   'again',
   'refused',
   'abandoned',
+  'offered', // before whatever else could refuse or mint
   'create',
   'verify',
   'not-accepted',

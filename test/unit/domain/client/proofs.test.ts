@@ -69,8 +69,9 @@ for (const [what, value, expiresAt] of [
       secret: new Redacted(value),
       observed: { is: 'Present', at: now, drift: [] },
     } as const;
-    const [after] = answered(before, answer, buildDesired(), now).generations;
-    t.is(after?.credential.type === 'ClientSecretBasic' ? after.credential.expiresAt : 0, expiresAt);
+    const [one] = answered(before, answer, buildDesired(), now).generations;
+    const after = one?.offered?.credential ?? one?.credential;
+    t.is(after?.type === 'ClientSecretBasic' ? after.expiresAt : 0, expiresAt);
   });
 
 for (const [what, use, hash, outcome] of [

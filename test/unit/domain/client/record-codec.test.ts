@@ -42,6 +42,7 @@ const generations = fc
         currentSince: at,
         tag: text,
         management,
+        offered: fc.record({ credential, at, refusedAt: at }, { requiredKeys: ['credential', 'at'] }),
         refusedAt: at,
         lacks: fc.string(),
         lacksAsk: fc.string(),

@@ -16,6 +16,7 @@ import type {
   ClientSnapshot,
   Desired,
 } from '#src/domain/client/machine.ts';
+import { provenWith } from '#src/domain/client/offered.ts';
 import { type ProofOutcome, credentialRefused, proved } from '#src/domain/client/proofs.ts';
 import { clientCodec } from '#src/domain/client/record-codec.ts';
 import { idTaken, refusedCall, withIntent } from '#src/domain/client/intents.ts';
@@ -94,6 +95,8 @@ export interface ToyOptions {
   readonly existing?: boolean;
   /** Secrets stop working after this long. */
   readonly secretsLive?: Milliseconds;
+  /** A PUT leaves a secret alone and answers what is stored of it. */
+  readonly answersHash?: boolean;
   /** Default `PrivateKeyJwt`. */
   readonly authentication?: Desired['authentication'];
 }
@@ -448,7 +451,7 @@ export class ToyWorld {
     // The controller throws what says nothing about a credential that it need not doubt.
     if (mishap === 'unclear' && (use === 'Retired' || record.proofs[hash]?.outcome === 'Accepted'))
       throw new Trouble('None');
-    const outcome = this.#outcome(of, mishap);
+    const outcome = this.#outcome({ ...of, credential: provenWith(of, use) }, mishap);
     if (mishap === 'crash-answer') throw new Crash();
     const current = record.generations.find(({ state }) => state === 'Current');
     const lastExp = this.snapshot(undefined).lastExp.get(current?.n ?? 0);
@@ -572,7 +575,8 @@ export class ToyWorld {
     client.scopes = scopes;
     this.#take(of.clientId ?? '', of, replaces || adds ? secret : undefined);
     if (this.#o.rotatesManagement) client.management = `m${(this.#count += 1)}`;
-    return this.#answer(of.clientId ?? '', replaces || adds ? secret : undefined);
+    const hash = isSecret && this.#o.answersHash === true ? `{bcrypt}${secret}` : undefined;
+    return this.#answer(of.clientId ?? '', replaces || adds ? secret : hash);
   }
 
   /** The provider has a new credential, of which its replicas may not know yet. One that it is told again it knows. */

@@ -72,6 +72,16 @@ const worlds: readonly { readonly name: string; readonly options: ToyOptions }[]
     },
   },
   {
+    name: 'secrets: NewClient at a provider that answers a change with a hash of the secret',
+    options: {
+      capabilities: { ...capabilities, variants: ['NewClient'], clientIdBy: 'Provider' },
+      rotatesManagement: true,
+      allowSubjectChange: true,
+      authentication: 'ClientSecretBasic',
+      answersHash: true,
+    },
+  },
+  {
     name: 'TwoKeys at a provider that may need ten seconds for a new one',
     options: {
       capabilities: { ...capabilities, credentialPropagation: 10 * second },
@@ -243,7 +253,9 @@ for (const { name, options } of worlds) {
       'verify',
       'drained',
       'retire',
-      'proof',
+      // The proof of a secret that came unasked is one of the ask, too.
+      isAnyHour ? 'proof' : 'offered',
+      ...(options.answersHash === true ? ['offered'] : []),
       ...(isAnyHour ? [options.secretsLive === undefined ? 'due' : 'expiring'] : []),
     ]) {
       t.true(seen.has(row), `no history came through row ${row}`);
