@@ -21,8 +21,9 @@ function isOwnCode(code = ''): boolean {
 }
 
 /**
- * Who says a 401 or 403. Gateways (Envoy, Kong, those of clouds) say it too, in text or JSON of their own or with no body at all. That a client
- * is gone is believed at the word of the token endpoint, so there a code of OAuth is needed; who manages clients also speaks as the product does.
+ * Who says a 401 or 403. Gateways (Envoy, Kong, those of clouds) say it too, in text or JSON of their own or with no body at all. Text is never
+ * believed, whatever its head says: `jwt_authn` of Envoy sends `error="invalid_token"` beside it. That a client is gone is believed at the word
+ * of the token endpoint, so there a code of OAuth is needed; who manages clients also speaks as the product does.
  */
 export function refusalBy(
   answer: HttpAnswer,
@@ -32,15 +33,16 @@ export function refusalBy(
   const { status, body, headers } = answer;
   if (status !== 401 && status !== 403) return undefined;
   if (body.trim() === '' && silent[operation] === status) return 'Provider';
-  const { code, page } = readProviderError(answer, []);
-  const asksForToken = status === 401 && !page && /^bearer\b/i.test(headers['www-authenticate'] ?? '');
+  if (body.trim() !== '' && parseJsonObject(body) === undefined) return 'Anybody';
+  const { code } = readProviderError(answer, []);
+  const asksForToken = status === 401 && /^bearer\b/i.test(headers['www-authenticate'] ?? '');
   const isOwn: Readonly<Record<Operation, boolean>> = {
     Token: isOwnCode(code),
     Revoke: isOwnCode(code),
     Introspect: isOwnCode(code),
     Manage: code !== undefined || asksForToken,
-    Register: !page,
-    Discovery: !page,
+    Register: true,
+    Discovery: true,
   };
   return isOwn[operation] ? 'Provider' : 'Anybody';
 }

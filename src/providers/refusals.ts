@@ -109,8 +109,8 @@ const ofAnyCall: readonly RefusalRow[] = [
     means: () =>
       trouble(
         'ProviderMisbehaves',
-        'answers without an error code of OAuth',
-        'A gateway or firewall seems to refuse the call: let the operator through. If it is the provider itself, see whether the client still exists there.',
+        'refuses without an error code of OAuth',
+        'If a gateway or firewall before the provider says that, let the operator through. If it is the provider itself, see whether what the operator calls it with (the client, or the token for registration) still exists there and is enabled: nothing is given up for a refusal that anybody may have sent.',
       ),
   },
 ];

@@ -78,6 +78,13 @@ const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Discovery', answer(200, waf), 'Transient ProviderMisbehaves Issuer'],
 ];
 
+/** Envoy, to a request with a token that is none of those it knows. */
+const jwtAuthn = (body: string): HttpAnswer =>
+  answer(401, body, {
+    'content-type': 'text/plain',
+    'www-authenticate': 'Bearer realm="https://idp.example.com/token", error="invalid_token"',
+  });
+
 // Envoy and Istio; an API gateway of AWS; Kong; Spring; Envoy before a token endpoint; nothing at all.
 const gateways: readonly HttpAnswer[] = [
   answer(403, 'RBAC: access denied'),
@@ -85,6 +92,7 @@ const gateways: readonly HttpAnswer[] = [
   answer(401, { message: 'Unauthorized' }),
   answer(401, { status: 401, error: 'Unauthorized', path: '/' }),
   answer(401, 'Jwt is missing', { 'www-authenticate': 'Bearer realm="https://idp.example.com"' }),
+  jwtAuthn('Jwt issuer is not configured'),
   answer(401, '', { 'www-authenticate': 'Basic realm="x"' }),
   answer(401),
   answer(403),
@@ -104,6 +112,24 @@ test('a refusal that anybody may have sent is no word about a client, but where 
   ];
   for (const [operation, given, expected] of rowsOfOne) t.is(kind(refused(given, operation, silent)), expected);
 });
+
+for (const operation of ['Discovery', 'Register', 'Manage', 'Token', 'Revoke', 'Introspect'] as const)
+  test(`${operation}: what Envoy says in text is no word of the provider, whatever its head says`, (t) => {
+    const answers = [
+      answer(403, 'RBAC: access denied'),
+      answer(401, 'Jwt is missing', { 'www-authenticate': 'Bearer realm="https://idp.example.com"' }),
+      jwtAuthn('Jwt verification fails'),
+      jwtAuthn('Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'),
+    ];
+    for (const given of answers) {
+      const error = refused(given, operation, where);
+      t.is(kind(error), 'Transient ProviderMisbehaves Issuer', given.body);
+      t.regex(
+        error.message,
+        /If a gateway or firewall .* let the operator through\. If it is the provider itself, see /,
+      );
+    }
+  });
 
 test('a token endpoint that fails at an unknown client: the trouble of that client, not of everybody', (t) => {
   const glewlwyd = { ...where, mayConcernClient: ({ status }: { status: number }) => status === 500 };
