@@ -1,4 +1,4 @@
-import { labels, recordKey, sessionId } from '../api/names.ts';
+import { recordKey, secretTypes, sessionId } from '../api/names.ts';
 import type { CiIdentity } from '../api/v1alpha1/ci-identity.ts';
 import { type Instant, parseRfc3339, systemClock, toRfc3339 } from '../clock.ts';
 import { hasEnded } from '../domain/session/end-cause.ts';
@@ -137,7 +137,7 @@ async function readRecords(cluster: Cluster): Promise<ReadonlyMap<string, Record
   const place = { namespace: cluster.operatorNamespace };
   const secrets = required(
     await cluster.list<{ readonly data?: Readonly<Record<string, string>> }>(kinds.secrets, place, {
-      labelSelector: `${labels.kind}=session`,
+      fieldSelector: `type=${secretTypes.sessionRecord}`,
     }),
   );
   const views = secrets.flatMap(({ data }): readonly (readonly [string, RecordView])[] => {

@@ -20,7 +20,8 @@ export interface RecordCodec<R> {
 
 /**
  * A record Secret in memory. One of `record`, `newerFormat` and `invalid` is there. `record` beside `invalid` or `deleted`: as it was stored
- * before somebody else damaged or deleted the Secret (`RecordMemory`). `unlisted`: it has lost the label by which records are found.
+ * before somebody else damaged or deleted the Secret (`RecordMemory`). `unlisted`: it has lost the label by which people, and older versions
+ * of this program, find records.
  */
 export interface StoredRecord<R> {
   readonly name: string;
@@ -50,7 +51,8 @@ interface RecordSecret {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-const typeOf = {
+/** By these records are found: nobody can change the type of a Secret. */
+export const recordTypes = {
   client: secretTypes.clientRecord,
   session: secretTypes.sessionRecord,
   limits: secretTypes.limitsRecord,
@@ -62,9 +64,9 @@ const typeOf = {
  */
 const unmanaged = [{}] as const;
 
-/** Decodes a record Secret; one that is not what its label says is `invalid`, with a reason that quotes nothing of it. */
+/** Decodes a Secret of the type of this kind; one that holds no record is `invalid`, with a reason that quotes nothing of it. */
 export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {
-  const { metadata, type, data } = raw as RecordSecret;
+  const { metadata, data } = raw as RecordSecret;
   const stored = {
     name: metadata.name,
     uid: metadata.uid ?? '',
@@ -72,7 +74,6 @@ export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec
     ...(metadata.labels?.[labels.kind] === kind ? {} : { unlisted: true as const }),
   };
   const encoded = data?.[recordKey];
-  if (type !== typeOf[kind]) return { ...stored, invalid: `its type is not ${typeOf[kind]}` };
   if (encoded === undefined) return { ...stored, invalid: `it has no key ${recordKey}` };
   const decoded = codec.decode(Buffer.from(encoded, 'base64').toString('utf8'));
   switch (decoded.is) {
@@ -115,7 +116,8 @@ export class RecordStore<R extends { readonly epoch: number }> {
   /**
    * Stores `next` with our epoch, on condition that nobody wrote since `from`, the record that it was made from (absent: there was none);
    * memory is up to date when this returns, with what is returned. Throws LostLeaseError when a higher epoch is stored, OperatorError Conflict when somebody else was first (memory then holds what they
-   * wrote), OperatorError Waiting `NewerFormat` for a record that this version must not overwrite, and what the call yields.
+   * wrote), OperatorError Waiting `NewerFormat` for a record that this version must not overwrite and `RecordInvalid` where another Secret has
+   * its name, and what the call yields.
    */
   async write(name: string, next: R, from: R | undefined, signal: AbortSignal): Promise<R> {
     const { connection, codec, kind, namespace, store } = this.#o;
@@ -130,7 +132,7 @@ export class RecordStore<R extends { readonly epoch: number }> {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: { name, namespace, labels: { [labels.kind]: kind }, ...condition },
-      type: typeOf[kind],
+      type: recordTypes[kind],
       data: { [recordKey]: Buffer.from(codec.encode({ ...next, epoch: this.#o.epoch() })).toString('base64') },
     };
     const [method, verb, place] = isThere
@@ -145,7 +147,8 @@ export class RecordStore<R extends { readonly epoch: number }> {
   }
 
   /**
-   * Deletes the record as memory knows it; gone already is success. Throws as {@link write} does. Nothing happens when memory has none.
+   * Deletes the record as memory knows it; gone already is success, also where another Secret has its name by now. Throws as {@link write} does.
+   * Nothing happens when memory has none.
    */
   async remove(name: string, from: R | undefined, signal: AbortSignal): Promise<void> {
     const { connection, namespace, store } = this.#o;
@@ -157,9 +160,9 @@ export class RecordStore<R extends { readonly epoch: number }> {
     try {
       await remove(connection, kinds.secrets, { namespace, name }, { uid, resourceVersion }, { signal });
     } catch (error) {
-      if (error instanceof OperatorError && error.class === 'Conflict')
-        throw await this.#lookAgain(name, known, signal);
-      throw error;
+      if (!(error instanceof OperatorError) || error.class !== 'Conflict') throw error;
+      const why = await this.#lookAgain(name, known, signal);
+      if (!(why instanceof OperatorError) || why.reason !== 'RecordInvalid') throw why;
     }
     store.forget(name, uid);
   }
@@ -180,7 +183,8 @@ export class RecordStore<R extends { readonly epoch: number }> {
   async #lookAgain(name: string, known: StoredRecord<R> | undefined, signal: AbortSignal): Promise<Error> {
     const { connection, codec, kind, namespace, store } = this.#o;
     const before = store.get(name);
-    const raw = await get(connection, kinds.secrets, { namespace, name }, { signal });
+    const raw = await get<RecordSecret>(connection, kinds.secrets, { namespace, name }, { signal });
+    if (raw !== undefined && raw.type !== recordTypes[kind]) return nameTaken(name, kind);
     const stored = raw === undefined ? undefined : trimRecord(raw, kind, codec);
     if (stored !== undefined) store.found(name, stored, before);
     else if (known !== undefined) store.remove(name, known.uid);
@@ -188,6 +192,15 @@ export class RecordStore<R extends { readonly epoch: number }> {
     if (stored?.record !== undefined && stored.record.epoch > epoch) return lostLease(name, stored.record.epoch, epoch);
     return changedMeanwhile(name);
   }
+}
+
+/** No watch tells of a Secret of another type, so memory does not keep it, and whoever waits asks again. */
+function nameTaken(name: string, kind: RecordKind): OperatorError {
+  return new OperatorError({
+    class: 'Waiting',
+    reason: 'RecordInvalid',
+    message: `Secret ${name} in the operator's namespace has another type than ${recordTypes[kind]}, so no record can have its name; delete it`,
+  });
 }
 
 function changedMeanwhile(name: string): OperatorError {

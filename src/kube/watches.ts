@@ -1,5 +1,5 @@
 import { keyOf } from '../api/meta.ts';
-import { emergencyStopConfigMap, group, labels } from '../api/names.ts';
+import { emergencyStopConfigMap, group } from '../api/names.ts';
 import type { CiIdentitySpec, CiIdentityStatus } from '../api/v1alpha1/ci-identity.ts';
 import type { IdentityPoolSpec, IdentityPoolStatus } from '../api/v1alpha1/identity-pool.ts';
 import type { ScopePolicySpec, ScopePolicyStatus } from '../api/v1alpha1/scope-policy.ts';
@@ -9,7 +9,7 @@ import type { Kept } from '../runtime/store.ts';
 import { toError } from './classify.ts';
 import type { ApiConnection } from './connection.ts';
 import { type KindLife, definitionMeta, kindLife, kindStands, whyKindGoes } from './definitions.ts';
-import { type RecordCodec, type RecordKind, type StoredRecord, trimRecord } from './records.ts';
+import { type RecordCodec, type RecordKind, type StoredRecord, recordTypes, trimRecord } from './records.ts';
 import { type Kind, kinds, listPage, pathOf, type Place, subjectOf } from './resources.ts';
 import {
   type AdmissionObject,
@@ -30,7 +30,7 @@ import {
 interface Watched<T> {
   readonly kind: Kind;
   readonly namespace?: string;
-  readonly selectors?: { readonly labelSelector?: string; readonly fieldSelector?: string };
+  readonly selectors?: { readonly fieldSelector?: string };
   /** Default: `namespace/name`, or `name` for cluster-scoped kinds. */
   readonly key?: (raw: RawObject) => string;
   readonly trim: (raw: unknown) => T;
@@ -92,7 +92,7 @@ export function pods(connection: ApiConnection, namespace: string): Source<PodFa
   return sourceOf(connection, { kind: kinds.pods, namespace, trim: trimPod });
 }
 
-/** The records of one kind in the operator's namespace, by the Secret's name. */
+/** The records of one kind in the operator's namespace, by the Secret's name. By type, which nobody can change; a label somebody may take off. */
 export function records<R>(
   connection: ApiConnection,
   o: { readonly kind: RecordKind; readonly namespace: string; readonly codec: RecordCodec<R> },
@@ -100,7 +100,7 @@ export function records<R>(
   return sourceOf(connection, {
     kind: kinds.secrets,
     namespace: o.namespace,
-    selectors: { labelSelector: `${labels.kind}=${o.kind}` },
+    selectors: { fieldSelector: `type=${recordTypes[o.kind]}` },
     key: (raw) => raw.metadata.name,
     trim: (raw) => trimRecord(raw, o.kind, o.codec),
   });

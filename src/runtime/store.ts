@@ -93,8 +93,8 @@ export class Store<T extends Kept> {
   }
 
   /**
-   * What the server had when it was asked, which was after `known` was known: the truth whatever its version is, because a watch or a list of
-   * some objects passes over one that does not count as such any more. Where something else became known meanwhile it is like any news.
+   * What the server had when it was asked, which was after `known` was known: the truth whatever its version is, also where etcd was set back to
+   * a backup and no watch has told it. Where something else became known meanwhile it is like any news.
    */
   found(key: string, value: T, known: T | undefined): void {
     if (this.#values.get(key) !== known) return this.put(key, value);

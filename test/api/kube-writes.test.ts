@@ -6,6 +6,7 @@ import { RecordMemory } from '#src/kube/record-memory.ts';
 import { type RecordCodec, RecordStore, type StoredRecord, isDamaged } from '#src/kube/records.ts';
 import { create, get, kinds, remove, replace } from '#src/kube/resources.ts';
 import { records } from '#src/kube/watches.ts';
+import type { Source } from '#src/runtime/source.ts';
 import { Store } from '#src/runtime/store.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
 import { eventually } from '#test/support/eventually.ts';
@@ -65,9 +66,19 @@ function replica(
   return { store, records: new RecordStore<Note>(options) };
 }
 
+const source = (): Source<StoredRecord<Note>> => records(api, { kind: 'session', namespace: operator, codec });
+
 async function sync(store: Store<StoredRecord<Note>>): Promise<void> {
-  const page = await records(api, { kind: 'session', namespace: operator, codec }).list({ limit: 500 }, signal);
+  const page = await source().list({ limit: 500 }, signal);
   store.replaceAll(page.items, page.resourceVersion);
+}
+
+/** What a watch tells that is not bookmarks. */
+async function watched(store: Store<StoredRecord<Note>>, resourceVersion: string): Promise<void> {
+  for await (const event of source().watch({ resourceVersion, timeoutSeconds: 2 }, signal)) {
+    if (event.type === 'Put') store.put(event.key, event.value);
+    if (event.type === 'Delete') store.remove(event.key, event.uid, event.resourceVersion);
+  }
 }
 
 /** As a machine does: on condition of what memory held when it decided. */
@@ -159,40 +170,76 @@ test('a record that was deleted and made again is a conflict, not overwritten', 
   t.is(a.records.get('session-e')?.record?.text, 'b');
 });
 
-/** What memory hears where somebody takes the label off a Secret: the watch, or a list after the watch broke. */
-const unlabelled: readonly (readonly [
+/** What memory hears of that which others did since this version: from the watch, or from a list after the watch broke. */
+const hearing: readonly (readonly [
   string,
-  (store: Store<StoredRecord<Note>>, of: Secret) => void | Promise<void>,
+  (store: Store<StoredRecord<Note>>, since: string) => void | Promise<void>,
 ])[] = [
-  ['the watch', (store, { metadata: { uid, resourceVersion } }) => store.remove('session-h', uid, resourceVersion)],
+  ['the watch', watched],
   ['a list', (store) => sync(store)],
 ];
 
-for (const [what, hears] of unlabelled)
+for (const [what, hears] of hearing) {
+  test.serial(`a label is taken off, says ${what}: the next write puts it back`, async (t) => {
+    const { records: mine, store } = replica(1);
+    await write(mine, 'session-h', note('one'));
+    const body = { ...(await secret(operator, 'session-h')) } as Secret;
+    const bare = { ...body, metadata: { ...body.metadata, labels: {} } };
+    await replace<Secret>(admin, kinds.secrets, { namespace: operator, name: 'session-h' }, bare, { signal });
+    await hears(store, body.metadata.resourceVersion);
+    t.true(isDamaged(mine.get('session-h')));
+    const { store: fresh, records: next } = replica(2);
+    await sync(fresh);
+    t.is(next.get('session-h')?.record?.text, 'one', 'also whoever comes anew finds it');
+    await write(mine, 'session-h', note('two'));
+    t.false(isDamaged(mine.get('session-h')));
+    t.deepEqual((await secret(operator, 'session-h'))?.metadata.labels, { 'ci-identity.dev/kind': 'session' });
+    await forget(mine, 'session-h');
+  });
+
   for (const kept of [true, false])
     test.serial(
-      `a label is taken off, says ${what}; what is ${kept ? 'kept' : 'not kept'} of it: the next but one write puts it back`,
+      `a Secret of another type takes the name, says ${what}; what is ${kept ? 'kept' : 'not kept'} of the record: told until it is deleted`,
       async (t) => {
         const store = kept
           ? new RecordMemory<Note>('records', { worthKeeping: () => true, objection: () => undefined })
           : new Store<StoredRecord<Note>>('records');
         const { records: mine } = replica(1, store);
-        await write(mine, 'session-h', note('one'));
-        const body = { ...(await secret(operator, 'session-h')) } as Secret;
-        const bare = { ...body, metadata: { ...body.metadata, labels: {} } };
-        const place = { namespace: operator, name: 'session-h' };
-        await hears(store, await replace<Secret>(admin, kinds.secrets, place, bare, { signal }));
-        t.is(mine.get('session-h')?.record?.text, kept ? 'one' : undefined);
-        t.is((await failureOf(write(mine, 'session-h', note('two')))).class, 'Conflict');
-        t.true(isDamaged(mine.get('session-h')));
-        await write(mine, 'session-h', note('three'));
-        t.false(isDamaged(mine.get('session-h')));
-        const { store: fresh, records: next } = replica(2);
-        await sync(fresh);
-        t.is(next.get('session-h')?.record?.text, 'three');
-        await forget(mine, 'session-h');
+        await write(mine, 'session-j', note('one'));
+        const since = mine.get('session-j')?.resourceVersion ?? '';
+        const place = { namespace: operator, name: 'session-j' };
+        await remove(admin, kinds.secrets, place, {}, { signal });
+        const labels = { 'ci-identity.dev/kind': 'session' };
+        const stranger = { metadata: { name: 'session-j', labels }, type: 'Opaque' };
+        await create(admin, kinds.secrets, { namespace: operator }, stranger, { signal });
+        for (const attempt of ['before memory heard of it', 'afterwards']) {
+          const error = await failureOf(write(mine, 'session-j', note('two')));
+          t.like(error, { class: 'Waiting', reason: 'RecordInvalid' }, attempt);
+          t.regex(
+            error.message,
+            /^Secret session-j .* another type than ci-identity\.dev\/session-record.*; delete it$/,
+          );
+          await hears(store, since);
+          t.is(mine.get('session-j')?.record?.text, kept ? 'one' : undefined);
+        }
+        await remove(admin, kinds.secrets, place, {}, { signal });
+        await write(mine, 'session-j', note('three'));
+        t.false(isDamaged(mine.get('session-j')));
+        await forget(mine, 'session-j');
       },
     );
+}
+
+test('a record in whose place is a Secret of another type is gone, and that Secret stays', async (t) => {
+  const { records: mine } = replica(1);
+  await write(mine, 'session-k', note('one'));
+  await remove(admin, kinds.secrets, { namespace: operator, name: 'session-k' }, {}, { signal });
+  const stranger = { metadata: { name: 'session-k' }, type: 'Opaque' };
+  await create(admin, kinds.secrets, { namespace: operator }, stranger, { signal });
+  await forget(mine, 'session-k');
+  t.is(mine.get('session-k'), undefined);
+  t.is((await secret(operator, 'session-k'))?.type, 'Opaque');
+});
 
 test('what we wrote ourselves is what memory holds, also where it would look old if others had written it', async (t) => {
   const isOlder = (record: Note, known?: Note): boolean => known !== undefined && record.text < known.text;
@@ -204,18 +251,22 @@ test('what we wrote ourselves is what memory holds, also where it would look old
   t.false(isDamaged(mine.get('session-i')));
 });
 
-test('a newer format is left alone; a Secret that is no record says why', async (t) => {
+test('a newer format is left alone; a Secret without a record says so, and one of another type is none', async (t) => {
   const labels = { 'ci-identity.dev/kind': 'session' };
+  const type = 'ci-identity.dev/session-record';
   const data = { 'record.json': Buffer.from('{"formatVersion":2,"epoch":9,"text":"x"}').toString('base64') };
-  const newer = { metadata: { name: 'session-f', labels }, type: 'ci-identity.dev/session-record', data };
-  const stranger = { metadata: { name: 'session-g', labels }, type: 'Opaque', data };
-  for (const body of [newer, stranger]) await create(admin, kinds.secrets, { namespace: operator }, body, { signal });
+  const newer = { metadata: { name: 'session-f', labels }, type, data };
+  const empty = { metadata: { name: 'session-g', labels }, type };
+  const stranger = { metadata: { name: 'session-l', labels }, type: 'Opaque', data };
+  for (const body of [newer, empty, stranger])
+    await create(admin, kinds.secrets, { namespace: operator }, body, { signal });
   const { store, records: mine } = replica(1);
   await sync(store);
   t.true(mine.get('session-f')?.newerFormat);
   t.is((await failureOf(write(mine, 'session-f', note('x')))).reason, 'NewerFormat');
   t.is((await failureOf(forget(mine, 'session-f'))).reason, 'NewerFormat');
-  t.regex(mine.get('session-g')?.invalid ?? '', /type/);
+  t.is(mine.get('session-g')?.invalid, 'it has no key record.json');
+  t.is(mine.get('session-l'), undefined);
 });
 
 const pod = { name: 'agent-1', uid: '11111111-1111-1111-1111-111111111111' };

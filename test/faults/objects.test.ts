@@ -247,6 +247,38 @@ test.serial('records of a newer version: left alone, nothing is minted twice, an
 });
 
 test.serial(
+  'records whose labels were taken off while no operator ran: they have them again, and what ended meanwhile is ended',
+  async (t) => {
+    const [pod, ended] = [await newPod(), await newPod()];
+    const token = await tokenOf(lab, pod, 'publisher');
+    const dead = await tokenOf(lab, ended, 'publisher');
+    await operator.stop();
+    const all = [
+      ...(await records('client', '"ci-bots"')),
+      ...(await records('session', pod.uid)),
+      ...(await records('session', ended.uid)),
+    ];
+    t.is(all.length, 3);
+    const names = all.map(({ metadata }) => metadata.name);
+    await lab.kubectl(['label', 'secret', '-n', system, ...names, 'ci-identity.dev/kind-']);
+    await remove(ended.name);
+    operator = lab.operator();
+    await operator.ready();
+    await dies(lab.provider, dead);
+    await sessionGone(lab, ended);
+    await eventually(
+      'the others are labelled',
+      async () =>
+        (await records('client', '"ci-bots"')).length + (await records('session', pod.uid)).length === 2 || undefined,
+      patient,
+    );
+    t.true(isLive(lab.provider, token));
+    await remove(pod.name);
+    await dies(lab.provider, token);
+  },
+);
+
+test.serial(
   'two installations at one provider: each has clients of its own, and neither touches those of the other',
   async (t) => {
     const { provider } = lab;
