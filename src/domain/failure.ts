@@ -1,4 +1,4 @@
-import type { Instant } from '../clock.ts';
+import { type Instant, minute, plus, toRfc3339 } from '../clock.ts';
 import type { Reason } from '../api/reasons.ts';
 
 /** What the work of a machine failed with, as far as a row of its table, whose names are `N`, may care. */
@@ -19,4 +19,14 @@ export function isHeldBack<N extends string>(
   row: NoInfer<N>,
 ): boolean {
   return failure?.row === row || failure?.others?.includes(row) === true;
+}
+
+/** The provider asked for so long a pause that people are told when it ends; one of seconds would be over before it is read. */
+export function pauseOf(retryAt: Instant | undefined, at: Instant): { readonly nextTry?: Instant } {
+  return retryAt !== undefined && retryAt > plus(at, minute) ? { nextTry: retryAt } : {};
+}
+
+/** Goes after a sentence. */
+export function nextTryAt({ nextTry }: { readonly nextTry?: Instant }): string {
+  return nextTry === undefined ? '' : ` Next try at ${toRfc3339(nextTry)}.`;
 }

@@ -7,7 +7,7 @@ import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
 import { currentOf } from '../../domain/client/generations.ts';
 import type { ExistingCredential } from '../../domain/client/machine.ts';
-import type { Failure } from '../../domain/failure.ts';
+import { type Failure, nextTryAt, pauseOf } from '../../domain/failure.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
 import { firstHonoured } from '../../domain/client/requests.ts';
 import { type SessionRecord, clientsOf } from '../../domain/session/record.ts';
@@ -154,8 +154,13 @@ export function failureOf<N extends string>([first, ...rest]: readonly FailureNo
   const row = first.row as N;
   const others = rest.length === 0 ? {} : { others: rest.map((note) => note.row as N) };
   return {
-    failure: { reason: error.reason, message: error.message, at, row, terminal: error.class === 'Terminal', ...others },
+    failure: { reason: error.reason, message: saidIn(first), at, row, terminal: error.class === 'Terminal', ...others },
   };
+}
+
+/** Whoever reads it in his pod wants to know how long he waits. */
+function saidIn({ error: { message, retryAt }, at }: FailureNote): string {
+  return `${message}${nextTryAt(pauseOf(retryAt, at))}`;
 }
 
 function isServed(namespace: SessionSnapshot['namespace']): boolean {
@@ -207,7 +212,9 @@ function clientFacts(
       ...(proof?.outcome === 'Refused' && proof.lasting === true
         ? { refusal: { reason: proof.reason ?? 'ScopeRefused', message: proof.message ?? '' } }
         : {}),
-      ...(outage === undefined ? {} : { outage: { reason: outage.reason, message: outage.message } }),
+      ...(outage === undefined
+        ? {}
+        : { outage: { reason: outage.reason, message: `${outage.message}${nextTryAt(outage)}` } }),
       ...(sources.revocationsPaused(issuer) ? { revocationsPaused: true } : {}),
     },
   };
@@ -259,5 +266,5 @@ function trouble(
   const existing = sources.existing(pool);
   if (existing?.is === 'Unusable') return { message: existing.message, lasting: true };
   const note = record === undefined ? undefined : sources.clientFailure(record);
-  return note === undefined ? {} : { message: note.error.message, lasting: note.error.class === 'Terminal' };
+  return note === undefined ? {} : { message: saidIn(note), lasting: note.error.class === 'Terminal' };
 }

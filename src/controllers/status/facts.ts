@@ -1,10 +1,11 @@
 import type { CiIdentity } from '../../api/v1alpha1/ci-identity.ts';
 import type { IdentityPool } from '../../api/v1alpha1/identity-pool.ts';
-import { type Instant, type Milliseconds, minute, plus } from '../../clock.ts';
+import { type Instant, type Milliseconds, minute } from '../../clock.ts';
 import type { Known } from '../../decision.ts';
 import type { Guard } from '../../domain/access/access.ts';
 import { isHeldBy } from '../../domain/access/brake.ts';
 import { stopOf } from '../../domain/access/stops.ts';
+import { pauseOf } from '../../domain/failure.ts';
 import { rotateEvery } from '../../domain/pool-defaults.ts';
 import type { StatusFacts } from '../../domain/status/decision.ts';
 import type { IdentityFacts } from '../../domain/status/identity-facts.ts';
@@ -207,13 +208,12 @@ function failed(note: FailureNote | undefined): ClientFailure | undefined {
   if (note === undefined) return undefined;
   const { reason, message, whose, retryAt } = note.error;
   const terminal = note.error.class === 'Terminal';
-  const isPaused = retryAt !== undefined && retryAt > plus(note.at, minute);
   return {
     reason,
     message,
     terminal,
     ...(terminal && whose === 'Object' ? { changeHelps: true } : {}),
-    ...(isPaused ? { nextTry: retryAt } : {}),
+    ...pauseOf(retryAt, note.at),
   };
 }
 

@@ -4,6 +4,7 @@ import { annotations } from '../../api/names.ts';
 import { asClause, registrationTokenMissing } from '../access/explain.ts';
 import { isExternal, remindAt } from '../client/existing.ts';
 import { currentOf } from '../client/generations.ts';
+import { nextTryAt } from '../failure.ts';
 import type { ClientFailure, ClientView, PoolFacts } from './pool-facts.ts';
 import { about, draft, type Draft } from './conditions.ts';
 
@@ -106,11 +107,6 @@ export function withNextTry(facts: PoolFacts, failure: ClientFailure): string {
   const { message, changeHelps } = failure;
   if (changeHelps !== true) return `${message}${nextTryAt(failure)}`;
   return `${asClause(message)}. It is tried again within 10 min, and at once after ${retryCommand(facts)}.`;
-}
-
-/** A pause of seconds is nothing to tell: it would be over before it is read. */
-export function nextTryAt({ nextTry }: { readonly nextTry?: Instant }): string {
-  return nextTry === undefined ? '' : ` Next try at ${toRfc3339(nextTry)}.`;
 }
 
 export function retryCommand({ pool }: PoolFacts): string {

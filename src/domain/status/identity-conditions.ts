@@ -6,6 +6,7 @@ import { stopSentence } from '../access/stops.ts';
 import { mostProofs } from '../client/invariants.ts';
 import { isTriedAhead } from '../client/proofs.ts';
 import type { Proof } from '../client/record.ts';
+import { nextTryAt } from '../failure.ts';
 import { isReady, isRefused } from './clients.ts';
 import { draft, longestMessage, marked, summarise, type Draft, type Going } from './conditions.ts';
 import { guardDraft } from './guard.ts';
@@ -102,7 +103,7 @@ function issuing(facts: IdentityFacts): Draft {
   if (unguarded !== undefined) return unguarded;
   if (client.is !== 'Seen' || !isReady(client.value)) {
     const trouble = client.is === 'Seen' ? client.value.failure : undefined;
-    if (trouble !== undefined) return no(trouble.reason, trouble.message);
+    if (trouble !== undefined) return no(trouble.reason, `${trouble.message}${nextTryAt(trouble)}`);
     const pool = `IdentityPool ${identity.spec.pool}`;
     return client.is === 'Seen' && isRefused(client.value)
       ? no('CredentialRefused', `${pool}: the provider refuses its credential. Its condition Authenticating says why.`)

@@ -1,10 +1,12 @@
 import test from 'ava';
-import { minute, plus } from '#src/clock.ts';
+import { hour, type Instant, minute, plus, toRfc3339 } from '#src/clock.ts';
 import { AccessCache } from '#src/controllers/access-cache.ts';
 import { Memory } from '#src/controllers/memory.ts';
 import { sessionKey } from '#src/controllers/session/key.ts';
-import { type SessionSources, snapshotSession } from '#src/controllers/session/snapshot.ts';
+import { type SessionSources, failureOf, snapshotSession } from '#src/controllers/session/snapshot.ts';
 import type { SessionSnapshot } from '#src/domain/session/machine.ts';
+import { OperatorError } from '#src/errors.ts';
+import type { FailureNote } from '#src/runtime/machine.ts';
 import {
   buildClientRecord,
   buildEndedToken,
@@ -17,6 +19,7 @@ import { identity, policy, pool, rule, seen } from '../../domain/access/objects.
 
 const kept = (name: string): { uid: string; resourceVersion: string } => ({ uid: name, resourceVersion: '1' });
 const pod = buildPod();
+const limited = { reason: 'RateLimited', message: 'issuer x – token endpoint asks to wait (429).' } as const;
 const record = buildSessionRecord({ client: 'client-before', pool: { name: 'before', uid: 'before' } });
 const requested = plus(record.since, minute);
 
@@ -35,6 +38,10 @@ function moved(o: {
   readonly renewed?: boolean;
   /** The pool that it names by now is on its way out, by itself or with its kind. */
   readonly leaves?: 'Alone' | 'WithKind';
+  /** The provider asked everybody for a pause until then. */
+  readonly nextTry?: Instant;
+  /** Its client is not registered, and the last try met this. */
+  readonly clientFailure?: FailureNote;
   /** Whose clock is not ours. */
   readonly clockOf?: string;
 }): SessionSnapshot | undefined {
@@ -50,7 +57,11 @@ function moved(o: {
     memory.clients.put(name, {
       ...kept(name),
       name,
-      record: buildClientRecord({ ...asked, pool: { name: of, uid: of } }),
+      record: buildClientRecord({
+        ...asked,
+        ...(o.clientFailure === undefined ? {} : { generations: [] }),
+        pool: { name: of, uid: of },
+      }),
     });
   }
   memory.clients.replaceAll([...memory.clients.entries()]);
@@ -75,8 +86,8 @@ function moved(o: {
     deliveryLag: () => minute,
     now: () => record.since,
     epoch: () => 1,
-    clientFailure: () => undefined,
-    outage: () => undefined,
+    clientFailure: () => o.clientFailure,
+    outage: () => (o.nextTry === undefined ? undefined : { ...limited, nextTry: o.nextTry }),
     revocationsPaused: () => false,
     clocksDisagree: (issuer: string) => issuer === o.clockOf,
     limitOf: () => 'full',
@@ -85,6 +96,25 @@ function moved(o: {
   const key = sessionKey({ namespace: record.pod.namespace, pod: pod.name, podUid: record.pod.uid, identity: name });
   return snapshotSession(sources, key, []);
 }
+
+test('a pause of more than a minute for which the provider asked stands with its end in what a build reads', (t) => {
+  const note = (after: number): FailureNote => ({
+    error: new OperatorError({ ...limited, class: 'Transient', retryAt: plus(record.since, after) }),
+    row: 'first',
+    at: record.since,
+    attempts: 1,
+  });
+  const until = plus(record.since, hour);
+  const told = `${limited.message} Next try at ${toRfc3339(until)}.`;
+  const client = (o: Parameters<typeof moved>[0]): unknown => {
+    const found = moved(o)?.client;
+    return found?.is === 'Seen' ? (found.value.outage?.message ?? found.value.message) : found;
+  };
+  t.is(failureOf([note(hour)]).failure?.message, told);
+  t.is(failureOf([note(minute)]).failure?.message, limited.message, 'it would be over before it is read');
+  t.is(client({ nextTry: until }), told);
+  t.is(client({ clientFailure: note(hour) }), told);
+});
 
 test('a stop of the pool that minted ends the token, whichever pool the identity names by now', (t) => {
   t.is(moved({})?.stop, undefined);

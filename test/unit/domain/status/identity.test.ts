@@ -1,6 +1,6 @@
 import { suspended } from '#test/support/builders.ts';
 import test from 'ava';
-import { day, plus, second } from '#src/clock.ts';
+import { day, hour, plus, second } from '#src/clock.ts';
 import type { ClientRecord } from '#src/domain/client/record.ts';
 import type { ClientFailure } from '#src/domain/status/pool-facts.ts';
 import { decideIdentity, identityStatus } from '#src/domain/status/identity.ts';
@@ -280,6 +280,12 @@ for (const [what, facts, message] of [
     else t.regex(refusal ?? '', message);
   });
 }
+
+test('a provider that asked for a long pause: the identity that waits for its client says when it is tried again', (t) => {
+  const limited = { ...failure('RateLimited'), nextTry: plus(now, hour) };
+  const waiting = identityFacts({ client: seen({ ...unregistered, failure: limited }) });
+  t.regex(messageOf(identityStatus(waiting, now), 'Issuing'), /Do something\. Next try at 2026-11-24T13:00:00Z\.$/);
+});
 
 test('what it would get, before any pod exists', (t) => {
   const status = identityStatus(identityFacts(), now);
