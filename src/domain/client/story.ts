@@ -95,36 +95,43 @@ export function tell(
   now: Instant,
   end?: ClientEnd,
 ): readonly Telling[] {
-  const tellings: Telling[] = [];
-  for (const one of after?.generations ?? []) {
-    const old = before === undefined ? undefined : generation(before, one.n);
-    if (old === undefined) tellings.push(planned(one, before, after));
-    else if (old.state !== one.state) tellings.push(...moved(old, one, before, after, end));
-    else if (old.stillThere === undefined && one.stillThere !== undefined)
-      tellings.push(...stillThere(old, one, after));
-    else tellings.push(...offeredSettled(old, one, after));
-  }
-  for (const old of before?.generations ?? []) {
-    if (before !== undefined && after !== undefined && generation(after, old.n) === undefined)
-      tellings.push(dropped(old, before, after, end));
-  }
-  if (before !== undefined && after === undefined && possibleOrphans(before) > 0) tellings.push(forgotten(before));
-  if (before !== undefined && before.acknowledgedOrphans !== after?.acknowledgedOrphans && after !== undefined)
-    tellings.push(dealtWith(before));
-  const done = before?.revoking !== undefined && after?.revoking === undefined ? before.revoking : undefined;
-  if (done !== undefined && after !== undefined) tellings.push(completed(done, before, after, now));
-  return tellings;
+  if (after === undefined) return before !== undefined && possibleOrphans(before) > 0 ? [forgotten(before)] : [];
+  const change: Change = { before, after, end };
+  const steps = after.generations.flatMap((one) => ofGeneration(before && generation(before, one.n), one, change));
+  if (before === undefined) return steps;
+  const gone = before.generations.filter(({ n }) => generation(after, n) === undefined);
+  const done = after.revoking === undefined ? before.revoking : undefined;
+  return [
+    ...steps,
+    ...gone.map((old) => dropped(old, before, after, end)),
+    ...(before.acknowledgedOrphans === after.acknowledgedOrphans ? [] : [dealtWith(before)]),
+    ...(done === undefined ? [] : [completed(done, before, after, now)]),
+  ];
+}
+
+interface Change {
+  readonly before: ClientRecord | undefined;
+  readonly after: ClientRecord;
+  readonly end: ClientEnd | undefined;
+}
+
+/** `old`: as it was before; `undefined`: it is new. */
+function ofGeneration(old: Generation | undefined, one: Generation, change: Change): readonly Telling[] {
+  if (old === undefined) return [planned(one, change)];
+  if (old.state !== one.state) return moved(old, one, change);
+  if (old.stillThere === undefined && one.stillThere !== undefined) return stillThere(old, one, change.after);
+  return offeredSettled(old, one, change.after);
 }
 
 /**
  * The client was changed, not its credential, and the provider answered with another secret all the same: it works by now, or it is refused
  * while the one before it is not.
  */
-function offeredSettled(old: Generation, one: Generation, after: ClientRecord | undefined): readonly Telling[] {
+function offeredSettled(old: Generation, one: Generation, after: ClientRecord): readonly Telling[] {
   if (old.offered === undefined) return [];
   const told = { step: 'Updated', generation: one.n } as const;
   if (one.offered === undefined) {
-    const message = `the client was changed, and the provider gave it a new secret with that. For ${took(after?.gap ?? 0)} nothing could be minted; credential generation ${one.n} mints on with the new one.`;
+    const message = `the client was changed, and the provider gave it a new secret with that. For ${took(after.gap ?? 0)} nothing could be minted; credential generation ${one.n} mints on with the new one.`;
     return [{ ...told, reason: 'CredentialCurrent', good: true, message }];
   }
   const isFirst = old.offered.refusedAt === undefined && one.offered.refusedAt !== undefined;
@@ -133,10 +140,10 @@ function offeredSettled(old: Generation, one: Generation, after: ClientRecord | 
   return [{ ...told, reason: 'ProviderMisbehaves', good: false, message }];
 }
 
-function planned(one: Generation, before: ClientRecord | undefined, after: ClientRecord | undefined): Telling {
+function planned(one: Generation, { before, after }: Change): Telling {
   const { n } = one;
   const current = currentOf(before);
-  const until = after?.variant === 'InPlace' ? 'the provider replaces its secret' : 'it is proven';
+  const until = after.variant === 'InPlace' ? 'the provider replaces its secret' : 'it is proven';
   const meanwhile = current === undefined ? '' : `; generation ${current.n} mints until ${until}`;
   const what = isExternal(one)
     ? `the administrator's Secret was taken over as credential generation ${n}; it is proven next`
@@ -145,37 +152,33 @@ function planned(one: Generation, before: ClientRecord | undefined, after: Clien
   return { step: 'Planned', generation: n, reason: 'Planned', good: true, message };
 }
 
-function moved(
-  old: Generation,
-  one: Generation,
-  before: ClientRecord | undefined,
-  after: ClientRecord | undefined,
-  end: ClientEnd | undefined,
-): readonly Telling[] {
+function moved(old: Generation, one: Generation, change: Change): readonly Telling[] {
   const { n, state } = one;
-  if (state === 'Current') return [activated(n, after)];
+  if (state === 'Current') return [activated(n, change.after)];
   if (state !== 'Retiring') return [];
-  if (old.state === 'Created') {
-    const current = end === undefined ? currentOf(before) : undefined;
-    const works =
-      after?.variant === 'InPlace'
-        ? `Its secret took the place of the one of generation ${current?.n ?? 0}; whether that still works is seen when it mints next.`
-        : `Generation ${current?.n ?? 0} goes on minting.`;
-    const stays = current === undefined ? '' : ` ${works}`;
-    const taken = end === undefined ? 'so it is taken out again' : 'and its client is not wanted any longer';
-    const message = `${whyTakenBack(old)}, ${taken}.${stays}`;
-    const isRefused = old.refusedAt !== undefined && old.lacks === undefined;
-    const reason = isRefused ? 'CredentialRefused' : 'CredentialUnverified';
-    return [{ step: 'RolledBack', generation: n, reason, good: false, message }];
-  }
-  const message = `no token of credential generation ${n} is left; ${afterItsTokens(one, before, end)}.`;
+  if (old.state === 'Created') return [takenBack(old, change)];
+  const message = `no token of credential generation ${n} is left; ${afterItsTokens(one, change)}.`;
   return [{ step: 'Drained', generation: n, reason: 'Draining', good: true, message }];
 }
 
-function afterItsTokens(one: Generation, record: ClientRecord | undefined, end: ClientEnd | undefined): string {
+function takenBack(one: Generation, { before, after, end }: Change): Telling {
+  const current = end === undefined ? currentOf(before) : undefined;
+  const works =
+    after.variant === 'InPlace'
+      ? `Its secret took the place of the one of generation ${current?.n ?? 0}; whether that still works is seen when it mints next.`
+      : `Generation ${current?.n ?? 0} goes on minting.`;
+  const stays = current === undefined ? '' : ` ${works}`;
+  const taken = end === undefined ? 'so it is taken out again' : 'and its client is not wanted any longer';
+  const message = `${whyTakenBack(one)}, ${taken}.${stays}`;
+  const isRefused = one.refusedAt !== undefined && one.lacks === undefined;
+  const reason = isRefused ? 'CredentialRefused' : 'CredentialUnverified';
+  return { step: 'RolledBack', generation: one.n, reason, good: false, message };
+}
+
+function afterItsTokens(one: Generation, { before, end }: Change): string {
   if (isExternal(one)) return 'its administrator may take it out at the provider';
   if (end === 'Retained') return 'it stays at the provider (deletionPolicy Retain)';
-  return record !== undefined && isForeign(record, one)
+  return before !== undefined && isForeign(before, one)
     ? "its client is somebody else's by now (software_id), so it is left as it is"
     : 'it is taken out at the provider next';
 }
@@ -190,8 +193,8 @@ function whyTakenBack({ n, refusedAt, lacks }: Generation): string {
 }
 
 /** The first time; the pool says it for as long as it lasts. */
-function stillThere(old: Generation, one: Generation, record: ClientRecord | undefined): readonly Telling[] {
-  const isWhole = record !== undefined && siblings(record, one).every(({ state }) => state === 'Retiring');
+function stillThere(old: Generation, one: Generation, record: ClientRecord): readonly Telling[] {
+  const isWhole = siblings(record, one).every(({ state }) => state === 'Retiring');
   if (!isWhole) return [];
   if (old.removedAt === undefined) {
     const message = `client ${one.clientId ?? ''} mints no more and still works at the provider, where the operator cannot delete it. Delete it there by hand.`;
@@ -202,12 +205,12 @@ function stillThere(old: Generation, one: Generation, record: ClientRecord | und
   return [{ step: 'Deregistered', generation: one.n, reason: 'ProviderMisbehaves', good: false, message }];
 }
 
-function activated(n: number, after: ClientRecord | undefined): Telling {
-  const old = after?.generations.find(({ state }) => state === 'Draining');
+function activated(n: number, after: ClientRecord): Telling {
+  const old = after.generations.find(({ state }) => state === 'Draining');
   const until = old?.retireAfter === undefined ? '' : ` until ${toRfc3339(old.retireAfter)} at least`;
   const stays = old === undefined ? '' : `; generation ${old.n} stays${until} and until its last token has ended`;
   const gap =
-    after?.gap === undefined || after.variant !== 'InPlace' ? '' : ` For ${took(after.gap)} nothing could be minted.`;
+    after.gap === undefined || after.variant !== 'InPlace' ? '' : ` For ${took(after.gap)} nothing could be minted.`;
   const message = `credential generation ${n} was proven by a token request of its own and mints from now on${stays}.${gap}`;
   return { step: 'Activated', generation: n, reason: 'CredentialCurrent', good: true, message };
 }
@@ -277,14 +280,14 @@ const stillWorks = {
 
 function completed(
   { id, since, left }: NonNullable<ClientRecord['revoking']>,
-  before: ClientRecord | undefined,
+  before: ClientRecord,
   after: ClientRecord,
   now: Instant,
 ): Telling {
   const n = currentOf(after)?.n ?? highestGeneration(after);
   const old = isExternal(currentOf(after)) ? 'External' : left;
   const rotated =
-    before?.emergency === undefined
+    before.emergency === undefined
       ? ''
       : `credential generation ${n} replaced the one before, ${old === undefined ? 'which is refused' : stillWorks[old]}, and `;
   const message = `request ${id} was carried out in ${took(now - since)}: ${rotated}every token minted before ${toRfc3339(after.revokeBefore ?? since)} is revoked or has expired.`;
