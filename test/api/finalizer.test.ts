@@ -106,3 +106,14 @@ test.serial('who takes it away from a pool that is there is not overruled', asyn
   t.is(await finalizers(), '');
   await kubectl(['delete', 'identitypool', 'stripped', '--timeout=10s']);
 });
+
+for (const how of [[], ['--server-side']]) {
+  test.serial(`it stays when the pool is applied again: kubectl apply ${how.join(' ')}`, async (t) => {
+    await lease(leads);
+    await eventuallyCreated(undefined, [poolFinalizer]);
+    const applied = (): Promise<string> =>
+      kubectl(['apply', ...how, '-o', 'jsonpath={.metadata.finalizers}', '-f', '-'], pool(`applied${how.length}`));
+    t.is(await applied(), JSON.stringify([poolFinalizer]));
+    t.is(await applied(), JSON.stringify([poolFinalizer]));
+  });
+}
