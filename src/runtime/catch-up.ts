@@ -3,7 +3,10 @@ import type { Reflector } from './reflector.ts';
 import { isRefused } from './source.ts';
 import type { Kept } from './store.ts';
 
-/** What was listed so recently is followed by a watch that had no time to be silent. */
+/**
+ * What was listed so recently counts as current. Should its watch fall silent within this time, only the idle cut of the reflector notices; to look
+ * at it as well would hold up every start by two seconds.
+ */
 const justListed: Milliseconds = 5 * second;
 /** So long a new watch may take to say that it is current: it says so after one to two seconds. */
 const patience: Milliseconds = 4 * second;
