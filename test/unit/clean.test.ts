@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { clean } from '#src/clean.ts';
+import { clean, cleanLines } from '#src/clean.ts';
 
 const rows: readonly (readonly [string, string, string])[] = [
   ['plain text', 'Größe: 3 ≥ 2 – 漢字 😀', 'Größe: 3 ≥ 2 – 漢字 😀'],
@@ -13,7 +13,13 @@ const rows: readonly (readonly [string, string, string])[] = [
 
 for (const [name, text, expected] of rows) test(`cleans ${name}`, (t) => t.is(clean(text), expected));
 
+test('text of several lines keeps its line ends and tabs, its length, and nothing else that moves text', (t) => {
+  t.is(cleanLines('a\n\tb\r\n\u001b[31m\u2028\u202e\ud83d'), 'a\n\tb?\n?[31m??\ufffd');
+  t.is(cleanLines('a'.repeat(1_000)).length, 1_000);
+});
+
 test('cuts to the length, never through a character', (t) => {
+  t.is(clean('a'.repeat(501)).length, 500);
   t.is(clean('abcdef', 6), 'abcdef');
   t.is(clean('abcdefg', 6), 'abcde…');
   t.is(clean('abcd😀😀', 6), 'abcd\ufffd…');

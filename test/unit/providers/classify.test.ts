@@ -185,6 +185,13 @@ test('the sentence quotes the provider in whichever shape it speaks', (t) => {
   for (const [given, expected] of shapes) t.regex(refused(given, 'Register', where).message, expected);
 });
 
+test('the words of a refusal are handed on, those of an outage are not', (t) => {
+  const says = (error: string) => answer(400, { error, error_description: 'client is disabled' });
+  t.is(refused(says('invalid_client'), 'Token', where).said, 'client is disabled');
+  t.is(refused(says('server_error'), 'Token', where).said, undefined);
+  t.is(refused(answer(400, { error: 'invalid_client' }), 'Token', where).said, undefined);
+});
+
 test('a profile says what its administrator has to do', (t) => {
   const error = refused(answer(403), 'Register', { ...where, registrationHint: () => 'Click here.' });
   t.true(error.message.endsWith('Click here.'));
@@ -239,9 +246,10 @@ test('whatever a provider answers: a class, one clean line, and no secret in it'
     fc.property(fc.integer({ min: 200, max: 599 }), headers, body, operation, (status, given, text, what) => {
       const error = refused({ status, headers: given, body: text }, what, { ...where, secrets: [secret] });
       t.true(error instanceof OperatorError);
-      t.false(error.message.includes(secret));
-      t.false(error.message.includes('eyJhbGciOiJub25lIn0.eyJ'));
-      t.notRegex(error.message, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      const shown = `${error.message} ${error.said ?? ''}`;
+      t.false(shown.includes(secret));
+      t.false(shown.includes('eyJhbGciOiJub25lIn0.eyJ'));
+      t.notRegex(shown, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
       t.true(error.message.length < 800);
       if (error.retryAt !== undefined) t.true(error.retryAt > now && error.retryAt <= instant(now + 15 * minute));
     }),
@@ -283,8 +291,8 @@ test('no request of ours can be read from what a provider repeats of it, in whic
       scanner.know('secret', secret);
       for (const said of await repeated(secret, id)) {
         const given = answer(401, { error: 'invalid_client', error_description: `${before}${said}${after}` });
-        const { message } = refused(given, 'Token', { ...where, secrets: [secret] });
-        t.deepEqual(scanner.scan('message', message), [], message);
+        const { message, said: words = '' } = refused(given, 'Token', { ...where, secrets: [secret] });
+        t.deepEqual(scanner.scan('message', `${message} ${words}`), [], message);
       }
     }),
     { numRuns: 500 },
