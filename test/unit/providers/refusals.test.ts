@@ -82,4 +82,5 @@ for (const [operation, status, body, says] of rows)
     const where = { issuer: 'https://idp.example.com', now: noon };
     const { message } = refused({ status, headers: {}, body: text }, operation, where);
     t.true(message.includes(says), message);
+    t.false(message.includes('Asked was'), 'nothing was asked for');
   });

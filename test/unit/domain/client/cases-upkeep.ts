@@ -601,4 +601,14 @@ export const upkeepCases: readonly Case[] = [
     s: { ...none, ...able({ variants: ['None'] }) },
     reason: 'Settled',
   },
+  {
+    row: 'settled',
+    title: 'at a provider that offers no other credential (None) a rotation that is due does not come',
+    s: snapshot({
+      ...able({ variants: ['None'] }),
+      record: record({ observed: { is: 'Present', at: plus(noon, 90 * day), drift: [] } }),
+    }),
+    now: plus(noon, 90 * day),
+    reason: 'RotationUnsupported',
+  },
 ];
