@@ -20,7 +20,7 @@ const kind = (error: OperatorError): string => `${error.class} ${error.reason} $
 const waf = '<html><body>Request blocked</body></html>';
 const rows: readonly (readonly [Operation, HttpAnswer, string])[] = [
   ['Token', answer(400, { error: 'invalid_client' }), 'Terminal CredentialRefused Object'],
-  ['Token', answer(401, { error: 'unauthorized_client' }), 'Terminal CredentialRefused Object'],
+  ['Token', answer(400, { error: 'unauthorized_client' }), 'Terminal CredentialRefused Object'],
   [
     'Token',
     answer(401, '', { 'www-authenticate': 'Basic realm="x", error="invalid_client"' }),
