@@ -22,5 +22,6 @@ test('an id that is taken: another name first, and no deletion of what may be in
   const registration = registrationOver(http, { issuer, clock, profile: profiles['Keycloak']! });
   const desired = { clientId: 'ci-1-team-2', scopes: [], audiences: [], maxTokenLifetime: minute, tag: 't', keys: [] };
   const error = await t.throwsAsync(registration.register(desired as never, new AbortController().signal));
+  t.like(error, { class: 'Terminal', reason: 'ClientIdTaken', whose: 'Object' });
   t.regex(error.message, /ci-1-team-2 is there already.*create the pool under another name; delete it .* only where/);
 });

@@ -123,6 +123,22 @@ test('URLs that are never called without permission', (t) => {
   for (const url of refusedUrls) t.throws(() => checkUrl(url, false), { instanceOf: EgressRefused }, url);
 });
 
+test('a refused URL stays refused, a name that resolves to a refused address may resolve to another one', async (t) => {
+  for (const url of ['http://idp.example.com', 'https://10.0.0.1', 'https://[::1]', 'https://169.254.169.254'])
+    t.like(
+      t.throws(() => checkUrl(url, false)),
+      { lasting: true },
+      url,
+    );
+  for (const list of [['10.0.0.1'], ['169.254.169.254'], []]) {
+    const resolved = resolve(
+      guardedLookup(() => false, resolver(list)),
+      true,
+    );
+    t.like(await t.throwsAsync(resolved), { name: 'EgressRefused', lasting: false });
+  }
+});
+
 test('permission opens private networks and nothing else', (t) => {
   for (const url of ['https://127.0.0.1:8443', 'https://10.0.0.1', 'https://[::1]', 'https://[fd12::1]']) {
     t.is(checkUrl(url, true).protocol, 'https:', url);
