@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import test from 'ava';
 import { decodeProtectedHeader } from 'jose';
 import { instant } from '#src/clock.ts';
@@ -29,6 +29,8 @@ for (const [what, text, alg, kid] of [
     if (!('credential' in read) || read.credential.type !== 'PrivateKeyJwt') return t.fail(JSON.stringify(read));
     t.is(read.credential.alg, alg);
     t.is(read.credential.kid, kid);
+    const key = text.startsWith('{') ? ({ key: JSON.parse(text) as JsonWebKey, format: 'jwk' } as const) : text;
+    t.like(read.credential.publicJwk, createPublicKey(key).export({ format: 'jwk' }), 'the whole public half');
     t.false('d' in read.credential.publicJwk, 'only the public half');
     t.truthy((JSON.parse(read.credential.privateJwk.reveal()) as { d?: string }).d);
   });
