@@ -29,7 +29,7 @@ for (const [what, text, alg, kid] of [
     if (!('credential' in read) || read.credential.type !== 'PrivateKeyJwt') return t.fail(JSON.stringify(read));
     t.is(read.credential.alg, alg);
     t.is(read.credential.kid, kid);
-    const key = text.startsWith('{') ? ({ key: JSON.parse(text) as JsonWebKey, format: 'jwk' } as const) : text;
+    const key = text.startsWith('{') ? ({ key: JSON.parse(text) as JsonWebKey, format: 'jwk' } as const) : text.trim();
     t.like(read.credential.publicJwk, createPublicKey(key).export({ format: 'jwk' }), 'the whole public half');
     t.false('d' in read.credential.publicJwk, 'only the public half');
     t.truthy((JSON.parse(read.credential.privateJwk.reveal()) as { d?: string }).d);

@@ -12,7 +12,7 @@ const rows: readonly (readonly [Operation, status: number, body: string | object
     'Token',
     403,
     '',
-    'answers without an error code of OAuth (403). A gateway or firewall seems to refuse the call: let',
+    'refuses without an error code of OAuth (403). If a gateway or firewall before the provider says that, let the operator through',
   ],
   [
     'Token',
