@@ -351,6 +351,7 @@ test.serial(
     t.like(told()[0], { event: 'Updated', outcome: 'Failure', client_id: clientId });
     t.false(operator.audit().includes('bcrypt'));
     await patiently(lab, 'hashing', 'CredentialCurrent', { status: 'True' });
+    await remove('hashing');
   },
 );
 
