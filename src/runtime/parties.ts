@@ -1,14 +1,14 @@
 import type { Reason } from '../api/reasons.ts';
 import type { Clock, Instant, Milliseconds } from '../clock.ts';
-import { hour, minute } from '../clock.ts';
+import { hour, minute, plus } from '../clock.ts';
 import type { OperatorError } from '../errors.ts';
 
 /** What one party has met at a resource since it last got through. */
 export interface PartyTrouble {
   readonly since: Instant;
   readonly attempts: number;
-  /** It has to wait for long, and others have not. */
-  readonly isHeld: boolean;
+  /** It was asked to wait for long, and others were not: until then. */
+  readonly pausedUntil?: Instant;
   readonly message: string;
   readonly reason: Reason;
 }
@@ -66,11 +66,12 @@ export class Parties {
     const [now, at] = [this.#clock.now(), this.#clock.monotonic()];
     for (const [name, one] of known.failing) if (this.#isForgotten(one)) known.failing.delete(name);
     const { since, from, attempts } = known.failing.get(party) ?? { since: now, from: at, attempts: 0 };
-    const failing = { since, from, at, attempts: attempts + 1, message, reason, until: 0, isHeld: false };
+    const failing = { since, from, at, attempts: attempts + 1, message, reason, until: 0 };
     known.failing.set(party, failing);
     const asked = retryAt === undefined ? 0 : Math.min(retryAt - now, longestPause);
     const isAlone = !this.isEverybodys(resource) && this.#othersAreServed(known, party);
-    if (asked > longPause && isAlone) known.failing.set(party, { ...failing, until: at + asked, isHeld: true });
+    if (asked > longPause && isAlone)
+      known.failing.set(party, { ...failing, until: at + asked, pausedUntil: plus(now, asked) });
   }
 
   /** What ends while a party is held began before. */

@@ -52,7 +52,8 @@ export class Troubles {
     const paused = this.#ofCircuit(health);
     const own = budgets.troubleOf(resource, client);
     if (own !== undefined && (paused !== undefined || this.#isItsOwn(own))) {
-      return { reason: own.reason, message: own.message, since: own.since, ...nextTryOf(health) };
+      const { reason, message, since } = own;
+      return { reason, message, since, ...nextTryOf(own.pausedUntil === undefined ? health : own) };
     }
     return health.isEverybodys === true ? paused : undefined;
   }
@@ -110,8 +111,8 @@ export class Troubles {
   }
 
   /** Others may be served meanwhile. One of thousands that has to wait a moment for its turn again and again is in no trouble. */
-  #isItsOwn({ attempts, reason, since, isHeld }: PartyTrouble): boolean {
-    return (isHeld || (attempts > 1 && reason !== 'RateLimited')) && this.#isOld(since);
+  #isItsOwn({ attempts, reason, since, pausedUntil }: PartyTrouble): boolean {
+    return (pausedUntil !== undefined || (attempts > 1 && reason !== 'RateLimited')) && this.#isOld(since);
   }
 
   #issuers(): readonly string[] {
@@ -149,6 +150,6 @@ export class Troubles {
   }
 }
 
-function nextTryOf({ pausedUntil }: CircuitHealth): Pick<Outage, 'nextTry'> {
+function nextTryOf({ pausedUntil }: Pick<CircuitHealth, 'pausedUntil'>): Pick<Outage, 'nextTry'> {
   return pausedUntil === undefined ? {} : { nextTry: pausedUntil };
 }

@@ -68,6 +68,23 @@ test('a long pause for which the provider asked is told with its end, the same a
   t.is(troubles.outage(idp, 'a')?.nextTry, undefined);
 });
 
+test('one client that alone was asked to wait for long is told until when', async (t) => {
+  const { clock, budgets, troubles } = setUp();
+  fail(budgets, `${idp}/tokens`, 'Done', 'b');
+  const retryAt = plus(clock.now(), 15 * minute);
+  const limited = new OperatorError({
+    class: 'Transient',
+    reason: 'RateLimited',
+    message: 'wait',
+    whose: 'Issuer',
+    retryAt,
+  });
+  fail(budgets, `${idp}/tokens`, limited, 'a');
+  await clock.advance(5 * second);
+  t.like(troubles.outage(idp, 'a'), { reason: 'RateLimited', nextTry: retryAt });
+  t.is(troubles.outage(idp, 'b'), undefined);
+});
+
 /** Who tries, one try each ten seconds (`a!` fails), and of whom an outage is told then. */
 for (const [what, tries, told] of [
   ['one that fails alone says so, whoever else is served', 'a! b a! b', ['a']],
