@@ -16,6 +16,8 @@ export interface RecordCodec<R> {
     | { readonly is: 'Record'; readonly record: R }
     | { readonly is: 'Newer'; readonly formatVersion: number }
     | { readonly is: 'Invalid'; readonly message: string };
+  /** What the Secret of this record is called; `undefined`: anything. */
+  nameOf(record: R): string | undefined;
 }
 
 /**
@@ -64,7 +66,10 @@ export const recordTypes = {
  */
 const unmanaged = [{}] as const;
 
-/** Decodes a Secret of the type of this kind; one that holds no record is `invalid`, with a reason that quotes nothing of it. */
+/**
+ * Decodes a Secret of the type of this kind; one that holds no record is `invalid`, with a reason that quotes nothing of it. So is a copy under
+ * another name: it would be a client or a session that nobody wants, and be ended.
+ */
 export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec<R>): StoredRecord<R> {
   const { metadata, data } = raw as RecordSecret;
   const stored = {
@@ -77,8 +82,11 @@ export function trimRecord<R>(raw: unknown, kind: RecordKind, codec: RecordCodec
   if (encoded === undefined) return { ...stored, invalid: `it has no key ${recordKey}` };
   const decoded = codec.decode(Buffer.from(encoded, 'base64').toString('utf8'));
   switch (decoded.is) {
-    case 'Record':
+    case 'Record': {
+      const own = codec.nameOf(decoded.record) ?? metadata.name;
+      if (own !== metadata.name) return { ...stored, invalid: `it is a copy: what it says belongs into Secret ${own}` };
       return { ...stored, record: decoded.record };
+    }
     case 'Newer':
       return { ...stored, newerFormat: true };
     case 'Invalid':

@@ -24,6 +24,7 @@ const codec: RecordCodec<Note> = {
     const record = JSON.parse(text) as Note;
     return record.formatVersion === 1 ? { is: 'Record', record } : { is: 'Newer', formatVersion: record.formatVersion };
   },
+  nameOf: () => undefined,
 };
 
 const operator = 'ci-identity-system';

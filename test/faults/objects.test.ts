@@ -75,7 +75,8 @@ async function others(): Promise<void> {
 }
 
 interface RecordSecret {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly labels?: object };
+  readonly type: string;
   readonly data: { readonly 'record.json': string };
 }
 
@@ -273,6 +274,47 @@ test.serial(
       patient,
     );
     t.true(isLive(lab.provider, token));
+    await remove(pod.name);
+    await dies(lab.provider, token);
+  },
+);
+
+test.serial(
+  'somebody keeps copies of records under other names: they are no records, and nothing is ended',
+  async (t) => {
+    const pod = await newPod();
+    const token = await tokenOf(lab, pod, 'publisher');
+    const originals = [...(await records('client', '"ci-bots"')), ...(await records('session', pod.uid))];
+    t.is(originals.length, 2);
+    const known = lab.provider.clients().length;
+    const copies = originals.map((secret) => ({
+      ...secret,
+      metadata: { name: `${secret.metadata.name}-backup`, namespace: system },
+    }));
+    const labelled = originals.map((secret) => ({
+      ...secret,
+      metadata: { name: `${secret.metadata.name}-labelled`, namespace: system, labels: secret.metadata.labels },
+    }));
+    await lab.apply(
+      ...[...copies, ...labelled].map((copy) => JSON.stringify({ apiVersion: 'v1', kind: 'Secret', ...copy })),
+    );
+    await eventually(
+      'the log names the copies',
+      () => operator.log().match(/it is a copy/g)?.length === 4 || undefined,
+    );
+    await operator.stop();
+    operator = lab.operator();
+    await operator.ready();
+    await others();
+    t.true(isLive(lab.provider, token));
+    t.is(lab.provider.clients().length, known);
+    await lab.kubectl([
+      'delete',
+      'secret',
+      '-n',
+      system,
+      ...[...copies, ...labelled].map(({ metadata }) => metadata.name),
+    ]);
     await remove(pod.name);
     await dies(lab.provider, token);
   },

@@ -3,6 +3,7 @@ import { hour } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { decodeRecord } from '../record-json.ts';
 import type { Decoded, JsonReader } from '../record-json.ts';
+import { limitsRecordName } from '../record-names.ts';
 
 export interface Limits {
   readonly concurrentSessions?: number;
@@ -57,6 +58,7 @@ export function breachOf(limits: Limits | undefined, live: number, starts: numbe
 export const limitsCodec = {
   encode: (record: LimitsRecord): string => JSON.stringify(record),
   decode: (text: string): Decoded<LimitsRecord> => decodeRecord(text, readRecord),
+  nameOf: ({ identity }: LimitsRecord): string => limitsRecordName(identity.uid),
 } as const;
 
 function readRecord(root: JsonReader): LimitsRecord {

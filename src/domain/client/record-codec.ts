@@ -2,6 +2,7 @@
 import { type Reason, isReason } from '../../api/reasons.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, JsonReader } from '../record-json.ts';
+import { clientRecordName } from '../record-names.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Offered, OwnManagement, Proof } from './record.ts';
@@ -24,7 +25,11 @@ function decode(text: string): Decoded<ClientRecord> {
   return decodeRecord(text, readRecord);
 }
 
-export const clientCodec = { encode, decode } as const;
+function nameOf({ pool, namespace = '', identity }: ClientRecord): string {
+  return clientRecordName(pool.uid, namespace, identity?.uid ?? '');
+}
+
+export const clientCodec = { encode, decode, nameOf } as const;
 
 type Management = NonNullable<ClientRecord['management']>;
 

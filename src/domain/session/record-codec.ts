@@ -3,6 +3,7 @@ import { isReason } from '../../api/reasons.ts';
 import type { Ask } from '../access/access.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, JsonReader } from '../record-json.ts';
+import { sessionRecordName } from '../record-names.ts';
 import type { Token } from '../token.ts';
 import { assertSessionInvariants } from './invariants.ts';
 import type { IdentityRef, SessionRecord } from './record.ts';
@@ -19,7 +20,11 @@ function decode(text: string): Decoded<SessionRecord> {
   return decodeRecord(text, readRecord);
 }
 
-export const sessionCodec = { encode, decode } as const;
+function nameOf({ pod, identity }: SessionRecord): string {
+  return sessionRecordName(pod.uid, identity.uid);
+}
+
+export const sessionCodec = { encode, decode, nameOf } as const;
 
 function readRecord(root: JsonReader): SessionRecord {
   const [first, ...others] = root.at('tokens').list(readToken);
