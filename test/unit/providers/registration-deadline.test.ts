@@ -4,7 +4,7 @@ import { minute, second, systemClock } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { registrationOver } from './registration-over.ts';
+import { plainClient, registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 
@@ -21,14 +21,7 @@ test('a registration is waited for 30 s, and a change of a client as long as any
   const clock = new VirtualClock(noon);
   const http = new Seen({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
   const registration = registrationOver(http, { issuer, clock });
-  const desired = {
-    clientId: 'ci-1',
-    scopes: [],
-    audiences: [],
-    maxTokenLifetime: minute,
-    tag: 't',
-    keys: [],
-  } as never;
+  const desired = plainClient('ci-1');
   const { signal } = new AbortController();
   const { clientId } = await registration.register(desired, signal);
   await t.throwsAsync(registration.update({ clientId }, desired, signal), { message: /no token that manages/ });

@@ -1,3 +1,4 @@
+import { minute } from '#src/clock.ts';
 import type { Http } from '#src/providers/http.ts';
 import { Offer } from '#src/providers/oidc/offer.ts';
 import { profiles } from '#src/providers/oidc/profiles.ts';
@@ -19,4 +20,10 @@ export function registrationOver(http: Http, o: Pick<Options, 'issuer' | 'clock'
     carriers: () => [],
     ...o,
   });
+}
+
+/** A client that asks for nothing in particular. */
+export function plainClient(clientId: string): never {
+  const nothing = { scopes: [], audiences: [], keys: [] };
+  return { clientId, name: 'ci-bots 1', maxTokenLifetime: minute, tag: 't', ...nothing } as never;
 }

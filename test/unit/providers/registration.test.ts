@@ -1,27 +1,18 @@
 /** What an answer about a client is read as, and where its management token goes. */
 import test from 'ava';
-import { minute } from '#src/clock.ts';
 import { Http, type HttpAnswer, type HttpRequest } from '#src/providers/http.ts';
 import { Offer } from '#src/providers/oidc/offer.ts';
 import { Redacted } from '#src/redacted.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { registrationOver } from './registration-over.ts';
+import { plainClient, registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const clock = new VirtualClock(noon);
 const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register/` };
 const discovery = { get: () => Promise.resolve(metadata), comesNow: () => Promise.resolve(true) } as never;
 const { signal } = new AbortController();
-const desired = {
-  clientId: 'ours',
-  name: 'ci-bots 1',
-  scopes: [],
-  audiences: [],
-  maxTokenLifetime: minute,
-  tag: 't',
-  keys: [],
-} as never;
+const desired = plainClient('ours');
 
 class Answering extends Http {
   readonly requests: HttpRequest[] = [];

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { minute, plus, second } from '#src/clock.ts';
+import { type Instant, minute, plus, second } from '#src/clock.ts';
 import { Troubles } from '#src/controllers/status/troubles.ts';
 import { OperatorError } from '#src/errors.ts';
 import { Budgets } from '#src/runtime/budget.ts';
@@ -11,6 +11,9 @@ const down = new OperatorError({ class: 'Transient', reason: 'TlsInvalid', messa
 const forbidden = new OperatorError({ class: 'Waiting', reason: 'ApiForbidden', message: 'apply RoleBinding' });
 const quota = new OperatorError({ class: 'Waiting', reason: 'QuotaExceeded', message: 'raise it' });
 const otherType = new OperatorError({ class: 'Waiting', reason: 'DeliveryRefused', message: 'delete it' });
+
+const limitedUntil = (retryAt: Instant): OperatorError =>
+  new OperatorError({ class: 'Transient', reason: 'RateLimited', message: 'too many calls', whose: 'Issuer', retryAt });
 
 function setUp(): {
   clock: VirtualClock;
@@ -50,14 +53,7 @@ test('an outage of minting is told once it lasts, with the sentence of the last 
 test('a long pause for which the provider asked is told with its end, the same at each look, and no longer than it lasts', async (t) => {
   const { clock, budgets, troubles } = setUp();
   const nextTry = plus(clock.now(), 10 * minute);
-  const limited = new OperatorError({
-    class: 'Transient',
-    reason: 'RateLimited',
-    message: 'too many calls',
-    whose: 'Issuer',
-    retryAt: nextTry,
-  });
-  fail(budgets, `${idp}/tokens`, limited);
+  fail(budgets, `${idp}/tokens`, limitedUntil(nextTry));
   for (const passed of [5 * second, 9 * minute]) {
     await clock.advance(passed);
     t.is(troubles.outage(idp, 'a')?.nextTry, nextTry);
@@ -72,14 +68,7 @@ test('one client that alone was asked to wait for long is told until when', asyn
   const { clock, budgets, troubles } = setUp();
   fail(budgets, `${idp}/tokens`, 'Done', 'b');
   const retryAt = plus(clock.now(), 15 * minute);
-  const limited = new OperatorError({
-    class: 'Transient',
-    reason: 'RateLimited',
-    message: 'wait',
-    whose: 'Issuer',
-    retryAt,
-  });
-  fail(budgets, `${idp}/tokens`, limited, 'a');
+  fail(budgets, `${idp}/tokens`, limitedUntil(retryAt), 'a');
   await clock.advance(5 * second);
   t.like(troubles.outage(idp, 'a'), { reason: 'RateLimited', nextTry: retryAt });
   t.is(troubles.outage(idp, 'b'), undefined);
