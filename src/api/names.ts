@@ -16,7 +16,7 @@ export const emergencyStopConfigMap = 'emergency-stop';
 export const labels = {
   /** On a Namespace: `enabled` opts its agent pods in. */
   inject: `${group}/inject`,
-  /** On a pod: `true` beside every claim. use.ci-identity.dev looks at no other pod, and pods.ci-identity.dev refuses a claim without it. */
+  /** On a pod: `true` beside every claim, from its creation to its end. use and claims.ci-identity.dev look at no other pod; without it a claim counts for nothing. */
   injected: `${group}/injected`,
   /** On a record Secret: `client`, `session` or `limits`. */
   kind: `${group}/kind`,

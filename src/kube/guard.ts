@@ -6,7 +6,7 @@ import type { GuardRecord, ObservedPolicy, ShippedPolicy } from '../domain/acces
 import type { SmallRecord, SmallRecordKind } from './small-record.ts';
 import { admissionKinds } from './watches.ts';
 
-const shippedFiles = ['inject', 'use', 'identities', 'claims', 'pods', 'secrets'] as const;
+const shippedFiles = ['inject', 'use', 'identities', 'claims', 'bindings', 'pods', 'secrets'] as const;
 
 /**
  * The policies and bindings that this version ships, read from `manifests/admission` beside the source (the image has both).

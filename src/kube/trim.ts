@@ -1,6 +1,6 @@
 import { instant, parseRfc3339, type Instant } from '../clock.ts';
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { annotations, claimPrefix, deliverySecretName, volumeName } from '../api/names.ts';
+import { annotations, claimPrefix, deliverySecretName, labels, volumeName } from '../api/names.ts';
 import type { ObservedPolicy } from '../domain/access/trust.ts';
 import type { PodFacts } from '../domain/session/machine.ts';
 import { SharedTexts } from './shared-texts.ts';
@@ -84,7 +84,7 @@ const runUrl = /^[\x21-\x7e]{1,512}$/;
 export function trimPod(raw: unknown): PodFacts {
   const { metadata, spec, status } = raw as RawPod;
   const noted = metadata.annotations ?? {};
-  const requester = noted[annotations.requester];
+  const requester = metadata.labels?.[labels.injected] === 'true' ? noted[annotations.requester] : undefined;
   const claimedRunUrl = noted['runUrl'];
   const claimedTraceparent = noted[annotations.traceparent];
   const isMirror = noted['kubernetes.io/config.mirror'] !== undefined;
@@ -115,8 +115,8 @@ export function trimPod(raw: unknown): PodFacts {
 }
 
 /**
- * Without a requester there are none: the admission policies let such a pod carry what it likes, and a name that no CiIdentity can have would
- * name the Secret of another pod.
+ * Without a requester, or without the label that injection writes, there are none: the admission policies let such a pod carry what it likes. A
+ * name that no CiIdentity can have would name the Secret of another pod.
  */
 function claimsIn(noted: Readonly<Record<string, string>>): PodFacts['claims'] {
   return Object.fromEntries(

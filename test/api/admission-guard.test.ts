@@ -119,7 +119,7 @@ async function restore(policy: ShippedPolicy): Promise<void> {
 
 test.serial('what we ship, with the defaults that we expect, is what the API server returns', async (t) => {
   const observed = await observe(lab.as('controller'));
-  t.is(observed.filter(({ name }) => shipped.some((policy) => policy.name === name)).length, 12);
+  t.is(observed.filter(({ name }) => shipped.some((policy) => policy.name === name)).length, 14);
   t.deepEqual(brokenPolicies(shipped, observed), []);
 });
 
@@ -270,7 +270,7 @@ test.serial('a probe that the policies do not answer tells nothing', async (t) =
 });
 
 test.serial(
-  'an API server without the admission plugin is found out, although all twelve objects are there',
+  'an API server without the admission plugin is found out, although all fourteen objects are there',
   async (t) => {
     await using cluster = await startCluster({
       apiServerFlags: ['--disable-admission-plugins=ValidatingAdmissionPolicy'],

@@ -198,6 +198,8 @@ test.before(async () => {
   await lab.apply(...withoutMatchConditions());
   await settled();
   await lab.send('jenkins', 'POST', podsOf('ci-payments'), agentPod({ name: 'live' }), { dryRun: false });
+  const plain = { metadata: { name: 'plain' }, spec: { containers: [{ name: 'a', image: 'b' }] } };
+  await lab.send('jenkins', 'POST', podsOf('ci-payments'), plain, { dryRun: false });
   await lab.send(
     'cluster-admin',
     'POST',
@@ -1294,9 +1296,13 @@ const podsRows: readonly Row[] = [
 ];
 
 const tooManyToCompare =
-  'the annotations of a pod that names or has an identity cannot change to or from more than 2000, nor can a Binding carry more, because it must be seen that the claims among them stay; write fewer annotations, or create the pod again';
+  'the annotations of a pod that names or has an identity cannot change to or from more than 2000, because it must be seen that the claims among them stay; write fewer annotations, or create the pod again';
 const locked =
-  'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} are set when a pod is created and never change';
+  'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} and label ci-identity.dev/injected are set when a pod is created and never change';
+const notCarried =
+  'a Binding cannot carry annotations identity.ci-identity.dev/… or ci-identity.dev/{requester,default,identities} or label ci-identity.dev/injected: they would be copied onto its pod, where they are set at creation and never change; leave them out';
+const tooManyCarried =
+  'a Binding cannot carry more than 2000 annotations, because it must be seen that no claim is among them; write fewer';
 
 function patchLive(
   title: string,
@@ -1318,7 +1324,13 @@ function patchLive(
   };
 }
 
-function binding(title: string, path: string, annotations: Record<string, string>, gives: number | string): Row {
+function binding(
+  title: string,
+  path: string,
+  annotations: Record<string, string>,
+  gives: number | string,
+  labels: Record<string, string> = {},
+): Row {
   return {
     title,
     who: 'jenkins',
@@ -1326,13 +1338,19 @@ function binding(title: string, path: string, annotations: Record<string, string
     body: () => ({
       apiVersion: 'v1',
       kind: 'Binding',
-      metadata: { name: 'live', annotations },
+      metadata: { name: 'live', annotations, labels },
       target: { kind: 'Node', name: 'n' },
     }),
     gives,
-    ...(typeof gives === 'string' ? { says: gives === 'claims#0' ? locked : tooManyToCompare } : {}),
+    ...(typeof gives === 'string' ? { says: gives === 'bindings#0' ? notCarried : tooManyCarried } : {}),
   };
 }
+
+/** As injection would write it. */
+const forged = {
+  'identity.ci-identity.dev/publisher': 'x',
+  'ci-identity.dev/requester': userName('jenkins'),
+};
 
 const claimsRows: readonly Row[] = [
   patchLive('the plugin renews its last-refresh', { 'kubernetes.jenkins.io/last-refresh': '1761760481264' }, 200),
@@ -1345,9 +1363,11 @@ const claimsRows: readonly Row[] = [
     'jenkins',
     label,
   ),
-  patchLive('the label is taken off, which nobody asks for after creation', {}, 200, '', 'jenkins', {
-    'ci-identity.dev/injected': null,
+  patchLive('the label is taken off', {}, 'claims#0', '', 'jenkins', { 'ci-identity.dev/injected': null }),
+  patchLive('the label is changed through status', {}, 'claims#0', '/status', 'jenkins', {
+    'ci-identity.dev/injected': 'false',
   }),
+  patchLive('another label is added', {}, 200, '', 'jenkins', { team: 'payments' }),
   patchLive('a claim is changed', { 'identity.ci-identity.dev/publisher': 'x' }, 'claims#0'),
   patchLive('a claim is removed', { 'identity.ci-identity.dev/publisher': null }, 'claims#0'),
   patchLive('the requester is changed', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
@@ -1355,11 +1375,47 @@ const claimsRows: readonly Row[] = [
   patchLive('a wish is added', { 'ci-identity.dev/identities': 'x' }, 'claims#0'),
   patchLive('a claim is added through status', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0', '/status'),
   patchLive('even the cluster admin cannot', { 'ci-identity.dev/requester': 'root' }, 'claims#0', '', 'cluster-admin'),
-  binding('a binding with nothing', 'pods/live/binding', {}, 201),
-  binding('a binding carries a claim', 'pods/live/binding', { 'identity.ci-identity.dev/toolbox': 'x' }, 'claims#0'),
   patchLive('so many annotations are added that none is looked at', notes(maxEntries + 1), 'claims#1'),
-  binding('a binding carries more annotations than are looked at', 'bindings', notes(maxEntries + 1), 'claims#1'),
-  binding('a binding carries a requester', 'bindings', { 'ci-identity.dev/requester': 'root' }, 'claims#0'),
+  ...['', '/status'].flatMap((subresource): readonly Row[] =>
+    [{}, forged].map((annotations) => ({
+      ...patchLive(
+        `a pod without the label gets it, and ${Object.keys(annotations).length} annotations (pods${subresource})`,
+        annotations,
+        'claims#0',
+        subresource,
+        'cluster-admin',
+        label,
+      ),
+      path: `${podsOf('ci-payments')}/plain${subresource}`,
+    })),
+  ),
+  ...['/ephemeralcontainers', '/resize'].map((subresource): Row => ({
+    ...patchLive(`pods${subresource} changes no metadata`, forged, 200, '', 'cluster-admin', label),
+    path: `${podsOf('ci-payments')}/plain${subresource}`,
+    outcome: (t, { metadata }) => {
+      t.is(metadata.labels?.['ci-identity.dev/injected'], undefined);
+      t.is(metadata.annotations?.['ci-identity.dev/requester'], undefined);
+    },
+  })),
+  {
+    ...patchLive('a pod without the label gets a claim, which counts for nothing there', forged, 200),
+    path: `${podsOf('ci-payments')}/plain`,
+  },
+];
+
+const bindingsRows: readonly Row[] = [
+  binding('a binding with nothing', 'pods/live/binding', {}, 201),
+  binding('a binding with notes of its scheduler', 'pods/live/binding', { 'example.com/zone': 'a' }, 201, {
+    zone: 'a',
+  }),
+  binding('a binding carries a claim', 'pods/live/binding', { 'identity.ci-identity.dev/toolbox': 'x' }, 'bindings#0'),
+  binding('a binding carries more annotations than are looked at', 'bindings', notes(maxEntries + 1), 'bindings#1'),
+  binding('a binding carries a requester', 'bindings', { 'ci-identity.dev/requester': 'root' }, 'bindings#0'),
+  binding('a binding carries the label', 'bindings', {}, 'bindings#0', label),
+  binding('a binding carries another value of the label', 'pods/live/binding', {}, 'bindings#0', {
+    'ci-identity.dev/injected': '',
+  }),
+  binding('a binding carries the label and much else', 'bindings', notes(maxEntries + 1), 'bindings#0', label),
 ];
 
 const onlyTokens =
@@ -1645,6 +1701,7 @@ const table: Readonly<Record<string, readonly Row[]>> = {
   use: useRows,
   pods: podsRows,
   claims: claimsRows,
+  bindings: bindingsRows,
   secrets: secretsRows,
   escalation: escalationRows,
 };
@@ -1887,37 +1944,45 @@ test('a pod with 20,000 annotations is created nearly as fast as a ConfigMap wit
   t.true(took < 10 * control + 1_000, `${took} ms where the ConfigMap took ${control} ms`);
 });
 
-test('a pod with 20,000 annotations stays possible to update, and can get no requester', async (t) => {
-  const own = `${podsOf('ci-plain')}/vast`;
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { namespace: 'ci-plain', name: 'vast', annotations: notes(20_000) },
-    spec: { containers: [{ name: 'a', image: 'b' }] },
-  };
-  const created = await lab.send('jenkins', 'POST', podsOf('ci-plain'), pod, { dryRun: false });
-  t.is(created.status, 201, JSON.stringify(created.body).slice(0, 500));
-  const patch = async (subresource: string, body: object): Promise<readonly [number, string]> => {
-    const options = { dryRun: false, contentType: mergePatch };
-    const answer = await lab.send('cluster-admin', 'PATCH', `${own}${subresource}`, body, options);
-    return [answer.status, (answer.body as { message?: string }).message ?? ''];
-  };
-  const start = performance.now();
-  const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet' };
-  t.deepEqual(await patch('/status', { status: { phase: 'Running', conditions: [condition] } }), [200, '']);
-  t.deepEqual(await patch('', { metadata: { finalizers: ['example.com/kept'] } }), [200, '']);
-  t.deepEqual(await patch('', { metadata: { finalizers: null } }), [200, '']);
-  t.deepEqual(await patch('', { metadata: { annotations: { aaa: 'changed', aab: null } } }), [200, '']);
-  t.log(`four updates in ${Math.round(performance.now() - start)} ms`);
-  for (const key of ['ci-identity.dev/requester', 'ci-identity.dev/default', 'ci-identity.dev/identities']) {
-    const [status, message] = await patch('', { metadata: { annotations: { [key]: 'x' } } });
-    t.is(status, 403);
-    t.true(message.endsWith(tooManyToCompare), message);
-  }
-  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace: 'ci-plain', name: 'vast' } };
-  const { status } = await lab.send('cluster-admin', 'POST', `${own}/eviction`, eviction, { dryRun: false });
-  t.is(status, 201);
-});
+for (const labels of [{}, label])
+  test(`a pod with 20,000 annotations stays possible to update, and can get no requester (${JSON.stringify(labels)})`, async (t) => {
+    const name = `vast-${Object.keys(labels).length}`;
+    const own = `${podsOf('ci-plain')}/${name}`;
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace: 'ci-plain', name, annotations: notes(20_000), labels },
+      spec: { containers: [{ name: 'a', image: 'b' }] },
+    };
+    const created = await lab.send('jenkins', 'POST', podsOf('ci-plain'), pod, { dryRun: false });
+    t.is(created.status, 201, JSON.stringify(created.body).slice(0, 500));
+    const patch = async (subresource: string, body: object): Promise<readonly [number, string]> => {
+      const options = { dryRun: false, contentType: mergePatch };
+      const answer = await lab.send('cluster-admin', 'PATCH', `${own}${subresource}`, body, options);
+      return [answer.status, (answer.body as { message?: string }).message ?? ''];
+    };
+    const start = performance.now();
+    const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet' };
+    t.deepEqual(await patch('/status', { status: { phase: 'Running', conditions: [condition] } }), [200, '']);
+    t.deepEqual(await patch('', { metadata: { finalizers: ['example.com/kept'] } }), [200, '']);
+    t.deepEqual(await patch('', { metadata: { finalizers: null } }), [200, '']);
+    t.deepEqual(await patch('', { metadata: { annotations: { aaa: 'changed', aab: null } } }), [200, '']);
+    t.log(`four updates in ${Math.round(performance.now() - start)} ms`);
+    if (labels === label) {
+      for (const key of ['ci-identity.dev/requester', 'ci-identity.dev/default', 'ci-identity.dev/identities']) {
+        const [status, message] = await patch('', { metadata: { annotations: { [key]: 'x' } } });
+        t.is(status, 403);
+        t.true(message.endsWith(tooManyToCompare), message);
+      }
+    } else {
+      const [status, message] = await patch('', { metadata: { labels: label } });
+      t.is(status, 403);
+      t.true(message.endsWith(locked), message);
+    }
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace: 'ci-plain', name } };
+    const { status } = await lab.send('cluster-admin', 'POST', `${own}/eviction`, eviction, { dryRun: false });
+    t.is(status, 201);
+  });
 
 test('in a namespace with identities too, what is too large is refused with a sentence of its size', async (t) => {
   for (const more of [

@@ -49,7 +49,9 @@ const inParallel = 16;
 /** Two seconds of creating: with a quarter of it, ratios of single runs lay between 0.65 and 1.11. */
 const defaultSize = 1_200;
 const ns = 'ci-payments';
-const bindings = ['inject', 'use', 'identities', 'claims', 'pods', 'secrets'].map((name) => `${name}.ci-identity.dev`);
+const bindings = ['inject', 'use', 'identities', 'claims', 'bindings', 'pods', 'secrets'].map(
+  (name) => `${name}.ci-identity.dev`,
+);
 
 /** Pods are created by Jenkins' service account in the same namespace, with and without the shipped policies. */
 export const admission: Bench = {

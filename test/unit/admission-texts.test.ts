@@ -94,10 +94,27 @@ test('the locked annotations are the ones that names.ts has, in both directions 
     t.is(copy.split(`k.startsWith('${claimPrefix}') || k in ${locked}`).length, 3);
     t.is(copy.match(/ in \[/g)?.length, 2);
   }
+  const relabelled = named(spec('claims').variables, 'relabelled');
+  t.is(relabelled.split(`labels[?'${labels.injected}'].orValue('')`).length, 3);
+  t.true(named(spec('claims').matchConditions, 'changed').startsWith(`${relabelled} ||`));
   t.true(named(spec('claims').matchConditions, 'changed').includes(`${locked}.exists(k,`));
   t.is(
     message,
-    'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} are set when a pod is created and never change',
+    'annotations identity.ci-identity.dev/… and ci-identity.dev/{requester,default,identities} and label ci-identity.dev/injected are set when a pod is created and never change',
+  );
+  for (const copy of [
+    named(spec('bindings').matchConditions, 'claiming'),
+    named(spec('bindings').variables, 'carried'),
+  ])
+    t.is(copy.split(`k.startsWith('${claimPrefix}') || k in ${locked}`).length, 2);
+  t.true(
+    named(spec('bindings').matchConditions, 'claiming').startsWith(
+      `has(object.metadata.labels) && '${labels.injected}' in object.metadata.labels ||`,
+    ),
+  );
+  t.deepEqual(
+    spec('bindings').validations!.map(({ expression }) => expression),
+    ['variables.tooMany', '!variables.tooMany'],
   );
 });
 
@@ -141,17 +158,18 @@ test('inject and identities look at the same namespaces and parameters', (t) => 
     t.deepEqual(spec(name).matchConstraints.namespaceSelector, { matchLabels: { [labels.inject]: 'enabled' } });
     t.deepEqual(spec(name).paramKind, { apiVersion, kind: 'CiIdentity' });
   }
-  for (const name of ['use', 'claims', 'pods', 'secrets']) {
+  for (const name of ['use', 'claims', 'bindings', 'pods', 'secrets']) {
     t.is(spec(name).paramKind, undefined, `${name} must not depend on a cache of parameters`);
     if (name !== 'secrets')
       t.is(spec(name).matchConstraints.namespaceSelector, undefined, `${name} covers all namespaces`);
   }
 });
 
-test('use looks at the pods with the label that injection writes; pods refuses claims without it; nobody else selects objects', (t) => {
+test('use and claims look at the pods with the label that injection writes; pods refuses claims without it; nobody else selects objects', (t) => {
   const labelled = { matchLabels: { [labels.injected]: 'true' } };
-  for (const name of ['inject', 'identities', 'use', 'claims', 'pods', 'secrets'])
-    t.deepEqual(spec(name).matchConstraints.objectSelector, name === 'use' ? labelled : undefined, name);
+  for (const name of ['use', 'claims']) t.deepEqual(spec(name).matchConstraints.objectSelector, labelled, name);
+  for (const name of ['inject', 'identities', 'bindings', 'pods', 'secrets'])
+    t.is(spec(name).matchConstraints.objectSelector, undefined, name);
   t.true(
     spec('inject').mutations![0]!.jsonPatch.expression.includes(
       `path: '/metadata/labels/' + jsonpatch.escapeKey('${labels.injected}'), value: 'true'}`,
@@ -202,7 +220,7 @@ test('the match condition of use asks what its validations ask, of as many claim
 });
 
 test('everything fails closed, denies with 403 and has a sentence', (t) => {
-  for (const name of ['inject', 'use', 'identities', 'claims', 'pods', 'secrets']) {
+  for (const name of ['inject', 'use', 'identities', 'claims', 'bindings', 'pods', 'secrets']) {
     t.is(spec(name).failurePolicy, 'Fail', name);
     for (const rule of spec(name).validations ?? []) {
       t.is(rule.reason, 'Forbidden', name);
@@ -245,7 +263,7 @@ test('pods looks away only where none of its rules finds a name of ours', (t) =>
 test('nothing of a pod is looked through, in any policy, before it is known to have few entries', (t) => {
   const plain = (expression: string): string =>
     expression.replaceAll('.?', '.').replace(/\.orValue\((\[\]|\{\})\)/g, '');
-  for (const name of ['inject', 'use', 'identities', 'claims', 'pods']) {
+  for (const name of ['inject', 'use', 'identities', 'claims', 'bindings', 'pods']) {
     const { matchConditions = [], variables = [], validations = [], mutations = [] } = spec(name);
     const expressions = plain(
       [
@@ -309,7 +327,7 @@ test('the kustomization lists every policy file', (t) => {
   const files = readdirSync(directory).filter((file) => file !== 'kustomization.yaml' && file.endsWith('.yaml'));
   const { resources } = parse(text('kustomization')) as { resources: readonly string[] };
   t.deepEqual(resources.toSorted(), files.toSorted());
-  t.is(files.length, 7);
+  t.is(files.length, 8);
 });
 
 test('expressions are literal blocks: folded ones are read differently by different YAML parsers', (t) => {

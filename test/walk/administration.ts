@@ -41,7 +41,7 @@ async function replacePool(walk: Walk, random: Random): Promise<void> {
 /** An admission policy goes and comes back. Pods from before are trusted no more. */
 async function breakGuard(walk: Walk, random: Random): Promise<void> {
   const kind = random.pick(['validatingadmissionpolicies', 'validatingadmissionpolicybindings']);
-  const name = random.pick(['claims', 'identities', 'pods', 'secrets', 'use']);
+  const name = random.pick(['bindings', 'claims', 'identities', 'pods', 'secrets', 'use']);
   const from = Date.now();
   walk.proxy.heal();
   await walk.admin.send('DELETE', `${admissionPath}/${kind}/${name}.ci-identity.dev`);

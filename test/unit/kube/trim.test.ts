@@ -11,7 +11,7 @@ const pod = {
     ...meta,
     name: 'agent-1',
     namespace: 'ci-payments',
-    labels: { 'jenkins/label': 'x', team: 'payments' },
+    labels: { 'ci-identity.dev/injected': 'true', 'jenkins/label': 'x', team: 'payments' },
     annotations: {
       'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins',
       'identity.ci-identity.dev/publisher': 'uid-of-publisher',
@@ -45,7 +45,7 @@ test('a pod keeps what decisions need and nothing else', (t) => {
     phase: 'Running',
     claims: { publisher: 'uid-of-publisher' },
     volumes: ['publisher'],
-    labels: { 'jenkins/label': 'x', team: 'payments' },
+    labels: { 'ci-identity.dev/injected': 'true', 'jenkins/label': 'x', team: 'payments' },
     containers: ['jnlp'],
     node: 'node-1',
     requester: 'system:serviceaccount:jenkins:jenkins',
@@ -69,7 +69,7 @@ const manyClaims = Object.fromEntries(
 
 for (const [what, metadata, spec] of [
   ['annotations', { annotations: { ...pod.metadata.annotations, big: 'x'.repeat(250_000) } }, {}],
-  ['labels', { labels: many(3_900, `${'p'.repeat(250)}.example/`, 'v'.repeat(63)) }, {}],
+  ['labels', { labels: { ...pod.metadata.labels, ...many(3_900, `${'p'.repeat(250)}.example/`, 'v'.repeat(63)) } }, {}],
   ['claims', { annotations: { ...pod.metadata.annotations, ...manyClaims } }, {}],
   [
     'a claimed uid',
@@ -108,12 +108,17 @@ test('a mirror pod has no containers for an identity', (t) => {
 });
 
 test('who was not admitted as the creator of an agent claims nothing, and nobody claims what no CiIdentity can be called', (t) => {
-  const claims = (annotations: Readonly<Record<string, string>>): unknown =>
-    trimPod({ ...pod, metadata: { ...pod.metadata, annotations } }).claims;
+  const claims = (annotations: Readonly<Record<string, string>>, labels: object = pod.metadata.labels): unknown =>
+    trimPod({ ...pod, metadata: { ...pod.metadata, annotations, labels } }).claims;
   const claim = { 'identity.ci-identity.dev/publisher': 'u' };
   t.deepEqual(claims(claim), {});
   const admitted = { 'ci-identity.dev/requester': 'system:serviceaccount:jenkins:jenkins' };
   t.deepEqual(claims({ ...admitted, ...claim, 'identity.ci-identity.dev/publisher.a': 'u' }), { publisher: 'u' });
+  for (const labels of [{}, { 'ci-identity.dev/injected': 'false' }, { 'jenkins/label': 'true' }]) {
+    t.deepEqual(claims({ ...admitted, ...claim }, labels), {}, 'updates of such a pod are looked at by no policy');
+    const unlabelled = trimPod({ ...pod, metadata: { ...pod.metadata, labels } });
+    t.is(unlabelled.requester, undefined);
+  }
 });
 
 test('JENKINS_SECRET leaves no trace', (t) => {
