@@ -2,7 +2,7 @@
 import { type Reason, isReason } from '../../api/reasons.ts';
 import { decodeRecord, readRef } from '../record-json.ts';
 import type { Decoded, JsonReader } from '../record-json.ts';
-import { clientRecordName } from '../record-names.ts';
+import { clientRecordNameOf } from '../record-names.ts';
 import type { Credential } from './credential.ts';
 import { assertClientInvariants } from './invariants.ts';
 import type { ClientObservation, ClientRecord, Generation, Intent, Offered, OwnManagement, Proof } from './record.ts';
@@ -25,11 +25,11 @@ function decode(text: string): Decoded<ClientRecord> {
   return decodeRecord(text, readRecord);
 }
 
-function nameOf({ pool, namespace = '', identity }: ClientRecord): string {
-  return clientRecordName(pool.uid, namespace, identity?.uid ?? '');
-}
-
-export const clientCodec = { encode, decode, nameOf } as const;
+export const clientCodec = {
+  encode,
+  decode,
+  nameOf: (record: ClientRecord): string => clientRecordNameOf(record),
+} as const;
 
 type Management = NonNullable<ClientRecord['management']>;
 

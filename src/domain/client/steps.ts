@@ -14,7 +14,7 @@ import type { ClientRecord, Generation, Variant } from './record.ts';
 import { type ClientRequest, isHandled, openRequests, requestMark } from './requests.ts';
 import { mostProofs } from './invariants.ts';
 import { isFailing, isWorthAnotherTry, nextLook } from './schedule.ts';
-import { clientRecordName } from '../record-names.ts';
+import { clientRecordNameOf } from '../record-names.ts';
 import type { ClientEnd } from './story.ts';
 import { moved } from './transitions.ts';
 import { rotationVariant } from './variants.ts';
@@ -196,16 +196,11 @@ export function act(
   const group = s.record?.pool.name ?? desiredOf(s)?.pool.name ?? '';
   const member = s.record?.namespace ?? desiredOf(s)?.namespace;
   const share = member === undefined ? { group } : { group, member };
-  const party = circuit === 'tokens' ? { party: partyOf(s) } : {};
+  const client = s.record ?? desiredOf(s);
+  const party = circuit === 'tokens' && client !== undefined ? { party: clientRecordNameOf(client) } : {};
   const spends =
     circuit === undefined || issuer === undefined ? {} : { resource: resourceOf(issuer, circuit), ...party };
   return { ...wait(s, now, reason), action, work: { lane, by: now, ...share, ...spends } };
-}
-
-/** The name of its record. */
-function partyOf(s: ClientSnapshot): string {
-  const of = s.record ?? desiredOf(s);
-  return clientRecordName(of?.pool.uid ?? '', of?.namespace ?? '', of?.identity?.uid ?? '');
 }
 
 /**
