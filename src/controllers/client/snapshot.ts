@@ -73,7 +73,7 @@ export function snapshotClient(
     ...failureOf(held),
     ...storedFacts(stored),
     ...tokensOf(memory, key, record),
-    ...(pool.is === 'Seen' ? poolFacts(sources, key, pool.value) : { asks: [] }),
+    ...(pool.is === 'Seen' ? namedPoolFacts(sources, key, pool.value) : { asks: [] }),
     ...(isPoolOf(target, pool) ? ownPoolFacts(sources, pool.value, record) : {}),
     ...issuerFacts(sources, key, record, pool),
     ...(handedIn === undefined ? {} : { handedIn }),
@@ -92,8 +92,8 @@ function storedFacts(
   };
 }
 
-/** What the pool says that has this name now. */
-function poolFacts(
+/** What the pool says that has this name now, be it ours or one made anew. */
+function namedPoolFacts(
   sources: ClientSources,
   key: string,
   pool: IdentityPool,
