@@ -7,7 +7,8 @@ import type { ClientAction, ClientSnapshot } from '../../domain/client/machine.t
 import { provenWith } from '../../domain/client/offered.ts';
 import { isRemovalBelieved, proved } from '../../domain/client/proofs.ts';
 import type { ClientRecord, Intent } from '../../domain/client/record.ts';
-import { type Telling, foundOut, restored, tell } from '../../domain/client/story.ts';
+import { foundOut, restored, tell } from '../../domain/client/story.ts';
+import type { Telling } from '../../domain/client/telling.ts';
 import { endOf } from '../../domain/client/steps.ts';
 import { OperatorError, assertNever } from '../../errors.ts';
 import type { Effects } from '../../runtime/effect.ts';

@@ -4,7 +4,7 @@ import { type Milliseconds, second } from '../../clock.ts';
 import type { Decision } from '../../decision.ts';
 import { LostLeaseError, OperatorError } from '../../errors.ts';
 import type { ClientRecord } from '../../domain/client/record.ts';
-import type { Telling } from '../../domain/client/story.ts';
+import type { Telling } from '../../domain/client/telling.ts';
 import type { DeliveredError } from '../../domain/session/machine.ts';
 import { unreadable } from '../../domain/session/explain.ts';
 import type { EventRecorder, Regarding } from '../../kube/events.ts';

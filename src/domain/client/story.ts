@@ -1,47 +1,16 @@
 /** What a change of a client record means for people: one sentence per step of a credential's life, for audit lines and events. */
-import type { Reason } from '../../api/reasons.ts';
 import { formatDuration, toRfc3339 } from '../../clock.ts';
 import type { Instant, Milliseconds } from '../../clock.ts';
 import { asClause } from '../access/explain.ts';
 import { isExternal } from './existing.ts';
-import {
-  currentOf,
-  generation,
-  highestGeneration,
-  isForeign,
-  isManagementLost,
-  siblings,
-  tagText,
-} from './generations.ts';
+import { currentOf, generation, highestGeneration, isForeign, isManagementLost, siblings } from './generations.ts';
 import type { ProofUse } from './machine.ts';
 import { openOrphans, possibleOrphans } from './orphans.ts';
+import { dealtWith, forgotten } from './orphan-story.ts';
 import type { ProofOutcome } from './proofs.ts';
 import type { ClientRecord, Generation, Intent } from './record.ts';
+import type { Telling } from './telling.ts';
 import { isOwnClient } from './variants.ts';
-
-export interface Telling {
-  /**
-   * `Planned`: made and stored; `Activated`: proven, it mints; `Drained`: no token of it is left; `Retired`: gone at the provider and
-   * refused; `RolledBack`: it never came to work; `Completed`: a request to revoke was carried out; `Restored`: the record was damaged;
-   * `Acknowledged`: what may be left at the provider is dealt with; `Deregistered`: the record goes, and something may be left there, or the provider only said that it deleted the client;
-   * `Updated`: a change of the client cost it its secret, or was answered with one that does not work.
-   */
-  readonly step:
-    | 'Planned'
-    | 'Activated'
-    | 'Drained'
-    | 'Retired'
-    | 'RolledBack'
-    | 'Completed'
-    | 'Restored'
-    | 'Acknowledged'
-    | 'Deregistered'
-    | 'Updated';
-  readonly generation: number;
-  readonly reason: Reason;
-  readonly good: boolean;
-  readonly message: string;
-}
 
 /** Somebody deleted the Secret of this record or wrote nonsense into it, and it was written again. `name`: of the Secret. */
 export function restored(record: ClientRecord, name: string): Telling {
@@ -240,36 +209,6 @@ function leftAlone(one: Generation, record: ClientRecord, end: ClientEnd | undef
   return isForeign(record, one)
     ? `${what} its client ${one.clientId ?? ''} is somebody else's by now (software_id), so it was left as it is.`
     : undefined;
-}
-
-function dealtWith(before: ClientRecord): Telling {
-  const count = openOrphans(before);
-  const what = count === 1 ? 'the client' : `the ${count} clients`;
-  const answers = count === 1 ? 'a registration' : 'registrations';
-  return {
-    step: 'Acknowledged',
-    generation: highestGeneration(before),
-    reason: 'OrphanAcknowledged',
-    good: true,
-    message: `somebody acknowledged that ${what} which ${answers} without an answer may have left at the provider ${count === 1 ? 'is' : 'are'} dealt with; no more is said of it.`,
-  };
-}
-
-/** With the record goes the count of what may be left, so it is said for the last time. */
-function forgotten(record: ClientRecord): Telling {
-  const count = possibleOrphans(record);
-  const answers = count === 1 ? 'the answer to a registration was' : `the answers to ${count} registrations were`;
-  const left = count === 1 ? 'a client that nobody uses' : `${count} clients that nobody uses`;
-  const ids = record.generations.flatMap(({ unheard, clientId }) => (unheard === true && clientId ? [clientId] : []));
-  const named = ids.length === 0 ? '' : ` as client id ${ids.join(', ')}`;
-  const message = `${answers} lost, so ${left} may be left at the provider${named}: look there for software_id ${tagText(record.tag)}, and delete it.`;
-  return {
-    step: 'Deregistered',
-    generation: highestGeneration(record),
-    reason: 'OrphanPossible',
-    good: false,
-    message,
-  };
 }
 
 const stillWorks = {

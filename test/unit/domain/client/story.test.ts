@@ -2,7 +2,8 @@ import test from 'ava';
 import { hour, plus } from '#src/clock.ts';
 import type { ProofOutcome } from '#src/domain/client/proofs.ts';
 import type { ClientRecord, Generation } from '#src/domain/client/record.ts';
-import { type ClientEnd, type Telling, foundOut, restored, tell } from '#src/domain/client/story.ts';
+import { type ClientEnd, foundOut, restored, tell } from '#src/domain/client/story.ts';
+import type { Telling } from '#src/domain/client/telling.ts';
 import { buildClientRecord, buildGeneration, noon } from '#test/support/builders.ts';
 
 const g = buildGeneration;
