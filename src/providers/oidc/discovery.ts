@@ -104,7 +104,7 @@ export class Discovery {
 export function documentUrls(issuer: string): readonly string[] {
   const bare = issuer.replace(/\/$/, '');
   const url = new URL(issuer);
-  const path = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '');
+  const path = url.pathname.replace(/\/$/, '');
   return [`${bare}/.well-known/openid-configuration`, `${url.origin}/.well-known/oauth-authorization-server${path}`];
 }
 
