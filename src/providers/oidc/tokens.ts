@@ -116,7 +116,7 @@ export class Tokens implements TokenSource {
       ...withoutUndefined({
         clientId: typeof body['client_id'] === 'string' ? body['client_id'] : undefined,
         scopes: words(body['scope']),
-        audiences: body['aud'] === undefined ? undefined : strings(body['aud']),
+        audiences: strings(body['aud']),
       }),
     };
   }
