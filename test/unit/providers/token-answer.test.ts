@@ -76,3 +76,13 @@ test('a token that no header can carry: the sentence names issuer, limit and ste
     `issuer ${issuer} – the token that the provider gives is empty, has characters that no header can carry, or has more than 16384 of them. Change the kind of access token at the provider.`,
   );
 });
+
+for (const [seconds, kept] of [
+  [0, undefined],
+  [1, 1_000],
+  [99_999_999_999, 99_999_999_999_000],
+  [100_000_000_000, undefined],
+] as const)
+  test(`a JWT that expires ${seconds} s after 1970: ${kept === undefined ? 'not said' : 'said'}`, (t) => {
+    t.is(parse({ access_token: jwt({ exp: seconds }) }).jwt?.exp, kept as never);
+  });
