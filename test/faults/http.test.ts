@@ -1,14 +1,15 @@
 /** What a call sends over a real connection, what it makes of the answer, and for how long the connection is kept. */
 import test from 'ava';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createPlainServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Server, type TLSSocket, createServer } from 'node:tls';
-import { day, systemClock } from '#src/clock.ts';
+import { day, second, systemClock } from '#src/clock.ts';
 import { LostLeaseError, OperatorError } from '#src/errors.ts';
 import { Http, type HttpOptions, type HttpRequest } from '#src/providers/http.ts';
+import { surelyWithoutEffect } from '#src/providers/no-effect.ts';
 import { type ServerCertificate, makeServerCertificate } from '#test/providers/certificates.ts';
 
 const issuer = 'https://idp.example.com';
@@ -25,6 +26,9 @@ interface Place {
   readonly http: Http;
   readonly heard: () => string;
   readonly connections: () => number;
+  readonly protocols: () => readonly unknown[];
+  /** The first connection is no more. */
+  readonly closed: Promise<void>;
 }
 
 /** A server that answers each request with these bytes, or never, and a client of it. */
@@ -35,9 +39,10 @@ async function place(
 ): Promise<Place> {
   const sockets = new Set<TLSSocket>();
   let heard = '';
+  const closed = Promise.withResolvers<void>();
   const { certPem: cert, keyPem: key } = certificate;
-  const server: Server = createServer({ cert, key }, (socket) => {
-    sockets.add(socket.on('error', () => {}));
+  const server: Server = createServer({ cert, key, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
+    sockets.add(socket.on('error', () => {}).on('close', () => closed.resolve()));
     socket.on('data', (data) => {
       heard += data.toString();
       if (bytes !== undefined) socket.write(bytes);
@@ -63,6 +68,8 @@ async function place(
     http,
     heard: () => heard,
     connections: () => sockets.size,
+    protocols: () => [...sockets].map(({ alpnProtocol }) => alpnProtocol),
+    closed: closed.promise,
   };
 }
 
@@ -121,6 +128,40 @@ for (const [what, head, body, sentence] of [
     const error = await t.throwsAsync(call(), { instanceOf: OperatorError, message: sentence });
     t.is(error?.reason, 'ProviderMisbehaves');
   });
+
+test('what comes after the head of a compressed answer is not waited for', async (t) => {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 1000\r\n\r\n';
+  const { call, closed } = await place(t, head, { deadline: 600_000 });
+  await t.throwsAsync(call(), { message: /compressed/ });
+  await t.notThrowsAsync(closed);
+});
+
+test('one call at a time on a connection, none of HTTP/2, and 32 connections at most', async (t) => {
+  const { call, connections, protocols } = await place(t, undefined, { deadline: 600_000 });
+  const gone = new AbortController();
+  const calls = Array.from({ length: 33 }, () => call({}, gone.signal));
+  const all = Promise.allSettled(calls);
+  while (connections() < 32) await setTimeout(5);
+  // Long enough for one more.
+  await setTimeout(100);
+  t.is(connections(), 32);
+  t.deepEqual([...new Set(protocols())], ['http/1.1']);
+  gone.abort();
+  t.true((await all).every(({ status }) => status === 'rejected'));
+});
+
+test('a server that accepts the connection and never speaks TLS: given up after five seconds, and surely nothing was sent', async (t) => {
+  const server = createPlainServer((socket) => void socket.on('error', () => {}));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { call } = await place(t, undefined, { deadline: 600_000 });
+  t.teardown(() => void server.close());
+  const start = systemClock.monotonic();
+  const work = call({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+  const error = await t.throwsAsync(work, { instanceOf: OperatorError, message: /no connection in time/ });
+  const took = systemClock.monotonic() - start;
+  t.true(took >= 4.5 * second && took < 9 * second, `${took}`);
+  t.deepEqual([error?.reason, error && surelyWithoutEffect(error)], ['ProviderUnavailable', true]);
+});
 
 for (const [what, usual, own] of [
   ['of the issuer', 50, undefined],
