@@ -46,4 +46,13 @@ for (const profile of ['Generic', 'Keycloak'].map((name) => profiles[name]!)) {
       t.deepEqual(rest, { drift: [member], ...(excess ? { excess: true } : {}) });
       t.regex(driftDigest ?? '', /^[\da-f]{64}$/);
     });
+
+  test(`${profile.name}: a client with a secret has no keys, and one that is there is more than is wanted`, (t) => {
+    const { keys: _, ...rest } = desired;
+    const want: DesiredClient = { ...rest, authentication: 'ClientSecretBasic', keys: [] };
+    const said = profile.fromBody(profile.toBody(want, want.scopes));
+    for (const keys of [undefined, []])
+      t.deepEqual(driftOf({ ...said, ...(keys === undefined ? {} : { keys }) }, want, profile, []), { drift: [] });
+    t.like(driftOf({ ...said, keys: [one] }, want, profile, []), { drift: ['keys'], excess: true });
+  });
 }

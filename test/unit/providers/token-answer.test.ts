@@ -3,7 +3,7 @@ import test from 'ava';
 import { sha256 } from '#src/digest.ts';
 import { instant } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
-import { parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
+import { isSelfContained, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 
 const issuer = 'https://idp.example.com';
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -85,4 +85,17 @@ for (const [seconds, kept] of [
 ] as const)
   test(`a JWT that expires ${seconds} s after 1970: ${kept === undefined ? 'not said' : 'said'}`, (t) => {
     t.is(parse({ access_token: jwt({ exp: seconds }) }).jwt?.exp, kept as never);
+  });
+
+const [header, claims] = [part({ alg: 'RS256' }), part({ aud: 'registry' })];
+for (const [what, token, audiences] of [
+  ['a JWT', `${header}.${claims}.c2ln`, ['registry']],
+  ['a JWT without its signature', `${header}.${claims}`, undefined],
+  ['a JWT with a part too many', `${header}.${claims}.c2ln.c2ln`, undefined],
+  ['a JWT whose header is padded', `${header}==.${claims}.c2ln`, undefined],
+  ['a JWT whose claims are padded', `${header}.${claims}=.c2ln`, undefined],
+] as const)
+  test(`${what} is ${audiences === undefined ? 'opaque' : 'read'}`, (t) => {
+    t.deepEqual(parse({ access_token: token }).audiences as unknown, audiences);
+    t.is(isSelfContained(token), audiences !== undefined);
   });
