@@ -56,3 +56,10 @@ for (const profile of ['Generic', 'Keycloak'].map((name) => profiles[name]!)) {
     t.like(driftOf({ ...said, keys: [one] }, want, profile, []), { drift: ['keys'], excess: true });
   });
 }
+
+test('what is no key among the keys that a provider tells is left out', (t) => {
+  const told = { keys: [null, 7, [one], one] };
+  t.deepEqual(profiles['Generic']!.fromBody({ jwks: told }).keys, [one]);
+  const attributes = { 'jwks.string': JSON.stringify(told) };
+  t.deepEqual(profiles['Keycloak']!.fromBody({ attributes }).keys, [one]);
+});
