@@ -104,7 +104,12 @@ const tokenRows: readonly (readonly [string, Partial<Fault>, readonly string[]])
   ],
   [
     'a compressed answer',
-    { instead: { status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' } },
+    {
+      instead: {
+        ...json(200, { access_token: 'a', token_type: 'Bearer', expires_in: 300 }),
+        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      },
+    },
     ['Transient', 'ProviderMisbehaves', 'Issuer'],
   ],
   [
