@@ -79,7 +79,7 @@ export const admission: Bench = {
       }
       await prepareTurns(lab);
       const turns: TurnFigures[] = [];
-      for (let run = 0; run < (o.runs ?? 3) * 2; run += 1) {
+      for (let run = 0; run < (o.runs ?? 3) * 4; run += 1) {
         const { created, updated } = await inTurns(lab, o.size ?? defaultSize, inParallel);
         o.log(`admission, in turns ${run + 1}: created ${created.toFixed(2)}, updated ${updated.toFixed(2)}`);
         turns.push({ created, updated });

@@ -22,7 +22,7 @@ interface Report {
 const smokes: readonly (readonly [name: string, runs: number, ...args: string[]])[] = [
   ['latency', 2, '--runs=1', '--size=4'],
   ['burst', 2, '--runs=1', '--size=16'],
-  ['admission', 6, '--runs=1', '--size=16'],
+  ['admission', 8, '--runs=1', '--size=16'],
   ['registration', 2, '--size=4'],
   ['revocation', 2, '--runs=1', '--size=4'],
   ['size', 1, '--size=10', '--minutes=0.05'],
