@@ -48,9 +48,7 @@ export async function inTurns(lab: AdmissionLab, pods: number, parallel: number)
   const rounds = Math.ceil(pods / block);
   const created = await turns(rounds, async (place, round) => {
     await inParallel(namesOf(round, block), parallel, async (name) => {
-      // Nobody schedules it: what a scheduler writes behind the answers would fall into the turn of the other.
-      const pod = agentPod({ namespace: place, name, spec: { schedulerName: 'nobody' } });
-      await done(lab, 'POST', podsOf(place), pod);
+      await done(lab, 'POST', podsOf(place), unscheduled(place, name));
     });
   });
   const updated = await turns(rounds, async (place, round) => {
@@ -59,14 +57,26 @@ export async function inTurns(lab: AdmissionLab, pods: number, parallel: number)
       await done(lab, 'PATCH', `${podsOf(place)}/${name}/status`, { status: { phase: 'Running', conditions } });
     });
   });
-  for (const place of places) {
-    await eventually(`the pods of ${place} are gone`, async () => {
-      const options = { dryRun: false, query: { gracePeriodSeconds: '0' } } as const;
-      const { status } = await lab.send('cluster-admin', 'DELETE', podsOf(place), undefined, options);
-      return status === 200 ? true : undefined;
-    });
-  }
+  for (const place of places) await removePods(lab, place);
   return { created, updated };
+}
+
+/** Nobody schedules it: what a scheduler writes behind the answers would fall into what is measured next. */
+export function unscheduled(place: string, name: string): object {
+  return agentPod({ namespace: place, name, spec: { schedulerName: 'nobody' } });
+}
+
+export function nameOf(pod: number): string {
+  return `payments-deploy-${pod}-x7k2p-q0b4t-m1wz9`;
+}
+
+/** So many may take longer than one request may. */
+export async function removePods(lab: AdmissionLab, place: string): Promise<void> {
+  await eventually(`the pods of ${place} are gone`, async () => {
+    const options = { dryRun: false, query: { gracePeriodSeconds: '0' } } as const;
+    const { status } = await lab.send('cluster-admin', 'DELETE', podsOf(place), undefined, options);
+    return status === 200 ? true : undefined;
+  });
 }
 
 /** The time of the first of both, of all rounds together, in that of the second. Who begins changes with each round. */
@@ -83,7 +93,7 @@ async function turns(rounds: number, work: (place: Place, round: number) => Prom
 }
 
 function namesOf(round: number, block: number): readonly string[] {
-  return Array.from({ length: block }, (_, n) => `payments-deploy-${round * block + n}-x7k2p-q0b4t-m1wz9`);
+  return Array.from({ length: block }, (_, n) => nameOf(round * block + n));
 }
 
 async function done(lab: AdmissionLab, method: 'POST' | 'PATCH', path: string, body: object): Promise<void> {

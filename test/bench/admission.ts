@@ -1,3 +1,5 @@
+import type { ShippedPolicy } from '#src/domain/access/trust.ts';
+import { readShippedPolicies } from '#src/kube/guard.ts';
 import { processesOf } from '#test/cluster/processes.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { agentPod } from '#test/support/jenkins-pod.ts';
@@ -14,7 +16,7 @@ import {
   startAdmissionLab,
   subject,
 } from '#test/api/admission-lab.ts';
-import { inTurns, prepareTurns, type TurnFigures } from './admission-turns.ts';
+import { inTurns, nameOf, prepareTurns, removePods, type TurnFigures, unscheduled } from './admission-turns.ts';
 import { type Bench, cell, median, type Target, target } from './bench.ts';
 import { percentile, tableOf, useOf } from './figures.ts';
 import { steady } from './steady.ts';
@@ -50,9 +52,7 @@ const inParallel = 16;
 /** Two seconds of creating: with a quarter of it, ratios of single runs lay between 0.65 and 1.11. */
 const defaultSize = 1_200;
 const ns = 'ci-payments';
-const bindings = ['inject', 'use', 'identities', 'claims', 'bindings', 'pods', 'secrets'].map(
-  (name) => `${name}.ci-identity.dev`,
-);
+const bindings = readShippedPolicies().filter(({ kind }) => kind.endsWith('Binding'));
 
 /** Pods are created by Jenkins' service account in the same namespace, with and without the shipped policies. */
 export const admission: Bench = {
@@ -80,9 +80,10 @@ export const admission: Bench = {
       await prepareTurns(lab);
       const turns: TurnFigures[] = [];
       for (let run = 0; run < (o.runs ?? 3) * 4; run += 1) {
-        const { created, updated } = await inTurns(lab, o.size ?? defaultSize, inParallel);
+        const figures = await inTurns(lab, o.size ?? defaultSize, inParallel);
+        const { created, updated } = figures;
         o.log(`admission, in turns ${run + 1}: created ${created.toFixed(2)}, updated ${updated.toFixed(2)}`);
-        turns.push({ created, updated });
+        turns.push(figures);
       }
       return { runs: [...runs, ...turns], targets: judge(turns), table: `${table(runs)}\n${turnsTable(turns)}` };
     } finally {
@@ -95,7 +96,7 @@ async function prepare(lab: AdmissionLab, { policies, inject, identities }: Situ
   const real = { dryRun: false } as const;
   const plain = agentPod({ namespace: ns, spec: { imagePullSecrets: [{ name: 'ci-identity-x' }] } });
   if (policies) await installManifests(lab.cluster);
-  else for (const name of bindings) await lab.send('cluster-admin', 'DELETE', bindingOf(name), undefined, real);
+  else for (const binding of bindings) await lab.send('cluster-admin', 'DELETE', pathOf(binding), undefined, real);
   await lab.apply(namespace(ns, inject ? 'enabled' : undefined));
   await lab.send('cluster-admin', 'DELETE', identitiesOf(ns), undefined, real);
   const elsewhere = { agents: { podSelector: { matchLabels: { team: 'another' } } } };
@@ -113,9 +114,8 @@ async function prepare(lab: AdmissionLab, { policies, inject, identities }: Situ
   });
 }
 
-function bindingOf(name: string): string {
-  const kind = name.startsWith('inject') ? 'mutatingadmissionpolicybindings' : 'validatingadmissionpolicybindings';
-  return `/apis/admissionregistration.k8s.io/v1/${kind}/${name}`;
+function pathOf({ kind, name }: ShippedPolicy): string {
+  return `/apis/admissionregistration.k8s.io/v1/${kind.toLowerCase()}s/${name}`;
 }
 
 async function measured(
@@ -128,8 +128,7 @@ async function measured(
   let made = 0;
   const create = async (): Promise<number> => {
     made += 1;
-    const name = `payments-deploy-${made}-x7k2p-q0b4t-m1wz9`;
-    const pod = agentPod({ namespace: ns, name, spec: { schedulerName: 'nobody' } });
+    const pod = unscheduled(ns, nameOf(made));
     const asked = performance.now();
     const { status, body } = await lab.send('jenkins', 'POST', podsOf(ns), pod, real);
     if (status !== 201) throw new Error(`pod: ${status} ${JSON.stringify(body)}`);
@@ -148,12 +147,7 @@ async function measured(
   );
   const took = performance.now() - started;
   const spent = useOf(apiServer).cpu - cpu;
-  // So many may take longer than one request may.
-  await eventually('the pods are gone', async () => {
-    const query = { gracePeriodSeconds: '0' };
-    const { status } = await lab.send('cluster-admin', 'DELETE', podsOf(ns), undefined, { ...real, query });
-    return status === 200 ? true : undefined;
-  });
+  await removePods(lab, ns);
   return {
     situation,
     p50: percentile(alone, 0.5),

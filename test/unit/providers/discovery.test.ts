@@ -7,7 +7,7 @@ import { Discovery, parseMetadata } from '#src/providers/oidc/discovery.ts';
 import { unreachable } from '#src/providers/unreachable.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { json, ScriptedHttp } from './scripted-http.ts';
+import { failure, json, ScriptedHttp } from './scripted-http.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const own = `${issuer}/.well-known/openid-configuration`;
@@ -28,12 +28,6 @@ function scene(random = 0) {
   const discovery = new Discovery({ issuer, http, clock, allowPrivateNetwork: () => false, random: () => random });
   return { clock, http, discovery };
 }
-
-const failure = (work: Promise<unknown>): Promise<OperatorError> =>
-  work.then(
-    () => Promise.reject(new Error('it was answered')),
-    (error: unknown) => (error instanceof OperatorError ? error : Promise.reject(error as Error)),
-  );
 
 for (const [after, random, reads] of [
   [0, 0, 1],

@@ -3,9 +3,7 @@ import { day, hour, instant, minute, plus, second } from '#src/clock.ts';
 import { bundleExpiry, remembering, secretExpiry, tokenExpiry } from '#src/providers/expiry.ts';
 import { createAuthority, issueCertificate } from '#test/cluster/x509.ts';
 import { noon } from '#test/support/builders.ts';
-
-const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-const jwt = (claims: object): string => `${encoded({ alg: 'HS256' })}.${encoded(claims)}.c2ln`;
+import { jwt } from './jwt.ts';
 
 const tokens: readonly (readonly [what: string, token: string | undefined, at: number | undefined])[] = [
   ['an initial access token of Keycloak', jwt({ exp: 1_800_000_000 }), 1_800_000_000],

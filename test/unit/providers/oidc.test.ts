@@ -13,6 +13,7 @@ import { Reach } from '#src/providers/oidc/reach.ts';
 import { isSelfContained, jwtClaims, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
 import type { DesiredClient } from '#src/providers/port.ts';
 import { Redacted } from '#src/redacted.ts';
+import { jwt, part } from './jwt.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const where = { issuer, now: parseRfc3339('2026-11-24T12:00:00Z')! };
@@ -24,8 +25,7 @@ const spring = profiles['Spring']!;
 const parse = (body: unknown) =>
   parseTokenAnswer({ status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) }, where);
 const token = { access_token: 'opaque', token_type: 'Bearer' };
-const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-const jwt = (claims: object): string => `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part(claims)}.c2ln`;
+const accessToken = (claims: object): string => jwt(claims, { alg: 'RS256', typ: 'at+jwt' });
 
 test('expires_in: whole seconds or nothing', (t) => {
   const values: readonly (readonly [unknown, number | undefined])[] = [
@@ -54,10 +54,10 @@ test('scope: all that the answer and the JWT name, else not said', (t) => {
   t.deepEqual(parse({ ...token, scope: '' }).scopes, []);
   t.is(parse(token).scopes, undefined);
   t.deepEqual(parse({ ...token, scope: ['a', 'b'] }).scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, access_token: jwt({ scope: 'a b' }) }).scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, access_token: jwt({ scp: ['a', 'b'] }) }).scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, access_token: jwt({ scp: 'a b' }) }).scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, scope: 'a c', access_token: jwt({ scope: 'a b', scp: ['d'] }) }).scopes, [
+  t.deepEqual(parse({ ...token, access_token: accessToken({ scope: 'a b' }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, access_token: accessToken({ scp: ['a', 'b'] }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, access_token: accessToken({ scp: 'a b' }) }).scopes, ['a', 'b']);
+  t.deepEqual(parse({ ...token, scope: 'a c', access_token: accessToken({ scope: 'a b', scp: ['d'] }) }).scopes, [
     'a',
     'c',
     'b',
@@ -66,8 +66,11 @@ test('scope: all that the answer and the JWT name, else not said', (t) => {
 });
 
 test('scope: what the token says stands by itself, and what is no name is not dropped', (t) => {
-  t.deepEqual(parse({ ...token, scope: 'a c', access_token: jwt({ scope: 'a', scp: ['b'] }) }).jwt?.scopes, ['a', 'b']);
-  t.deepEqual(parse({ ...token, scope: 'a', access_token: jwt({ scope: '' }) }).jwt?.scopes, []);
+  t.deepEqual(parse({ ...token, scope: 'a c', access_token: accessToken({ scope: 'a', scp: ['b'] }) }).jwt?.scopes, [
+    'a',
+    'b',
+  ]);
+  t.deepEqual(parse({ ...token, scope: 'a', access_token: accessToken({ scope: '' }) }).jwt?.scopes, []);
   for (const [answer, claims, unreadable] of [
     ['a', {}, undefined],
     ['a', { scope: null, scp: null }, undefined],
@@ -77,34 +80,34 @@ test('scope: what the token says stands by itself, and what is no name is not dr
     ['a', { scope: 7 }, true],
     [7, {}, true],
   ] as const)
-    t.is(parse({ ...token, scope: answer, access_token: jwt(claims) }).scopesUnreadable, unreadable);
+    t.is(parse({ ...token, scope: answer, access_token: accessToken(claims) }).scopesUnreadable, unreadable);
 });
 
 test('a JWT tells audience, end and subject; what is not one tells nothing', (t) => {
-  const minted = parse({ ...token, access_token: jwt({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
+  const minted = parse({ ...token, access_token: accessToken({ aud: 'one', exp: 1_800_000_000, sub: 'client' }) });
   t.deepEqual([minted.audiences, minted.jwt?.exp, minted.subject], [['one'], 1_800_000_000_000 as never, 'client']);
-  t.deepEqual(parse({ ...token, access_token: jwt({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
-  t.deepEqual(parse({ ...token, access_token: jwt({ nbf: 1_800_000_000 }) }).jwt, {
+  t.deepEqual(parse({ ...token, access_token: accessToken({ aud: ['one', 'two'] }) }).audiences, ['one', 'two']);
+  t.deepEqual(parse({ ...token, access_token: accessToken({ nbf: 1_800_000_000 }) }).jwt, {
     notBefore: 1_800_000_000_000 as never,
   });
-  t.deepEqual(parse({ ...token, access_token: jwt({ exp: '1', nbf: '1', aud: 5, sub: {}, iss: {} }) }).jwt, {});
-  t.deepEqual(parse({ ...token, access_token: jwt({ exp: 1_800_000_000_000 }) }).jwt, {}, 'milliseconds');
-  t.deepEqual(parse({ ...token, access_token: jwt({ iss: where.issuer }) }).jwt, {});
-  t.deepEqual(parse({ ...token, access_token: jwt({ cnf: { jkt: 'thumbprint' } }) }).jwt, { isBound: true });
-  t.deepEqual(parse({ ...token, access_token: jwt({ cnf: null }) }).jwt, {});
-  t.deepEqual(parse({ ...token, access_token: jwt({ iss: 'https://sts.example.com' }) }).jwt, {
+  t.deepEqual(parse({ ...token, access_token: accessToken({ exp: '1', nbf: '1', aud: 5, sub: {}, iss: {} }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: accessToken({ exp: 1_800_000_000_000 }) }).jwt, {}, 'milliseconds');
+  t.deepEqual(parse({ ...token, access_token: accessToken({ iss: where.issuer }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: accessToken({ cnf: { jkt: 'thumbprint' } }) }).jwt, { isBound: true });
+  t.deepEqual(parse({ ...token, access_token: accessToken({ cnf: null }) }).jwt, {});
+  t.deepEqual(parse({ ...token, access_token: accessToken({ iss: 'https://sts.example.com' }) }).jwt, {
     foreignIssuer: 'https://sts.example.com',
   });
   const secret = 'secret-of-the-client';
   const echo = {
     status: 200,
     headers: {},
-    body: JSON.stringify({ ...token, access_token: jwt({ iss: `x ${secret}` }) }),
+    body: JSON.stringify({ ...token, access_token: accessToken({ iss: `x ${secret}` }) }),
   };
   t.is(parseTokenAnswer(echo, { ...where, secrets: [secret] }).jwt?.foreignIssuer, '[redacted]');
   t.is(parse(token).jwt, undefined);
   for (const claims of [{}, { aud: 5 }, { aud: null }, { aud: [5] }, { aud: [] }])
-    t.deepEqual(parse({ ...token, access_token: jwt(claims) }).audiences, [], 'for nobody');
+    t.deepEqual(parse({ ...token, access_token: accessToken(claims) }).audiences, [], 'for nobody');
   t.is(parse(token).audiences, undefined);
   for (const opaque of [
     'ghs_123_abc',
@@ -118,7 +121,7 @@ test('a JWT tells audience, end and subject; what is not one tells nothing', (t)
     t.false(isSelfContained(opaque), opaque);
   }
   const encrypted = part({ alg: 'RSA-OAEP-256', enc: 'A256GCM' });
-  for (const readable of [jwt({}), `${encrypted}.key.iv.text.tag`, `${encrypted}..iv.text.tag`])
+  for (const readable of [accessToken({}), `${encrypted}.key.iv.text.tag`, `${encrypted}..iv.text.tag`])
     t.true(isSelfContained(readable), readable);
   t.is(parse({ ...token, access_token: `${encrypted}.key.iv.text.tag` }).audiences, undefined, 'sealed');
 });
@@ -134,16 +137,16 @@ test('a token that no header can carry is of no use: too long, empty, or with ch
 
 test("the provider's clock: its Date header, and when it issued the JWT", (t) => {
   const time = parseRfc3339('2026-11-24T12:00:07Z')!;
-  const body = JSON.stringify({ ...token, access_token: jwt({ iat: time / 1_000 - 300 }) });
+  const body = JSON.stringify({ ...token, access_token: accessToken({ iat: time / 1_000 - 300 }) });
   t.is(parseTokenAnswer({ status: 200, headers: {}, body, providerTime: time }, where).providerTime, time);
   t.deepEqual([parse(body).providerTime, parse(body).jwt?.issuedAt], [undefined, (time - 300_000) as never]);
   for (const iat of ['1', -1, 1e12, null])
-    t.is(parse({ ...token, access_token: jwt({ iat }) }).jwt?.issuedAt, undefined);
+    t.is(parse({ ...token, access_token: accessToken({ iat }) }).jwt?.issuedAt, undefined);
 });
 
 test('whatever a token endpoint answers: parsed, or an error of ours that does not quote it', (t) => {
   const secret = 'the-secret-access-token-value';
-  const value = fc.oneof(fc.jsonValue(), fc.constant(secret), fc.constant(jwt({ sub: 'x', aud: [] })));
+  const value = fc.oneof(fc.jsonValue(), fc.constant(secret), fc.constant(accessToken({ sub: 'x', aud: [] })));
   const others = fc.dictionary(
     fc.constantFrom('token_type', 'expires_in', 'scope', '__proto__', 'constructor'),
     fc.jsonValue(),

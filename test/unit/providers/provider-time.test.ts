@@ -8,12 +8,12 @@ import { jwtClaims } from '#src/providers/oidc/token-answer.ts';
 import { Tokens } from '#src/providers/oidc/tokens.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
+import { jwt } from './jwt.ts';
 import { registrationOver } from './registration-over.ts';
 
 const issuer = 'https://idp.example.com/realms/ci';
 const keycloak = profiles['Keycloak']!;
 const signal = new AbortController().signal;
-const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const metadata = { issuer, tokenEndpoint: `${issuer}/token`, registrationEndpoint: `${issuer}/register` };
 const discovery = { get: () => Promise.resolve(metadata), known: metadata, forget: () => undefined } as never;
 
@@ -49,7 +49,7 @@ class Dateless extends Http {
 const client = { clientId: 'ci-1' };
 const json = (status: number, body: object): HttpAnswer => ({ status, headers: {}, body: JSON.stringify(body) });
 const signed = (now: Instant): string =>
-  `${part({ alg: 'RS256' })}.${part({ iss: issuer, iat: Math.floor(now / second), exp: Math.floor(now / second) + 300 })}.c2ln`;
+  jwt({ iss: issuer, iat: Math.floor(now / second), exp: Math.floor(now / second) + 300 });
 
 async function scene(): Promise<{ http: Dateless; mint: () => Promise<string>; register: () => Promise<unknown> }> {
   const clock = new VirtualClock(noon);

@@ -4,10 +4,9 @@ import { sha256 } from '#src/digest.ts';
 import { instant } from '#src/clock.ts';
 import { OperatorError } from '#src/errors.ts';
 import { isSelfContained, parseTokenAnswer } from '#src/providers/oidc/token-answer.ts';
+import { jwt, part } from './jwt.ts';
 
 const issuer = 'https://idp.example.com';
-const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-const jwt = (claims: object): string => `${part({ alg: 'RS256' })}.${part(claims)}.c2ln`;
 const parse = (body: object | string, secrets: readonly string[] = []) =>
   parseTokenAnswer(
     { status: 200, headers: {}, body: typeof body === 'string' ? body : JSON.stringify(body) },

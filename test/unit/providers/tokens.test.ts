@@ -2,7 +2,7 @@
 import test from 'ava';
 import { hour, instant, minute, plus, second } from '#src/clock.ts';
 import type { Credential } from '#src/domain/client/credential.ts';
-import { OperatorError } from '#src/errors.ts';
+import type { OperatorError } from '#src/errors.ts';
 import { type HttpAnswer, smallAnswer } from '#src/providers/http.ts';
 import { generateKey } from '#src/providers/oidc/authentication.ts';
 import type { Metadata } from '#src/providers/oidc/discovery.ts';
@@ -12,7 +12,8 @@ import { Tokens, type TokensOptions } from '#src/providers/oidc/tokens.ts';
 import { Redacted } from '#src/redacted.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
-import { json, ScriptedHttp } from './scripted-http.ts';
+import { jwt } from './jwt.ts';
+import { failure, json, ScriptedHttp } from './scripted-http.ts';
 
 const issuer = 'https://idp.example.com';
 const endpoint = (name: string): string => `${issuer}/${name}`;
@@ -28,8 +29,6 @@ const bySecret: Credential = { type: 'ClientSecretBasic', secret: new Redacted(s
 const byKey = (): Promise<Credential> => generateKey('ES256');
 const ask = { scopes: ['read'], audiences: ['https://registry'], maxLifetime: hour };
 const nothing = { scopes: [], audiences: [], maxLifetime: hour };
-const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-const jwt = (claims: object): string => `${part({ alg: 'RS256' })}.${part(claims)}.c2ln`;
 const opaque = { access_token: 'opaque-token', token_type: 'Bearer', expires_in: 300 };
 const dated = (answer: HttpAnswer): HttpAnswer => ({ ...answer, providerTime: noon });
 
@@ -55,12 +54,6 @@ function scene(answer: HttpAnswer, profile = 'Generic', options: Partial<TokensO
   });
   return { http, seen, tokens };
 }
-
-const failure = (work: Promise<unknown>): Promise<OperatorError> =>
-  work.then(
-    () => Promise.reject(new Error('it succeeded')),
-    (error: unknown) => (error instanceof OperatorError ? error : Promise.reject(error as Error)),
-  );
 
 const form = 'application/x-www-form-urlencoded;charset=UTF-8';
 const authorization = `Basic ${Buffer.from(`ci-1:${secret}`).toString('base64')}`;

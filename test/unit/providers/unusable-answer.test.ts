@@ -1,37 +1,23 @@
 /** Which failed registrations were answered with something that is no answer, so that the next one would be answered so as well. */
 import test from 'ava';
 import { minute } from '#src/clock.ts';
-import { OperatorError } from '#src/errors.ts';
-import { Http, type HttpAnswer } from '#src/providers/http.ts';
+import type { OperatorError } from '#src/errors.ts';
+import type { HttpAnswer } from '#src/providers/http.ts';
 import { surelyWithoutEffect, unusableAnswer } from '#src/providers/no-effect.ts';
 import { UnusableAnswer, unreachable } from '#src/providers/unreachable.ts';
 import { noon } from '#test/support/builders.ts';
 import { VirtualClock } from '#test/support/virtual-clock.ts';
 import { registrationOver } from './registration-over.ts';
+import { failure, ScriptedHttp } from './scripted-http.ts';
 
 const issuer = 'https://idp.example.com';
 const clock = new VirtualClock(noon);
 
-class Answering extends Http {
-  readonly #answer: HttpAnswer | OperatorError;
-
-  constructor(answer: HttpAnswer | OperatorError) {
-    super({ issuer, clock, caBundle: () => undefined, allowPrivateNetwork: () => true });
-    this.#answer = answer;
-  }
-
-  override send(): Promise<HttpAnswer> {
-    return this.#answer instanceof Error ? Promise.reject(this.#answer) : Promise.resolve(this.#answer);
-  }
-}
-
-async function failure(answer: HttpAnswer | OperatorError): Promise<OperatorError> {
-  const registration = registrationOver(new Answering(answer), { issuer, clock });
+function refusedBy(answer: HttpAnswer | OperatorError): Promise<OperatorError> {
+  const http = new ScriptedHttp(issuer, clock, () => (answer instanceof Error ? Promise.reject(answer) : answer));
+  const registration = registrationOver(http, { issuer, clock });
   const desired = { scopes: [], audiences: [], maxTokenLifetime: minute, tag: 't', keys: [] };
-  return registration.register(desired as never, new AbortController().signal).then(
-    () => Promise.reject(new Error('it was registered')),
-    (error: unknown) => (error instanceof OperatorError ? error : Promise.reject(error)),
-  );
+  return failure(registration.register(desired as never, new AbortController().signal));
 }
 
 const answer = (status: number, body: string): HttpAnswer => ({ status, headers: {}, body });
@@ -56,7 +42,7 @@ for (const [title, given, unusable] of [
   ['nothing', broken(new DOMException('late', 'TimeoutError')), undefined],
 ] as const)
   test(`a registration is answered with ${title}: ${unusable === undefined ? 'no unusable answer' : 'unusable'}`, async (t) => {
-    const error = await failure(given);
+    const error = await refusedBy(given);
     const said = unusableAnswer(error);
     if (unusable === undefined) t.is(said, undefined);
     else {
